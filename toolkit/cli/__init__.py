@@ -1,0 +1,125 @@
+"""The command `ferry`: the root group, logging, and the only place where errors become exit codes.
+
+Subcommand modules load lazily, so `ferry --help` needs no cryptography and no network library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from toolkit import __version__
+from toolkit.errors import ToolkitError
+
+NOUNS = {
+    "catalog": "what exists and what we hold (connected side)",
+    "trust": "keys and the trusted root",
+    "media": "one signed medium: write, verify, show",
+    "site": "the disconnected place: trusted root, clusters, journal",
+    "cluster": "discover and import updates on a cluster",
+    "run": "prepare, start, watch and show update runs",
+    "logs": "collect evidence and analyse it",
+}
+
+EXIT_NO = 1
+EXIT_BUG = 70
+EXIT_STOPPED = 130
+
+
+class _LazyGroup(click.Group):
+    """A group whose subcommands live in `toolkit.cli.<noun>` and are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in NOUNS:
+            return None
+        module = importlib.import_module(f"toolkit.cli.{cmd_name}")
+        command: click.Command = module.group
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(NOUNS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ferry")
+@click.option("--debug", is_flag=True, help="Print the traceback of an error, and debug log lines.")
+@click.option("-v", "--verbose", is_flag=True, help="Log each step as a line on stderr.")
+@click.pass_context
+def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
+    """Carry an Azure Local update across an air gap, and bring back what happened.
+
+    \b
+    connected machine   ferry catalog … → ferry media write …
+    disconnected site   ferry media verify … → ferry cluster import … → ferry run start …
+    evidence            ferry logs collect … → ferry logs analyse …
+
+    Exit codes: 0 done; 1 done and the answer is "no" (findings, failed check, failed run);
+    2 usage; 3 trust; 4 not reached; 5 the cluster said no; 6 storage; 7 input; 70 a bug in ferry;
+    130 stopped by hand.
+    """
+    ctx.obj = {"debug": debug}
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("toolkit")  # never the root logger: libraries log message bodies
+    logger.handlers[:] = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+
+
+def _explain(error: ToolkitError) -> None:
+    click.echo(f"ferry: {error}", err=True)
+    if error.hint:
+        click.echo(f"  next: {error.hint}", err=True)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(
+            stream, "reconfigure"
+        ):  # a Windows console in a legacy code page must not crash us
+            stream.reconfigure(errors="replace")
+    try:
+        outcome: Any = root.main(args=words, prog_name="ferry", standalone_mode=False)
+    except ToolkitError as error:
+        _explain(error)
+        if debug:
+            traceback.print_exc()
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.UsageError as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ferry: stopped; the same command goes on from here", err=True)
+        return EXIT_STOPPED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the root group is where a bug becomes exit 70
+        click.echo(
+            f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
+            "  next: run the same command with --debug and send us what it prints",
+            err=True,
+        )
+        if debug:
+            traceback.print_exc()
+        return EXIT_BUG
+    return outcome if isinstance(outcome, int) else 0
+
+
+def main() -> None:
+    """Entry point of the command `ferry`."""
+    sys.exit(run())

@@ -1,0 +1,144 @@
+"""Model → table or JSON on stdout; progress on stderr; options that several commands share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from enum import Enum
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import click
+from tqdm import tqdm
+
+from toolkit.model import SolutionVersion
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+JSON_FORMAT = 1
+"""Version of every `--json` document; see docs/reference/formats.md."""
+
+
+def as_json(value: object) -> object:
+    """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
+    match value:
+        case SolutionVersion() | PurePath():
+            return str(value)
+        case Enum():
+            return value.value
+        case datetime() | date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case dict():
+            return {str(key): as_json(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [as_json(item) for item in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {
+                item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)
+            }
+        case _:
+            return value
+
+
+def print_json(kind: str, value: object) -> None:
+    """Print one document: `{"format": 1, "kind": …, "data": …}`."""
+    document = {"format": JSON_FORMAT, "kind": kind, "data": as_json(value)}
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print left-aligned columns; an empty table prints its headings only."""
+    lines = [list(headings), *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        click.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size as people say it: `1.3 GiB`."""
+    amount = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+class TerminalProgress:
+    """Draws `Progress` on stderr: a bar with rate and ETA on a terminal, a line per step otherwise."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Draw nothing at all when `quiet` (for `--json`)."""
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def begin(self, what: str, *, total_bytes: int | None) -> None:
+        """Start a bar, or print the step."""
+        if self._quiet:
+            return
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total_bytes, desc=what, unit="B", unit_scale=True, unit_divisor=1024
+            )
+        else:
+            size = "" if total_bytes is None else f" ({human_size(total_bytes)})"
+            click.echo(f"{what}{size}", err=True)
+
+    def advance(self, count_bytes: int) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(count_bytes)
+
+    def end(self) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def say(self, message: str) -> None:
+        """Print one line above the bar."""
+        if not self._quiet:
+            tqdm.write(message, file=sys.stderr)
+
+
+json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")
+
+
+def site_option(command: F) -> F:
+    """Add `--site DIR` (or the environment variable FERRY_SITE)."""
+    return click.option(
+        "--site",
+        "site_dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="FERRY_SITE",
+        required=True,
+        help="The site directory made by `ferry site init` (or set FERRY_SITE).",
+    )(command)
+
+
+def cluster_option(command: F) -> F:
+    """Add `--cluster NAME`."""
+    return click.option(
+        "--cluster",
+        "cluster_name",
+        envvar="FERRY_CLUSTER",
+        required=True,
+        help="The cluster, as added by `ferry site add-cluster` (or set FERRY_CLUSTER).",
+    )(command)
+
+
+def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str:
+    """Return a secret from the environment variable, or ask for it without echo."""
+    found = os.environ.get(variable)
+    if found:
+        return found
+    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
+    return answer

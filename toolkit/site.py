@@ -1,0 +1,1 @@
+"""The disconnected place: being built."""
