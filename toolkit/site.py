@@ -1,1 +1,377 @@
-"""The disconnected place: being built."""
+"""The disconnected place: trusted root, known clusters, journal and lock, in one local directory.
+
+Layout::
+
+    site.json        what this is; written last by `Site.create`
+    clusters.json    the clusters and how to reach their nodes (no credential is ever written)
+    ca/              certificates of the authorities that the nodes' certificates chain to
+    trust/           pinned root and trust state; its content belongs to `toolkit.media`
+    journal.jsonl    every change made to a cluster, append-only, one JSON object a line
+    lock             held by the one process that may change something
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from toolkit.errors import InputError, StorageError
+from toolkit.model import AuthMethod, KnownCluster, Node, Transport
+
+FORMAT = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One line of the journal: what was about to be done, or how it ended."""
+
+    at: datetime
+    cluster: str
+    subject: str
+    """What it is about: `import 12.2603.1002.15`."""
+    step: str
+    """`copy CombinedSolutionBundle…zip`, `submit` …"""
+    outcome: str
+    """`intent` before a change is sent; `done`, `refused` or `failed` after."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Journal:
+    """Append-only file of every change; a line torn by a power cut is not read and not kept."""
+
+    def __init__(self, path: Path) -> None:
+        """Use the journal at `path`; it is created by the first entry."""
+        self._path = path
+
+    def append(
+        self, *, cluster: str, subject: str, step: str, outcome: str, **facts: str
+    ) -> JournalEntry:
+        """Write one entry and flush it to the disk before returning.
+
+        Raises:
+            StorageError: The disk is full or fails: nothing may be changed unrecorded.
+        """
+        entry = JournalEntry(
+            at=datetime.now(UTC),
+            cluster=cluster,
+            subject=subject,
+            step=step,
+            outcome=outcome,
+            facts=facts,
+        )
+        line = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False) + "\n"
+        try:
+            with self._path.open("ab+") as file:
+                self._cut_torn_line(file)
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(
+                f"write journal {self._path}",
+                found=error.strerror or str(error),
+                hint="free space on this disk; a change that cannot be recorded is not made",
+            ) from error
+        return entry
+
+    @staticmethod
+    def _cut_torn_line(file: Any) -> None:
+        size = file.seek(0, os.SEEK_END)
+        if size == 0:
+            return
+        start = max(0, size - (1 << 16))  # longer than any line we write
+        file.seek(start)
+        tail = file.read()
+        if not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+
+    def entries(self, *, cluster: str, subject: str | None = None) -> Iterator[JournalEntry]:
+        """Yield the entries of a cluster (and subject), oldest first.
+
+        Raises:
+            InputError: A line that is not ours, with its number.
+            StorageError: The journal cannot be read.
+        """
+        try:
+            with self._path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    if not line.endswith(b"\n"):
+                        return
+                    entry = self._parse(line, number)
+                    if entry.cluster == cluster and subject in (None, entry.subject):
+                        yield entry
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StorageError(f"read journal {self._path}", found=error.strerror) from error
+
+    def _parse(self, line: bytes, number: int) -> JournalEntry:
+        try:
+            row = json.loads(line)
+            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                "read journal",
+                file=str(self._path),
+                place=f"line {number}",
+                found=str(error),
+                expected="one entry written by ferry",
+                hint="somebody edited the journal; restore that line from a backup",
+            ) from error
+
+
+class Site:
+    """One site directory, opened."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the site at `root`.
+
+        Raises:
+            InputError: Not a site, or made by a newer ferry.
+            StorageError: It cannot be read.
+        """
+        self.root = root
+        document = _read_json(root / "site.json", "open site")
+        if document.get("kind") != "ferry-site" or document.get("format") != FORMAT:
+            raise InputError(
+                "open site",
+                file=str(root / "site.json"),
+                found=f"{document.get('kind')} format {document.get('format')}",
+                expected=f"ferry-site format {FORMAT}",
+                hint="use the ferry that made this site, or a newer one",
+            )
+        self.journal = Journal(root / "journal.jsonl")
+
+    @classmethod
+    def create(cls, root: Path) -> Site:
+        """Make `root` a site; call it after the trusted root has been pinned in `trust/`.
+
+        Raises:
+            StorageError: It is a site already, or cannot be written.
+        """
+        if (root / "site.json").exists():
+            raise StorageError(
+                f"make {root} a site",
+                found="it is one already",
+                hint="use it as it is, or choose another directory",
+            )
+        with _storage(f"make {root} a site"):
+            root.mkdir(parents=True, exist_ok=True)
+        _write_json(
+            root / "site.json",
+            {"format": FORMAT, "kind": "ferry-site", "created_at": datetime.now(UTC).isoformat()},
+        )
+        return cls(root)
+
+    @property
+    def trust_dir(self) -> Path:
+        """Where the pinned root and the trust state live."""
+        return self.root / "trust"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the site for a change.
+
+        Raises:
+            StorageError: Another process holds it, or the lock cannot be written.
+        """
+        held = filelock.FileLock(self.root / "lock", timeout=0)
+        with _storage(f"lock site {self.root}"):
+            try:
+                held.acquire()
+            except filelock.Timeout as error:
+                raise StorageError(
+                    f"lock site {self.root}",
+                    found="another ferry is changing something with this site",
+                    hint="wait until it has ended; `ferry run watch` needs no lock",
+                ) from error
+        try:
+            yield
+        finally:
+            held.release()
+
+    def clusters(self) -> tuple[KnownCluster, ...]:
+        """Return the known clusters, by name.
+
+        Raises:
+            InputError: `clusters.json` cannot be understood.
+        """
+        path = self.root / "clusters.json"
+        if not path.exists():
+            return ()
+        rows = _read_json(path, "read clusters")
+        try:
+            return tuple(_cluster(name, rows[name]) for name in sorted(rows))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                "read clusters",
+                file=str(path),
+                found=f"{type(error).__name__}: {error}",
+                hint="remove the file and add the clusters again with `ferry site add-cluster`",
+            ) from error
+
+    def cluster(self, name: str) -> KnownCluster:
+        """Return one known cluster.
+
+        Raises:
+            InputError: No cluster of that name; the known ones are listed.
+        """
+        known = self.clusters()
+        for cluster in known:
+            if cluster.name.casefold() == name.casefold():
+                return cluster
+        raise InputError(
+            f"find cluster {name!r}",
+            file=str(self.root),
+            found=", ".join(cluster.name for cluster in known) or "no cluster at all",
+            hint="add it: ferry site add-cluster NAME --node HOST …",
+        )
+
+    def add_cluster(self, cluster: KnownCluster, *, ca_file: Path | None) -> KnownCluster:
+        """Remember a cluster; the authority's certificate is copied into the site.
+
+        Raises:
+            InputError: A name that cannot be used, no node, or a node named twice.
+            StorageError: It is known already, or the site cannot be written.
+        """
+        names = [cluster.name, *(node.name for node in cluster.nodes)]
+        for name in names:
+            if not _NAME.match(name):
+                raise InputError(
+                    "add cluster",
+                    found=repr(name),
+                    expected="letters, digits, dots and hyphens, at most 63",
+                )
+        if not cluster.nodes or len({name.casefold() for name in names[1:]}) < len(names) - 1:
+            raise InputError(
+                f"add cluster {cluster.name}",
+                found=", ".join(names[1:]) or "no node",
+                expected="each of its nodes once",
+            )
+        if any(old.name.casefold() == cluster.name.casefold() for old in self.clusters()):
+            raise StorageError(
+                f"add cluster {cluster.name}",
+                found="a cluster of that name",
+                hint="remove it first: ferry site remove-cluster " + cluster.name,
+            )
+        kept = self._keep_ca(cluster.name, ca_file) if ca_file else None
+        nodes = tuple(
+            Node(**{**_node_row(node), "name": node.name, "ca_file": kept})
+            for node in cluster.nodes
+        )
+        known = KnownCluster(name=cluster.name, nodes=nodes)
+        self._write_clusters((*self.clusters(), known))
+        return known
+
+    def remove_cluster(self, name: str) -> None:
+        """Forget a cluster; its journal entries stay.
+
+        Raises:
+            InputError: No cluster of that name.
+            StorageError: The site cannot be written.
+        """
+        gone = self.cluster(name)
+        self._write_clusters(tuple(other for other in self.clusters() if other != gone))
+
+    def _keep_ca(self, cluster: str, ca_file: Path) -> str:
+        kept = self.root / "ca" / f"{cluster}.pem"
+        with _storage(f"copy {ca_file} into the site"):
+            if b"-----BEGIN CERTIFICATE-----" not in ca_file.read_bytes()[: 1 << 20]:
+                raise InputError(
+                    "read certificate authority",
+                    file=str(ca_file),
+                    expected="one or more PEM certificates",
+                )
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(ca_file, kept)
+        return kept.name
+
+    def _write_clusters(self, clusters: tuple[KnownCluster, ...]) -> None:
+        rows = {
+            cluster.name: {"nodes": {node.name: _node_row(node) for node in cluster.nodes}}
+            for cluster in clusters
+        }
+        _write_json(self.root / "clusters.json", rows)
+
+    def reachable(self, cluster: KnownCluster) -> KnownCluster:
+        """Return the cluster with the paths of its certificate files made absolute."""
+        nodes = tuple(
+            Node(
+                **{
+                    **_node_row(node),
+                    "name": node.name,
+                    "ca_file": str(self.root.resolve() / "ca" / node.ca_file)
+                    if node.ca_file
+                    else None,
+                }
+            )
+            for node in cluster.nodes
+        )
+        return KnownCluster(name=cluster.name, nodes=nodes)
+
+
+def _node_row(node: Node) -> dict[str, Any]:
+    row = asdict(node)
+    del row["name"]
+    return row
+
+
+def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
+    nodes = []
+    for node_name, values in row["nodes"].items():
+        known = {
+            **values,
+            "transport": Transport(values["transport"]),
+            "auth": AuthMethod(values["auth"]),
+        }
+        nodes.append(Node(**known, name=node_name))
+    return KnownCluster(name=name, nodes=tuple(nodes))
+
+
+def _read_json(path: Path, attempted: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            attempted,
+            file=str(path),
+            found="no such file",
+            hint="make the site first: ferry site init DIR --root FILE --fingerprint F",
+        ) from error
+    except OSError as error:
+        raise StorageError(f"{attempted} {path}", found=error.strerror) from error
+    except ValueError as error:
+        raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
+    if not isinstance(document, dict):
+        raise InputError(attempted, file=str(path), expected="a JSON object")
+    return document
+
+
+def _write_json(path: Path, document: Mapping[str, object]) -> None:
+    part = path.with_name(path.name + ".part")
+    with _storage(f"write {path}"), part.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    with _storage(f"write {path}"):
+        part.replace(path)
+
+
+@contextlib.contextmanager
+def _storage(attempted: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(attempted, found=error.strerror or str(error)) from error

@@ -1,1 +1,295 @@
-"""Being built."""
+"""What an Azure Local cluster says and does, asked through whichever of its nodes answers.
+
+Face: `Cluster`. Everything is asked of one node at a time in short sessions, because nodes restart under
+us during an update; a node that does not answer is passed over, a refused password never is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from toolkit.cluster import _cmdlets
+from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
+from toolkit.cluster._importing import (
+    Import,
+    ImportResult,
+    NodeSession,
+    SourceMedium,
+)
+from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.errors import AuthenticationError, InputError, ReachError, StateError
+from toolkit.logbundle import LogBundleWriter
+from toolkit.model import (
+    Command,
+    Gap,
+    KnownCluster,
+    Node,
+    Progress,
+    RunState,
+    Silent,
+    SolutionVersion,
+    T,
+    Update,
+    UpdateEnvironment,
+)
+from toolkit.site import Journal
+
+__all__ = [
+    "CLUSTER_SOURCES",
+    "NODE_SOURCES",
+    "PHASES",
+    "Cluster",
+    "ImportResult",
+    "Overview",
+    "Phase",
+    "Sight",
+    "deepest_error",
+    "walk",
+]
+
+_log = logging.getLogger(__name__)
+
+
+class Session(NodeSession, CollectSession, Protocol):
+    """What the cluster needs of a session with a node; `toolkit.remote.Session` is one."""
+
+
+Connect = Callable[[Node], AbstractContextManager[Session]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What the cluster is and what it offers, as one node told it."""
+
+    node: str
+    environment: UpdateEnvironment
+    updates: tuple[Update, ...]
+
+
+class Cluster:
+    """One known cluster, with the means to reach its nodes.
+
+    Args:
+        known: Name and nodes.
+        connect: Opens a session with a node; the credential is inside.
+        journal: Where every change is written down before and after it is made.
+        progress: Where steps are reported.
+        sleep: Waits between polls.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        known: KnownCluster,
+        *,
+        connect: Connect,
+        journal: Journal,
+        progress: Progress | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Remember how to reach the cluster; nothing is contacted yet."""
+        self.known = known
+        self._connect = connect
+        self._journal = journal
+        self._progress = progress or Silent()
+        self._sleep = sleep
+        self._clock = clock
+
+    def discover(self) -> Overview:
+        """Read the environment and the listed updates.
+
+        Raises:
+            ReachError: No node answered, or one refused the credential.
+            ClusterError: A cmdlet failed on the node.
+            InputError: The reply is not that of an Azure Local cluster.
+        """
+
+        def both(session: Session, node: Node) -> Overview:
+            return Overview(
+                node=node.name,
+                environment=session.invoke(_cmdlets.environment()),
+                updates=session.invoke(_cmdlets.updates()),
+            )
+
+        return self._on_some_node(both)
+
+    def import_update(
+        self,
+        medium: SourceMedium,
+        version: SolutionVersion,
+        *,
+        poll_s: float = 30,
+        wait_s: float = 1800,
+    ) -> ImportResult:
+        """Bring a version from a verified medium into the cluster; going on from an earlier try.
+
+        Args:
+            medium: Opened and accepted by this site.
+            version: One that the medium carries.
+            poll_s: First pause between looks at the list; polling often starves the update service.
+            wait_s: How long to wait for the version to be listed.
+
+        Raises:
+            TrustError: The medium or what arrived on the node is not what was signed.
+            ReachError: No node answered, or the session was lost; the same command continues.
+            ClusterError: A cmdlet refused, in the cluster's words.
+        """
+
+        def on(session: Session, node: Node) -> ImportResult:
+            return Import(
+                session=session,
+                node=node.name,
+                cluster=self.known.name,
+                medium=medium,
+                version=version,
+                journal=self._journal,
+                progress=self._progress,
+                sleep=self._sleep,
+                clock=self._clock,
+                poll_s=poll_s,
+                wait_s=wait_s,
+            ).run()
+
+        return self._on_some_node(on, only_first_answer=True)
+
+    def start(
+        self, version: SolutionVersion, *, prepare_only: bool, fixed: str | None = None
+    ) -> str:
+        """Start an update (or its preparation) through the orchestrator; return the run's id.
+
+        Args:
+            version: A listed update.
+            prepare_only: Prepare and check only.
+            fixed: After a failed run: what was done about its cause, in writing.
+
+        Raises:
+            StateError: The update is not in a state in which this may be done.
+            ReachError: The outcome is unknown; `look` tells whether it started.
+            ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
+        """
+
+        def on(session: Session, node: Node) -> str:
+            update = self._find(session, version)
+            check_start(update, prepare_only=prepare_only, fixed=fixed)
+            facts = {"node": node.name, "state": update.state_raw}
+            if fixed:
+                facts["fixed"] = fixed
+            step = "prepare" if prepare_only else "start"
+            self._note(version, step, "intent", **facts)
+            run_id = session.invoke(
+                _cmdlets.start_update(update.resource_id, prepare_only=prepare_only)
+            )
+            self._note(version, step, "done", node=node.name, run_id=run_id)
+            return run_id
+
+        return self._on_some_node(on, only_first_answer=True)
+
+    def look(self, version: SolutionVersion) -> Sight:
+        """Read an update and its newest run with the whole step tree.
+
+        Raises:
+            StateError: The cluster does not list the version.
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed on the node.
+        """
+
+        def on(session: Session, node: Node) -> Sight:
+            update = self._find(session, version)
+            runs = session.invoke(_cmdlets.update_runs(update.resource_id))
+            if not runs:
+                return Sight(update=update, run=None)
+            states = session.invoke(_cmdlets.run_states(update.resource_id))
+            raw = states.get(runs[0].resource_id, runs[0].state_raw)
+            return Sight(update=update, run=replace(runs[0], state=RunState(raw), state_raw=raw))
+
+        return self._on_some_node(on)
+
+    def watch(
+        self, version: SolutionVersion, *, poll_s: float = 30, patience_s: float = 3600
+    ) -> Iterator[Sight]:
+        """Yield what `look` sees until nothing moves any more; nodes may restart meanwhile.
+
+        Raises:
+            ReachError: No node answered for `patience_s` seconds.
+            StateError: The cluster does not list the version.
+            ClusterError: A cmdlet failed on the node.
+        """
+        return watch(
+            lambda: self.look(version),
+            sleep=self._sleep,
+            clock=self._clock,
+            poll_s=poll_s,
+            patience_s=patience_s,
+        )
+
+    def collect(self, writer: LogBundleWriter, *, since: datetime) -> tuple[Gap, ...]:
+        """Gather the evidence of every node into a log bundle; return what was missing.
+
+        Raises:
+            AuthenticationError: A node refused the credential; no other was asked.
+            StorageError: The disk under the bundle is full or fails.
+        """
+        return Collection(
+            nodes=self.known.nodes,
+            open=self._connect,
+            writer=writer,
+            since=since,
+            progress=self._progress,
+            _lock=threading.Lock(),
+        ).run()
+
+    def _find(self, session: Session, version: SolutionVersion) -> Update:
+        listed = session.invoke(_cmdlets.updates())
+        for update in listed:
+            if _cmdlets.is_version(update, version):
+                return update
+        raise StateError(
+            f"find update {version} on cluster {self.known.name}",
+            current="listed are "
+            + (", ".join(update.version for update in listed) or "no updates"),
+            hint="import it first, or wait for the cluster's discovery: ferry cluster discover",
+        )
+
+    def _note(self, version: SolutionVersion, step: str, outcome: str, **facts: str) -> None:
+        self._journal.append(
+            cluster=self.known.name,
+            subject=f"run {version}",
+            step=step,
+            outcome=outcome,
+            **facts,
+        )
+
+    def _on_some_node(
+        self, act: Callable[[Session, Node], T], *, only_first_answer: bool = False
+    ) -> T:
+        """Act on the first node that answers.
+
+        With `only_first_answer`, a session lost after the node has answered is not tried elsewhere:
+        what it changed is unknown, and the same command finds out.
+        """
+        last: ReachError | None = None
+        for node in self.known.nodes:
+            answered = False
+            try:
+                with self._connect(node) as session:
+                    session.invoke(_cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE))
+                    answered = True
+                    return act(session, node)
+            except AuthenticationError:
+                raise
+            except ReachError as error:
+                if answered and only_first_answer:
+                    raise
+                _log.info("node %s did not answer: %s", node.name, error)
+                last = error
+        if last is None:
+            raise InputError(f"reach cluster {self.known.name}", found="no node is known")
+        raise last

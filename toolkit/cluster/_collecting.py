@@ -1,0 +1,221 @@
+"""Event logs, CAU reports, update runs and health checks of every node → one log bundle.
+
+Each node writes its evidence to a folder of its own with in-box tools, the files come home over SMB, and
+the folder is removed. What could not be had becomes a named gap: an unreachable node, an access denied or
+a missing channel never stops the collection, and "no error found" never means "not collected".
+
+Read-only but for that folder: no channel is cleared or switched, no file of others is touched.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PureWindowsPath
+from typing import BinaryIO, Protocol, cast
+
+from toolkit.cluster import _cmdlets
+from toolkit.errors import (
+    AuthenticationError,
+    ClusterError,
+    InputError,
+    ReachError,
+    StorageError,
+    ToolkitError,
+)
+from toolkit.logbundle import LogBundleWriter
+from toolkit.model import Command, Gap, Node, Progress, Sha256, Silent, Source, T
+
+_SCRATCH = PureWindowsPath(r"C:\Windows\Temp")
+_PARALLEL_NODES = 4
+
+CHANNELS: dict[Source, str] = {
+    Source.CAU_EVTX: "Microsoft-Windows-ClusterAwareUpdating/Admin",
+    Source.CAU_MANAGEMENT_EVTX: "Microsoft-Windows-ClusterAwareUpdating-Management/Admin",
+    Source.SYSTEM_EVTX: "System",
+    Source.WINDOWS_UPDATE_EVTX: "Microsoft-Windows-WindowsUpdateClient/Operational",
+}
+"""The CAU channels are small (about 1 MB) and taken whole; the others within the time window.
+
+Source: PrivateCloud.DiagnosticInfo (names of the CAU channels); there is no `…/Operational` one.
+"""
+
+_RENDERED: dict[Source, Source] = {
+    Source.CAU_XML: Source.CAU_EVTX,
+    Source.CAU_MANAGEMENT_XML: Source.CAU_MANAGEMENT_EVTX,
+}
+NODE_SOURCES: tuple[Source, ...] = (*CHANNELS, *_RENDERED)
+CLUSTER_SOURCES: tuple[Source, ...] = (
+    Source.ENVIRONMENT,
+    Source.UPDATES,
+    Source.UPDATE_RUNS,
+    Source.CAU_REPORTS,
+)
+
+
+class CollectSession(Protocol):
+    """What a collection needs of a session with a node."""
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply."""
+
+    def download(
+        self, path: PureWindowsPath, sink: BinaryIO, *, progress: Progress
+    ) -> tuple[int, Sha256]:
+        """Copy a file of the node into `sink`."""
+
+
+Open = Callable[[Node], AbstractContextManager[CollectSession]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Collection:
+    """One collection over all nodes of a cluster into one bundle."""
+
+    nodes: tuple[Node, ...]
+    open: Open
+    writer: LogBundleWriter
+    since: datetime
+    progress: Progress
+    _lock: threading.Lock
+
+    def run(self) -> tuple[Gap, ...]:
+        """Collect everything that can be had; return what could not.
+
+        Raises:
+            AuthenticationError: The first node that answers refused the credential: no other is
+                asked, accounts lock.
+            StorageError: The disk under the bundle is full or fails.
+        """
+        gaps: list[Gap] = []
+        rest = list(self.nodes)
+        while rest:  # one by one until a node has accepted the credential
+            node = rest.pop(0)
+            lost = self._node(node, with_cluster=True)
+            gaps += lost
+            if not any(gap.reason == "unreachable" and not gap.source for gap in lost):
+                break
+        else:
+            gaps += [
+                Gap(source=source, node="", reason="unreachable", detail="no node answered")
+                for source in CLUSTER_SOURCES
+            ]
+        with ThreadPoolExecutor(max_workers=_PARALLEL_NODES) as pool:
+            for lost in pool.map(lambda node: self._node(node, with_cluster=False), rest):
+                gaps += lost
+        for gap in gaps:
+            self.writer.add_gap(gap)
+        return tuple(gaps)
+
+    def _node(self, node: Node, *, with_cluster: bool) -> list[Gap]:
+        try:
+            with self.open(node) as session:
+                return list(self._evidence(session, node, with_cluster=with_cluster))
+        except AuthenticationError as error:
+            if with_cluster:
+                raise
+            return [self._gap("", node.name, error)]
+        except (ReachError, ClusterError, InputError) as error:
+            return [self._gap("", node.name, error)]
+
+    def _evidence(
+        self, session: CollectSession, node: Node, *, with_cluster: bool
+    ) -> Iterator[Gap]:
+        """Collect one node's evidence in its scratch folder, and yield what was missing."""
+        scratch = _SCRATCH / f"ferry-{secrets.token_hex(6)}"
+        session.invoke(_cmdlets.make_folder(scratch))
+        lost = False
+        try:
+            for source, owner, command in self._commands(scratch, with_cluster=with_cluster):
+                name = node.name if owner else ""
+                try:
+                    self._one(session, source, name, command, scratch / source, node)
+                except StorageError:
+                    raise
+                except (ReachError, ClusterError, InputError) as error:
+                    yield self._gap(source, name, error)
+                    if isinstance(error, ReachError):
+                        lost = True
+                        return
+        finally:
+            if not lost:
+                session.invoke(_cmdlets.remove(scratch))
+        self.progress.say(f"{node.name}: evidence collected")
+
+    def _commands(
+        self, scratch: PureWindowsPath, *, with_cluster: bool
+    ) -> Iterator[tuple[Source, bool, Callable[[CollectSession], str]]]:
+        """Yield source, whether it belongs to the node, and what produces it (returns its name)."""
+
+        def just(command: Command[None]) -> Callable[[CollectSession], str]:
+            def collect(session: CollectSession) -> str:
+                session.invoke(command)
+                return command.name
+
+            return collect
+
+        for source, channel in CHANNELS.items():
+            since = self.since if source not in _RENDERED.values() else None
+            yield source, True, just(_cmdlets.export_log(channel, scratch / source, since=since))
+        for source, same in _RENDERED.items():
+            yield source, True, just(_cmdlets.render_log(CHANNELS[same], scratch / source))
+        if not with_cluster:
+            return
+        yield (
+            Source.ENVIRONMENT,
+            False,
+            just(_cmdlets.save_environment(scratch / Source.ENVIRONMENT)),
+        )
+        yield Source.UPDATES, False, just(_cmdlets.save_updates(scratch / Source.UPDATES))
+        yield (
+            Source.UPDATE_RUNS,
+            False,
+            just(_cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)),
+        )
+
+        def reports(session: CollectSession) -> str:
+            name = session.invoke(_cmdlets.cluster_name())
+            command = _cmdlets.save_cau_reports(scratch / Source.CAU_REPORTS, name, self.since)
+            return just(command)(session)
+
+        yield Source.CAU_REPORTS, False, reports
+
+    def _one(
+        self,
+        session: CollectSession,
+        source: Source,
+        name: str,
+        produce: Callable[[CollectSession], str],
+        path: PureWindowsPath,
+        node: Node,
+    ) -> None:
+        """Produce one file on the node, fetch it, and put it into the bundle."""
+        collector = produce(session)
+        with tempfile.TemporaryFile() as local:
+            session.download(path, cast("BinaryIO", local), progress=Silent())
+            local.seek(0)
+            with self._lock:
+                self.writer.add(
+                    cast("BinaryIO", local),
+                    source=source,
+                    node=name,
+                    collector=f"{collector} on {node.name}",
+                    collected_at=datetime.now(UTC),
+                )
+
+    def _gap(self, source: str, node: str, error: ToolkitError) -> Gap:
+        match error:
+            case AuthenticationError():
+                reason = "refused"
+            case ReachError():
+                reason = "unreachable"
+            case _:
+                reason = "failed"
+        self.progress.say(f"{node or 'cluster'}: {source or 'everything'} is missing ({reason})")
+        return Gap(source=source, node=node, reason=reason, detail=str(error))

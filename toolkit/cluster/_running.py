@@ -1,0 +1,171 @@
+"""Update states as a table, what may be done in each, and the loop that watches a run.
+
+Theory of operation. An update moves `Ready → (Downloading) → Preparing → HealthChecking →
+ReadyToInstall | Installing → Installed`; each working state has a failed twin from which
+`Start-SolutionUpdate` would go on. We never do that by ourselves: after a failure a person says in
+writing what was cured. States we do not know are shown and watched, but nothing is started in them.
+
+Source: Azure REST specification azurestackhci 2024-04-01 updates.json (the states),
+update-phases-23h2.md (the transitions), update-best-practices.md (no blind re-run).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from toolkit.errors import AuthenticationError, ReachError, StateError
+from toolkit.model import RunState, Step, Update, UpdateRun, UpdateState
+
+
+class Phase(StrEnum):
+    """What a state means for us."""
+
+    ACTIONABLE = "actionable"
+    RUNNING = "running"
+    FAILED = "failed"
+    DONE = "done"
+    BLOCKED = "blocked"
+    UNRECOGNISED = "unrecognised"
+
+
+PHASES: dict[UpdateState, Phase] = {
+    UpdateState.HasPrerequisite: Phase.BLOCKED,
+    UpdateState.Obsolete: Phase.BLOCKED,
+    UpdateState.Ready: Phase.ACTIONABLE,
+    UpdateState.NotApplicableBecauseAnotherUpdateIsInProgress: Phase.BLOCKED,
+    UpdateState.AdditionalContentRequired: Phase.BLOCKED,
+    UpdateState.Downloading: Phase.RUNNING,
+    UpdateState.DownloadFailed: Phase.FAILED,
+    UpdateState.Preparing: Phase.RUNNING,
+    UpdateState.PreparationFailed: Phase.FAILED,
+    UpdateState.ScanInProgress: Phase.RUNNING,
+    UpdateState.ScanFailed: Phase.FAILED,
+    UpdateState.HealthChecking: Phase.RUNNING,
+    UpdateState.HealthCheckFailed: Phase.FAILED,
+    UpdateState.ReadyToInstall: Phase.ACTIONABLE,
+    UpdateState.Installing: Phase.RUNNING,
+    UpdateState.Installed: Phase.DONE,
+    UpdateState.InstallationFailed: Phase.FAILED,
+    UpdateState.Invalid: Phase.BLOCKED,
+    UpdateState.Recalled: Phase.BLOCKED,
+    UpdateState.UNRECOGNISED: Phase.UNRECOGNISED,
+}
+
+_BLOCKED_HINTS = {
+    UpdateState.HasPrerequisite: "install the update named as its prerequisite first",
+    UpdateState.NotApplicableBecauseAnotherUpdateIsInProgress: "wait for the other update to end",
+    UpdateState.AdditionalContentRequired: "import the three SBE files of the hardware vendor first",
+    UpdateState.Recalled: "the publisher withdrew it; import the version that replaces it",
+    UpdateState.Obsolete: "a newer update replaced it; run `ferry cluster discover`",
+    UpdateState.Invalid: "it is not made for this system; run `ferry logs collect` and analyse",
+}
+
+
+def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> None:
+    """Refuse to start (or prepare) an update in any state in which that would be wrong.
+
+    Args:
+        update: As the cluster lists it now.
+        prepare_only: Whether only the preparation is asked for.
+        fixed: After a failed run: what a person did about its cause, in writing.
+
+    Raises:
+        StateError: With the state found, the states allowed, and what to do.
+    """
+    action = f"{'prepare' if prepare_only else 'start'} update {update.version}"
+    phase = PHASES[update.state]
+    if phase is Phase.FAILED and fixed:
+        return
+    if phase is Phase.FAILED:
+        raise StateError(
+            action,
+            current=update.state_raw,
+            hint="never run it again blindly: `ferry logs collect`, `ferry logs analyse`, cure the "
+            'cause, then repeat this command with --i-have-fixed "what you did"',
+        )
+    allowed = (
+        {UpdateState.Ready} if prepare_only else {UpdateState.Ready, UpdateState.ReadyToInstall}
+    )
+    if update.state not in allowed:
+        hint = {
+            Phase.RUNNING: "it is running already: `ferry run watch` follows it",
+            Phase.DONE: "nothing is left to do",
+            Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
+        }.get(phase, _BLOCKED_HINTS.get(update.state))
+        raise StateError(
+            action, current=update.state_raw, expected=" or ".join(sorted(allowed)), hint=hint
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One look at an update and its newest run."""
+
+    update: Update
+    run: UpdateRun | None
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether something still works on it."""
+        if self.run is not None and self.run.state is RunState.InProgress:
+            return True
+        return PHASES[self.update.state] is Phase.RUNNING
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its last attempt failed."""
+        return PHASES[self.update.state] is Phase.FAILED or (
+            self.run is not None and self.run.state is RunState.Failed
+        )
+
+
+def watch(
+    look: Callable[[], Sight],
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+    poll_s: float,
+    patience_s: float,
+) -> Iterator[Sight]:
+    """Yield a look every `poll_s` seconds until nothing moves any more.
+
+    Nodes restart during an update, so a node (or all of them) not answering is no failure until it
+    lasts longer than `patience_s`; a refused password is raised at once.
+
+    Raises:
+        ReachError: No node answered for `patience_s` seconds.
+        AuthenticationError: A node refused the credential.
+    """
+    answered_at = clock()
+    while True:
+        try:
+            sight = look()
+        except AuthenticationError:
+            raise
+        except ReachError:
+            if clock() - answered_at > patience_s:
+                raise
+        else:
+            answered_at = clock()
+            yield sight
+            if not sight.is_moving:
+                return
+        sleep(poll_s)
+
+
+def walk(step: Step, depth: int = 0) -> Iterator[tuple[int, Step]]:
+    """Yield every step with its depth, parents first."""
+    yield depth, step
+    for child in step.steps:
+        yield from walk(child, depth + 1)
+
+
+def deepest_error(step: Step) -> Step | None:
+    """Return the deepest failed step that says why: the candidate for the root cause."""
+    for child in step.steps:
+        found = deepest_error(child)
+        if found is not None:
+            return found
+    return step if step.status == "Error" and step.error_message else None
