@@ -192,48 +192,41 @@ class LogBundle:
                 found=f"not a whole zip archive ({error})",
                 hint="it may have been cut off on its way; copy it again",
             ) from error
-        document = self._read_manifest()
-        self.cluster = str(document["cluster"])
-        self.created_at = datetime.fromisoformat(str(document["created_at"]))
-        self.members: tuple[Member, ...] = tuple(map(_member, document["members"]))
-        self.gaps: tuple[Gap, ...] = tuple(
-            Gap(source=row["source"], node=row["node"], reason=row["reason"], detail=row["detail"])
-            for row in document["gaps"]
-        )
-
-    def _read_manifest(self) -> dict[str, Any]:
         try:
-            info = self._zip.getinfo(MANIFEST)
-            if info.file_size > _MANIFEST_LIMIT_BYTES:
-                raise InputError(
-                    "read log bundle",
-                    file=str(self.path),
-                    place=MANIFEST,
-                    found=f"{info.file_size} bytes",
-                    expected=f"at most {_MANIFEST_LIMIT_BYTES}",
-                )
-            document: dict[str, Any] = json.loads(self._zip.read(info))
-            if document["kind"] != "ferry-log-bundle" or document["format"] > FORMAT:
-                raise InputError(
-                    "read log bundle",
-                    file=str(self.path),
-                    place=MANIFEST,
-                    found=f"{document['kind']} format {document['format']}",
-                    expected=f"ferry-log-bundle format {FORMAT} or older",
-                    hint="use a newer ferry for a newer bundle",
-                )
-            for key in ("cluster", "created_at", "members", "gaps"):
-                _ = document[key]
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile, OSError) as error:
+            self._read_manifest()
+        except (
+            KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, OSError
+        ) as error:  # fmt: skip
             raise InputError(
                 "read log bundle",
-                file=str(self.path),
+                file=str(path),
                 place=MANIFEST,
                 found=f"{type(error).__name__}: {error}",
                 expected="the manifest that ferry writes last",
                 hint="collection may have been cut off; collect again",
             ) from error
-        return document
+
+    def _read_manifest(self) -> None:
+        info = self._zip.getinfo(MANIFEST)
+        if info.file_size > _MANIFEST_LIMIT_BYTES:
+            raise ValueError(f"{info.file_size} bytes, more than {_MANIFEST_LIMIT_BYTES}")
+        document = json.loads(self._zip.read(info))
+        if document["kind"] != "ferry-log-bundle" or document["format"] > FORMAT:
+            raise InputError(
+                "read log bundle",
+                file=str(self.path),
+                place=MANIFEST,
+                found=f"{document['kind']} format {document['format']}",
+                expected=f"ferry-log-bundle format {FORMAT} or older",
+                hint="use a newer ferry for a newer bundle",
+            )
+        self.cluster = str(document["cluster"])
+        self.created_at = datetime.fromisoformat(document["created_at"])
+        self.members: tuple[Member, ...] = tuple(map(_member, document["members"]))
+        self.gaps: tuple[Gap, ...] = tuple(
+            Gap(source=row["source"], node=row["node"], reason=row["reason"], detail=row["detail"])
+            for row in document["gaps"]
+        )
 
     @contextlib.contextmanager
     def open(self, member: Member) -> Iterator[IO[bytes]]:

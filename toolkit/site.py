@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -155,10 +155,15 @@ class Site:
         self.journal = Journal(root / "journal.jsonl")
 
     @classmethod
-    def create(cls, root: Path) -> Site:
-        """Make `root` a site; call it after the trusted root has been pinned in `trust/`.
+    def create(cls, root: Path, *, pin: Callable[[Path], None]) -> Site:
+        """Make `root` a site.
+
+        Args:
+            root: A directory on a local disk; made if need be.
+            pin: Pins the trusted root in the directory it is given; the site exists only after it.
 
         Raises:
+            TrustError: `pin` refused the root.
             StorageError: It is a site already, or cannot be written.
         """
         if (root / "site.json").exists():
@@ -168,7 +173,8 @@ class Site:
                 hint="use it as it is, or choose another directory",
             )
         with _storage(f"make {root} a site"):
-            root.mkdir(parents=True, exist_ok=True)
+            (root / "trust").mkdir(parents=True, exist_ok=True)
+        pin(root / "trust")
         _write_json(
             root / "site.json",
             {"format": FORMAT, "kind": "ferry-site", "created_at": datetime.now(UTC).isoformat()},

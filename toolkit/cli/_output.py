@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import click
 from tqdm import tqdm
 
+from toolkit.errors import InputError
 from toolkit.model import SolutionVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,6 +134,27 @@ def cluster_option(command: F) -> F:
         required=True,
         help="The cluster, as added by `ferry site add-cluster` (or set FERRY_CLUSTER).",
     )(command)
+
+
+def read_version(text: str | None, carried: Sequence[SolutionVersion] = ()) -> SolutionVersion:
+    """Read a full version given by a person, or take the only one that is carried.
+
+    Raises:
+        InputError: Not a full version, or none given where several are carried.
+    """
+    choice = sorted(set(carried))
+    if text is None and len(choice) == 1:
+        return choice[0]
+    if text is None:
+        raise InputError(
+            "choose a version",
+            found=", ".join(map(str, choice)) or "no version",
+            hint="name one: --version VERSION",
+        )
+    try:
+        return SolutionVersion.parse(text)
+    except ValueError as error:
+        raise InputError("read version", found=str(error)) from error
 
 
 def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str:

@@ -7,7 +7,6 @@ us during an update; a node that does not answer is passed over, a refused passw
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -27,7 +26,6 @@ from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_
 from toolkit.errors import AuthenticationError, InputError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import (
-    Command,
     Gap,
     KnownCluster,
     Node,
@@ -161,7 +159,12 @@ class Cluster:
         return self._on_some_node(on, only_first_answer=True)
 
     def start(
-        self, version: SolutionVersion, *, prepare_only: bool, fixed: str | None = None
+        self,
+        version: SolutionVersion,
+        *,
+        prepare_only: bool,
+        fixed: str | None = None,
+        dry_run: bool = False,
     ) -> str:
         """Start an update (or its preparation) through the orchestrator; return the run's id.
 
@@ -169,6 +172,7 @@ class Cluster:
             version: A listed update.
             prepare_only: Prepare and check only.
             fixed: After a failed run: what was done about its cause, in writing.
+            dry_run: Only find out whether it would be allowed; the id is empty.
 
         Raises:
             StateError: The update is not in a state in which this may be done.
@@ -179,6 +183,8 @@ class Cluster:
         def on(session: Session, node: Node) -> str:
             update = self._find(session, version)
             check_start(update, prepare_only=prepare_only, fixed=fixed)
+            if dry_run:
+                return ""
             facts = {"node": node.name, "state": update.state_raw}
             if fixed:
                 facts["fixed"] = fixed
@@ -243,7 +249,6 @@ class Cluster:
             writer=writer,
             since=since,
             progress=self._progress,
-            _lock=threading.Lock(),
         ).run()
 
     def _find(self, session: Session, version: SolutionVersion) -> Update:

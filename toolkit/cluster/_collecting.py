@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
@@ -26,7 +26,6 @@ from toolkit.errors import (
     ClusterError,
     InputError,
     ReachError,
-    StorageError,
     ToolkitError,
 )
 from toolkit.logbundle import LogBundleWriter
@@ -83,7 +82,8 @@ class Collection:
     writer: LogBundleWriter
     since: datetime
     progress: Progress
-    _lock: threading.Lock
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _asked: set[Source] = field(default_factory=set)
 
     def run(self) -> tuple[Gap, ...]:
         """Collect everything that can be had; return what could not.
@@ -95,63 +95,58 @@ class Collection:
         """
         gaps: list[Gap] = []
         rest = list(self.nodes)
-        while rest:  # one by one until a node has accepted the credential
+        while rest and not self._asked.issuperset(CLUSTER_SOURCES):
+            # one node at a time until one has accepted the credential and told of the whole cluster
             node = rest.pop(0)
-            lost = self._node(node, with_cluster=True)
-            gaps += lost
-            if not any(gap.reason == "unreachable" and not gap.source for gap in lost):
-                break
-        else:
-            gaps += [
-                Gap(source=source, node="", reason="unreachable", detail="no node answered")
-                for source in CLUSTER_SOURCES
-            ]
+            gaps += self._node(node, is_first=True)
+        gaps += [
+            Gap(source=source, node="", reason="unreachable", detail="no node told us")
+            for source in CLUSTER_SOURCES
+            if source not in self._asked
+        ]
         with ThreadPoolExecutor(max_workers=_PARALLEL_NODES) as pool:
-            for lost in pool.map(lambda node: self._node(node, with_cluster=False), rest):
+            for lost in pool.map(lambda node: self._node(node, is_first=False), rest):
                 gaps += lost
         for gap in gaps:
             self.writer.add_gap(gap)
         return tuple(gaps)
 
-    def _node(self, node: Node, *, with_cluster: bool) -> list[Gap]:
+    def _node(self, node: Node, *, is_first: bool) -> list[Gap]:
         try:
             with self.open(node) as session:
-                return list(self._evidence(session, node, with_cluster=with_cluster))
+                return list(self._evidence(session, node, is_first=is_first))
         except AuthenticationError as error:
-            if with_cluster:
+            if is_first:
                 raise
             return [self._gap("", node.name, error)]
         except (ReachError, ClusterError, InputError) as error:
             return [self._gap("", node.name, error)]
 
-    def _evidence(
-        self, session: CollectSession, node: Node, *, with_cluster: bool
-    ) -> Iterator[Gap]:
+    def _evidence(self, session: CollectSession, node: Node, *, is_first: bool) -> Iterator[Gap]:
         """Collect one node's evidence in its scratch folder, and yield what was missing."""
         scratch = _SCRATCH / f"ferry-{secrets.token_hex(6)}"
         session.invoke(_cmdlets.make_folder(scratch))
-        lost = False
-        try:
-            for source, owner, command in self._commands(scratch, with_cluster=with_cluster):
-                name = node.name if owner else ""
-                try:
-                    self._one(session, source, name, command, scratch / source, node)
-                except StorageError:
-                    raise
-                except (ReachError, ClusterError, InputError) as error:
-                    yield self._gap(source, name, error)
-                    if isinstance(error, ReachError):
-                        lost = True
-                        return
-        finally:
-            if not lost:
-                session.invoke(_cmdlets.remove(scratch))
-        self.progress.say(f"{node.name}: evidence collected")
+        lost: ReachError | None = None
+        for source, owner, produce in self._commands(scratch, node, with_cluster=is_first):
+            try:
+                if lost is None:
+                    self._one(session, source, owner, produce, scratch / source, node)
+            except (ClusterError, InputError) as error:
+                yield self._gap(source, owner, error)
+            except ReachError as error:
+                lost = error
+            if owner == "" and lost is None:
+                self._asked.add(source)
+            if owner and lost is not None:
+                yield self._gap(source, owner, lost)
+        if lost is None:
+            session.invoke(_cmdlets.remove(scratch))
+            self.progress.say(f"{node.name}: evidence collected")
 
     def _commands(
-        self, scratch: PureWindowsPath, *, with_cluster: bool
-    ) -> Iterator[tuple[Source, bool, Callable[[CollectSession], str]]]:
-        """Yield source, whether it belongs to the node, and what produces it (returns its name)."""
+        self, scratch: PureWindowsPath, node: Node, *, with_cluster: bool
+    ) -> Iterator[tuple[Source, str, Callable[[CollectSession], str]]]:
+        """Yield source, the node it belongs to ("" the cluster), and what produces the file."""
 
         def just(command: Command[None]) -> Callable[[CollectSession], str]:
             def collect(session: CollectSession) -> str:
@@ -162,29 +157,28 @@ class Collection:
 
         for source, channel in CHANNELS.items():
             since = self.since if source not in _RENDERED.values() else None
-            yield source, True, just(_cmdlets.export_log(channel, scratch / source, since=since))
+            yield (
+                source,
+                node.name,
+                just(_cmdlets.export_log(channel, scratch / source, since=since)),
+            )
         for source, same in _RENDERED.items():
-            yield source, True, just(_cmdlets.render_log(CHANNELS[same], scratch / source))
-        if not with_cluster:
-            return
-        yield (
-            Source.ENVIRONMENT,
-            False,
-            just(_cmdlets.save_environment(scratch / Source.ENVIRONMENT)),
-        )
-        yield Source.UPDATES, False, just(_cmdlets.save_updates(scratch / Source.UPDATES))
-        yield (
-            Source.UPDATE_RUNS,
-            False,
-            just(_cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)),
-        )
+            yield source, node.name, just(_cmdlets.render_log(CHANNELS[same], scratch / source))
 
         def reports(session: CollectSession) -> str:
             name = session.invoke(_cmdlets.cluster_name())
             command = _cmdlets.save_cau_reports(scratch / Source.CAU_REPORTS, name, self.since)
             return just(command)(session)
 
-        yield Source.CAU_REPORTS, False, reports
+        of_cluster = {
+            Source.ENVIRONMENT: just(_cmdlets.save_environment(scratch / Source.ENVIRONMENT)),
+            Source.UPDATES: just(_cmdlets.save_updates(scratch / Source.UPDATES)),
+            Source.UPDATE_RUNS: just(_cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)),
+            Source.CAU_REPORTS: reports,
+        }
+        for source, produce in of_cluster.items():
+            if with_cluster and source not in self._asked:
+                yield source, "", produce
 
     def _one(
         self,

@@ -1,0 +1,165 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.model import KnownCluster, Node
+from toolkit.site import Journal, Site
+
+PEM = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def pinned(trust_dir: Path) -> None:
+    (trust_dir / "root.json").write_bytes(b"{}")
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site.create(tmp_path / "site", pin=pinned)
+
+
+def two_nodes() -> KnownCluster:
+    return KnownCluster(
+        name="plant7",
+        nodes=(Node(name="n1", address="10.0.0.1"), Node(name="n2", address="10.0.0.2")),
+    )
+
+
+def test_site_exists_only_after_the_root_is_pinned(tmp_path):
+    def refuse(trust_dir: Path) -> None:
+        raise TrustError("pin root")
+
+    with pytest.raises(TrustError):
+        Site.create(tmp_path / "site", pin=refuse)
+    with pytest.raises(InputError, match="no such file"):
+        Site(tmp_path / "site")
+
+
+def test_site_is_not_made_twice(site):
+    with pytest.raises(StorageError, match="one already"):
+        Site.create(site.root, pin=pinned)
+
+
+def test_site_of_a_newer_format_is_refused(site):
+    (site.root / "site.json").write_text('{"kind": "ferry-site", "format": 2}', encoding="utf-8")
+    with pytest.raises(InputError, match="format 2"):
+        Site(site.root)
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", ""])
+def test_site_file_that_is_no_json_object_is_refused(site, content):
+    (site.root / "site.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError):
+        Site(site.root)
+
+
+def test_cluster_is_remembered_with_its_nodes(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    assert Site(site.root).cluster("PLANT7") == two_nodes()
+
+
+def test_cluster_is_not_added_twice(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    with pytest.raises(StorageError, match="a cluster of that name"):
+        site.add_cluster(two_nodes(), ca_file=None)
+
+
+def test_removed_cluster_is_forgotten(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    site.remove_cluster("plant7")
+    with pytest.raises(InputError, match="no cluster at all"):
+        site.cluster("plant7")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 64, ".hidden"])
+def test_cluster_name_that_is_no_name_is_refused(site, name):
+    with pytest.raises(InputError):
+        site.add_cluster(KnownCluster(name=name, nodes=two_nodes().nodes), ca_file=None)
+
+
+def test_node_named_twice_is_refused(site):
+    node = Node(name="n1", address="a")
+    with pytest.raises(InputError, match="each of its nodes once"):
+        site.add_cluster(KnownCluster(name="c", nodes=(node, node)), ca_file=None)
+
+
+def test_ca_file_is_copied_into_the_site(site, tmp_path):
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(PEM)
+    site.add_cluster(two_nodes(), ca_file=ca)
+    ca.unlink()
+    node = site.reachable(site.cluster("plant7")).nodes[0]
+    assert Path(node.ca_file).read_bytes() == PEM
+
+
+def test_ca_file_without_certificate_is_refused(site, tmp_path):
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(b"hello")
+    with pytest.raises(InputError, match="PEM"):
+        site.add_cluster(two_nodes(), ca_file=ca)
+
+
+def test_broken_clusters_file_names_the_file(site):
+    (site.root / "clusters.json").write_text('{"c": {"nodes": {"n": {}}}}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"clusters\.json"):
+        site.clusters()
+
+
+def test_second_process_cannot_take_the_lock(site):
+    with site.lock(), pytest.raises(StorageError, match="another ferry"), Site(site.root).lock():
+        pass
+
+
+def test_lock_is_free_after_use(site):
+    with site.lock():
+        pass
+    with site.lock():
+        pass
+
+
+def add(journal: Journal, step: str, outcome: str = "done") -> None:
+    journal.append(cluster="c", subject="s", step=step, outcome=outcome, node="n1")
+
+
+def test_journal_gives_back_what_was_written(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    add(journal, "two", "intent")
+    assert [(entry.step, entry.outcome) for entry in journal.entries(cluster="c")] == [
+        ("one", "done"),
+        ("two", "intent"),
+    ]
+
+
+def test_journal_filters_by_cluster_and_subject(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    assert list(journal.entries(cluster="other")) == []
+    assert list(journal.entries(cluster="c", subject="other")) == []
+
+
+def test_journal_line_torn_by_a_power_cut_is_cut_away(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b'{"at": "2026-')
+    assert [entry.step for entry in journal.entries(cluster="c")] == ["one"]
+    add(journal, "two")
+    assert [entry.step for entry in journal.entries(cluster="c")] == ["one", "two"]
+    assert all(json.loads(line) for line in (tmp_path / "j").read_text("utf-8").splitlines())
+
+
+def test_journal_line_that_is_not_ours_is_named(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b"hello\n")
+    with pytest.raises(InputError, match="line 2"):
+        list(journal.entries(cluster="c"))
+
+
+def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path):
+    (tmp_path / "j").mkdir()
+    with pytest.raises(StorageError):
+        add(Journal(tmp_path / "j"), "one")

@@ -1,0 +1,81 @@
+"""From options to a reachable cluster: site, credential, session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from toolkit.cli._output import F, TerminalProgress
+from toolkit.cluster import Cluster
+from toolkit.errors import InputError
+from toolkit.model import Credential
+from toolkit.remote import connect
+from toolkit.site import Site
+
+
+def user_option(command: F) -> F:
+    """Add `--user NAME` (or FERRY_USERNAME). There is no option for a password, on purpose."""
+    return click.option(
+        "--user",
+        "username",
+        envvar="FERRY_USERNAME",
+        help="Account of the deployment (LCM) user (or set FERRY_USERNAME; else you are asked). The "
+        "password comes from FERRY_PASSWORD, the system's keyring, or a prompt.",
+    )(command)
+
+
+def credential(cluster_name: str, username: str | None) -> Credential:
+    """Get the credential: environment, then the operating system's keyring, then a prompt.
+
+    Raises:
+        InputError: Nothing of that is there and nobody can be asked.
+    """
+    can_ask = sys.stdin.isatty()
+    if not username:
+        if not can_ask:
+            raise _nobody_to_ask("user name", "--user or FERRY_USERNAME")
+        username = str(click.prompt(f"User for cluster {cluster_name}", err=True))
+    password = os.environ.get("FERRY_PASSWORD") or _from_keyring(cluster_name, username)
+    if not password:
+        if not can_ask:
+            raise _nobody_to_ask("password", "FERRY_PASSWORD or the keyring")
+        password = str(click.prompt(f"Password of {username}", hide_input=True, err=True))
+    return Credential(username=username, password=password)
+
+
+def _from_keyring(cluster_name: str, username: str) -> str | None:
+    import keyring
+    import keyring.errors
+
+    try:
+        kept: str | None = keyring.get_password(f"ferry:{cluster_name}", username)
+    except keyring.errors.KeyringError:  # no keyring here: ask instead
+        return None
+    return kept
+
+
+def _nobody_to_ask(what: str, where: str) -> InputError:
+    return InputError(
+        f"get the {what} for the cluster",
+        found="none given, and no terminal to ask at",
+        expected=f"{where}, or a terminal",
+    )
+
+
+def open_cluster(
+    site_dir: Path, cluster_name: str, username: str | None, *, quiet: bool
+) -> tuple[Site, Cluster]:
+    """Open the site and prepare to reach one of its clusters; nothing is contacted yet."""
+    site = Site(site_dir)
+    known = site.reachable(site.cluster(cluster_name))
+    secret = credential(known.name, username)
+    cluster = Cluster(
+        known,
+        connect=lambda node: connect(node, secret),
+        journal=site.journal,
+        progress=TerminalProgress(quiet=quiet),
+    )
+    return site, cluster

@@ -1,0 +1,138 @@
+"""`ferry cluster`: discover and import updates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toolkit.cli import EXIT_NO
+from toolkit.cli._output import (
+    TerminalProgress,
+    cluster_option,
+    human_size,
+    json_option,
+    print_json,
+    print_table,
+    read_version,
+    site_option,
+)
+from toolkit.cli._reach import open_cluster, user_option
+from toolkit.media import open_medium
+
+
+@click.group(name="cluster")
+def group() -> None:
+    """Discover and import updates on a cluster, through any of its nodes."""
+
+
+@group.command("discover")
+@cluster_option
+@site_option
+@user_option
+@json_option
+def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_output: bool) -> None:
+    r"""Show what the cluster runs and which updates it offers, in which state.
+
+    \b
+    Example:
+      ferry cluster discover --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: nothing (asking makes the cluster look for updates by itself).
+    """
+    _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    seen = cluster.discover()
+    if json_output:
+        print_json("discovery", seen)
+        return
+    environment = seen.environment
+    click.echo(
+        f"cluster {cluster.known.name} (asked {seen.node}): version {environment.current_version}, "
+        f"SBE {environment.current_sbe_version or 'none'}, state {environment.state}, "
+        f"health {environment.health_state}"
+    )
+    print_table(
+        ("VERSION", "STATE", "TYPE", "FROM", "NAME"),
+        [
+            (
+                update.version,
+                update.state_raw,
+                update.package_type,
+                update.availability_type,
+                update.display_name,
+            )
+            for update in seen.updates
+        ],
+    )
+
+
+@group.command("import")
+@click.argument("medium", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@cluster_option
+@site_option
+@user_option
+@click.option("--version", "wanted", help="Which version, where the medium carries several.")
+@click.option(
+    "--poll-seconds",
+    type=click.FloatRange(min=0.1),
+    default=30.0,
+    show_default=True,
+    help="First pause between looks at the list; polling often starves the update service.",
+)
+@click.option(
+    "--wait-minutes",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="How long to wait until the update is listed.",
+)
+@click.option("--dry-run", is_flag=True, help="Check the medium and the cluster, change nothing.")
+@json_option
+def import_(
+    medium: Path,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    wanted: str | None,
+    poll_seconds: float,
+    wait_minutes: float,
+    *,
+    dry_run: bool,
+    json_output: bool,
+) -> int:
+    r"""Bring an update from MEDIUM into the cluster, until the cluster lists it.
+
+    The medium is proven first, every byte again while it is copied, and the node hashes what arrived.
+    Run the same command again after any interruption: it goes on, and never adds the update twice.
+
+    \b
+    Example:
+      ferry cluster import E:\ --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate.
+    Exit 1: added, but not listed within the waiting time.
+    """
+    site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    with site.lock():
+        opened = open_medium(medium, site.trust_dir, progress=TerminalProgress(quiet=json_output))
+        version = read_version(wanted, [target.version for target in opened.targets()])
+        if dry_run:
+            seen = cluster.discover()
+            click.echo(f"would import {version}; {seen.node} answers; nothing was changed")
+            return 0
+        result = cluster.import_update(
+            opened, version, poll_s=poll_seconds, wait_s=wait_minutes * 60
+        )
+    if json_output:
+        print_json("import", result)
+    elif result.update is None:
+        click.echo(
+            f"{version} was added, but the cluster does not list it yet.\n"
+            "  next: run the same command again; it only asks, it never adds twice"
+        )
+    else:
+        click.echo(
+            f"{version} is listed as {result.update.state_raw} "
+            f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
+        )
+    return 0 if result.update is not None else EXIT_NO

@@ -1,0 +1,233 @@
+"""`ferry run`: prepare, start, watch and show update runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toolkit.cli import EXIT_NO
+from toolkit.cli._output import (
+    F,
+    cluster_option,
+    json_option,
+    print_json,
+    read_version,
+    site_option,
+)
+from toolkit.cli._reach import open_cluster, user_option
+from toolkit.cluster import Sight, deepest_error, walk
+from toolkit.model import Step
+
+
+@click.group(name="run")
+def group() -> None:
+    """Prepare, start, watch and show update runs; always through the cluster's orchestrator."""
+
+
+def _run_options(command: F) -> F:
+    for option in (json_option, user_option, site_option, cluster_option):
+        command = option(command)
+    return click.argument("version")(command)
+
+
+_fixed_option = click.option(
+    "--i-have-fixed",
+    "fixed",
+    metavar="REASON",
+    help="After a failed run only: what you did about its cause. It goes to the journal.",
+)
+
+
+@group.command("prepare")
+@_run_options
+@_fixed_option
+@click.option("--dry-run", is_flag=True, help="Say whether it would be allowed; change nothing.")
+def prepare(
+    version: str,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    fixed: str | None,
+    *,
+    dry_run: bool,
+    json_output: bool,
+) -> None:
+    r"""Let the cluster prepare an update and check its own health; nothing is installed.
+
+    \b
+    Example:
+      ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: the cluster stages the update's files (Start-SolutionUpdate -PrepareOnly).
+    """
+    _start(
+        version,
+        cluster_name,
+        site_dir,
+        username,
+        fixed,
+        prepare_only=True,
+        dry_run=dry_run,
+        json_output=json_output,
+    )
+
+
+@group.command("start")
+@_run_options
+@_fixed_option
+@click.option("--dry-run", is_flag=True, help="Say whether it would be allowed; change nothing.")
+def start(
+    version: str,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    fixed: str | None,
+    *,
+    dry_run: bool,
+    json_output: bool,
+) -> None:
+    r"""Start an update; nodes will be drained and restarted one after the other.
+
+    What the static payload lacks: images for Azure Resource Bridge and AKS are fetched from the
+    internet during the update, unless this is a disconnected-operations cluster.
+
+    \b
+    Example:
+      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: the cluster installs the update (Start-SolutionUpdate).
+    """
+    _start(
+        version,
+        cluster_name,
+        site_dir,
+        username,
+        fixed,
+        prepare_only=False,
+        dry_run=dry_run,
+        json_output=json_output,
+    )
+
+
+def _start(
+    version: str,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    fixed: str | None,
+    *,
+    prepare_only: bool,
+    dry_run: bool,
+    json_output: bool,
+) -> None:
+    wanted = read_version(version)
+    site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    with site.lock():
+        run_id = cluster.start(wanted, prepare_only=prepare_only, fixed=fixed, dry_run=dry_run)
+    if json_output:
+        print_json("started", {"version": wanted, "run_id": run_id, "dry_run": dry_run})
+    elif dry_run:
+        click.echo(f"{wanted} could be started now; nothing was changed")
+    else:
+        click.echo(f"started, run {run_id}\n  next: ferry run watch {wanted}")
+
+
+@group.command("watch")
+@_run_options
+@click.option(
+    "--poll-seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True,
+    help="Pause between looks; polling often starves the update service.",
+)  # fmt: skip
+@click.option(
+    "--patience-minutes", type=click.FloatRange(min=0), default=60.0, show_default=True,
+    help="How long no node at all may answer (nodes restart) before we give up.",
+)  # fmt: skip
+def watch(
+    version: str,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    poll_seconds: float,
+    patience_minutes: float,
+    *,
+    json_output: bool,
+) -> int:
+    r"""Follow a run step by step until it ends; may be closed and opened again at any time.
+
+    \b
+    Example:
+      ferry run watch 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: nothing. Exit 1: the run failed.
+    """
+    _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    shown: dict[tuple[str, ...], str] = {}
+    sight: Sight | None = None
+    for sight in cluster.watch(
+        read_version(version), poll_s=poll_seconds, patience_s=patience_minutes * 60
+    ):
+        if not json_output:
+            _print_changes(sight, shown)
+    return _finish(sight, json_output=json_output)
+
+
+@group.command("show")
+@_run_options
+def show(
+    version: str, cluster_name: str, site_dir: Path, username: str | None, *, json_output: bool
+) -> int:
+    r"""Show an update's newest run with its whole step tree.
+
+    \b
+    Example:
+      ferry run show 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+
+    Changes: nothing. Exit 1: the run failed.
+    """
+    _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    sight = cluster.look(read_version(version))
+    if not json_output and sight.run is not None and sight.run.progress is not None:
+        for depth, step in walk(sight.run.progress):
+            click.echo(_step_line(depth, step))
+    return _finish(sight, json_output=json_output)
+
+
+def _print_changes(sight: Sight, shown: dict[tuple[str, ...], str]) -> None:
+    """Print the update's state and the steps whose status is new since the last look."""
+    if shown.get(()) != sight.update.state_raw:
+        shown[()] = sight.update.state_raw
+        click.echo(f"update {sight.update.version}: {sight.update.state_raw}")
+    if sight.run is None or sight.run.progress is None:
+        return
+    path: list[str] = []
+    for depth, step in walk(sight.run.progress):
+        path[depth:] = [step.name]
+        if shown.get(tuple(path)) != step.status:
+            shown[tuple(path)] = step.status
+            click.echo(_step_line(depth, step))
+
+
+def _step_line(depth: int, step: Step) -> str:
+    took = ""
+    if step.started_at and step.ended_at:
+        took = f" in {(step.ended_at - step.started_at).total_seconds():.0f} s"
+    elif step.expected:
+        took = f", expected {step.expected.total_seconds():.0f} s"
+    return f"{'  ' * (depth + 1)}{step.name}: {step.status}{took}"
+
+
+def _finish(sight: Sight | None, *, json_output: bool) -> int:
+    if sight is None:
+        return EXIT_NO
+    if json_output:
+        print_json("run", sight)
+    else:
+        state = sight.run.state_raw if sight.run else "none"
+        click.echo(f"update {sight.update.version}: {sight.update.state_raw}, run: {state}")
+        failed = deepest_error(sight.run.progress) if sight.run and sight.run.progress else None
+        if failed is not None:
+            click.echo(f"  failed step: {failed.name}\n  the cluster says: {failed.error_message}")
+        if sight.has_failed:
+            click.echo("  next: ferry logs collect, then ferry logs analyse; do not start it again")
+    return EXIT_NO if sight.has_failed else 0

@@ -1,0 +1,188 @@
+"""`ferry site`: the disconnected place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toolkit.cli._output import json_option, print_json, print_table, site_option
+from toolkit.media import pin_root
+from toolkit.model import AuthMethod, KnownCluster, Node, Transport
+from toolkit.site import Site
+
+
+@click.group(name="site")
+def group() -> None:
+    """Set up the disconnected place: trusted root, clusters, journal."""
+
+
+@group.command("init")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--root",
+    "root_file",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The root.json that `ferry trust init` made; it may come on the medium.",
+)
+@click.option(
+    "--fingerprint",
+    required=True,
+    help="Its fingerprint, from another channel: printed, spoken, an earlier trip.",
+)
+def init(directory: Path, root_file: Path, fingerprint: str) -> None:
+    r"""Make DIRECTORY a site that trusts one root, proven by its fingerprint.
+
+    \b
+    Example:
+      ferry site init C:\ferry-site --root 1.root.json --fingerprint "3f2a 91c0 …"
+
+    Changes: makes the directory; nothing else. Keep it on the laptop's own disk, not on the medium.
+    """
+    root = root_file.read_bytes()
+    Site.create(directory, pin=lambda trust_dir: pin_root(trust_dir, root, fingerprint))
+    click.echo(f"site {directory} trusts root {fingerprint}")
+
+
+@group.command("add-cluster")
+@click.argument("name")
+@site_option
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    required=True,
+    metavar="HOST[=ADDRESS]",
+    help="One node, and its address where its name does not resolve. Repeat for each node.",
+)
+@click.option(
+    "--transport",
+    type=click.Choice([item.value for item in Transport]),
+    default=Transport.HTTPS.value,
+    show_default=True,
+    help="https: port 5986, certificate checked. http: port 5985, messages encrypted (NTLM, Kerberos).",
+)
+@click.option(
+    "--auth",
+    type=click.Choice([item.value for item in AuthMethod]),
+    default=AuthMethod.NEGOTIATE.value,
+    show_default=True,
+    help="How to authenticate to the nodes.",
+)
+@click.option(
+    "--ca",
+    "ca_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Certificate authority of the nodes' certificates (PEM), if the system does not know it.",
+)
+@click.option("--winrm-port", type=click.IntRange(1, 65535), help="Default: 5986 or 5985.")
+@click.option("--smb-port", type=click.IntRange(1, 65535), default=445, show_default=True)
+def add_cluster(
+    name: str,
+    site_dir: Path,
+    nodes: tuple[str, ...],
+    transport: str,
+    auth: str,
+    ca_file: Path | None,
+    winrm_port: int | None,
+    smb_port: int,
+) -> None:
+    r"""Tell the site about a cluster and how to reach its nodes; no credential is kept.
+
+    \b
+    Example:
+      ferry site add-cluster plant7 --site C:\ferry-site --node n1.plant7.lan --node n2.plant7.lan
+
+    Changes: one entry in the site directory. No node is contacted.
+    """
+    site = Site(site_dir)
+    with site.lock():
+        known = site.add_cluster(
+            KnownCluster(
+                name=name,
+                nodes=tuple(
+                    Node(
+                        name=host,
+                        address=address or host,
+                        transport=Transport(transport),
+                        auth=AuthMethod(auth),
+                        winrm_port=winrm_port,
+                        smb_port=smb_port,
+                    )
+                    for host, _, address in (text.partition("=") for text in nodes)
+                ),
+            ),
+            ca_file=ca_file,
+        )
+    click.echo(f"cluster {known.name}: {', '.join(node.name for node in known.nodes)}")
+
+
+@group.command("remove-cluster")
+@click.argument("name")
+@site_option
+def remove_cluster(name: str, site_dir: Path) -> None:
+    r"""Forget a cluster; its journal entries stay.
+
+    \b
+    Example:
+      ferry site remove-cluster plant7 --site C:\ferry-site
+
+    Changes: one entry in the site directory. No node is contacted.
+    """
+    site = Site(site_dir)
+    with site.lock():
+        site.remove_cluster(name)
+    click.echo(f"cluster {name} forgotten")
+
+
+@group.command("show")
+@site_option
+@json_option
+def show(site_dir: Path, *, json_output: bool) -> None:
+    r"""Show the site's clusters and nodes.
+
+    \b
+    Example:
+      ferry site show --site C:\ferry-site
+
+    Changes: nothing.
+    """
+    clusters = Site(site_dir).clusters()
+    if json_output:
+        print_json("clusters", clusters)
+        return
+    print_table(
+        ("CLUSTER", "NODE", "ADDRESS", "TRANSPORT", "AUTH"),
+        [
+            (cluster.name, node.name, node.address, node.transport.value, node.auth.value)
+            for cluster in clusters
+            for node in cluster.nodes
+        ],
+    )
+
+
+@group.command("journal")
+@site_option
+@click.option("--cluster", "cluster_name", required=True, help="The cluster.")
+@json_option
+def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
+    r"""Print every change made to a cluster from this site, oldest first.
+
+    \b
+    Example:
+      ferry site journal --site C:\ferry-site --cluster plant7
+
+    Changes: nothing.
+    """
+    entries = list(Site(site_dir).journal.entries(cluster=cluster_name))
+    if json_output:
+        print_json("journal", entries)
+        return
+    print_table(
+        ("TIME (UTC)", "SUBJECT", "STEP", "OUTCOME"),
+        [
+            (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.subject, entry.step, entry.outcome)
+            for entry in entries
+        ],
+    )
