@@ -1,0 +1,204 @@
+"""A node as plain data that satisfies the session protocol of `toolkit.cluster`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import PureWindowsPath
+
+from toolkit.errors import CommandError, ConnectError
+from toolkit.model import PayloadKind, Sha256, SolutionVersion, Target, TargetName
+
+VERSION = SolutionVersion.parse("12.2604.1003.9")
+BUNDLE = b"solution bundle" * 1000
+SBE = {f"SBE_Contoso_GenA_4.2.2604.1.{kind}": kind.encode() for kind in ("xml", "zip")}
+
+
+class Medium:
+    """A verified medium in memory."""
+
+    def __init__(self, files: dict[str, tuple[PayloadKind, bytes]]) -> None:
+        self.files = files
+
+    def targets(self):
+        return tuple(
+            Target(
+                name=TargetName(f"payload/{name}"),
+                size_bytes=len(data),
+                sha256=Sha256(hashlib.sha256(data).hexdigest()),
+                kind=kind,
+                version=VERSION,
+            )
+            for name, (kind, data) in self.files.items()
+        )
+
+    def copy_target(self, name, sink, *, progress):
+        sink.write(self.files[name.removeprefix("payload/")][1])
+
+
+@dataclass
+class World:
+    """What stands on the cluster, and what was sent to it."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    updates: list[dict] = field(default_factory=list)
+    runs: str = ""
+    run_states: list[dict] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    add_calls: int = 0
+    list_calls: int = 0
+    listed_after: int = 1
+    state_after_add: str = "Ready"
+    flip_in_transit: bool = False
+    fail_on: dict[str, Exception] = field(default_factory=dict)
+
+    def has(self, path: str) -> bool:
+        return path in self.files or path in self.folders
+
+
+class Upload:
+    resumed_at_bytes = 0
+
+    def __init__(self, world: World, path: PureWindowsPath) -> None:
+        self.world, self.path, self.data = world, path, bytearray()
+
+    def write(self, data):
+        self.data += data
+        return len(data)
+
+    def finish(self):
+        if self.world.flip_in_transit:
+            self.data[5] ^= 1
+        self.world.files[str(self.path)] = bytes(self.data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *stop):
+        return None
+
+
+class Session:
+    """Interprets commands by their cmdlets' names, like a node."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *stop):
+        return None
+
+    def upload(self, path, *, size_bytes):
+        return Upload(self.world, path)
+
+    def download(self, path, sink, *, progress):
+        data = self.world.files[str(path)]
+        sink.write(data)
+        return len(data), Sha256(hashlib.sha256(data).hexdigest())
+
+    def invoke(self, command):
+        world = self.world
+        world.sent.append(command.name)
+        if command.name in world.fail_on:
+            raise world.fail_on[command.name]
+        first = command.pipeline[0]
+        values = dict(first.parameters)
+        act = getattr(self, "_" + first.name.replace("-", "_").replace(".", "_"))
+        reply = act(values, command)
+        return command.parse(tuple(reply))
+
+    def _Test_Path(self, values, command):
+        return [self.world.has(values["LiteralPath"])]
+
+    def _New_Item(self, values, command):
+        self.world.folders.add(values["Path"])
+        return []
+
+    def _Remove_Item(self, values, command):
+        gone = values["LiteralPath"]
+        self.world.files = {k: v for k, v in self.world.files.items() if not k.startswith(gone)}
+        self.world.folders = {f for f in self.world.folders if not f.startswith(gone)}
+        return []
+
+    def _Move_Item(self, values, command):
+        self.world.folders.remove(values["LiteralPath"])
+        self.world.folders.add(values["Destination"])
+        return []
+
+    def _Get_FileHash(self, values, command):
+        data = self.world.files[values["LiteralPath"]]
+        return [{"Hash": hashlib.sha256(data).hexdigest().upper()}]
+
+    def _Expand_Archive(self, values, command):
+        self.world.folders.add(values["DestinationPath"])
+        return []
+
+    def _Add_SolutionUpdate(self, values, command):
+        self.world.add_calls += 1
+        self.world.list_calls = 0
+        for row in self.world.updates:
+            row["State"] = "Ready"
+        if not self.world.updates:
+            self.world.updates.append(
+                {
+                    "ResourceId": f"redmond/Solution{VERSION}",
+                    "Version": str(VERSION),
+                    "State": self.world.state_after_add,
+                }
+            )
+        return []
+
+    def _Get_SolutionUpdate(self, values, command):
+        if "Start-SolutionUpdate" in command.name:
+            return ["redmond/Solution12.2604.1003.9/run-1"]
+        if "Set-Content" in command.name:
+            return self._save(command)
+        if "ConvertTo-Json" in command.name:
+            return [self.world.runs]
+        if "Get-SolutionUpdateRun" in command.name:
+            return self.world.run_states
+        self.world.list_calls += 1
+        return self.world.updates if self.world.list_calls >= self.world.listed_after else []
+
+    def _Get_SolutionUpdateEnvironment(self, values, command):
+        if "Set-Content" in command.name:
+            return self._save(command)
+        return [{"CurrentVersion": "12.2603.1002.15", "State": "UpdateAvailable"}]
+
+    def _Get_Cluster(self, values, command):
+        return [{"Name": "plant7"}]
+
+    def _Get_CauReport(self, values, command):
+        return self._save(command)
+
+    def _wevtutil_exe(self, values, command):
+        arguments = [value for _, value in command.pipeline[0].parameters]
+        if arguments[0] == "qe":
+            return self._save(command)
+        self.world.files[arguments[2]] = b"ElfFile " + arguments[1].encode()
+        return []
+
+    def _save(self, command):
+        target = dict(command.pipeline[-1].parameters)["LiteralPath"]
+        self.world.files[target] = command.name.encode()
+        return []
+
+
+class Unreachable:
+    """A node that does not answer."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *stop):
+        return None
+
+    def invoke(self, command):
+        raise ConnectError("connect to node n1", found="connection refused")
+
+
+def refusal(cmdlet="Add-SolutionUpdate", words="not enough space on the infrastructure volume"):
+    return CommandError(f"run {cmdlet}", cmdlet=cmdlet, error_id="AddFailed", found=words)

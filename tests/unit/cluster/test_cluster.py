@@ -1,0 +1,450 @@
+import io
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.unit.cluster.fakes import (
+    BUNDLE,
+    SBE,
+    VERSION,
+    Medium,
+    Session,
+    Unreachable,
+    World,
+    refusal,
+)
+from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster
+from toolkit.cluster._cmdlets import IMPORT_FOLDER
+from toolkit.errors import (
+    AuthenticationError,
+    CommandError,
+    DigestError,
+    ReachError,
+    SessionLostError,
+    StateError,
+    UnknownTargetError,
+)
+from toolkit.logbundle import LogBundle, LogBundleWriter
+from toolkit.model import KnownCluster, Node, PayloadKind, SolutionVersion, UpdateState
+from toolkit.site import Journal
+
+ZIP = str(IMPORT_FOLDER / "bundle.zip")
+EXPANDED = str(IMPORT_FOLDER / str(VERSION))
+
+
+class Clock:
+    def __init__(self):
+        self.now, self.slept = 0.0, []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def cluster(world, journal, clock):
+    return make(journal, clock, {"n1": Session(world), "n2": Session(world)})
+
+
+def make(journal, clock, sessions):
+    return Cluster(
+        KnownCluster(name="plant7", nodes=tuple(Node(name=n, address=n) for n in sessions)),
+        connect=lambda node: sessions[node.name],
+        journal=journal,
+        sleep=clock.sleep,
+        clock=clock,
+    )
+
+
+def medium(*, sbe=False):
+    files = {"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, BUNDLE)}
+    if sbe:
+        files |= {name: (PayloadKind.SBE, data) for name, data in SBE.items()}
+    return Medium(files)
+
+
+def outcomes(journal, subject=f"import {VERSION}"):
+    return [(e.step, e.outcome) for e in journal.entries(cluster="plant7", subject=subject)]
+
+
+# --- import -------------------------------------------------------------------------------------
+
+
+def test_import_copies_proves_expands_adds_and_waits_until_listed(cluster, world, journal):
+    world.listed_after = 3
+    result = cluster.import_update(medium(), VERSION, poll_s=30)
+    assert result.update.state is UpdateState.Ready
+    assert result.copied_bytes == len(BUNDLE)
+    assert world.files[ZIP] == BUNDLE
+    assert EXPANDED in world.folders
+    assert world.add_calls == 1
+    assert outcomes(journal) == [
+        ("copy bundle.zip", "intent"),
+        ("copy bundle.zip", "done"),
+        ("expand", "intent"),
+        ("expand", "done"),
+        ("submit", "intent"),
+        ("submit", "done"),
+    ]
+
+
+def test_polling_slows_down(cluster, world, clock):
+    world.listed_after = 6
+    cluster.import_update(medium(), VERSION, poll_s=30)
+    assert clock.slept == sorted(clock.slept)
+    assert clock.slept[0] == 30
+    assert clock.slept[-1] > 60
+
+
+def test_version_not_listed_in_time_is_an_answer_not_an_error(cluster, world):
+    world.listed_after = 10**9
+    assert cluster.import_update(medium(), VERSION, wait_s=300).update is None
+
+
+def test_second_import_of_a_listed_version_changes_nothing(cluster, world):
+    cluster.import_update(medium(), VERSION)
+    world.sent.clear()
+    assert cluster.import_update(medium(), VERSION).copied_bytes == 0
+    assert world.add_calls == 1
+    assert not any("Expand" in name or "Add" in name for name in world.sent)
+
+
+def test_import_again_while_not_listed_only_asks(cluster, world):
+    world.listed_after = 10**9
+    cluster.import_update(medium(), VERSION, wait_s=60)
+    world.listed_after = 0
+    assert cluster.import_update(medium(), VERSION).update is not None
+    assert world.add_calls == 1
+
+
+def test_file_that_arrived_earlier_is_not_copied_again(cluster, world, journal):
+    world.fail_on["Expand-Archive"] = SessionLostError("expand")
+    with pytest.raises(SessionLostError):
+        cluster.import_update(medium(), VERSION)
+    world.fail_on.clear()
+    assert cluster.import_update(medium(), VERSION).copied_bytes == 0
+
+
+def test_half_expanded_folder_is_expanded_anew(cluster, world):
+    world.fail_on["Move-Item"] = SessionLostError("move")
+    with pytest.raises(SessionLostError):
+        cluster.import_update(medium(), VERSION)
+    world.fail_on.clear()
+    cluster.import_update(medium(), VERSION)
+    assert EXPANDED in world.folders
+    assert EXPANDED + ".part" not in world.folders
+
+
+def test_submission_of_unknown_outcome_that_took_effect_is_not_repeated(cluster, world, journal):
+    journal.append(cluster="plant7", subject=f"import {VERSION}", step="expand", outcome="done")
+    journal.append(cluster="plant7", subject=f"import {VERSION}", step="submit", outcome="intent")
+    world.folders.add(EXPANDED)
+    world.updates = [{"ResourceId": f"redmond/Solution{VERSION}", "State": "Ready"}]
+    world.listed_after = 3
+    assert cluster.import_update(medium(), VERSION).update is not None
+    assert world.add_calls == 0
+    assert outcomes(journal)[-1] == ("submit", "done")
+
+
+def test_submission_that_never_arrived_is_sent_after_the_whole_wait(cluster, world, journal, clock):
+    journal.append(cluster="plant7", subject=f"import {VERSION}", step="expand", outcome="done")
+    journal.append(cluster="plant7", subject=f"import {VERSION}", step="submit", outcome="intent")
+    world.folders.add(EXPANDED)
+    assert cluster.import_update(medium(), VERSION, wait_s=600).update is not None
+    assert world.add_calls == 1
+    assert clock.now >= 600
+
+
+def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journal):
+    world.fail_on["Add-SolutionUpdate"] = refusal()
+    with pytest.raises(CommandError, match="not enough space"):
+        cluster.import_update(medium(), VERSION)
+    assert outcomes(journal)[-1] == ("submit", "refused")
+
+
+def test_byte_altered_in_transit_is_caught_by_the_nodes_hash(cluster, world, journal):
+    world.flip_in_transit = True
+    with pytest.raises(DigestError, match=r"bundle\.zip on node n1"):
+        cluster.import_update(medium(), VERSION)
+    assert ZIP not in world.files
+    assert world.add_calls == 0
+    world.flip_in_transit = False
+    assert cluster.import_update(medium(), VERSION).update is not None
+
+
+def test_file_that_somebody_else_put_there_is_not_touched(cluster, world):
+    world.files[ZIP] = b"other"
+    with pytest.raises(StateError, match="does not know it"):
+        cluster.import_update(medium(), VERSION)
+    assert world.files[ZIP] == b"other"
+
+
+def test_folder_that_somebody_else_put_there_is_not_used(cluster, world):
+    world.folders.add(EXPANDED)
+    with pytest.raises(StateError, match="does not know it"):
+        cluster.import_update(medium(), VERSION)
+    assert world.add_calls == 0
+
+
+def test_version_that_is_not_on_the_medium_is_refused_first(cluster, world):
+    with pytest.raises(UnknownTargetError, match=r"12\.2604\.1003\.9"):
+        cluster.import_update(medium(), SolutionVersion.parse("12.2603.1002.15"))
+    assert not any("New-Item" in name for name in world.sent)
+
+
+def test_sbe_of_the_medium_is_added_when_the_update_asks_for_it(cluster, world):
+    world.state_after_add = "AdditionalContentRequired"
+    result = cluster.import_update(medium(sbe=True), VERSION)
+    assert result.update.state is UpdateState.Ready
+    assert world.add_calls == 2
+    assert {path.rpartition("\\")[2] for path in world.files} >= set(SBE)
+
+
+def test_sbe_is_left_alone_when_nobody_asks_for_it(cluster, world):
+    cluster.import_update(medium(sbe=True), VERSION)
+    assert world.add_calls == 1
+
+
+def test_unreachable_node_is_passed_over(world, journal, clock):
+    cluster = make(journal, clock, {"n1": Unreachable(), "n2": Session(world)})
+    assert cluster.import_update(medium(), VERSION).node == "n2"
+
+
+def test_session_lost_in_the_middle_is_not_tried_on_another_node(cluster, world):
+    world.fail_on["Add-SolutionUpdate"] = SessionLostError("add")
+    with pytest.raises(SessionLostError):
+        cluster.import_update(medium(), VERSION)
+    assert world.sent.count("Add-SolutionUpdate") == 1
+
+
+def test_refused_password_is_tried_on_one_node_only(cluster, world):
+    world.fail_on["Test-Path"] = AuthenticationError("log on")
+    with pytest.raises(AuthenticationError):
+        cluster.discover()
+    assert len(world.sent) == 1
+
+
+def test_no_node_answering_is_a_reach_error(journal, clock):
+    with pytest.raises(ReachError, match="refused"):
+        make(journal, clock, {"n1": Unreachable()}).discover()
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def listed(world, state):
+    world.updates = [
+        {"ResourceId": f"redmond/Solution{VERSION}", "Version": str(VERSION), "State": state}
+    ]
+    world.listed_after = 0
+
+
+def starts(world):
+    return [name for name in world.sent if "Start-SolutionUpdate" in name]
+
+
+def test_start_returns_the_run_id_and_is_journalled(cluster, world, journal):
+    listed(world, "ReadyToInstall")
+    assert cluster.start(VERSION, prepare_only=False).endswith("/run-1")
+    assert outcomes(journal, f"run {VERSION}") == [("start", "intent"), ("start", "done")]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("InstallationFailed", "never run it again blindly"),
+        ("HealthCheckFailed", "never run it again blindly"),
+        ("Installing", "running already"),
+        ("Installed", "nothing is left"),
+        ("AdditionalContentRequired", "SBE"),
+        ("HasPrerequisite", "prerequisite"),
+        ("SomethingNew", None),
+    ],
+)
+def test_start_is_refused_in_the_wrong_state(cluster, world, state, words):
+    listed(world, state)
+    with pytest.raises(StateError) as refused:
+        cluster.start(VERSION, prepare_only=False)
+    assert refused.value.found == state
+    assert words is None or words in refused.value.hint
+    assert starts(world) == []
+
+
+def test_failed_run_starts_again_only_with_a_written_reason(cluster, world, journal):
+    listed(world, "InstallationFailed")
+    cluster.start(VERSION, prepare_only=False, fixed="set the ASR rule to audit")
+    assert len(starts(world)) == 1
+    (intent, _) = journal.entries(cluster="plant7", subject=f"run {VERSION}")
+    assert intent.facts["fixed"] == "set the ASR rule to audit"
+
+
+def test_prepared_update_is_not_prepared_again(cluster, world):
+    listed(world, "ReadyToInstall")
+    with pytest.raises(StateError, match="ReadyToInstall"):
+        cluster.start(VERSION, prepare_only=True)
+
+
+def test_dry_run_sends_no_start(cluster, world, journal):
+    listed(world, "Ready")
+    assert cluster.start(VERSION, prepare_only=False, dry_run=True) == ""
+    assert starts(world) == []
+    assert outcomes(journal, f"run {VERSION}") == []
+
+
+def test_version_that_is_not_listed_cannot_be_started(cluster, world):
+    with pytest.raises(StateError, match="no updates"):
+        cluster.start(VERSION, prepare_only=False)
+
+
+RUNS = (
+    '[{"ResourceId":"r/1","State":2,"TimeStarted":"\\/Date(1760000000000)\\/","Progress":null},'
+    '{"ResourceId":"r/2","State":1,"TimeStarted":"\\/Date(1770000000000)\\/",'
+    '"Progress":{"Name":"Start update","Status":"Error","Steps":['
+    '{"Name":"Update Host OS","Status":"Error","ErrorMessage":"outer","Steps":['
+    '{"Name":"CAU","Status":"Error","ErrorMessage":"root cause"}]}]}}]'
+)
+
+
+def test_look_takes_the_newest_run_with_its_state_by_name(cluster, world):
+    listed(world, "InstallationFailed")
+    world.runs = RUNS
+    world.run_states = [
+        {"ResourceId": "r/1", "State": "Succeeded"},
+        {"ResourceId": "r/2", "State": "Failed"},
+    ]
+    sight = cluster.look(VERSION)
+    assert (sight.run.resource_id, sight.run.state_raw) == ("r/2", "Failed")
+    assert sight.has_failed
+    assert not sight.is_moving
+
+
+def test_update_without_a_run_is_shown_as_such(cluster, world):
+    listed(world, "Ready")
+    sight = cluster.look(VERSION)
+    assert sight.run is None
+    assert not sight.has_failed
+
+
+def test_watch_ends_when_nothing_moves(cluster, world, clock):
+    listed(world, "Installing")
+    seen = []
+    for sight in cluster.watch(VERSION, poll_s=5):
+        seen.append(sight.update.state_raw)
+        listed(world, "Installed" if len(seen) == 2 else "Installing")
+    assert seen == ["Installing", "Installing", "Installed"]
+    assert clock.slept == [5, 5]
+
+
+def test_watch_survives_nodes_that_restart(cluster, world):
+    listed(world, "Installing")
+    looks = cluster.watch(VERSION, poll_s=5)
+    next(looks)
+    world.fail_on["Test-Path"] = SessionLostError("ask")
+    listed(world, "Installed")
+
+    def back(seconds):
+        world.fail_on.clear()
+
+    cluster._sleep = back
+    world.fail_on.clear()
+    assert next(looks).update.state is UpdateState.Installed
+
+
+def test_watch_gives_up_when_no_node_answers_for_too_long(cluster, world, clock):
+    world.fail_on["Test-Path"] = SessionLostError("ask")
+    with pytest.raises(SessionLostError):
+        list(cluster.watch(VERSION, poll_s=60, patience_s=600))
+    assert 600 < clock.now < 1000
+
+
+def test_watch_does_not_hide_a_refused_password(cluster, world, clock):
+    world.fail_on["Test-Path"] = AuthenticationError("log on")
+    with pytest.raises(AuthenticationError):
+        list(cluster.watch(VERSION))
+    assert clock.slept == []
+
+
+# --- evidence -----------------------------------------------------------------------------------
+
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def collect(cluster, tmp_path):
+    with LogBundleWriter(tmp_path / "b.zip", cluster="plant7") as writer:
+        cluster.collect(writer, since=SINCE)
+    return LogBundle(tmp_path / "b.zip")
+
+
+def test_every_source_of_every_node_is_in_the_bundle(cluster, world, tmp_path):
+    with collect(cluster, tmp_path) as bundle:
+        assert {m.source for m in bundle.members if m.node == "n1"} == set(NODE_SOURCES)
+        assert {m.source for m in bundle.members if m.node == "n2"} == set(NODE_SOURCES)
+        assert {m.source for m in bundle.members if not m.node} == set(CLUSTER_SOURCES)
+        assert bundle.gaps == ()
+        sink = io.BytesIO()
+        bundle.copy(bundle.members[0], sink)
+        assert sink.getvalue().startswith(b"ElfFile")
+
+
+def test_scratch_folder_is_removed_from_every_node(cluster, world, tmp_path):
+    collect(cluster, tmp_path).close()
+    assert world.files == {}
+
+
+def test_unreachable_node_is_a_named_gap(world, journal, clock, tmp_path):
+    cluster = make(journal, clock, {"n1": Unreachable(), "n2": Session(world)})
+    with collect(cluster, tmp_path) as bundle:
+        assert [(gap.node, gap.reason) for gap in bundle.gaps] == [("n1", "unreachable")]
+        assert {m.source for m in bundle.members if not m.node} == set(CLUSTER_SOURCES)
+
+
+def test_no_node_answering_leaves_a_bundle_of_gaps(journal, clock, tmp_path):
+    with collect(make(journal, clock, {"n1": Unreachable()}), tmp_path) as bundle:
+        assert bundle.members == ()
+        assert {gap.source for gap in bundle.gaps} == {"", *CLUSTER_SOURCES}
+
+
+def test_cmdlet_that_fails_is_a_gap_and_the_others_go_on(cluster, world, tmp_path):
+    name = next(iter(["Get-Cluster | Select-Object"]))
+    world.fail_on[name] = refusal("Get-Cluster", "access denied")
+    with collect(cluster, tmp_path) as bundle:
+        assert [(gap.source, gap.reason) for gap in bundle.gaps] == [("cau-reports.json", "failed")]
+        assert "access denied" in bundle.gaps[0].detail
+
+
+def test_node_lost_in_the_middle_names_what_is_missing_and_the_next_node_tells_of_the_cluster(
+    world, journal, clock, tmp_path
+):
+    dying = World()
+    dying.fail_on["wevtutil.exe | Set-Content"] = SessionLostError("render")
+    cluster = make(journal, clock, {"n1": Session(dying), "n2": Session(world)})
+    with collect(cluster, tmp_path) as bundle:
+        assert {gap.source for gap in bundle.gaps} == {"cau.xml", "cau-management.xml"}
+        assert {gap.node for gap in bundle.gaps} == {"n1"}
+        assert {m.source for m in bundle.members if not m.node} == set(CLUSTER_SOURCES)
+
+
+def test_refused_password_stops_the_collection_at_the_first_node(cluster, world, tmp_path):
+    world.fail_on["New-Item"] = AuthenticationError("log on")
+    with pytest.raises(AuthenticationError):
+        collect(cluster, tmp_path)
+    assert world.sent == ["New-Item"]
+    assert list(tmp_path.glob("b.zip*")) == []

@@ -1,0 +1,133 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import PureWindowsPath
+
+import pytest
+
+from toolkit.cluster import _cmdlets
+from toolkit.errors import InputError
+from toolkit.model import UpdateState
+
+FILE = PureWindowsPath(r"C:\Windows\Temp\x.evtx")
+
+
+def test_enumerations_are_asked_for_by_name():
+    assert [stage.name for stage in _cmdlets.updates().pipeline] == [
+        "Get-SolutionUpdate",
+        "Select-Object",
+    ]
+
+
+def test_step_trees_are_asked_for_at_full_depth():
+    stage = _cmdlets.update_runs("redmond/x").pipeline[-1]
+    assert (stage.name, dict(stage.parameters)["Depth"]) == ("ConvertTo-Json", 30)
+
+
+def test_every_command_that_changes_something_says_so():
+    changing = [
+        _cmdlets.make_folder(FILE),
+        _cmdlets.remove(FILE),
+        _cmdlets.move(FILE, FILE),
+        _cmdlets.expand(FILE, FILE, timeout_s=1),
+        _cmdlets.add_update(FILE),
+        _cmdlets.start_update("x", prepare_only=True),
+    ]
+    assert all(command.changes_cluster for command in changing)
+    assert not _cmdlets.updates().changes_cluster
+
+
+def test_log_export_asks_for_the_time_window_in_utc():
+    command = _cmdlets.export_log("System", FILE, since=datetime(2026, 11, 1, 12, tzinfo=UTC))
+    assert command.pipeline[0].parameters[-1][1] == (
+        "/q:*[System[TimeCreated[@SystemTime>='2026-11-01T12:00:00.000Z']]]"
+    )
+
+
+def test_unknown_update_state_keeps_its_text():
+    (update,) = _cmdlets.updates().parse(({"ResourceId": "r/Solution1", "State": "Brandnew"},))
+    assert (update.state, update.state_raw) == (UpdateState.UNRECOGNISED, "Brandnew")
+
+
+def test_sbe_row_without_version_takes_its_sbe_version():
+    (update,) = _cmdlets.updates().parse(
+        ({"ResourceId": "r/SBE4.1.2.3", "Version": None, "SbeVersion": "4.1.2.3"},)
+    )
+    assert update.version == "4.1.2.3"
+
+
+def test_reply_that_is_no_object_is_an_input_error():
+    with pytest.raises(InputError, match="Get-SolutionUpdate"):
+        _cmdlets.updates().parse(("text",))
+
+
+def test_empty_environment_asks_whether_this_is_azure_local():
+    with pytest.raises(InputError) as error:
+        _cmdlets.environment().parse(())
+    assert "Azure Local" in error.value.hint
+
+
+@pytest.mark.parametrize(
+    "packages",
+    [
+        [{"Solution": "12.1", "SBE": "4.0"}],
+        [{"PackageType": "Solution", "Version": "12.1"}, {"PackageType": "SBE", "Version": "4.0"}],
+        ["Solution: 12.1", "SBE: 4.0"],
+    ],
+)
+def test_package_versions_are_read_in_every_shape_seen(packages):
+    seen = _cmdlets.environment().parse(({"PackageVersions": packages},))
+    assert seen.package_versions == (("Solution", "12.1"), ("SBE", "4.0"))
+
+
+def test_health_checks_are_read():
+    row = {
+        "Name": "T",
+        "Status": "FAILURE",
+        "Severity": "CRITICAL",
+        "AdditionalData": {"Detail": "d"},
+    }
+    seen = _cmdlets.environment().parse(({"HealthCheckResult": [row]},))
+    assert (seen.health_checks[0].status, seen.health_checks[0].detail) == ("FAILURE", "d")
+
+
+def test_hash_that_is_no_hash_is_an_input_error():
+    with pytest.raises(InputError):
+        _cmdlets.file_hash(FILE, timeout_s=1).parse(({"Hash": "none"},))
+
+
+def test_runs_that_are_no_json_are_an_input_error():
+    with pytest.raises(InputError, match="JSON"):
+        _cmdlets.update_runs("x").parse(("{",))
+
+
+def test_no_runs_at_all_are_an_empty_tuple():
+    assert _cmdlets.update_runs("x").parse(()) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/Date(0)/", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("/Date(-62135596800000)/", None),
+        ("2026-11-01T10:00:00.1234567Z", datetime(2026, 11, 1, 10, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-11-01T10:00:00", datetime(2026, 11, 1, 10, tzinfo=UTC)),
+        ("0001-01-01T00:00:00", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_times_are_read_as_utc_or_not_at_all(text, expected):
+    assert _cmdlets._time(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("01:02:03", timedelta(hours=1, minutes=2, seconds=3)),
+        ("1.00:00:00.5", timedelta(days=1, seconds=0.5)),
+        ({"TotalSeconds": 90}, timedelta(seconds=90)),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_spans_are_read_in_both_shapes(value, expected):
+    assert _cmdlets._span(value) == expected
