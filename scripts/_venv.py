@@ -47,7 +47,7 @@ def ensure(upto: str) -> Path:
         name: hashlib.sha256(f"{folder} {sys.version} {locked(name)}".encode()).hexdigest()
         for name in SETS
     }
-    done = stamp.read_text().strip() if stamp.exists() and python.exists() else ""
+    done = stamp.read_text(encoding="utf-8").strip() if stamp.exists() and python.exists() else ""
     if done in [digests[name] for name in SETS[SETS.index(upto) :]]:
         return python
     print(f"setting up {folder} ({upto} packages, checked against {LOCK.name})", file=sys.stderr)
@@ -59,7 +59,7 @@ def ensure(upto: str) -> Path:
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", wanted], check=True)
     subprocess.run([python, "-c", _POINTER, ROOT], check=True)
-    stamp.write_text(digests[upto])
+    stamp.write_text(digests[upto], encoding="utf-8")
     return python
 
 
@@ -68,7 +68,7 @@ def ensure(upto: str) -> Path:
 _POINTER = """
 import pathlib, sys, sysconfig
 root, scripts = sys.argv[1], pathlib.Path(sysconfig.get_path("scripts"))
-(pathlib.Path(sysconfig.get_path("purelib")) / "ferry-checkout.pth").write_text(root + chr(10))
+(pathlib.Path(sysconfig.get_path("purelib")) / "ferry-checkout.pth").write_text(root + chr(10), encoding="utf-8")
 try:
     from pip._vendor.distlib.scripts import ScriptMaker
     maker = ScriptMaker(None, str(scripts))
