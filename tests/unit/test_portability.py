@@ -23,15 +23,22 @@ NAMES = {
 GUARDS = ("sys.platform", "os.name", "hasattr(")
 
 
+def asks(node: ast.If | ast.IfExp) -> bool:
+    """Whether a branch asks for the platform."""
+    return any(word in ast.unparse(node.test) for word in GUARDS)
+
+
+def leaves(node: ast.stmt) -> bool:
+    """Whether a block that ends in this statement never runs into the next one."""
+    return isinstance(node, ast.Return | ast.Raise | ast.Continue)
+
+
 def unguarded(source: str) -> list[str]:
     """Return the POSIX-only uses in a module that no enclosing `if` guards."""
     found: list[str] = []
 
     def visit(node: ast.AST, *, guarded: bool) -> None:
-        if isinstance(node, ast.If | ast.IfExp) and any(
-            word in ast.unparse(node.test) for word in GUARDS
-        ):
-            guarded = True
+        guarded = guarded or (isinstance(node, ast.If | ast.IfExp) and asks(node))
         if not guarded:
             match node:
                 case ast.Attribute(value=ast.Name(id=module), attr=name) if name in NAMES.get(
@@ -46,6 +53,8 @@ def unguarded(source: str) -> list[str]:
                     found.append(f"line {node.lineno}: from {module}")
         for child in ast.iter_child_nodes(node):
             visit(child, guarded=guarded)
+            if isinstance(child, ast.If) and asks(child) and leaves(child.body[-1]):
+                guarded = True  # the rest of this block runs elsewhere only
 
     visit(ast.parse(source), guarded=False)
     return found
