@@ -291,7 +291,7 @@ def _sid(text: str) -> bytes:
     return head + b"".join(struct.pack("<I", int(part)) for part in parts)
 
 
-def _text(value: object) -> str:
+def printed(value: object) -> str:
     """Return a value as Windows prints it."""
     match value:
         case None:
@@ -546,7 +546,7 @@ def rendered_xml(event: Event, message: str) -> str:
 
 def _print(element: _Element, values: Sequence[object]) -> str:
     attributes = "".join(
-        f" {name}='{escape(_text(value), {chr(39): '&apos;'})}'"
+        f" {name}='{escape(printed(value), {chr(39): '&apos;'})}'"
         for name, part in element.attributes
         if (value := values[part.index] if isinstance(part, _Slot) else part) is not None
     )
@@ -564,5 +564,5 @@ def _print(element: _Element, values: Sequence[object]) -> str:
         if isinstance(value, _Instance):
             inner += _print(value.template, value.values)
         else:
-            inner += escape(_text(value))
+            inner += escape(printed(value))
     return f"{start}>{inner}</{element.name}>"
