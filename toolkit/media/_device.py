@@ -1,0 +1,349 @@
+"""The physics of a medium: durable writes, room, largest file, and reading past the page cache.
+
+Reading back what was just written proves nothing if the answer comes from memory. Each operating system
+has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads of
+4 MiB into one reused buffer are as fast as the device (`mmap` gives the alignment).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import mmap
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from toolkit.errors import StorageError
+from toolkit.model import Progress, Sha256, Silent
+
+CHUNK_BYTES = 4 << 20
+BLOCK_BYTES = 64 << 20
+"""Size of the blocks whose hashes are signed, so that damage is named by its place."""
+
+FAT_LIMIT_BYTES = (4 << 30) - 1
+"""Largest file on FAT32. Source: Microsoft, "FAT32 File System Specification" (32-bit file size)."""
+
+_FAT = frozenset({"vfat", "msdos", "fat", "fat32"})
+_REASONS = {
+    errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
+    errno.EROFS: ("write-protected", "open its write lock or take another one"),
+    errno.EACCES: ("not writable for this user", "check its permissions and its write lock"),
+    errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
+    errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
+    errno.ENODEV: ("gone", "plug it in again, then run the same command again"),
+    errno.ENOENT: ("missing something", "check the path, and whether the medium is plugged in"),
+}
+
+
+class ReadMethod(StrEnum):
+    """How bytes were read; only `CACHED` may have come from memory instead of the device."""
+
+    DIRECT = "O_DIRECT"
+    NO_BUFFERING = "FILE_FLAG_NO_BUFFERING"
+    NO_CACHE = "F_NOCACHE"
+    DONT_NEED = "posix_fadvise"
+    CACHED = "cached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one complete reading of a file found."""
+
+    size_bytes: int
+    sha256: Sha256
+    blocks: tuple[Sha256, ...]
+    """SHA-256 of each block of `BLOCK_BYTES`; the last may be shorter."""
+    method: ReadMethod
+
+
+class BlockDigest:
+    """Hashes a stream as a whole and block by block in one pass."""
+
+    def __init__(self) -> None:
+        """Start before the first byte."""
+        self.size_bytes = 0
+        self.blocks: list[Sha256] = []
+        self._whole = hashlib.sha256()
+        self._block = hashlib.sha256()
+
+    def update(self, chunk: memoryview) -> None:
+        """Take the next bytes, cut at block borders."""
+        self._whole.update(chunk)
+        while len(chunk):
+            part = chunk[: BLOCK_BYTES - self.size_bytes % BLOCK_BYTES]
+            self._block.update(part)
+            self.size_bytes += len(part)
+            if self.size_bytes % BLOCK_BYTES == 0:
+                self._close_block()
+            chunk = chunk[len(part) :]
+
+    def finish(self) -> Sha256:
+        """Close the last block and return the hash of everything."""
+        if self.size_bytes % BLOCK_BYTES:
+            self._close_block()
+        return Sha256(self._whole.hexdigest())
+
+    def _close_block(self) -> None:
+        self.blocks.append(Sha256(self._block.hexdigest()))
+        self._block = hashlib.sha256()
+
+
+@contextlib.contextmanager
+def on_storage(attempted: str) -> Iterator[None]:
+    """Translate every `OSError` of the block into a `StorageError` that names the cause.
+
+    Raises:
+        StorageError: The device is full, write-protected, gone, failing or unreadable.
+    """
+    try:
+        yield
+    except OSError as error:
+        what, hint = _REASONS.get(error.errno or 0, (None, None))
+        text = error.strerror or str(error)
+        raise StorageError(
+            attempted, found=f"{what} ({text})" if what else text, hint=hint
+        ) from error
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write beside, flush to the device, rename: the name never stands over half a file."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to the device where the system can (POSIX)."""
+    if sys.platform == "win32" or not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return  # some FUSE file systems cannot open a folder; the file itself is flushed
+    try:
+        with contextlib.suppress(OSError):  # EINVAL on file systems without folder flush
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def copy_durably(
+    source: Path, target: Path, *, expected_sha256: Sha256, progress: Progress
+) -> Measured | None:
+    """Read, hash and write one file in one pass; rename only if the source was the expected one.
+
+    Returns:
+        None when the bytes were the expected ones, and what was found otherwise (nothing is left
+        under the target's name then).
+    """
+    part = target.with_name(target.name + ".part")
+    digest, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    with source.open("rb", buffering=0) as reading, part.open("wb", buffering=0) as writing:
+        while count := reading.readinto(buffer):
+            digest.update(buffer[:count])
+            done = 0
+            while done < count:
+                done += writing.write(buffer[done:count])
+            size += count
+            progress.advance(count)
+        os.fsync(writing.fileno())
+    found = Sha256(digest.hexdigest())
+    if found != expected_sha256:
+        part.unlink()
+        return Measured(size_bytes=size, sha256=found, blocks=(), method=ReadMethod.CACHED)
+    part.replace(target)
+    sync_folder(target.parent)
+    return None
+
+
+class DeviceReader:
+    """Reads one file past the page cache, in chunks of one reused buffer.
+
+    Use as a context manager. `method` says how the bytes were read, and is final only afterwards: a
+    file system may refuse direct reads at the first one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file in the strongest way the system offers."""
+        self._path = path
+        self._offset = 0
+        self._file, self.method = _open_uncached(path)
+        self.size_bytes = os.fstat(self._file.fileno()).st_size
+
+    def chunks(self) -> Iterator[memoryview]:
+        """Yield the bytes in order; each view is valid until the next one is asked for."""
+        with mmap.mmap(-1, CHUNK_BYTES) as area, memoryview(area) as buffer:
+            while self._offset < self.size_bytes:
+                count = self._read(buffer)
+                if count == 0:
+                    break
+                self._offset += count
+                with buffer[:count] as view:
+                    yield view
+
+    def _read(self, buffer: memoryview) -> int:
+        try:
+            return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]  # raw file
+        except OSError as error:
+            if error.errno != errno.EINVAL or self.method is not ReadMethod.DIRECT:
+                raise
+        # the file system accepted O_DIRECT and then refused to honour it
+        self._file.close()
+        self._file, self.method = _open_dropping(self._path)
+        self._file.seek(self._offset)
+        return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]  # raw file
+
+    def __enter__(self) -> DeviceReader:
+        """Return the open reader."""
+        return self
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def measure(path: Path, *, progress: Progress | None = None) -> Measured:
+    """Read a file completely past the cache and return its size and hashes."""
+    progress = progress or Silent()
+    digest = BlockDigest()
+    with DeviceReader(path) as reader:
+        for chunk in reader.chunks():
+            digest.update(chunk)
+            progress.advance(len(chunk))
+    return Measured(
+        sha256=digest.finish(),
+        size_bytes=digest.size_bytes,
+        blocks=tuple(digest.blocks),
+        method=reader.method,
+    )
+
+
+def weakest(methods: Iterator[ReadMethod] | list[ReadMethod]) -> ReadMethod:
+    """Return the method that proves least, for a record about several files."""
+    order = list(ReadMethod)
+    return max(methods, key=order.index, default=ReadMethod.CACHED)
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the room left for this user."""
+    return shutil.disk_usage(folder).free
+
+
+def largest_file_bytes(folder: Path) -> int | None:
+    """Return the largest file that the file system under a folder can hold, or None if not known."""
+    return FAT_LIMIT_BYTES if _file_system(folder).lower() in _FAT else None
+
+
+# --- the operating systems ----------------------------------------------------------------------
+
+
+def _open_uncached(path: Path) -> tuple[BinaryIO, ReadMethod]:
+    if sys.platform == "win32":
+        return _open_no_buffering(path)
+    if sys.platform == "darwin":
+        import fcntl
+
+        file = cast("BinaryIO", path.open("rb", buffering=0))
+        fcntl.fcntl(file.fileno(), fcntl.F_NOCACHE, 1)
+        return file, ReadMethod.NO_CACHE
+    if hasattr(os, "O_DIRECT"):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECT)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:
+                raise
+        else:
+            return cast("BinaryIO", os.fdopen(handle, "rb", buffering=0)), ReadMethod.DIRECT
+    return _open_dropping(path)
+
+
+def _open_dropping(path: Path) -> tuple[BinaryIO, ReadMethod]:
+    """Open normally, after asking the kernel to drop the file's clean pages."""
+    file = cast("BinaryIO", path.open("rb", buffering=0))
+    if sys.platform != "win32" and hasattr(os, "posix_fadvise"):
+        try:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            return file, ReadMethod.CACHED
+        return file, ReadMethod.DONT_NEED
+    return file, ReadMethod.CACHED
+
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+    from ctypes import wintypes
+
+    _GENERIC_READ = 0x80000000
+    _SHARE_READ_DELETE = 0x1 | 0x4
+    _OPEN_EXISTING = 3
+    _NO_BUFFERING_SEQUENTIAL = 0x20000000 | 0x08000000
+    _ERROR_INVALID_PARAMETER = 87
+
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+    _kernel32.CreateFileW.restype = wintypes.HANDLE
+    _kernel32.CreateFileW.argtypes = [
+        wintypes.LPCWSTR,
+        wintypes.DWORD,
+        wintypes.DWORD,
+        wintypes.LPVOID,
+        wintypes.DWORD,
+        wintypes.DWORD,
+        wintypes.HANDLE,
+    ]
+
+    def _open_no_buffering(path: Path) -> tuple[BinaryIO, ReadMethod]:
+        handle = _kernel32.CreateFileW(
+            str(path),
+            _GENERIC_READ,
+            _SHARE_READ_DELETE,
+            None,
+            _OPEN_EXISTING,
+            _NO_BUFFERING_SEQUENTIAL,
+            None,
+        )
+        if handle in (None, wintypes.HANDLE(-1).value):
+            code = ctypes.get_last_error()
+            if code == _ERROR_INVALID_PARAMETER:  # a file system that cannot
+                return cast("BinaryIO", path.open("rb", buffering=0)), ReadMethod.CACHED
+            raise ctypes.WinError(code)
+        number = msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY)
+        return cast("BinaryIO", os.fdopen(number, "rb", buffering=0)), ReadMethod.NO_BUFFERING
+
+    def _file_system(folder: Path) -> str:
+        name = ctypes.create_unicode_buffer(64)
+        found = _kernel32.GetVolumeInformationW(
+            folder.resolve().anchor, None, 0, None, None, None, name, len(name)
+        )
+        return name.value if found else ""
+
+else:
+
+    def _file_system(folder: Path) -> str:
+        """Return the type of the innermost mount over a folder, from /proc/mounts where there is one."""
+        try:
+            lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        here = folder.resolve()
+        best, kind = -1, ""
+        for line in lines:
+            fields = line.split(" ")
+            if len(fields) < 3:
+                continue
+            point = Path(fields[1].replace("\\040", " "))
+            if here.is_relative_to(point) and len(point.parts) >= best:
+                best, kind = len(point.parts), fields[2]
+        return kind

@@ -1,0 +1,268 @@
+"""Publisher keys: one Ed25519 key per TUF role, encrypted at rest, and the root that names them.
+
+A keys folder holds `root.pem`, `targets.pem`, `snapshot.pem`, `timestamp.pem` (PKCS#8, encrypted with the
+passphrase) and the root chain `1.root.json`, `2.root.json`, … Writing a medium needs all but `root.pem`,
+which may be locked away. securesystemslib stores keys in the clear, so storage is done here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root
+
+from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.media._device import on_storage, sync_folder
+
+ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
+ISSUED_AT = "x-ferry-issued-at"
+"""Extra signed field of root and timestamp: when it was issued (TUF itself records only expiry)."""
+
+PASSPHRASE_MINIMUM = 8
+_ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
+_GROUP = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKeys:
+    """Opened keys of a publisher: enough to sign media, not enough to change the root."""
+
+    roots: tuple[bytes, ...]
+    """The whole root chain, version 1 first."""
+    signers: Mapping[str, CryptoSigner] = field(repr=False)
+    """By role: targets, snapshot, timestamp."""
+    expires_at: datetime
+    """When the newest root expires; no medium may outlive it."""
+    issued_at: datetime
+    """When the newest root was made; no medium can be older."""
+
+
+def init_trust(
+    keys_dir: Path, passphrase: str, *, expires_at: datetime, now: datetime | None = None
+) -> str:
+    """Make the four keys and `1.root.json` in a new or empty folder.
+
+    Args:
+        keys_dir: Where the keys will live; made if missing.
+        passphrase: Encrypts every key file.
+        expires_at: When the root expires (aware, UTC).
+        now: The time of issue; the clock by default.
+
+    Returns:
+        The root's fingerprint, in groups of four for reading aloud.
+
+    Raises:
+        StorageError: The folder is not empty or cannot be written.
+        InputError: The passphrase is too short, or the expiry is not in the future.
+    """
+    now = now or datetime.now(UTC)
+    if len(passphrase) < PASSPHRASE_MINIMUM:
+        raise InputError(
+            "protect the keys",
+            found=f"a passphrase of {len(passphrase)} characters",
+            expected=f"at least {PASSPHRASE_MINIMUM}",
+        )
+    if expires_at <= now:
+        raise InputError(
+            "make a root", found=f"expiry {expires_at:%Y-%m-%d}", expected="a later day"
+        )
+    with on_storage(f"make keys in {keys_dir}"):
+        keys_dir.mkdir(parents=True, exist_ok=True)
+        if present := sorted(item.name for item in keys_dir.iterdir()):
+            raise StorageError(
+                f"make keys in {keys_dir}",
+                found=f"it already holds {', '.join(present[:3])}",
+                expected="an empty folder",
+                hint="keys are never overwritten; choose another folder",
+            )
+        signers = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
+        root = Root(
+            version=1,
+            expires=expires_at,
+            consistent_snapshot=True,
+            unrecognized_fields={ISSUED_AT: as_instant(now)},
+        )
+        for role, signer in signers.items():
+            root.add_key(signer.public_key, role)
+        signed = Metadata(root)
+        signed.sign(signers[ROOT])
+        data = signed.to_bytes()
+        for role, signer in signers.items():
+            _write_secret(keys_dir / f"{role}.pem", _encrypted(signer, passphrase))
+        _write_secret(keys_dir / "1.root.json", data)
+        sync_folder(keys_dir)
+    return fingerprint(data)
+
+
+def open_keys(keys_dir: Path, passphrase: str) -> SigningKeys:
+    """Open the keys that sign media.
+
+    Raises:
+        StorageError: The folder or a file of it cannot be read.
+        InputError: Wrong passphrase, or files that are not the keys this root names.
+    """
+    roots = read_root_chain(keys_dir)
+    newest = _parse_root(roots[-1], file=str(keys_dir / f"{len(roots)}.root.json"))
+    signers = {}
+    for role in (TARGETS, SNAPSHOT, TIMESTAMP):
+        signer = _open_key(keys_dir / f"{role}.pem", passphrase)
+        if signer.public_key.keyid not in newest.get_delegated_role(role).keyids:
+            raise InputError(
+                "open the keys",
+                file=str(keys_dir / f"{role}.pem"),
+                found="a key that the root does not name for this role",
+                expected=f"the {role} key made with {len(roots)}.root.json",
+                hint="take the whole keys folder as `ferry trust init` made it",
+            )
+        signers[role] = signer
+    return SigningKeys(
+        roots=roots, signers=signers, expires_at=newest.expires, issued_at=issue_time(newest)
+    )
+
+
+def read_root_chain(folder: Path) -> tuple[bytes, ...]:
+    """Return `1.root.json` … `N.root.json` of a folder in order.
+
+    Raises:
+        StorageError: The folder cannot be read.
+        InputError: No root in it, or a gap in the chain.
+    """
+    with on_storage(f"read the roots in {folder}"):
+        found = {
+            int(match[1]): item.read_bytes()
+            for item in folder.iterdir()
+            if (match := _ROOT_NAME.match(item.name))
+        }
+    if not found or set(found) != set(range(1, len(found) + 1)):
+        raise InputError(
+            "read the roots",
+            file=str(folder),
+            found=", ".join(f"{version}.root.json" for version in sorted(found)) or "none",
+            expected="1.root.json and every later version without a gap",
+        )
+    return tuple(found[version] for version in sorted(found))
+
+
+def fingerprint(root_bytes: bytes) -> str:
+    """Return the SHA-256 of a root.json, in groups of four for reading aloud."""
+    digits = hashlib.sha256(root_bytes).hexdigest()
+    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
+
+
+def read_fingerprint(text: str) -> str:
+    """Return a fingerprint that a person typed in the form `fingerprint` gives; spaces and case are free.
+
+    Raises:
+        InputError: Not 64 hex digits.
+    """
+    digits = re.sub(r"[\s:-]", "", text).lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digits):
+        raise InputError(
+            "read a fingerprint",
+            found=f"{len(digits)} characters" if digits else "nothing",
+            expected="64 hex digits, as `ferry trust fingerprint` prints them",
+        )
+    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
+
+
+def read_root(data: bytes, *, file: str) -> Root:
+    """Return a root whose own signatures hold; that it may be believed must be known otherwise.
+
+    Raises:
+        InputError: Not a root metadata file.
+        SignatureError: Not signed by enough of its own keys.
+    """
+    root = _parse_root(data, file=file)
+    signed = Metadata[Root].from_bytes(data)
+    try:
+        root.verify_delegate(ROOT, signed.signed_bytes, signed.signatures)
+    except (RepositoryError, ValueError) as error:
+        raise SignatureError(
+            f"check {file}", found=str(error), expected="a root signed by its own keys"
+        ) from error
+    return root
+
+
+def issue_time(signed: Root) -> datetime:
+    """Return when a root was issued; one made by another tool counts as very old."""
+    return read_instant(signed.unrecognized_fields.get(ISSUED_AT))
+
+
+def as_instant(moment: datetime) -> str:
+    """Return an aware time as whole seconds, UTC: `2026-11-24T00:24:32Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_instant(text: object) -> datetime:
+    """Return the time `as_instant` wrote; what is no such time counts as 1970."""
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _parse_root(data: bytes, *, file: str) -> Root:
+    try:
+        signed = Metadata[Root].from_bytes(data).signed
+    except RepositoryError as error:
+        raise InputError(
+            "read the root", file=file, found=str(error), expected="a TUF root.json"
+        ) from error
+    if not isinstance(signed, Root):
+        raise InputError("read the root", file=file, found="another role", expected="a root.json")
+    return signed
+
+
+def _encrypted(signer: CryptoSigner, passphrase: str) -> bytes:
+    key = load_pem_private_key(signer.private_bytes, None)
+    return key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode())
+    )
+
+
+def _open_key(path: Path, passphrase: str) -> CryptoSigner:
+    with on_storage(f"open the key {path}"):
+        data = path.read_bytes()
+    try:
+        key = load_pem_private_key(data, passphrase.encode())
+    except TypeError as error:  # cryptography's word for "a passphrase, but no encryption"
+        raise InputError(
+            "open the key",
+            file=str(path),
+            found="a key stored without encryption" if passphrase else "no passphrase",
+            expected="a key encrypted by `ferry trust init`, and its passphrase",
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            "open the key",
+            file=str(path),
+            found="the passphrase does not open it, or it is not a key file",
+            hint="check FERRY_KEY_PASSPHRASE, keyboard layout and caps lock",
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise InputError("open the key", file=str(path), found="another kind", expected="Ed25519")
+    return CryptoSigner(key)
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner may read, where the system knows owners."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    with os.fdopen(handle, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())

@@ -1,0 +1,541 @@
+"""One set on one medium: its targets, its proven copies, and the verdict on every file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from toolkit.errors import (
+    DigestError,
+    InputError,
+    SignatureError,
+    StorageError,
+    ToolkitError,
+    UnknownTargetError,
+)
+from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
+from toolkit.media._device import (
+    BLOCK_BYTES,
+    BlockDigest,
+    DeviceReader,
+    Measured,
+    ReadMethod,
+    measure,
+    weakest,
+)
+from toolkit.media._names import is_litter_path
+from toolkit.media._set import (
+    COMPLETE,
+    PAYLOAD,
+    SET_PATH,
+    SET_TARGET,
+    WRITING,
+    Intent,
+    SetFile,
+    SetPlan,
+    find_set_folder,
+    read_back_method,
+    read_small,
+)
+from toolkit.media._verify import Checked
+from toolkit.model import (
+    PayloadKind,
+    Progress,
+    Sha256,
+    Silent,
+    SolutionVersion,
+    Target,
+    TargetName,
+)
+
+_LATER = frozenset({"custody", "return", "parity"})
+"""Folders that receipts and repairs may add after the set was written; not part of its manifests."""
+
+
+class Verdict(StrEnum):
+    """What was found of one file."""
+
+    OK = "ok"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
+    LITTER = "litter"
+    """Left by an operating system; harmless."""
+    FOREIGN = "foreign"
+    """Nobody listed it; it is never read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """One block that differs from its signed hash; the last byte is included."""
+
+    block: int
+    first_byte: int
+    last_byte: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReport:
+    """The verdict on one file of a set."""
+
+    path: str
+    verdict: Verdict
+    detail: str = ""
+    damage: tuple[Damage, ...] = ()
+    """Damaged blocks of 64 MiB, where block hashes were signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumReport:
+    """What a complete reading of a set found."""
+
+    set_name: str
+    set_id: str
+    expires_at: datetime
+    read_method: str
+    """How the bytes were read; `cached` may have come from memory instead of the device."""
+    files: tuple[FileReport, ...]
+    warnings: tuple[str, ...] = ()
+
+    def having(self, *verdicts: Verdict) -> tuple[FileReport, ...]:
+        """Return the files with one of these verdicts."""
+        return tuple(file for file in self.files if file.verdict in verdicts)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no listed file is missing."""
+        return not self.having(Verdict.MISSING)
+
+    def problem(self, *, strict: bool = False) -> ToolkitError | None:
+        """Return the error this report amounts to, gravest first, or None when the set is good.
+
+        Damaged bytes cannot be proven (DigestError), missing or unreadable ones are the medium's
+        fault (StorageError). Foreign files, and litter when `strict`, are no error: see `is_tidy`.
+        """
+        attempted = f"verify the set {self.set_name}"
+        if damaged := self.having(Verdict.DAMAGED):
+            return DigestError(
+                attempted,
+                found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
+                expected="the signed bytes",
+                hint="do not import from it; have the medium written again",
+            )
+        if unread := self.having(Verdict.UNREADABLE):
+            return StorageError(
+                attempted,
+                found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
+                hint="unplug it, plug it in again and verify again; else use another medium",
+            )
+        if missing := self.having(Verdict.MISSING):
+            return StorageError(
+                attempted,
+                found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
+                hint="have the writing finished: the same `ferry media write` goes on",
+            )
+        return None
+
+    def is_tidy(self, *, strict: bool = False) -> bool:
+        """Whether nothing lies in the set folder that does not belong there."""
+        unwanted = (Verdict.FOREIGN, Verdict.LITTER) if strict else (Verdict.FOREIGN,)
+        return not self.having(*unwanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediumLabel:
+    """What a set says of itself. Unless `is_verified`, nobody has proven a word of it."""
+
+    is_verified: bool
+    folder: Path
+    set_name: str
+    set_id: str
+    issued_at: datetime
+    expires_at: datetime
+    is_complete: bool
+    read_back: str
+    """How the writer read it back; empty: unknown."""
+    payloads: tuple[tuple[str, int, Sha256], ...]
+    """Name, size and hash of each payload."""
+
+
+class Medium:
+    """One set whose metadata were proven. Its payload bytes are proven while they are copied."""
+
+    def __init__(self, folder: Path, checked: Checked) -> None:
+        """Take a set folder and the proof of its metadata."""
+        self.folder = folder
+        self._checked = checked
+        self._plan: SetPlan = checked.plan
+
+    @property
+    def set_name(self) -> str:
+        """The set folder's name, as printed on the label."""
+        return self._plan.set_name
+
+    @property
+    def set_id(self) -> str:
+        """The set's UUID."""
+        return self._plan.set_id
+
+    @property
+    def expires_at(self) -> datetime:
+        """Valid until: the earliest expiry of all roles."""
+        return self._checked.expires_at
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should know although the medium was accepted."""
+        return self._checked.warnings
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return every payload of the set, in order of names.
+
+        Raises:
+            SignatureError: A signed target without the facts a payload needs.
+        """
+        return tuple(
+            self._target(file)
+            for file in sorted(self._plan.files, key=lambda item: item.target)
+            if file.target.startswith(PAYLOAD)
+        )
+
+    def copy_target(self, name: str, sink: BinaryIO, *, progress: Progress | None = None) -> None:
+        """Copy one target from the medium in one pass, proving every byte on the way.
+
+        Args:
+            name: Target name as listed by `targets()`.
+            sink: Opened for writing; on error its content must be thrown away.
+            progress: Told of every chunk.
+
+        Raises:
+            UnknownTargetError: The signed metadata do not list the name.
+            DigestError: Length or hash differs from the signed value; names the damaged block.
+            StorageError: The medium cannot be read to the end.
+
+        Source: TUF specification, client workflow 5.7.
+        """
+        progress = progress or Silent()
+        file = next((item for item in self._plan.files if item.target == name), None)
+        if file is None:
+            raise UnknownTargetError(
+                f"copy {name} from {self.set_name}",
+                found="no such target",
+                expected=", ".join(item.target for item in self._plan.files),
+            )
+        progress.begin(f"copy {name}", total_bytes=file.size_bytes)
+        try:
+            self._copy(file, sink, progress)
+        finally:
+            progress.end()
+
+    def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
+        expected = self._blocks(file)
+        digest, checked = BlockDigest(), 0
+        for chunk in _reading(self.folder / file.path):
+            digest.update(chunk)
+            for found in digest.blocks[checked:]:
+                self._require_block(file, expected, checked, found)
+                checked += 1
+            sink.write(bytes(chunk))
+            progress.advance(len(chunk))
+        whole = digest.finish()
+        for found in digest.blocks[checked:]:
+            self._require_block(file, expected, checked, found)
+            checked += 1
+        if whole != file.sha256 or digest.size_bytes != file.size_bytes:
+            raise DigestError(
+                f"copy {file.target} from {self.set_name}",
+                found=f"{digest.size_bytes} bytes, sha256 {whole}",
+                expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
+                hint="the medium is damaged or was altered; have it written again",
+            )
+
+    def _require_block(
+        self, file: SetFile, expected: tuple[Sha256, ...], block: int, found: Sha256
+    ) -> None:
+        if not expected or (block < len(expected) and expected[block] == found):
+            return
+        place = _damage(block, file.size_bytes)
+        raise DigestError(
+            f"copy {file.target} from {self.set_name}",
+            found=f"block {block} (bytes {place.first_byte} to {place.last_byte}) differs",
+            expected="the signed bytes",
+            hint="the medium is damaged or was altered; have it written again",
+        )
+
+    def missing(self) -> tuple[str, ...]:
+        """Return what a finished set would have and this one lacks: files absent or cut short."""
+        lacking = [COMPLETE] if not (self.folder / COMPLETE).is_file() else []
+        for file in self._plan.files:
+            path = self.folder / file.path
+            try:
+                if path.stat().st_size < file.size_bytes:
+                    lacking.append(f"{file.path} (cut short)")
+            except OSError:
+                lacking.append(file.path)
+        return tuple(lacking)
+
+    def verify(self, progress: Progress | None = None) -> MediumReport:
+        """Read the whole set past the page cache and judge every file.
+
+        Signed files are compared with their signed hashes, the others with the bag's manifests. Nothing
+        on the medium is changed.
+        """
+        progress = progress or Silent()
+        methods: list[ReadMethod] = []
+        signed = {
+            file.path: (file.sha256, file.size_bytes, self._blocks(file))
+            for file in self._plan.files
+        }
+        set_json = self._checked.targets[SET_TARGET]
+        signed[SET_PATH] = (Sha256(set_json.hashes["sha256"]), set_json.length, ())
+        progress.begin(
+            f"verify {self.set_name}", total_bytes=sum(row[1] for row in signed.values())
+        )
+        try:
+            files = [
+                _judge(self.folder, path, *expected, methods=methods, progress=progress)
+                for path, expected in signed.items()
+            ]
+            files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
+        finally:
+            progress.end()
+        files += self._judge_completion()
+        files += self._judge_others({file.path for file in files})
+        return MediumReport(
+            set_name=self.set_name,
+            set_id=self.set_id,
+            expires_at=self.expires_at,
+            read_method=weakest(methods).value,
+            files=tuple(files),
+            warnings=self.warnings,
+        )
+
+    def describe(self) -> MediumLabel:
+        """Return the label of this proven set."""
+        return MediumLabel(
+            is_verified=True,
+            folder=self.folder,
+            set_name=self.set_name,
+            set_id=self.set_id,
+            issued_at=self._plan.issued_at,
+            expires_at=self.expires_at,
+            is_complete=not self.missing(),
+            read_back=_read_back(self.folder),
+            payloads=tuple(
+                (target.name.removeprefix(PAYLOAD), target.size_bytes, target.sha256)
+                for target in self.targets()
+            ),
+        )
+
+    def _judge_bag(self, signed: dict[str, Sha256], methods: list[ReadMethod]) -> list[FileReport]:
+        """Judge tag files by the tag manifest, and the payload manifest by the signed hashes."""
+        reports: list[FileReport] = []
+        tags = self._manifest(TAG_MANIFEST, reports)
+        for path, digest in tags.items():
+            reports.append(_judge(self.folder, path, digest, None, (), methods=methods))
+        listed = self._manifest(MANIFEST, reports)
+        if listed and listed != signed:
+            differing = sorted(
+                path
+                for path in listed.keys() | signed.keys()
+                if listed.get(path) != signed.get(path)
+            )
+            reports = [report for report in reports if report.path != MANIFEST]
+            reports.append(
+                FileReport(
+                    path=MANIFEST,
+                    verdict=Verdict.DAMAGED,
+                    detail=f"disagrees with the signed hashes about {differing[0]}",
+                )
+            )
+        if tags and not any(report.path == TAG_MANIFEST for report in reports):
+            reports.append(FileReport(path=TAG_MANIFEST, verdict=Verdict.OK))
+        return reports
+
+    def _manifest(self, name: str, reports: list[FileReport]) -> dict[str, Sha256]:
+        try:
+            return read_manifest(read_small(self.folder / name), file=name)
+        except FileNotFoundError:
+            report = FileReport(path=name, verdict=Verdict.MISSING)
+        except OSError as error:
+            report = FileReport(
+                path=name, verdict=Verdict.UNREADABLE, detail=error.strerror or str(error)
+            )
+        except InputError as error:
+            report = FileReport(path=name, verdict=Verdict.DAMAGED, detail=str(error))
+        reports[:] = [item for item in reports if item.path != name]
+        reports.append(report)
+        return {}
+
+    def _judge_completion(self) -> list[FileReport]:
+        path = self.folder / COMPLETE
+        try:
+            intent = Intent.from_bytes(read_small(path), file=COMPLETE)
+        except FileNotFoundError:
+            return [FileReport(path=COMPLETE, verdict=Verdict.MISSING)]
+        except (OSError, InputError) as error:
+            return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=str(error))]
+        if intent.set_id != self.set_id:
+            detail = f"belongs to set {intent.set_id}"
+            return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=detail)]
+        return [FileReport(path=COMPLETE, verdict=Verdict.OK)]
+
+    def _judge_others(self, known: set[str]) -> list[FileReport]:
+        reports = []
+        for path in _walk(self.folder):
+            relative = path.relative_to(self.folder)
+            if relative.as_posix() in known or relative.parts[0] in _LATER:
+                continue
+            litter = is_litter_path(relative)
+            part = path.suffix == ".part" or path.name == WRITING
+            reports.append(
+                FileReport(
+                    path=relative.as_posix(),
+                    verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
+                    detail="left by unfinished writing" if part else "",
+                )
+            )
+        return sorted(reports, key=lambda report: report.path)
+
+    def _blocks(self, file: SetFile) -> tuple[Sha256, ...]:
+        custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
+        return tuple(map(Sha256, custom.get("blocks_64mib", ())))
+
+    def _target(self, file: SetFile) -> Target:
+        custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
+        try:
+            return Target(
+                name=TargetName(file.target),
+                size_bytes=file.size_bytes,
+                sha256=file.sha256,
+                kind=PayloadKind(custom["kind"]),
+                version=SolutionVersion.parse(str(custom["version"])),
+                url=str(custom.get("url", "")),
+            )
+        except (KeyError, ValueError) as error:
+            raise SignatureError(
+                f"read the signed facts of {file.target}",
+                found=f"{type(error).__name__}: {error}",
+                expected="a kind and a solution version that this ferry knows",
+                hint="a newer ferry may have written the medium; use that one",
+            ) from error
+
+
+def describe_medium(root: Path) -> MediumLabel:
+    """Return what a set says of itself, WITHOUT proving a word of it (`is_verified` is False).
+
+    Raises:
+        StorageError: No set there, or it cannot be read.
+        InputError: Several sets, or its documents cannot be understood.
+    """
+    folder = find_set_folder(root)
+    complete = (folder / COMPLETE).is_file()
+    path = folder / (COMPLETE if complete else WRITING)
+    try:
+        intent = Intent.from_bytes(read_small(path), file=str(path))
+    except OSError as error:
+        raise StorageError(
+            f"read the label of {folder}",
+            found=f"neither {COMPLETE} nor {WRITING} can be read ({error.strerror})",
+            hint="the set was copied in part; copy it again",
+        ) from error
+    return MediumLabel(
+        is_verified=False,
+        folder=folder,
+        set_name=intent.set_name,
+        set_id=intent.set_id,
+        issued_at=intent.issued_at,
+        expires_at=intent.expires_at,
+        is_complete=complete,
+        read_back=_read_back(folder),
+        payloads=intent.payloads,
+    )
+
+
+def _reading(path: Path) -> Iterator[memoryview]:
+    try:
+        with DeviceReader(path) as reader:
+            yield from reader.chunks()
+    except OSError as error:
+        raise StorageError(
+            f"read {path}",
+            found=error.strerror or str(error),
+            hint="unplug the medium, plug it in again and repeat; else use another one",
+        ) from error
+
+
+def _judge(
+    folder: Path,
+    path: str,
+    sha256: Sha256,
+    size_bytes: int | None,
+    blocks: tuple[Sha256, ...],
+    *,
+    methods: list[ReadMethod],
+    progress: Progress | None = None,
+) -> FileReport:
+    try:
+        found = measure(folder / path, progress=progress)
+    except FileNotFoundError:
+        return FileReport(path=path, verdict=Verdict.MISSING)
+    except OSError as error:
+        detail = error.strerror or str(error)
+        return FileReport(path=path, verdict=Verdict.UNREADABLE, detail=detail)
+    methods.append(found.method)
+    if found.sha256 == sha256 and size_bytes in (None, found.size_bytes):
+        return FileReport(path=path, verdict=Verdict.OK)
+    if size_bytes is None:
+        return FileReport(
+            path=path, verdict=Verdict.DAMAGED, detail="differs from the tag manifest"
+        )
+    return _damaged(path, found, size_bytes, blocks)
+
+
+def _damaged(path: str, found: Measured, size_bytes: int, blocks: tuple[Sha256, ...]) -> FileReport:
+    damage = tuple(
+        _damage(number, size_bytes)
+        for number, expected in enumerate(blocks)
+        if number >= len(found.blocks) or found.blocks[number] != expected
+    )
+    details = []
+    if found.size_bytes != size_bytes:
+        details.append(f"{found.size_bytes} bytes instead of {size_bytes}")
+    details += [
+        f"block {item.block} (bytes {item.first_byte} to {item.last_byte}) differs"
+        for item in damage[:3]
+    ]
+    if len(damage) > 3:
+        details.append(f"and {len(damage) - 3} more blocks")
+    return FileReport(
+        path=path,
+        verdict=Verdict.DAMAGED,
+        detail=", ".join(details) or f"sha256 {found.sha256}",
+        damage=damage,
+    )
+
+
+def _damage(block: int, size_bytes: int) -> Damage:
+    first = block * BLOCK_BYTES
+    return Damage(
+        block=block,
+        first_byte=first,
+        last_byte=max(first, min(first + BLOCK_BYTES, size_bytes) - 1),
+    )
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for where, _, names in os.walk(folder):
+        for name in names:
+            yield Path(where) / name
+
+
+def _read_back(folder: Path) -> str:
+    try:
+        return read_back_method(read_small(folder / COMPLETE))
+    except (OSError, InputError):
+        return ""

@@ -1,0 +1,95 @@
+"""Publisher side of TUF: what is in a set, signed as targets, snapshot and timestamp.
+
+Versions are the issue time in seconds since 1970. So a later medium is always the newer one, no counter
+has to be kept, copied or merged between packing workstations, and equal input gives equal bytes (Ed25519
+signatures are deterministic): an interrupted set is finished as it would have been.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
+
+from toolkit.media._keys import ISSUED_AT, SNAPSHOT, TARGETS, TIMESTAMP, SigningKeys, as_instant
+from toolkit.media._set import SET_TARGET
+from toolkit.model import HeldPayload, Sha256, TargetName
+
+SignedRole = TypeVar("SignedRole", Targets, Snapshot, Timestamp)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedPayload:
+    """One payload that lies on the medium and was read back."""
+
+    held: HeldPayload
+    target: TargetName
+    blocks: tuple[Sha256, ...]
+
+
+def sign_set(
+    keys: SigningKeys,
+    placed: Iterable[PlacedPayload],
+    set_json: bytes,
+    *,
+    issued_at: datetime,
+    expires_at: datetime,
+) -> dict[str, bytes]:
+    """Return the metadata files of a set by name, root chain included."""
+    version = int(issued_at.timestamp())
+    files: dict[str, TargetFile] = {item.target: _target(item) for item in placed}
+    files[SET_TARGET] = TargetFile(
+        len(set_json),
+        {"sha256": hashlib.sha256(set_json).hexdigest()},
+        SET_TARGET,
+        {"custom": {"kind": "set"}},
+    )
+    targets = Targets(version=version, expires=expires_at, targets=files)
+    targets_bytes = _signed(targets, keys, TARGETS)
+    snapshot = Snapshot(
+        version=version,
+        expires=expires_at,
+        meta={"targets.json": _meta(version, targets_bytes)},
+    )
+    snapshot_bytes = _signed(snapshot, keys, SNAPSHOT)
+    timestamp = Timestamp(
+        version=version,
+        expires=expires_at,
+        snapshot_meta=_meta(version, snapshot_bytes),
+        unrecognized_fields={ISSUED_AT: as_instant(issued_at)},
+    )
+    return {
+        **{f"{number}.root.json": data for number, data in enumerate(keys.roots, start=1)},
+        f"{version}.targets.json": targets_bytes,
+        f"{version}.snapshot.json": snapshot_bytes,
+        "timestamp.json": _signed(timestamp, keys, TIMESTAMP),
+    }
+
+
+def _target(item: PlacedPayload) -> TargetFile:
+    held = item.held
+    custom = {
+        "kind": held.kind.value,
+        "version": str(held.version),
+        "url": held.url,
+        "witnesses": [
+            {"value": seen.value, "source": seen.source, "seen_on": seen.seen_on.isoformat()}
+            for seen in held.witnesses
+        ],
+        "blocks_64mib": list(item.blocks),
+    }
+    return TargetFile(held.size_bytes, {"sha256": held.sha256}, item.target, {"custom": custom})
+
+
+def _meta(version: int, data: bytes) -> MetaFile:
+    return MetaFile(version, len(data), {"sha256": hashlib.sha256(data).hexdigest()})
+
+
+def _signed(payload: SignedRole, keys: SigningKeys, role: str) -> bytes:
+    metadata: Metadata[SignedRole] = Metadata(payload)
+    metadata.sign(keys.signers[role])
+    return metadata.to_bytes()

@@ -1,0 +1,187 @@
+"""What the site remembers: the pinned root, the newest metadata it accepted, and the time floor.
+
+::
+
+    <site>/trust/root.json     the root as it was pinned; never changes
+                 state.json    newest accepted metadata and the time floor, replaced by one rename
+                 lock          held while a medium is judged
+
+The metadata are kept in one file so that a crash can never leave half of a newer state behind: TUF's own
+client writes its files one by one, and a medium found incomplete after its timestamp was stored would
+make every good older medium look like a rollback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.media._device import on_storage, write_durably
+from toolkit.media._keys import (
+    as_instant,
+    fingerprint,
+    issue_time,
+    read_fingerprint,
+    read_root,
+)
+
+ROOT_FILE = "root.json"
+STATE_FILE = "state.json"
+LOCK_FILE = "lock"
+_LOCK_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustState:
+    """The memory of a site; a new one has seen nothing yet."""
+
+    metadata: Mapping[str, bytes]
+    """File name in TUF's client layout → bytes as accepted."""
+    floor: datetime
+    """It is at least this late: the newest issue time that a trusted key ever signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Everything by which a medium is judged."""
+
+    root: bytes
+    state: TrustState
+
+
+def pin_root(trust_dir: Path, root_bytes: bytes, expected_fingerprint: str) -> None:
+    """Make a root the one this site believes, once.
+
+    Args:
+        trust_dir: On the site's own disk; made if missing.
+        root_bytes: A root.json, from anywhere.
+        expected_fingerprint: As it reached the site by another way than the medium.
+
+    Raises:
+        TrustError: The fingerprint differs, or another root is pinned already.
+        SignatureError: The root is not signed by its own keys.
+        InputError: Not a root.json, or not a fingerprint.
+        StorageError: The folder cannot be written.
+    """
+    expected = read_fingerprint(expected_fingerprint)
+    found = fingerprint(root_bytes)
+    if found != expected:
+        raise TrustError(
+            "pin the root",
+            found=f"fingerprint {found}",
+            expected=expected,
+            hint="do not go on: ask the publisher for the fingerprint again, by voice or on paper",
+        )
+    read_root(root_bytes, file=ROOT_FILE)
+    with on_storage(f"pin the root in {trust_dir}"):
+        trust_dir.mkdir(parents=True, exist_ok=True)
+        pinned = trust_dir / ROOT_FILE
+        if pinned.exists() and pinned.read_bytes() != root_bytes:
+            raise TrustError(
+                "pin the root",
+                found=f"this site already trusts {fingerprint(pinned.read_bytes())}",
+                expected=found,
+                hint="a site believes one root for its whole life; use a new site directory",
+            )
+        write_durably(pinned, root_bytes)
+
+
+def new_trust(root_bytes: bytes) -> Trust:
+    """Return the trust of a place that has pinned a root and seen no medium yet."""
+    floor = issue_time(read_root(root_bytes, file=ROOT_FILE))
+    return Trust(root=root_bytes, state=TrustState(metadata={}, floor=floor))
+
+
+def load_trust(trust_dir: Path) -> Trust:
+    """Return what the site believes and remembers.
+
+    Raises:
+        TrustError: No root was pinned here.
+        InputError: The memory is damaged; it is never reset silently, it guards against rollback.
+        StorageError: It cannot be read.
+    """
+    with on_storage(f"read the trust state in {trust_dir}"):
+        if not (trust_dir / ROOT_FILE).is_file():
+            raise TrustError(
+                f"read the trusted root in {trust_dir}",
+                found="no root is pinned here",
+                hint="pin one: ferry site init SITE --root root.json --fingerprint …",
+            )
+        root = (trust_dir / ROOT_FILE).read_bytes()
+        path = trust_dir / STATE_FILE
+        saved = path.read_bytes() if path.exists() else None
+    fresh = new_trust(root)
+    if saved is None:
+        return fresh
+    try:
+        state = _read_state(saved)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "read the trust state",
+            file=str(path),
+            found=f"{type(error).__name__}: {error}",
+            hint="restore it from a backup; without it an old medium could be passed off as new",
+        ) from error
+    return Trust(
+        root=root,
+        state=TrustState(metadata=state.metadata, floor=max(state.floor, fresh.state.floor)),
+    )
+
+
+def save_state(trust_dir: Path, state: TrustState) -> None:
+    """Remember an accepted medium, by one rename.
+
+    Raises:
+        StorageError: The disk is full or write-protected.
+    """
+    document = {
+        "format": 1,
+        "kind": "ferry-trust-state",
+        "floor": as_instant(state.floor),
+        "metadata": {name: data.decode() for name, data in sorted(state.metadata.items())},
+    }
+    with on_storage(f"save the trust state in {trust_dir}"):
+        write_durably(trust_dir / STATE_FILE, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def _read_state(data: bytes) -> TrustState:
+    document = json.loads(data)
+    if document["format"] != 1 or document["kind"] != "ferry-trust-state":
+        raise ValueError("another kind or format")
+    return TrustState(
+        metadata={str(name): str(text).encode() for name, text in document["metadata"].items()},
+        floor=datetime.strptime(document["floor"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+    )
+
+
+@contextlib.contextmanager
+def trust_lock(trust_dir: Path) -> Iterator[None]:
+    """Let one process judge media for a site at a time.
+
+    Raises:
+        TrustError: No root was pinned here.
+        StorageError: Another process holds the lock, or it cannot be taken.
+    """
+    if not (trust_dir / ROOT_FILE).is_file():
+        load_trust(trust_dir)  # says so
+    lock = FileLock(trust_dir / LOCK_FILE, timeout=_LOCK_TIMEOUT_S)
+    try:
+        with on_storage(f"lock the trust state in {trust_dir}"):
+            lock.acquire()
+    except Timeout as error:
+        raise StorageError(
+            f"lock the trust state in {trust_dir}",
+            found="another ferry is judging a medium",
+            hint="wait for it to end, then run the same command again",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,343 @@
+"""Site side of TUF: python-tuf's client, reading a folder instead of a network.
+
+The client works on a temporary copy of the site's memory. Only when every role, set.json and the
+completeness of the set have been proven does the caller promote that copy. After the client is done, every
+file in tuf/ must be byte for byte what the client believed: the client itself ignores files it has already
+cached, and accepts a few spellings of the same statement (`t` for `T` in a date, upper-case hex).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tuf.api import exceptions
+from tuf.api.metadata import Metadata, Root, Signed, TargetFile, Targets, Timestamp
+from tuf.ngclient import Updater, UpdaterConfig
+from tuf.ngclient.fetcher import FetcherInterface
+
+from toolkit.errors import (
+    DigestError,
+    ExpiredError,
+    InputError,
+    RollbackError,
+    SignatureError,
+    StorageError,
+)
+from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
+from toolkit.media._set import COMPLETE, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
+from toolkit.media._trust import Trust, TrustState
+
+_BASE_URL = "medium:///"
+_HISTORY = "root_history"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A set whose metadata and plan were proven; its payload bytes were not read yet."""
+
+    plan: SetPlan
+    targets: Mapping[str, TargetFile]
+    expires_at: datetime
+    """The earliest expiry of all roles."""
+    fingerprint: str
+    """Of the pinned root."""
+    state: TrustState
+    """What the site will remember if it accepts the medium."""
+    warnings: tuple[str, ...]
+
+
+def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
+    """Prove metadata and set.json of one set folder; nothing is written but a temporary copy.
+
+    Raises:
+        SignatureError: Metadata damaged, or signed by nobody this root names.
+        DigestError: A file differs from its signed hash.
+        ExpiredError: A role has expired by the reference time: the later of clock and time floor.
+        RollbackError: Older than what this trust state has accepted.
+        StorageError: Unfinished, or the medium or the temporary folder cannot be used.
+        InputError: set.json is signed but not understood by this version.
+    """
+    reference = max(now, trust.state.floor)
+    finished = (folder / COMPLETE).is_file()
+    fetcher = _FolderFetcher(folder / TUF)
+    with tempfile.TemporaryDirectory(prefix="ferry-trust-") as work_name:
+        work = Path(work_name)
+        _unpack(trust.state, work)
+        with _translated(folder, trust, finished=finished, reference=reference):
+            updater = Updater(
+                metadata_dir=str(work),
+                metadata_base_url=_BASE_URL,
+                fetcher=fetcher,
+                config=UpdaterConfig(prefix_targets_with_hash=False),
+                bootstrap=trust.root,
+            )
+            # python-tuf has no public setter; the contract test watches this attribute
+            trusted = updater._trusted_set  # noqa: SLF001
+            trusted.reference_time = reference
+            updater.refresh()
+            targets = dict(trusted.targets.targets)
+            signed: tuple[Signed, ...] = (
+                trusted.root,
+                trusted.timestamp,
+                trusted.snapshot,
+                trusted.targets,
+            )
+        metadata = _pack(work)
+    _require_same_bytes(folder, fetcher, metadata)
+    plan = _read_plan(folder, targets, finished=finished)
+    _require_same_roots(folder, plan, trust)
+    issued_at = read_instant(trusted.timestamp.unrecognized_fields.get(ISSUED_AT))
+    return Checked(
+        plan=plan,
+        targets=targets,
+        expires_at=min(role.expires for role in signed),
+        fingerprint=fingerprint(trust.root),
+        state=TrustState(metadata=metadata, floor=max(trust.state.floor, issued_at)),
+        warnings=_clock_warnings(now, max(trust.state.floor, issued_at), reference),
+    )
+
+
+class _FolderFetcher(FetcherInterface):
+    """Answers the client's requests from tuf/ on the medium, and keeps what it answered."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        return iter([self.read(url.removeprefix(_BASE_URL))])
+
+    def read(self, name: str) -> bytes:
+        """Return one metadata file whole."""
+        if "/" in name or "\\" in name or "%" in name:
+            raise exceptions.DownloadHTTPError(f"{name} is no file name", 404)
+        try:
+            return read_small(self._folder / name)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            # anything but 404 would abort the walk along the root chain
+            raise exceptions.DownloadHTTPError(f"{TUF}/{name} is missing", 404) from error
+        except InputError as error:
+            raise exceptions.DownloadLengthMismatchError(str(error)) from error
+
+
+def _unpack(state: TrustState, work: Path) -> None:
+    (work / _HISTORY).mkdir()
+    for name, data in state.metadata.items():
+        (work / name).write_bytes(data)
+
+
+def _pack(work: Path) -> dict[str, bytes]:
+    names = ["timestamp.json", "snapshot.json", "targets.json"]
+    names += [f"{_HISTORY}/{item.name}" for item in (work / _HISTORY).iterdir()]
+    return {name: (work / name).read_bytes() for name in names}
+
+
+@contextlib.contextmanager
+def _translated(
+    folder: Path, trust: Trust, *, finished: bool, reference: datetime
+) -> Iterator[None]:
+    """Translate python-tuf's errors into ours, most specific first."""
+    attempted = f"verify the metadata of {folder}"
+    try:
+        yield
+    except exceptions.ExpiredMetadataError as error:
+        raise ExpiredError(
+            attempted,
+            found=f"{error}; {_expiries(folder / TUF, trust)}",
+            expected=f"valid on {reference:%Y-%m-%d %H:%M} UTC",
+            hint="check this machine's clock; if it is right, ask the publisher for a new medium",
+        ) from error
+    except (exceptions.RepositoryError, ValueError) as error:
+        if not finished:
+            raise _unfinished(folder, str(error)) from error
+        raise _refused(attempted, folder, trust, error) from error
+    except exceptions.DownloadHTTPError as error:
+        raise _unfinished(folder, str(error)) from error
+    except exceptions.DownloadLengthMismatchError as error:
+        raise DigestError(attempted, found=str(error), expected="the signed length") from error
+    except exceptions.DownloadError as error:
+        raise StorageError(attempted, found=str(error)) from error
+    except OSError as error:
+        raise StorageError(
+            attempted,
+            found=f"{error.strerror or error}",
+            hint="the medium must be readable, and the temporary folder on a local disk with links "
+            "(NTFS, ext4, APFS; not exFAT or FAT)",
+        ) from error
+
+
+def _refused(
+    attempted: str, folder: Path, trust: Trust, error: Exception
+) -> DigestError | RollbackError | SignatureError:
+    if isinstance(error, exceptions.BadVersionNumberError):
+        seen = _version(trust.state.metadata.get("timestamp.json"))
+        with contextlib.suppress(OSError, InputError):
+            offered = _version(read_small(folder / TUF / "timestamp.json"))
+            if offered < seen:
+                return RollbackError(
+                    attempted,
+                    found=f"a medium issued {_as_date(offered)}",
+                    expected=f"one not older than {_as_date(seen)}, which this site accepted",
+                    hint="use the newer medium; an old one could bring back a withdrawn update",
+                )
+    if isinstance(error, exceptions.LengthOrHashMismatchError):
+        return DigestError(
+            attempted,
+            found=str(error),
+            expected="the signed length and hash",
+            hint="the medium is damaged or was altered; have it written again",
+        )
+    return SignatureError(
+        attempted,
+        found=str(error),
+        expected=f"metadata signed under the pinned root {fingerprint(trust.root)}",
+        hint="damaged, altered, or made by another publisher; have it written again",
+    )
+
+
+def _unfinished(folder: Path, found: str) -> StorageError:
+    return StorageError(
+        f"open the set {folder}",
+        found=f"it is not complete: {found}",
+        expected=f"a set that was written and read back to its end ({COMPLETE} is written last)",
+        hint="run the same `ferry media write` again where it was made; it goes on from there",
+    )
+
+
+def _require_same_bytes(
+    folder: Path, fetcher: _FolderFetcher, metadata: Mapping[str, bytes]
+) -> None:
+    """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit."""
+    timestamp = metadata["timestamp.json"]
+    version = _version(timestamp)
+    _require_canonical(folder, timestamp)
+    meta = Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta
+    names = {
+        "timestamp.json": "timestamp.json",
+        f"{meta.version}.snapshot.json": "snapshot.json",
+        f"{_version(metadata['targets.json'])}.targets.json": "targets.json",
+    }
+    _logger.debug("timestamp version %s", version)
+    for name, local in names.items():
+        try:
+            found = fetcher.read(name)
+        except exceptions.DownloadHTTPError as error:
+            raise _unfinished(folder, str(error)) from error
+        except (exceptions.DownloadError, OSError) as error:
+            raise StorageError(f"read {folder / TUF / name}", found=str(error)) from error
+        if found != metadata[local]:
+            raise _differs(folder, f"{TUF}/{name}")
+
+
+def _require_canonical(folder: Path, data: bytes) -> None:
+    """Refuse a timestamp that means the same but is spelt otherwise: no other file holds its hash."""
+    timestamp = Metadata[Timestamp].from_bytes(data)
+    lower = all(seen.signature == seen.signature.lower() for seen in timestamp.signatures.values())
+    if timestamp.to_bytes() != data or not lower:
+        raise _differs(folder, f"{TUF}/timestamp.json")
+
+
+def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: bool) -> SetPlan:
+    signed = targets.get(SET_TARGET)
+    if signed is None:
+        raise SignatureError(
+            f"verify the set {folder}", found="no set.json", expected=f"a target {SET_TARGET}"
+        )
+    try:
+        data = read_small(folder / SET_PATH)
+    except FileNotFoundError as error:
+        raise _unfinished(folder, f"{SET_PATH} is missing") from error
+    except OSError as error:
+        raise StorageError(f"read {folder / SET_PATH}", found=error.strerror) from error
+    except InputError as error:
+        raise _differs(folder, SET_PATH) from error
+    if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
+        if not finished:
+            raise _unfinished(folder, f"{SET_PATH} was not written to its end")
+        raise _differs(folder, SET_PATH)
+    plan = SetPlan.from_bytes(data, file=SET_PATH)
+    for file in plan.files:
+        target = targets.get(file.target)
+        if (
+            target is None
+            or target.length != file.size_bytes
+            or target.hashes.get("sha256") != file.sha256
+        ):
+            raise SignatureError(
+                f"verify the set {folder}",
+                found=f"set.json and the signed targets disagree about {file.target}",
+                expected="the same length and hash in both",
+            )
+    return plan
+
+
+def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
+    """Compare the root chain on the medium with the hashes in the signed plan."""
+    known = hashlib.sha256(trust.root).hexdigest()
+    if known not in plan.roots:
+        raise SignatureError(
+            f"verify the set {folder}",
+            found="a root chain without the pinned root",
+            expected=f"the root {fingerprint(trust.root)} in it",
+        )
+    for number, digest in enumerate(plan.roots, start=1):
+        name = f"{TUF}/{number}.root.json"
+        try:
+            data = read_small(folder / name)
+        except FileNotFoundError as error:
+            raise _unfinished(folder, f"{name} is missing") from error
+        except OSError as error:
+            raise StorageError(f"read {folder / name}", found=error.strerror) from error
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise _differs(folder, name)
+
+
+def _differs(folder: Path, name: str) -> DigestError:
+    return DigestError(
+        f"verify {folder / name}",
+        found="bytes other than the signed ones",
+        expected="the bytes that the publisher wrote",
+        hint="the medium is damaged or was altered; have it written again",
+    )
+
+
+def _clock_warnings(now: datetime, floor: datetime, reference: datetime) -> tuple[str, ...]:
+    if now >= floor:
+        return ()
+    return (
+        f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but trusted keys signed on "
+        f"{floor:%Y-%m-%d %H:%M} UTC: the clock is behind; expiry was judged on "
+        f"{max(floor, reference):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _expiries(tuf: Path, trust: Trust) -> str:
+    """Name what has expired and when; only for the message, after signatures were checked."""
+    dates = [f"root until {Metadata[Root].from_bytes(trust.root).signed.expires:%Y-%m-%d}"]
+    with contextlib.suppress(OSError, InputError, exceptions.RepositoryError):
+        timestamp = Metadata[Timestamp].from_bytes(read_small(tuf / "timestamp.json")).signed
+        dates.insert(0, f"medium until {timestamp.expires:%Y-%m-%d %H:%M} UTC")
+    return ", ".join(dates)
+
+
+def _version(data: bytes | None) -> int:
+    if data is None:
+        return 0
+    try:
+        return Metadata[Targets].from_bytes(data).signed.version
+    except exceptions.RepositoryError:
+        return 0
+
+
+def _as_date(version: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(version, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, OSError, ValueError):
+        return f"version {version}"
