@@ -1,0 +1,277 @@
+"""A web server on loopback that hands out a folder over HTTPS, and misbehaves on demand.
+
+It speaks what a download needs (HEAD, GET, ETag, Last-Modified, Range, If-Range, 416) and keeps its own
+certificate authority, so a client must be told whom to trust. A test sets `server.faults` at any time
+and reads `server.requests` and `server.bytes_served` afterwards.
+
+Source: RFC 9110 sections 8.8 (validators), 13.1.5 (If-Range), 14 (ranges).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import http
+import re
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tests.vendorsite.certificates import make_certificates
+
+_CHUNK_BYTES = 64 << 10
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)\Z")
+
+
+@dataclass
+class Faults:
+    """What goes wrong. Everything may be changed while the server runs."""
+
+    cut_after: int | None = None
+    """Close the connection after this many body bytes of an answer."""
+    cut_times: int | None = None
+    """How many answers are cut; None: every one."""
+    flip_byte_at: int | None = None
+    """Invert the byte at this offset of the file."""
+    no_ranges: bool = False
+    """Answer every range with 200 and the whole file."""
+    new_etag_each_time: bool = False
+    """A different ETag in every answer, as if the file had changed."""
+    weak_etag: bool = False
+    """Only a weak ETag (W/"…"), which must not be used for ranges."""
+    no_validators: bool = False
+    """Neither ETag nor Last-Modified."""
+    extra_length: int = 0
+    """Added to the announced Content-Length."""
+    status: int | None = None
+    """Answer with this status instead of the file: 404, 503 …"""
+    status_times: int | None = None
+    """How many answers get that status; None: every one."""
+    bytes_per_s: int | None = None
+    """Speed limit of one connection."""
+    stall_after: int | None = None
+    """Stop sending after this many body bytes and keep the connection open."""
+    redirect_to: str | None = None
+    """Answer 302 with this Location."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it was answered."""
+
+    method: str
+    path: str
+    range: str | None
+    if_range: str | None
+    status: int
+
+
+class VendorServer:
+    """Serves `folder` at `url` until the with-block ends; `ca_file` is whom a client must trust."""
+
+    def __init__(self, folder: Path, *, tls_dir: Path, faults: Faults | None = None) -> None:
+        self.folder = folder.resolve()
+        self.faults = faults or Faults()
+        self.requests: list[Request] = []
+        self.bytes_served = 0
+        """Body bytes handed to the connection, over all answers."""
+        self.ca_file, certificate, key = make_certificates(tls_dir)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._httpd = _Httpd(self, context)
+        self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.05,), daemon=True)
+        self._lock = threading.Lock()
+        self.stopping = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """Base URL of the folder, without a trailing slash."""
+        return f"https://127.0.0.1:{self._httpd.server_address[1]}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering and close every connection's listener."""
+        self.stopping.set()
+        self._httpd.shutdown()
+        self._httpd.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> VendorServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def note(self, request: Request) -> None:
+        """Remember a request."""
+        with self._lock:
+            self.requests.append(request)
+
+    def served(self, count_bytes: int) -> None:
+        """Count body bytes."""
+        with self._lock:
+            self.bytes_served += count_bytes
+
+    def takes(self, name: str) -> bool:
+        """Use up one of a fault's times (`cut_times`, `status_times`); False when none is left."""
+        with self._lock:
+            left: int | None = getattr(self.faults, name)
+            if left is not None:
+                setattr(self.faults, name, max(0, left - 1))
+            return left is None or left > 0
+
+
+class _Httpd(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a stalled answer must not keep a test waiting
+
+    def __init__(self, site: VendorServer, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.site = site
+        self.context = context
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay silent: clients that hang up or refuse our certificate are part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Httpd
+
+    def setup(self) -> None:
+        # the handshake runs in this connection's thread, not in the accepting one
+        self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+        """Stay silent; requests are remembered instead."""
+
+    def do_HEAD(self) -> None:
+        """Answer the headers of GET."""
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        """Answer a file, or a range of it."""
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        site, faults = self.server.site, self.server.site.faults
+        if faults.redirect_to is not None:
+            self._plain(302, {"Location": faults.redirect_to})
+            return
+        if faults.status is not None and site.takes("status_times"):
+            self._plain(faults.status)
+            return
+        path = _inside(site.folder, self.path)
+        if path is None:
+            self._plain(404)
+            return
+        size, etag, changed = self._validators(path)
+        start, end = 0, size - 1
+        wanted = self.headers.get("Range")
+        fresh = self.headers.get("If-Range") in (None, etag, changed)
+        if wanted and fresh and not faults.no_ranges and (found := _RANGE.match(wanted)):
+            start = int(found[1])
+            end = min(int(found[2] or end), end)
+            if start > end:
+                self._plain(416, {"Content-Range": f"bytes */{size}"})
+                return
+            status = 206
+        else:
+            status = 200
+        self._note(status)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(end - start + 1 + faults.extra_length))
+        if not faults.no_ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if not faults.no_validators:
+            self.send_header("ETag", etag)
+            self.send_header("Last-Modified", changed)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
+        self.end_headers()
+        if with_body:
+            self._send(path, start, end - start + 1)
+
+    def _validators(self, path: Path) -> tuple[int, str, str]:
+        faults, facts = self.server.site.faults, path.stat()
+        tag = f'"{facts.st_size:x}-{facts.st_mtime_ns:x}"'
+        if faults.new_etag_each_time:
+            tag = f'"{time.perf_counter_ns():x}"'
+        if faults.weak_etag:
+            tag = f"W/{tag}"
+        return facts.st_size, tag, email.utils.formatdate(facts.st_mtime, usegmt=True)
+
+    def _send(self, path: Path, start: int, count: int) -> None:
+        site, faults = self.server.site, self.server.site.faults
+        cut = faults.cut_after
+        if cut is not None and (cut >= count or not site.takes("cut_times")):
+            cut = None
+        stop_at = min(count, cut if cut is not None else count)
+        begun, sent = time.monotonic(), 0
+        with path.open("rb") as file:
+            file.seek(start)
+            while sent < stop_at:
+                data = bytearray(file.read(min(_CHUNK_BYTES, stop_at - sent)))
+                flip = -1 if faults.flip_byte_at is None else faults.flip_byte_at - start - sent
+                if 0 <= flip < len(data):
+                    data[flip] ^= 0xFF
+                self.wfile.write(data)
+                site.served(len(data))
+                sent += len(data)
+                if faults.bytes_per_s:
+                    ahead = sent / faults.bytes_per_s - (time.monotonic() - begun)
+                    site.stopping.wait(max(0.0, ahead))
+                if faults.stall_after is not None and sent >= faults.stall_after:
+                    site.stopping.wait()
+        if cut is not None or faults.extra_length > 0:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _plain(self, status: int, headers: dict[str, str] | None = None) -> None:
+        self._note(status)
+        body = http.HTTPStatus(status).phrase.encode()
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _note(self, status: int) -> None:
+        self.server.site.note(
+            Request(
+                method=self.command,
+                path=self.path,
+                range=self.headers.get("Range"),
+                if_range=self.headers.get("If-Range"),
+                status=status,
+            )
+        )
+
+
+def _inside(folder: Path, target: str) -> Path | None:
+    path = (folder / unquote(urlsplit(target).path).lstrip("/")).resolve()
+    return path if path.is_relative_to(folder) and path.is_file() else None
