@@ -12,9 +12,9 @@ Theory of operation
     A template is a small tree (`_Element`, `_Slot`); the same tree is written as binary XML and
     printed as text, so both forms of an event always agree.
 
-Source: "Windows XML Event Log (EVTX)" of the libevtx documentation; [MS-EVEN6] 2.2.12 and 3.1.4.7
-for the BinXml grammar; order of bucket chains, padding to 8 bytes and the value of unknown fields
-as seen in real logs.
+Source: "Windows XML Event Log (EVTX)" of the libevtx documentation; [MS-EVEN6] 2.2.12 for the
+grammar of BinXml; order of bucket chains, padding to 8 bytes and the value of unknown fields as seen
+in real logs.
 """
 
 from __future__ import annotations
@@ -342,17 +342,14 @@ class _Chunk:
             _FullError: It does not fit; the chunk is as it was before.
         """
         start = len(self._data)
-        saved = (
-            dict(self._names),
-            self._name_table[:],
-            dict(self._templates),
-            (self._template_table[:]),
-        )
+        names, name_table = dict(self._names), self._name_table[:]
+        templates, template_table = dict(self._templates), self._template_table[:]
         try:
             self._record(event)
         except _FullError:
             del self._data[start:]
-            self._names, self._name_table, self._templates, self._template_table = saved
+            self._names, self._name_table = names, name_table
+            self._templates, self._template_table = templates, template_table
             raise
         self._last_offset = start
         self._ids.append(event.record_id)

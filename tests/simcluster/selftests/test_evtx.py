@@ -316,6 +316,16 @@ def test_empty_log_is_read_by_libevtx(written: Write, evtxexport: Export) -> Non
     assert evtxexport(written()) == []
 
 
+# --- against the bytes of real logs -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "stored"), [("Event", "ba0c"), ("System", "6f54")])
+def test_name_carries_the_hash_that_windows_stores(written: Write, name: str, stored: str) -> None:
+    units = name.encode("utf-16-le")
+    entry = bytes.fromhex(stored) + len(name).to_bytes(2, "little") + units + b"\0\0"
+    assert entry in written(EVENT).read_bytes()
+
+
 # --- what is refused, and what damage does ------------------------------------------------------
 
 
