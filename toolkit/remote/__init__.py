@@ -1,1 +1,119 @@
-"""Being built."""
+"""One authenticated talk with one node: commands by PowerShell remoting, large files by SMB.
+
+::
+
+    with connect(node, credential) as session:
+        updates = session.invoke(command)
+        size, sha256 = session.download(path, sink, progress=progress)
+
+Nothing is retried in here. Keep a session short: nodes restart under it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import PureWindowsPath
+from typing import BinaryIO
+
+from toolkit.errors import AuthenticationError
+from toolkit.model import Command, Credential, Node, Progress, Sha256, T
+from toolkit.remote import _smb
+from toolkit.remote._psrp import Shell
+from toolkit.remote._smb import Upload
+
+__all__ = ["Session", "Upload", "connect"]
+
+
+def connect(node: Node, credential: Credential) -> Session:
+    """Prepare a session with a node; the first command or copy contacts it.
+
+    Raises:
+        InputError: The node's settings would show the password to the network.
+    """
+    return Session(node, credential)
+
+
+class Session:
+    """Commands and files of one node, for one thread; closed at the end of its with-block."""
+
+    def __init__(self, node: Node, credential: Credential) -> None:
+        """Prepare; nothing is contacted yet."""
+        self.node = node
+        self._credential = credential
+        self._shell = Shell(node, credential)
+        self._refused: AuthenticationError | None = None
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply.
+
+        Raises:
+            ConnectError: The node cannot be reached, or not securely.
+            AuthenticationError: It refused the credential; this session does not offer it again.
+            SessionLostError: No answer in time, or the connection dropped; the outcome is unknown.
+            CommandError: A cmdlet failed, in its own words.
+            InputError: The reply cannot be understood.
+        """
+        with self._offered_once():
+            reply = self._shell.run(command)
+        return command.parse(reply)
+
+    def upload(self, path: PureWindowsPath, *, size_bytes: int) -> Upload:
+        """Begin or resume an upload to `<path>.part`; its `finish` gives the file its name.
+
+        Args:
+            path: With a drive letter; the folder exists.
+            size_bytes: Length of the whole stream.
+
+        Raises:
+            ConnectError: No SMB 3 connection to the node.
+            AuthenticationError: It refused the credential; this session does not offer it again.
+            ClusterError: The node does not let us write there, in its own words.
+            TransferError: Somebody else has the unfinished file open.
+            InputError: A path without a drive letter.
+        """
+        with self._offered_once():
+            return Upload(self.node, self._credential, path, size_bytes=size_bytes)
+
+    def download(
+        self, path: PureWindowsPath, sink: BinaryIO, *, progress: Progress
+    ) -> tuple[int, Sha256]:
+        """Copy a file of the node into `sink`; return its size in bytes and its SHA-256.
+
+        Args:
+            path: With a drive letter.
+            sink: Opened for writing; on error its content must be thrown away.
+            progress: Told of every block.
+
+        Raises:
+            ConnectError: No SMB 3 connection to the node.
+            AuthenticationError: It refused the credential; this session does not offer it again.
+            ClusterError: No such file, or it may not be read.
+            TransferError: The copy stopped before its end; the same command starts it again.
+            StorageError: The sink cannot be written.
+            InputError: A path without a drive letter.
+        """
+        with self._offered_once():
+            return _smb.download(self.node, self._credential, path, sink, progress=progress)
+
+    def close(self) -> None:
+        """Remove our shell from the node, if it can be reached, and hang up."""
+        self._shell.close()
+
+    def __enter__(self) -> Session:
+        """Return the session."""
+        return self
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        """Close the session."""
+        self.close()
+
+    @contextlib.contextmanager
+    def _offered_once(self) -> Iterator[None]:
+        if self._refused is not None:
+            raise self._refused
+        try:
+            yield
+        except AuthenticationError as error:
+            self._refused = error
+            raise
