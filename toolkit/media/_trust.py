@@ -172,15 +172,15 @@ def trust_lock(trust_dir: Path) -> Iterator[None]:
     if not (trust_dir / ROOT_FILE).is_file():
         load_trust(trust_dir)  # says so
     lock = FileLock(trust_dir / LOCK_FILE, timeout=_LOCK_TIMEOUT_S)
-    try:
-        with on_storage(f"lock the trust state in {trust_dir}"):
+    with on_storage(f"lock the trust state in {trust_dir}"):
+        try:
             lock.acquire()
-    except Timeout as error:
-        raise StorageError(
-            f"lock the trust state in {trust_dir}",
-            found="another ferry is judging a medium",
-            hint="wait for it to end, then run the same command again",
-        ) from error
+        except Timeout as error:  # an OSError too, so it is met first
+            raise StorageError(
+                f"lock the trust state in {trust_dir}",
+                found="another ferry is judging a medium",
+                hint="wait for it to end, then run the same command again",
+            ) from error
     try:
         yield
     finally:

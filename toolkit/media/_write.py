@@ -74,7 +74,8 @@ def write_medium(
     """Write one signed set to a medium and read it back; the same call goes on after an interruption.
 
     Args:
-        root: Root of the medium; it must exist, so that an absent mount is not filled by mistake.
+        root: Root of the medium; made if only the last folder is missing, so that an absent drive or
+            mount is noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
@@ -97,12 +98,7 @@ def write_medium(
     expires_at = expires_at.replace(microsecond=0)
     _check_request(payloads, keys, expires_at=expires_at, now=now)
     with on_storage(f"write a medium at {root}"):
-        if not root.is_dir():
-            raise StorageError(
-                f"write a medium at {root}",
-                found="no such folder",
-                hint="mount the medium, or make the folder first",
-            )
+        root.mkdir(exist_ok=True)
         folder, intent = _begin(
             root, payloads, keys, expires_at=expires_at, set_name=set_name, now=now
         )
@@ -170,7 +166,7 @@ def _begin(
     newest = max(held.version for held in payloads)
     name = set_name or _new_name(root, f"{newest.release:04}")
     folder = root / name
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and {item.name for item in folder.iterdir()} - {f"{WRITING}.part"}:
         raise StorageError(
             f"write the set {name}",
             found=f"{folder} already holds something else",

@@ -1,0 +1,157 @@
+import json
+import os
+import stat
+
+import pytest
+
+from tests.unit.media.making import NOW, PASSPHRASE, Publisher, SiteTrust, days
+from toolkit.errors import InputError, SignatureError, StorageError, TrustError
+from toolkit.media import (
+    fingerprint,
+    init_trust,
+    open_keys,
+    pin_root,
+    read_fingerprint,
+    read_root_chain,
+)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return Publisher(tmp_path / "keys")
+
+
+def test_keys_are_encrypted_at_rest(publisher):
+    for role in ("root", "targets", "snapshot", "timestamp"):
+        text = (publisher.folder / f"{role}.pem").read_text(encoding="ascii")
+        assert "BEGIN ENCRYPTED PRIVATE KEY" in text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows knows no owner bits")
+def test_only_the_owner_may_read_the_keys(publisher):
+    for item in publisher.folder.iterdir():
+        assert stat.S_IMODE(item.stat().st_mode) == 0o600
+
+
+def test_a_wrong_passphrase_is_an_input_error_without_the_library_s_words(publisher):
+    with pytest.raises(InputError, match="passphrase does not open it") as caught:
+        open_keys(publisher.folder, "wrong horse")
+    assert "FERRY_KEY_PASSPHRASE" in caught.value.hint
+
+
+def test_an_empty_passphrase_is_an_input_error(publisher):
+    with pytest.raises(InputError, match="passphrase"):
+        open_keys(publisher.folder, "")
+
+
+def test_a_short_passphrase_makes_no_keys(tmp_path):
+    with pytest.raises(InputError, match="7 characters"):
+        init_trust(tmp_path / "keys", "1234567", expires_at=NOW + days(9), now=NOW)
+    assert not (tmp_path / "keys").exists()
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path):
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(StorageError, match=r"letter\.txt"):
+        init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+    assert [item.name for item in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_an_expiry_in_the_past_is_refused(tmp_path):
+    with pytest.raises(InputError, match="later day"):
+        init_trust(tmp_path / "keys", PASSPHRASE, expires_at=NOW, now=NOW)
+
+
+def test_media_can_be_signed_while_the_root_key_is_locked_away(fresh):
+    (fresh.folder / "root.pem").unlink()
+    assert set(open_keys(fresh.folder, PASSPHRASE).signers) == {"targets", "snapshot", "timestamp"}
+
+
+def test_a_key_of_another_root_is_refused(fresh, publisher):
+    (fresh.folder / "targets.pem").write_bytes((publisher.folder / "targets.pem").read_bytes())
+    with pytest.raises(InputError, match="does not name for this role"):
+        open_keys(fresh.folder, PASSPHRASE)
+
+
+def test_a_key_stored_without_encryption_is_refused(fresh):
+    plain = fresh.keys.signers["targets"].private_bytes
+    (fresh.folder / "targets.pem").write_bytes(plain)
+    with pytest.raises(InputError, match="without encryption"):
+        open_keys(fresh.folder, PASSPHRASE)
+
+
+def test_a_missing_key_is_a_storage_error(fresh):
+    (fresh.folder / "snapshot.pem").unlink()
+    with pytest.raises(StorageError, match=r"snapshot\.pem"):
+        open_keys(fresh.folder, PASSPHRASE)
+
+
+def test_a_gap_in_the_root_chain_is_refused(fresh):
+    (fresh.folder / "3.root.json").write_bytes(fresh.root)
+    with pytest.raises(InputError, match=r"without a gap"):
+        read_root_chain(fresh.folder)
+
+
+def test_an_empty_folder_has_no_root(tmp_path):
+    with pytest.raises(InputError, match="none"):
+        read_root_chain(tmp_path)
+
+
+def test_secrets_are_not_shown_by_repr(publisher):
+    assert "signers" not in repr(publisher.keys)
+
+
+# --- fingerprint and pinning --------------------------------------------------------------------
+
+
+def test_a_fingerprint_reads_aloud_in_groups_of_four():
+    groups = fingerprint(b"root").split(" ")
+    assert [len(group) for group in groups] == [4] * 16
+
+
+def test_a_typed_fingerprint_may_differ_in_spaces_and_case():
+    printed = fingerprint(b"root")
+    assert read_fingerprint(printed.upper().replace(" ", "")) == printed
+    assert read_fingerprint(f"  {printed.replace(' ', '  ')}\n") == printed
+
+
+@pytest.mark.parametrize("typed", ["", "3f2a", "g" * 64, "0" * 63])
+def test_what_is_no_fingerprint_is_an_input_error(typed):
+    with pytest.raises(InputError, match="64 hex digits"):
+        read_fingerprint(typed)
+
+
+def test_a_root_with_another_fingerprint_is_not_pinned(tmp_path, publisher):
+    with pytest.raises(TrustError, match="fingerprint"):
+        pin_root(tmp_path / "trust", publisher.root, fingerprint(b"another"))
+    assert not (tmp_path / "trust").exists()
+
+
+def test_pinning_twice_is_harmless(site, publisher):
+    before = site.memory()
+    site.pin(publisher.root)
+    assert site.memory() == before
+
+
+def test_a_site_believes_one_root_only(site, other_publisher):
+    with pytest.raises(TrustError, match="already trusts"):
+        site.pin(other_publisher.root)
+
+
+def test_a_root_whose_own_signature_fails_is_not_pinned(tmp_path, publisher):
+    document = json.loads(publisher.root)
+    document["signed"]["version"] = 7
+    with pytest.raises(SignatureError):
+        SiteTrust(tmp_path / "trust").pin(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff\xfe", b"[1, 2]"])
+def test_what_is_no_root_is_an_input_error(tmp_path, data):
+    with pytest.raises(InputError, match="root"):
+        SiteTrust(tmp_path / "trust").pin(data)
+
+
+def test_metadata_of_another_role_is_no_root(tmp_path, folder):
+    timestamp = (folder / "tuf" / "timestamp.json").read_bytes()
+    with pytest.raises(InputError, match="another role"):
+        SiteTrust(tmp_path / "trust").pin(timestamp)

@@ -1,0 +1,379 @@
+import io
+import json
+import shutil
+
+import pytest
+
+from tests.unit.media.making import NOW, flip, make_payload
+from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.media import Verdict, describe_medium
+from toolkit.media import _device as device
+from toolkit.media._device import BlockDigest, measure
+
+BUNDLE = "data/payload/CombinedSolutionBundle.12.2603.1002.15.zip"
+
+
+@pytest.fixture
+def judged(site, folder):
+    """Verify the medium as it stands now and return (report, path → its report)."""
+
+    def verify():
+        report = site.open(folder, accept_incomplete=True).verify()
+        return report, {file.path: file for file in report.files}
+
+    return verify
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Signed blocks of 512 bytes instead of 64 MiB, read in chunks of 4096."""
+    monkeypatch.setattr(device, "BLOCK_BYTES", 512)
+    monkeypatch.setattr("toolkit.media._medium.BLOCK_BYTES", 512)
+    monkeypatch.setattr(device, "CHUNK_BYTES", 4096)
+
+
+@pytest.fixture
+def blocked(small_blocks, site, root, publisher, tmp_path):
+    """A medium whose payload has 18 blocks of 512 bytes and one of 100."""
+    data = bytes(range(256)) * 36 + b"x" * 100
+    return publisher.write(root, make_payload(tmp_path / "catalog", data=data))
+
+
+def test_a_good_medium_has_no_problem_and_is_tidy(judged):
+    report, files = judged()
+    assert report.problem() is None
+    assert report.is_tidy(strict=True)
+    assert report.is_complete
+    assert {file.verdict for file in files.values()} == {Verdict.OK}
+    assert len(files) == 15
+
+
+def test_the_report_says_how_the_bytes_were_read(judged):
+    report, _ = judged()
+    assert report.read_method in {"O_DIRECT", "posix_fadvise", "FILE_FLAG_NO_BUFFERING"}
+
+
+def test_a_missing_payload_is_missing_not_damaged(judged, folder):
+    (folder / BUNDLE).unlink()
+    report, files = judged()
+    assert files[BUNDLE].verdict is Verdict.MISSING
+    assert not report.is_complete
+    assert isinstance(report.problem(), StorageError)
+    assert BUNDLE in str(report.problem())
+
+
+def test_a_flipped_bit_in_a_payload_is_a_digest_error_that_names_the_place(judged, folder):
+    flip(folder / BUNDLE, 8 * 700)
+    report, files = judged()
+    assert files[BUNDLE].verdict is Verdict.DAMAGED
+    assert "block 0 (bytes 0 to 1299) differs" in files[BUNDLE].detail
+    assert isinstance(report.problem(), DigestError)
+
+
+def test_each_damaged_block_is_named_by_its_bytes(site, blocked):
+    path = next(blocked.folder.glob("data/payload/*"))
+    for byte in (512, 5000, 9215, 9216, 9315):
+        flip(path, 8 * byte)
+    report = site.open(blocked.folder).verify()
+    (damaged,) = report.having(Verdict.DAMAGED)
+    assert [(item.block, item.first_byte, item.last_byte) for item in damaged.damage] == [
+        (1, 512, 1023),
+        (9, 4608, 5119),
+        (17, 8704, 9215),
+        (18, 9216, 9315),
+    ]
+    assert "and 1 more blocks" in damaged.detail
+
+
+def test_a_truncated_payload_names_both_lengths(site, blocked):
+    path = next(blocked.folder.glob("data/payload/*"))
+    path.write_bytes(path.read_bytes()[:600])
+    report = site.open(blocked.folder, accept_incomplete=True).verify()
+    (damaged,) = report.having(Verdict.DAMAGED)
+    assert "600 bytes instead of 9316" in damaged.detail
+    assert [item.block for item in damaged.damage] == list(range(1, 19))
+
+
+def test_a_payload_that_grew_is_damaged(judged, folder):
+    with (folder / BUNDLE).open("ab") as out:
+        out.write(b"!")
+    _, files = judged()
+    assert files[BUNDLE].verdict is Verdict.DAMAGED
+
+
+def test_copying_stops_at_the_first_damaged_block(site, blocked):
+    medium = site.open(blocked.folder)
+    path = next(blocked.folder.glob("data/payload/*"))
+    flip(path, 8 * 600)
+    sink = io.BytesIO()
+    with pytest.raises(DigestError, match=r"block 1 \(bytes 512 to 1023\)"):
+        medium.copy_target(medium.targets()[0].name, sink)
+    assert sink.getvalue() == b""
+
+
+def test_copying_a_truncated_payload_is_a_digest_error(site, blocked):
+    medium = site.open(blocked.folder)
+    path = next(blocked.folder.glob("data/payload/*"))
+    path.write_bytes(path.read_bytes()[:1024])
+    with pytest.raises(DigestError, match="1024 bytes"):
+        medium.copy_target(medium.targets()[0].name, io.BytesIO())
+
+
+def test_copying_a_payload_that_grew_is_a_digest_error(site, blocked):
+    medium = site.open(blocked.folder)
+    path = next(blocked.folder.glob("data/payload/*"))
+    path.write_bytes(path.read_bytes() + b"y" * 2000)
+    with pytest.raises(DigestError):
+        medium.copy_target(medium.targets()[0].name, io.BytesIO())
+
+
+def test_copying_from_a_medium_that_was_pulled_is_a_storage_error(site, blocked):
+    medium = site.open(blocked.folder)
+    next(blocked.folder.glob("data/payload/*")).unlink()
+    with pytest.raises(StorageError):
+        medium.copy_target(medium.targets()[0].name, io.BytesIO())
+
+
+def test_a_whole_copy_of_several_blocks_is_proven(site, blocked):
+    medium = site.open(blocked.folder)
+    sink = io.BytesIO()
+    medium.copy_target(medium.targets()[0].name, sink)
+    assert sink.getvalue() == next(blocked.folder.glob("data/payload/*")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name", ["bagit.txt", "bag-info.txt", "start.txt", "start.html", "verify.ps1"]
+)
+def test_a_flipped_bit_in_a_tag_file_is_reported(judged, folder, name):
+    flip(folder / name, 99)
+    report, files = judged()
+    assert files[name].verdict is Verdict.DAMAGED
+    assert isinstance(report.problem(), DigestError)
+
+
+@pytest.mark.parametrize("bit", [3, 8 * 70])
+def test_a_flipped_bit_in_a_manifest_is_reported(judged, folder, bit):
+    flip(folder / "manifest-sha256.txt", bit)
+    _, files = judged()
+    assert files["manifest-sha256.txt"].verdict is Verdict.DAMAGED
+
+
+@pytest.mark.parametrize("bit", [3, 8 * 70])
+def test_a_flipped_bit_in_the_tag_manifest_is_reported(judged, folder, bit):
+    flip(folder / "tagmanifest-sha256.txt", bit)
+    report, _ = judged()
+    assert report.problem() is not None
+
+
+@pytest.mark.parametrize("name", ["manifest-sha256.txt", "tagmanifest-sha256.txt"])
+def test_a_missing_manifest_is_missing(judged, folder, name):
+    (folder / name).unlink()
+    _, files = judged()
+    assert files[name].verdict is Verdict.MISSING
+
+
+def test_a_manifest_rewritten_to_match_a_swapped_payload_is_damaged(judged, folder):
+    """The bag alone would be content: its manifests are not signed."""
+    manifest = folder / "manifest-sha256.txt"
+    lines = manifest.read_text("utf-8").splitlines()
+    lines[0] = "0" * 64 + lines[0][64:]
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    _, files = judged()
+    assert "disagrees with the signed hashes" in files["manifest-sha256.txt"].detail
+
+
+def test_an_unfinished_set_reports_complete_json_missing(judged, folder):
+    (folder / "complete.json").rename(folder / "writing.json")
+    report, files = judged()
+    assert files["complete.json"].verdict is Verdict.MISSING
+    assert files["writing.json"].detail == "left by unfinished writing"
+    assert isinstance(report.problem(), StorageError)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"kind": "ferry-set-state", "format": 1}'])
+def test_a_complete_json_that_says_nothing_is_damaged(judged, folder, data):
+    (folder / "complete.json").write_bytes(data)
+    _, files = judged()
+    assert files["complete.json"].verdict is Verdict.DAMAGED
+
+
+def test_the_complete_json_of_another_set_is_damaged(judged, folder):
+    document = json.loads((folder / "complete.json").read_bytes())
+    document["set_id"] = "another"
+    (folder / "complete.json").write_text(json.dumps(document), encoding="utf-8")
+    _, files = judged()
+    assert files["complete.json"].verdict is Verdict.DAMAGED
+
+
+def test_litter_is_no_tampering_unless_strict(judged, folder):
+    (folder / "Thumbs.db").write_bytes(b"x")
+    (folder / "data" / "._plan").write_bytes(b"x")
+    report, files = judged()
+    assert files["Thumbs.db"].verdict is Verdict.LITTER
+    assert files["data/._plan"].verdict is Verdict.LITTER
+    assert report.problem() is None
+    assert report.is_tidy()
+    assert not report.is_tidy(strict=True)
+
+
+def test_a_foreign_file_is_reported_and_is_no_proof_problem(judged, folder):
+    (folder / "data" / "payload" / "extra.zip").write_bytes(b"x")
+    report, files = judged()
+    assert files["data/payload/extra.zip"].verdict is Verdict.FOREIGN
+    assert report.problem() is None
+    assert not report.is_tidy()
+
+
+def test_receipts_added_later_are_not_foreign(judged, folder):
+    for name in ("custody", "return", "parity"):
+        (folder / name).mkdir()
+        (folder / name / "0001.json").write_bytes(b"{}")
+    report, _ = judged()
+    assert report.is_tidy(strict=True)
+
+
+def test_a_file_that_cannot_be_read_is_unreadable_and_a_storage_error(judged, folder):
+    (folder / BUNDLE).unlink()
+    (folder / BUNDLE).mkdir()
+    report, files = judged()
+    assert files[BUNDLE].verdict is Verdict.UNREADABLE
+    assert isinstance(report.problem(), StorageError)
+
+
+def test_damage_is_graver_than_a_missing_file(judged, folder):
+    flip(folder / "start.txt", 4)
+    (folder / BUNDLE).unlink()
+    report, _ = judged()
+    assert isinstance(report.problem(), DigestError)
+
+
+# --- the label ------------------------------------------------------------------------------------
+
+
+def test_the_label_says_that_nobody_has_proven_it(medium):
+    label = describe_medium(medium)
+    assert not label.is_verified
+    assert label.set_name == "AZL-2603-TEST"
+    assert label.is_complete
+
+
+def test_the_label_of_a_proven_medium_says_the_same_and_that_it_is_proven(site, medium):
+    claimed, proven = describe_medium(medium), site.open(medium).describe()
+    assert proven.is_verified
+    assert (proven.set_id, proven.payloads, proven.expires_at, proven.read_back) == (
+        claimed.set_id,
+        claimed.payloads,
+        claimed.expires_at,
+        claimed.read_back,
+    )
+
+
+def test_the_label_of_an_unfinished_set_can_be_read(folder):
+    (folder / "complete.json").rename(folder / "writing.json")
+    assert not describe_medium(folder).is_complete
+
+
+def test_a_set_without_a_label_is_a_storage_error(folder):
+    (folder / "complete.json").unlink()
+    with pytest.raises(StorageError, match=r"complete\.json"):
+        describe_medium(folder)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b'{"format": 9, "kind": "ferry-set-state"}', b'{"a": ' * 100_000]
+)
+def test_a_label_that_cannot_be_understood_is_an_input_error(folder, data):
+    (folder / "complete.json").write_bytes(data)
+    with pytest.raises(InputError):
+        describe_medium(folder)
+
+
+# --- reading past the cache -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 4095, 4096, 4097, 9316])
+def test_every_way_of_reading_finds_the_same_bytes(tmp_path, small_blocks, monkeypatch, size):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(index % 251 for index in range(size)))
+    direct = measure(path)
+    monkeypatch.setattr(device, "_open_uncached", device._open_dropping)
+    dropped = measure(path)
+    assert (direct.size_bytes, direct.sha256, direct.blocks) == (
+        dropped.size_bytes,
+        dropped.sha256,
+        dropped.blocks,
+    )
+    assert direct.size_bytes == size
+    assert len(direct.blocks) == -(-size // 512)
+
+
+@pytest.mark.skipif(not hasattr(device.os, "O_DIRECT"), reason="no O_DIRECT on this system")
+def test_a_file_system_that_breaks_its_promise_of_direct_reads_is_read_another_way(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 9000)
+
+    class Promising:
+        """Opens directly, then refuses to read, as some FUSE file systems do."""
+
+        def __init__(self):
+            self.file = path.open("rb", buffering=0)
+
+        def fileno(self):
+            return self.file.fileno()
+
+        def readinto(self, buffer):
+            raise OSError(device.errno.EINVAL, "Invalid argument")
+
+        def close(self):
+            self.file.close()
+
+    monkeypatch.setattr(
+        device, "_open_uncached", lambda path: (Promising(), device.ReadMethod.DIRECT)
+    )
+    found = measure(path)
+    assert found.size_bytes == 9000
+    assert found.method is device.ReadMethod.DONT_NEED
+
+
+def test_the_weakest_method_is_the_one_recorded():
+    direct, cached = device.ReadMethod.DIRECT, device.ReadMethod.CACHED
+    assert device.weakest([direct, cached, direct]) is cached
+
+
+def test_block_hashes_do_not_depend_on_how_the_stream_is_cut(small_blocks):
+    data = bytes(range(256)) * 9
+    results = set()
+    for step in (1, 100, 512, 513, 4000):
+        digest = BlockDigest()
+        for at in range(0, len(data), step):
+            digest.update(memoryview(data)[at : at + step])
+        results.add((digest.finish(), tuple(digest.blocks)))
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize(
+    ("mounts", "limit"),
+    [
+        ("/dev/sdb1 / vfat rw 0 0\n", device.FAT_LIMIT_BYTES),
+        ("/dev/sda1 / ext4 rw 0 0\n", None),
+        ("/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {here} vfat rw 0 0\n", device.FAT_LIMIT_BYTES),
+        ("/dev/sdb1 / vfat rw 0 0\n/dev/sda1 {here} exfat rw 0 0\nbroken\n", None),
+        ("", None),
+    ],
+)
+@pytest.mark.skipif(device.sys.platform == "win32", reason="Windows is asked directly")
+def test_the_innermost_mount_tells_the_largest_file(tmp_path, monkeypatch, mounts, limit):
+    table = tmp_path / "mounts"
+    table.write_text(mounts.format(here=tmp_path), encoding="utf-8")
+    honest = device.Path
+    monkeypatch.setattr(
+        device, "Path", lambda text: table if text == "/proc/mounts" else honest(text)
+    )
+    assert device.largest_file_bytes(tmp_path) == limit
+
+
+def test_a_medium_copied_to_another_disk_is_still_good(site, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    assert site.open(tmp_path / "copy", now=NOW).verify().problem() is None

@@ -1,0 +1,348 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.media.making import NOW, days, flip, make_payload
+from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.media import _write as writing
+from toolkit.media import fingerprint
+from toolkit.media._device import FAT_LIMIT_BYTES
+from toolkit.model import Silent
+
+
+class Stopped(BaseException):
+    """The process dies here."""
+
+
+class StopAt(Silent):
+    """A progress that dies when a step begins."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def begin(self, what, *, total_bytes):
+        if what.startswith(self.step):
+            raise Stopped
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.steps, self.said = [], []
+
+    def begin(self, what, *, total_bytes):
+        self.steps.append(what)
+
+    def say(self, message):
+        self.said.append(message)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a set but complete.json, which tells when it was completed."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "complete.json"
+    }
+
+
+def test_the_layout_is_the_designed_one(folder):
+    names = {re.sub(r"\d{9,}", "N", name) for name in content(folder)}
+    assert names == {
+        "bag-info.txt",
+        "bagit.txt",
+        "data/payload/CombinedSolutionBundle.12.2603.1002.15.zip",
+        "data/payload/SBE_Contoso_Model1_4.2.2603.1.zip",
+        "data/plan/set.json",
+        "manifest-sha256.txt",
+        "start.html",
+        "start.txt",
+        "tagmanifest-sha256.txt",
+        "tuf/1.root.json",
+        "tuf/N.snapshot.json",
+        "tuf/N.targets.json",
+        "tuf/timestamp.json",
+        "verify.ps1",
+    }
+    assert (folder / "complete.json").is_file()
+
+
+def test_the_bag_info_names_set_count_and_oxum(folder):
+    info = dict(
+        line.split(": ", 1) for line in (folder / "bag-info.txt").read_text("utf-8").splitlines()
+    )
+    sizes = [path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file()]
+    set_id = json.loads((folder / "data/plan/set.json").read_bytes())["set_id"]
+    assert info["Bag-Group-Identifier"] == set_id
+    assert info["Bag-Count"] == "1 of 1"
+    assert info["Payload-Oxum"] == f"{sum(sizes)}.3"
+
+
+def test_manifests_have_no_carriage_return(folder):
+    for name in ("manifest-sha256.txt", "tagmanifest-sha256.txt", "bagit.txt", "bag-info.txt"):
+        assert b"\r" not in (folder / name).read_bytes()
+
+
+def test_set_json_maps_each_target_to_its_path(folder):
+    rows = json.loads((folder / "data/plan/set.json").read_bytes())["files"]
+    assert [(row["target"], row["path"], row["medium"]) for row in rows] == [
+        (f"payload/{name}", f"data/payload/{name}", 1)
+        for name in (
+            "CombinedSolutionBundle.12.2603.1002.15.zip",
+            "SBE_Contoso_Model1_4.2.2603.1.zip",
+        )
+    ]
+
+
+def test_targets_carry_kind_version_url_witnesses_and_block_hashes(folder):
+    (path,) = folder.glob("tuf/*.targets.json")
+    target = json.loads(path.read_bytes())["signed"]["targets"][
+        "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
+    ]
+    custom = target["custom"]
+    assert custom["kind"] == "solution-bundle"
+    assert custom["version"] == "12.2603.1002.15"
+    assert custom["url"].startswith("https://vendor.example/")
+    assert custom["witnesses"][0]["source"] == "release notes"
+    assert custom["blocks_64mib"] == [target["hashes"]["sha256"]]  # one block only
+
+
+def test_the_leaflet_tells_fingerprint_validity_and_what_is_lacking(folder, publisher):
+    text = (folder / "start.txt").read_text("utf-8")
+    printed = fingerprint(publisher.root)
+    assert printed[:39] in text
+    assert printed[40:] in text
+    assert "2027-04-30" in text
+    assert "Azure Arc resource bridge (ARB)" in text
+    assert "AKS" in text
+    page = (folder / "start.html").read_text("utf-8")
+    assert printed[:39] in page
+    assert "$" not in text + page
+
+
+def test_a_set_name_is_made_from_the_release(root, publisher, payload):
+    medium = publisher.write(root, payload)
+    assert re.fullmatch(r"AZL-2603-[A-HJ-NP-Z2-9]{4}", medium.set_name)
+
+
+def test_the_read_back_method_is_recorded(folder):
+    record = json.loads((folder / "complete.json").read_bytes())["read_back"]
+    assert record["method"] in {"O_DIRECT", "posix_fadvise", "FILE_FLAG_NO_BUFFERING", "F_NOCACHE"}
+    assert record["files"] == len(content(folder))
+    assert record["bytes"] == sum(map(len, content(folder).values()))
+
+
+# --- refusals -----------------------------------------------------------------------------------
+
+
+def test_a_changed_catalog_file_is_a_digest_error_and_leaves_no_payload(root, publisher, payload):
+    flip(payload.path, 77)
+    with pytest.raises(DigestError, match="sha256"):
+        publisher.write(root, payload)
+    assert not [path for path in root.rglob("*") if path.suffix in {".zip", ".part"}]
+
+
+def test_a_missing_catalog_file_is_a_storage_error(root, publisher, payload):
+    payload.path.unlink()
+    with pytest.raises(StorageError, match="no such file"):
+        publisher.write(root, payload)
+
+
+def test_nothing_to_write_is_an_input_error(root, publisher):
+    with pytest.raises(InputError, match="no payload"):
+        publisher.write(root)
+
+
+def test_a_medium_must_not_outlive_the_root(root, publisher, payload):
+    with pytest.raises(InputError, match="when the root expires"):
+        publisher.write(root, payload, expires_at=NOW + days(701))
+
+
+def test_an_expiry_in_the_past_is_refused(root, publisher, payload):
+    with pytest.raises(InputError, match="later day"):
+        publisher.write(root, payload, expires_at=NOW)
+
+
+def test_a_clock_before_the_keys_were_made_is_refused(root, publisher, payload):
+    with pytest.raises(InputError, match="clock"):
+        publisher.write(root, payload, now=NOW - days(31))
+
+
+def test_an_absent_mount_is_noticed(root, publisher, payload):
+    with pytest.raises(StorageError):
+        publisher.write(root / "gone" / "stick", payload)
+
+
+def test_a_foreign_folder_of_that_name_is_refused(root, publisher, payload):
+    (root / "AZL-1").mkdir()
+    (root / "AZL-1" / "holiday.jpg").write_bytes(b"x")
+    with pytest.raises(StorageError, match="already holds something else"):
+        publisher.write(root, payload, set_name="AZL-1")
+    assert [path.name for path in (root / "AZL-1").iterdir()] == ["holiday.jpg"]
+
+
+def test_a_payload_name_that_may_not_stand_on_a_medium_is_refused(tmp_path, root, publisher):
+    held = make_payload(tmp_path / "catalog", name="aux.zip")
+    with pytest.raises(InputError, match="device"):
+        publisher.write(root, held)
+    assert list(root.iterdir()) == []
+
+
+def test_two_payloads_of_one_name_are_refused(root, publisher, payload):
+    with pytest.raises(InputError, match="same name"):
+        publisher.write(root, payload, payload)
+
+
+def test_a_full_medium_is_refused_before_the_first_byte(root, publisher, payload, monkeypatch):
+    monkeypatch.setattr(writing, "free_bytes", lambda folder: 1000)
+    with pytest.raises(StorageError, match="1000 bytes free"):
+        publisher.write(root, payload)
+    assert not list(root.rglob("*.zip"))
+
+
+def test_a_file_above_fat32_s_limit_is_refused(root, publisher, payload, monkeypatch):
+    monkeypatch.setattr(writing, "largest_file_bytes", lambda folder: payload.size_bytes - 1)
+    with pytest.raises(StorageError, match="FAT") as caught:
+        publisher.write(root, payload)
+    assert "exFAT" in caught.value.hint
+
+
+def test_a_file_of_exactly_the_limit_is_written(root, publisher, payload, monkeypatch):
+    monkeypatch.setattr(writing, "largest_file_bytes", lambda folder: payload.size_bytes)
+    assert publisher.write(root, payload).missing() == ()
+
+
+def test_fat32_holds_4_gib_minus_one():
+    assert FAT_LIMIT_BYTES == 4_294_967_295
+
+
+def test_a_medium_that_returns_other_bytes_is_a_storage_error(
+    root, publisher, payload, monkeypatch
+):
+    honest = writing.copy_durably
+
+    def counterfeit(source, target, **more):
+        found = honest(source, target, **more)
+        flip(target, 5)
+        return found
+
+    monkeypatch.setattr(writing, "copy_durably", counterfeit)
+    with pytest.raises(StorageError, match="other bytes than were written"):
+        publisher.write(root, payload)
+    assert not list(root.rglob("complete.json"))
+
+
+# --- interrupted and resumed --------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(tmp_path):
+    return make_payload(tmp_path / "catalog", name="SBE_Contoso.zip", data=b"sbe" * 50)
+
+
+@pytest.mark.parametrize(
+    "step", ["write Combined", "read back Combined", "write SBE", "read back SBE"]
+)
+def test_a_stopped_writing_goes_on_and_ends_with_the_same_content(
+    tmp_path, root, publisher, payload, second, step, monkeypatch
+):
+    monkeypatch.setattr(writing.uuid, "uuid4", lambda: "6d3f0f7e-0000-4000-8000-000000000000")
+    (tmp_path / "undisturbed").mkdir()
+    publisher.write(tmp_path / "undisturbed", payload, second, set_name="AZL-1")
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, set_name="AZL-1", progress=StopAt(step))
+    publisher.write(root, payload, second, set_name="AZL-1", now=NOW + days(1))
+    assert content(root / "AZL-1") == content(tmp_path / "undisturbed" / "AZL-1")
+
+
+def test_a_payload_that_stands_already_is_read_back_and_not_written_again(
+    root, publisher, payload, second
+):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    heard = Heard()
+    publisher.write(root, payload, second, progress=heard)
+    assert heard.steps == [
+        f"read back {payload.name}",
+        "write SBE_Contoso.zip",
+        "read back SBE_Contoso.zip",
+    ]
+
+
+def test_a_payload_damaged_since_is_written_again(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (path,) = root.rglob("Combined*.zip")
+    flip(path, 3)
+    heard = Heard()
+    medium = publisher.write(root, payload, second, progress=heard)
+    assert f"write {payload.name}" in heard.steps
+    assert medium.verify().problem() is None
+
+
+@pytest.mark.parametrize("count", range(14))
+def test_it_can_be_stopped_between_any_two_files(root, publisher, payload, monkeypatch, count):
+    """A set is made by 14 durable writes besides its payload: writing.json twice, 12 small files."""
+    honest, left = writing.write_durably, [count]
+
+    def dying(path, data):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stopped
+        honest(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "write_durably", dying)
+        with pytest.raises(Stopped):
+            publisher.write(root, payload, set_name="AZL-1")
+    assert not (root / "AZL-1" / "complete.json").exists()
+    assert publisher.write(root, payload, set_name="AZL-1").verify().problem() is None
+    assert not (root / "AZL-1" / "writing.json").exists()
+
+
+def test_left_over_parts_are_removed(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (folder,) = root.iterdir()
+    (folder / "data" / "payload" / "SBE_Contoso.zip.part").write_bytes(b"half")
+    medium = publisher.write(root, payload, second)
+    assert medium.verify().is_tidy(strict=True)
+
+
+def test_the_same_command_after_the_end_writes_nothing(root, publisher, payload):
+    first = publisher.write(root, payload)
+    heard = Heard()
+    again = publisher.write(root, payload, now=NOW + days(1), progress=heard)
+    assert again.folder == first.folder
+    assert heard.steps == []
+    assert "already complete, valid until 2027-04-30" in heard.said[0]
+
+
+def test_an_unfinished_set_of_other_payloads_is_left_alone(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, progress=StopAt("read back"))
+    (unfinished,) = root.iterdir()
+    publisher.write(root, second)
+    assert (unfinished / "writing.json").exists()
+    assert len(list(root.iterdir())) == 2
+
+
+def test_another_publisher_does_not_go_on_with_the_set(root, publisher, other_publisher, payload):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, set_name="AZL-1", progress=StopAt("read back"))
+    with pytest.raises(StorageError, match="something else"):
+        other_publisher.write(root, payload, set_name="AZL-1")
+
+
+def test_a_set_that_expired_unfinished_is_begun_anew(root, publisher, payload):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, expires_at=NOW + days(1), progress=StopAt("read back"))
+    medium = publisher.write(root, payload, now=NOW + days(2))
+    assert medium.expires_at == NOW + days(182)
+
+
+def test_a_set_cut_off_at_its_first_file_is_begun_again_under_its_name(root, publisher, payload):
+    (root / "AZL-1").mkdir()
+    (root / "AZL-1" / "writing.json.part").write_bytes(b'{"form')
+    assert publisher.write(root, payload, set_name="AZL-1").missing() == ()
