@@ -73,7 +73,7 @@ class Session:
             InputError: A path without a drive letter.
         """
         with self._offered_once():
-            return Upload(self.node, self._credential, path, size_bytes=size_bytes)
+            return _smb.begin_upload(self.node, self._credential, path, size_bytes=size_bytes)
 
     def download(
         self, path: PureWindowsPath, sink: BinaryIO, *, progress: Progress

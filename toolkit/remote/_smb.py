@@ -39,6 +39,7 @@ from smbprotocol.file_info import (
     FileEndOfFileInformation,
     FileRenameInformation,
 )
+from smbprotocol.header import NtStatus
 from smbprotocol.open import (
     CreateDisposition,
     CreateOptions,
@@ -80,9 +81,21 @@ class Upload:
     """A sink for one file of a node; fed the whole stream, it sends what the node does not have yet."""
 
     def __init__(
-        self, node: Node, credential: Credential, path: PureWindowsPath, *, size_bytes: int
+        self,
+        part: contextlib.AbstractContextManager[_File],
+        *,
+        node: Node,
+        path: PureWindowsPath,
+        size_bytes: int,
     ) -> None:
-        """Open `<path>.part` on the node and find out where to go on; `Session.upload` documents it."""
+        """Open what stands there from earlier tries and find out where to go on.
+
+        Args:
+            part: The unfinished file on the node; held open until the end of the with-block.
+            node: For messages.
+            path: The name it gets at last.
+            size_bytes: Length of the whole stream.
+        """
         self._node = node
         self._path = path
         self._size_bytes = size_bytes
@@ -91,11 +104,8 @@ class Upload:
         self._sent_bytes = 0
         self._block = bytearray()
         self._on_the_way: deque[Callable[[], None]] = deque()
-        self._is_finished = False
-        part = path.with_name(path.name + ".part")
-        with contextlib.ExitStack() as held:
-            self._file = held.enter_context(_opened(node, credential, part, is_upload=True))
-            self._held = held.pop_all()
+        self._held = contextlib.ExitStack()
+        self._file = self._held.enter_context(part)
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
@@ -148,9 +158,8 @@ class Upload:
             self._on_the_way.popleft()()
         with _translated(self._attempted, self._node):
             self._file.set_size(self._size_bytes)
-            self._file.handle.flush()
+            self._file.flush()
             self._file.rename(self._path)
-        self._is_finished = True
 
     def __enter__(self) -> Upload:
         """Return the sink."""
@@ -183,6 +192,15 @@ class Upload:
         self._on_the_way.append(settle)
 
 
+def begin_upload(
+    node: Node, credential: Credential, path: PureWindowsPath, *, size_bytes: int
+) -> Upload:
+    """Open `<path>.part` on the node; `Session.upload` documents it."""
+    part = path.with_name(path.name + ".part") if path.name else path
+    opened = _opened(node, credential, part, is_upload=True)
+    return Upload(opened, node=node, path=path, size_bytes=size_bytes)
+
+
 def download(
     node: Node,
     credential: Credential,
@@ -192,18 +210,23 @@ def download(
     progress: Progress,
 ) -> tuple[int, Sha256]:
     """Copy a file of the node into `sink`; `Session.download` documents it."""
-    attempted = f"copy {path} from node {node.name}"
-    digest = hashlib.sha256()
     with _opened(node, credential, path, is_upload=False) as file:
-        size = file.size_bytes
-        progress.begin(f"{path.name} from {node.name}", total_bytes=size)
+        progress.begin(f"{path.name} from {node.name}", total_bytes=file.size_bytes)
         try:
-            for data in _blocks(file, size, attempted, node):
-                digest.update(data)
-                _keep(sink, data, attempted)
-                progress.advance(len(data))
+            return _drain(file, sink, f"copy {path} from node {node.name}", node, progress)
         finally:
             progress.end()
+
+
+def _drain(
+    file: _File, sink: BinaryIO, attempted: str, node: Node, progress: Progress
+) -> tuple[int, Sha256]:
+    """Copy an open file into the sink; return its size and SHA-256."""
+    digest, size = hashlib.sha256(), file.size_bytes
+    for data in _blocks(file, size, attempted, node):
+        digest.update(data)
+        _keep(sink, data, attempted)
+        progress.advance(len(data))
     return size, Sha256(digest.hexdigest())
 
 
@@ -265,7 +288,12 @@ class _File:
         request = self._send(message, _credits(length))
         return lambda: bytes(receive(request))
 
+    def flush(self) -> None:
+        """Have the node write everything to its disk."""
+        self.handle.flush()
+
     def set_size(self, size_bytes: int) -> None:
+        """Cut the file off there; an unfinished file of an earlier try may have been longer."""
         info = FileEndOfFileInformation()
         info["end_of_file"] = size_bytes
         self._set_info(info)
@@ -316,8 +344,9 @@ def _opened(
         )
     connection = _Connection(uuid.uuid4(), node.address, node.smb_port, require_signing=True)
     try:
-        with _translated(f"connect to node {node.name} by SMB", node, opening=True):
-            tree = _tree(connection, node, credential, f"{path.drive[0].upper()}$")
+        share = f"{path.drive[0].upper()}$"
+        with _translated(f"reach share {share} of node {node.name} by SMB", node, opening=True):
+            tree = _tree(connection, node, credential, share)
             chunk_bytes, depth = _grow_window(connection, tree, is_upload=is_upload)
         handle = Open(tree, _inside_drive(path))
         verb = "write" if is_upload else "read"
@@ -446,6 +475,9 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
 
 # --- errors -------------------------------------------------------------------------------------
 
+_STATUS_NAMES = {
+    value: name for name, value in vars(NtStatus).items() if name.startswith("STATUS_")
+}
 _LOGON_REFUSED = {
     0xC000006A: "wrong password",
     0xC000006D: "wrong user name or password",
@@ -460,13 +492,14 @@ _LOGON_REFUSED = {
     0xC0000234: "the account is locked",
 }
 _DISK_FULL = {0xC000007F: "its disk is full", 0xC0000044: "the quota there is used up"}
+_NO_SHARE = "does the node have this drive, and its administrative shares switched on?"
 _SAID_NO = {
     0xC0000022: ("access denied", "the account must be an administrator of the node"),
     0xC0000034: ("no such file", None),
     0xC000003A: ("no such folder", None),
     0xC00000BA: ("a folder stands under this name", None),
-    0xC00000CC: ("no such share", "administrative shares (C$) may be switched off on the node"),
-    0xC0000225: ("no such share", "administrative shares (C$) may be switched off on the node"),
+    0xC00000CC: ("no such share", _NO_SHARE),
+    0xC0000225: ("no such share", _NO_SHARE),
 }
 _GONE = {
     0xC0000043: "the file is open elsewhere",  # often our own dropped connection, for a while
@@ -483,7 +516,7 @@ def _translated(attempted: str, node: Node, *, opening: bool = False) -> Iterato
     try:
         yield
     except SMBResponseException as error:
-        raise _answered(attempted, node, error.status, error) from error
+        raise _answered(attempted, node, error.status) from error
     except SMBAuthenticationError as error:
         raise AuthenticationError(
             attempted,
@@ -510,7 +543,7 @@ def _lost(attempted: str, node: Node, found: str, *, opening: bool) -> ReachErro
     )
 
 
-def _answered(attempted: str, node: Node, status: int, error: Exception) -> ToolkitError:
+def _answered(attempted: str, node: Node, status: int) -> ToolkitError:
     code = f"NTSTATUS {status:#010x}"
     if status in _LOGON_REFUSED:
         return AuthenticationError(
@@ -531,5 +564,6 @@ def _answered(attempted: str, node: Node, status: int, error: Exception) -> Tool
             found=f"{_GONE[status]} ({code})",
             hint="wait a minute and run the same command again; it goes on where this one stopped",
         )
-    words, hint = _SAID_NO.get(status, (str(error), None))
+    # not str(error): smbprotocol reads details for it that an answer need not have
+    words, hint = _SAID_NO.get(status, (_STATUS_NAMES.get(status, "it says no"), None))
     return ClusterError(attempted, found=f"{words} ({code})", hint=hint)
