@@ -1,0 +1,119 @@
+"""The answer in plain words: what failed, where, why, is a second try safe, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from toolkit.analysis._case import Case, CoverageStatus, Outcome
+from toolkit.analysis._rules.steps import has_failed
+from toolkit.model import Finding, RerunSafety, RunState, Severity
+
+_WORST_FIRST = (
+    RerunSafety.NO, RerunSafety.AFTER_REMEDY, RerunSafety.UNKNOWN, RerunSafety.YES
+)  # fmt: skip
+
+_RERUN_WORDS = {
+    RerunSafety.YES: "Yes: the same operation may be started again as it is.",
+    RerunSafety.AFTER_REMEDY: "Yes, but only after what is listed below is done.",
+    RerunSafety.NO: "No: starting it again would not help, or would do harm.",
+    RerunSafety.UNKNOWN: "Not known: nobody has published an answer. Ask Microsoft support first.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What somebody woken at night needs first."""
+
+    headline: str
+    nodes: tuple[str, ...]
+    cause: str
+    rerun_safe: RerunSafety
+    rerun_text: str
+    remedy: tuple[str, ...]
+    blind_spots: int
+    """How many sources are missing or damaged; more than none means: there may be more."""
+
+
+def verdict(case: Case, findings: tuple[Finding, ...]) -> Verdict:
+    """Condense the findings; the first one is the best candidate for the root cause."""
+    worst = [one for one in findings if one.severity is Severity.CRITICAL]
+    blind = sum(
+        row.status
+        in (
+            CoverageStatus.MISSING,
+            CoverageStatus.NOT_ASKED,
+            CoverageStatus.DAMAGED,
+            CoverageStatus.UNREADABLE,
+        )
+        for row in case.coverage
+    )
+    if not worst:
+        return _without_failure(case, findings, blind)
+    first = worst[0]
+    nodes = next(
+        (
+            found
+            for finding in worst
+            if (found := [one.node for one in finding.evidence if one.node])
+        ),
+        [],
+    )
+    return Verdict(
+        headline=f"{_what(case)}: {first.title}",
+        nodes=tuple(dict.fromkeys(nodes)),
+        cause=first.cause,
+        rerun_safe=(safe := _rerun(case, worst)),
+        rerun_text=_RERUN_WORDS[safe],
+        remedy=first.remedy,
+        blind_spots=blind,
+    )
+
+
+def _rerun(case: Case, worst: list[Finding]) -> RerunSafety:
+    """Return whether a second try is safe: an open run forbids it; else the first finding decides.
+
+    A finding further down only weighs in if it forbids what the first one allows.
+    """
+    if case.cau_runs and case.cau_runs[-1].outcome is Outcome.OPEN:
+        return RerunSafety.NO
+    if any(one.rerun_safe is RerunSafety.NO for one in worst):
+        return RerunSafety.NO
+    known = [one.rerun_safe for one in worst if one.rerun_safe is not RerunSafety.UNKNOWN]
+    return min(known, key=_WORST_FIRST.index, default=RerunSafety.UNKNOWN)
+
+
+def _what(case: Case) -> str:
+    run = case.update_runs[-1] if case.update_runs else None
+    if run is not None and has_failed(run):
+        name = run.resource_id.partition("/")[2].partition("/")[0] or run.resource_id
+        return f"Update {name} failed on cluster {case.cluster}"
+    if case.cau_runs and case.cau_runs[-1].outcome in (Outcome.FAILED, Outcome.PARTIAL):
+        return f"The CAU run failed on cluster {case.cluster}"
+    return f"Cluster {case.cluster} needs attention"
+
+
+def _without_failure(case: Case, findings: tuple[Finding, ...], blind: int) -> Verdict:
+    run = case.update_runs[-1] if case.update_runs else None
+    caveat = f", but {blind} source(s) are missing or damaged" if blind else ""
+    if case.cau_runs and case.cau_runs[-1].outcome is Outcome.OPEN:
+        headline = f"A CAU run is still open on cluster {case.cluster}"
+        safe, text = RerunSafety.NO, "No: wait for the open run to end."
+    elif run is not None and run.state is RunState.InProgress:
+        headline = f"An update run is still going on on cluster {case.cluster}"
+        safe, text = RerunSafety.NO, "No: wait for the open run to end."
+    elif not case.cau_runs and run is None:
+        headline = f"No run was found in the evidence of cluster {case.cluster}"
+        safe, text = RerunSafety.UNKNOWN, "Nothing was seen to run."
+    else:
+        headline = f"No failure was found on cluster {case.cluster}"
+        safe, text = RerunSafety.YES, "There is nothing to repeat."
+    warnings = [one for one in findings if one.severity is Severity.WARNING]
+    return Verdict(
+        headline=headline + caveat,
+        nodes=(),
+        cause=f"{len(warnings)} warning(s) are listed below." if warnings else "",
+        rerun_safe=safe,
+        rerun_text=text,
+        remedy=warnings[0].remedy if warnings else (),
+        blind_spots=blind,
+    )
