@@ -194,6 +194,8 @@ class Manifest:
     supersedes: tuple[str, ...] = ()
     superseded_by: str = ""
     notes: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
+    """(key, where its value was read) for every value above but the notes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,6 +534,8 @@ class Finding:
     guide: str
     rerun_safe: RerunSafety
     evidence: tuple[Evidence, ...]
+    affects: str = ""
+    """The releases that a published guide names, if any."""
 
 
 Json = Mapping[str, object]
