@@ -2,20 +2,85 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from toolkit.analysis import Analysis, analyse, write_report
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import json_option, print_json
-from toolkit.logbundle import LogBundle
+from toolkit.cli._output import (
+    cluster_option,
+    human_size,
+    json_option,
+    print_json,
+    site_option,
+)
+from toolkit.cli._reach import open_cluster, user_option
+from toolkit.logbundle import LogBundle, LogBundleWriter
 from toolkit.model import Finding
 
 
 @click.group(name="logs")
 def group() -> None:
     """Collect evidence from a cluster and analyse it without one."""
+
+
+@group.command("collect")
+@cluster_option
+@site_option
+@user_option
+@click.option(
+    "-o",
+    "--output",
+    "bundle",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The log bundle to write (a zip).",
+)
+@click.option(
+    "--hours",
+    type=click.IntRange(min=1),
+    default=72,
+    show_default=True,
+    help="How far back System, Windows Update and CAU reports go; the CAU logs are taken whole.",
+)
+@json_option
+def collect(
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    bundle: Path,
+    hours: int,
+    *,
+    json_output: bool,
+) -> int:
+    r"""Gather the evidence of every node of a cluster into one log bundle.
+
+    A node that does not answer is a named gap in the bundle, not a failed collection.
+
+    \b
+    Example:
+      ferry logs collect --cluster plant7 --site C:\ferry-site --user lcmuser -o plant7.zip
+
+    Changes: nothing on the cluster but a scratch folder per node, removed again.
+    Exit 1: no node gave any evidence.
+    """
+    _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    with LogBundleWriter(bundle, cluster=cluster.known.name) as writer:
+        cluster.collect(writer, since=since)
+    with LogBundle(bundle) as written:
+        if json_output:
+            print_json("log-bundle", {"members": written.members, "gaps": written.gaps})
+        else:
+            size = human_size(bundle.stat().st_size)
+            click.echo(f"{bundle}: {len(written.members)} members, {size}")
+            for gap in written.gaps:
+                where = gap.node or "cluster"
+                click.echo(f"  missing: {where} {gap.source or 'everything'}: {gap.detail}")
+            click.echo(f"  next: ferry logs analyse {bundle} --report {bundle.stem}.html")
+        return 0 if written.members else EXIT_NO
 
 
 @group.command("analyse")
