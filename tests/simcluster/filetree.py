@@ -63,10 +63,14 @@ class FileTree:
             found.extend(self._mounts.values())
         return sorted(found, key=lambda item: item[0].casefold())
 
-    def is_mount(self, path: str) -> bool:
-        """Tell whether the path names a mount itself, which can be neither renamed nor removed."""
-        components = _components(path)
-        return len(components) == 1 and components[0].casefold() in self._mounts
+    def volume(self, path: str) -> Path:
+        """Tell the folder of the volume a path lies on: a mount's, or the drive's own.
+
+        Raises:
+            ValueError: As `resolve`.
+        """
+        first, *_ = [*_components(path), ""]
+        return self._mounts.get(first.casefold(), ("", self.root))[1]
 
 
 def _components(path: str) -> list[str]:

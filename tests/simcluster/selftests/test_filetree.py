@@ -76,7 +76,7 @@ def test_the_root_lists_mounts_beside_its_own_entries(tree: FileTree, tmp_path: 
     ]
 
 
-def test_a_mount_is_told_from_a_folder(tree: FileTree) -> None:
-    assert tree.is_mount(r"C:\CLUSTERSTORAGE")
-    assert not tree.is_mount(r"ClusterStorage\Infrastructure_1")
-    assert not tree.is_mount("Windows")
+def test_a_path_tells_its_volume(tree: FileTree, tmp_path: Path) -> None:
+    assert tree.volume(r"C:\CLUSTERSTORAGE\Infrastructure_1") == tmp_path / "csv"
+    assert tree.volume("Windows") == tree.root
+    assert tree.volume("") == tree.root
