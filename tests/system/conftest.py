@@ -1,0 +1,123 @@
+"""Fixtures of the system tests: what was carried, a fresh site, a simulated cluster per test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.simcluster.cluster import SimCluster
+from tests.stage import PASSWORD, USER, VERSION, Stage
+from tests.vendorsite.server import VendorServer
+
+SIZE_MIB = 6
+
+
+def last_line(text: str) -> str:
+    return [line for line in text.splitlines() if line.strip()][-1].strip()
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Stage:
+    """What the vendor publishes, the manifest of it, and the publisher's keys."""
+    stage = Stage(tmp_path_factory.mktemp("published"))
+    files = stage.publish(size_mib=SIZE_MIB)
+    stage.declare(files, "https://127.0.0.1:1/")
+    stage.ferry("trust", "init", "--keys", "keys")
+    return stage
+
+
+@pytest.fixture
+def stage(published, tmp_path) -> Stage:
+    """A connected machine with keys and manifest, and nothing downloaded."""
+    for name in ("keys", "manifests"):
+        shutil.copytree(published / name, tmp_path / "s" / name)
+    return Stage(tmp_path / "s")
+
+
+@pytest.fixture
+def vendor(published, tmp_path) -> Iterator[VendorServer]:
+    """The vendor's web server; a test sets its faults."""
+    (tmp_path / "tls").mkdir()
+    with VendorServer(published / "vendor", tls_dir=tmp_path / "tls") as server:
+        yield server
+
+
+def download(stage: Stage, vendor: VendorServer, *, expect: int | None = 0):
+    words = ["catalog", "download", VERSION, "--catalog", "catalog", "--ca", str(vendor.ca_file)]
+    return stage.ferry(*words, "--url", f"{vendor.url}/", expect=expect)
+
+
+def write_medium(stage: Stage, to: str = "medium", *, expect: int | None = 0):
+    words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys"]
+    return stage.ferry(*words, "--to", to, expect=expect)
+
+
+def make_site(stage: Stage) -> None:
+    fingerprint = last_line(stage.ferry("trust", "fingerprint", "--keys", "keys").out)
+    root = next((stage / "medium").glob("*/tuf/1.root.json"))
+    stage.ferry("site", "init", "site", "--root", str(root), "--fingerprint", fingerprint)
+
+
+@pytest.fixture(scope="session")
+def packed(published, tmp_path_factory) -> Stage:
+    """Downloaded, written to a medium, and a site that trusts its root."""
+    stage = Stage(tmp_path_factory.mktemp("packed") / "s")
+    for name in ("keys", "manifests"):
+        shutil.copytree(published / name, stage / name)
+    tls = tmp_path_factory.mktemp("tls")
+    with VendorServer(published / "vendor", tls_dir=tls) as server:
+        download(stage, server)
+    write_medium(stage)
+    make_site(stage)
+    return stage
+
+
+@pytest.fixture
+def carried(packed, tmp_path) -> Stage:
+    """A site with a medium at hand; everything is this test's own copy."""
+    for name in ("keys", "manifests", "catalog", "medium", "site"):
+        shutil.copytree(packed / name, tmp_path / "s" / name)
+    return Stage(tmp_path / "s")
+
+
+def base_address() -> str:
+    """Loopback addresses of this test process alone, also when two run side by side."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return f"127.0.{60 + int(worker) * 10 + os.getpid() % 10}"
+
+
+@pytest.fixture
+def simulate(tmp_path):
+    """Return a factory of simulated clusters that the stage's site knows as plant7."""
+    with contextlib.ExitStack() as stack:
+
+        def start(stage: Stage, *, transport: str = "https", **options) -> SimCluster:
+            folder = tmp_path / "sim"
+            options.setdefault("nodes", 4)
+            cluster = SimCluster(
+                folder, base=base_address(), user=USER, password=PASSWORD, **options
+            )
+            stack.enter_context(cluster)
+            stage.add_cluster(cluster.ready, transport=transport)
+            return cluster
+
+        yield start
+
+
+def import_(stage: Stage, *more: str, expect: int | None = 0):
+    words = ["cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "1"]
+    return stage.ferry(*words, *more, expect=expect)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder by its relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,207 @@
+"""The connected side as a user runs it: catalog and medium, each fault once."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.stage import PASSPHRASE, VERSION
+from tests.system.conftest import SIZE_MIB, content, download, last_line, make_site, write_medium
+from toolkit.catalog import Catalog
+from toolkit.media import open_keys
+from toolkit.media import write_medium as write_medium_now
+from toolkit.model import SolutionVersion
+
+BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
+
+
+def held(stage):
+    return {path.name for path in (stage / "catalog").rglob("*") if path.is_file()}
+
+
+def payload(stage, name=BUNDLE):
+    return next(path for path in (stage / "medium").rglob(name))
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def test_line_cut_during_the_download_is_survived(stage, vendor):
+    vendor.faults.cut_after, vendor.faults.cut_times = SIZE_MIB << 19, 2
+    download(stage, vendor)
+    assert BUNDLE in held(stage)
+    assert vendor.bytes_served < (SIZE_MIB + 2) << 20
+
+
+def test_byte_altered_in_the_download_is_quarantined(stage, vendor):
+    vendor.faults.flip_byte_at = 1 << 20
+    refused = download(stage, vendor, expect=3)
+    assert BUNDLE in refused.err
+    assert list((stage / "catalog").rglob(f"*quarantine*/**/*{BUNDLE}*"))
+
+
+def test_server_that_never_answers_whole_is_a_reach_error_and_the_same_command_continues(
+    stage, vendor
+):
+    vendor.faults.status = 503
+    assert "next:" in download(stage, vendor, expect=4).err
+    vendor.faults.status = None
+    download(stage, vendor)
+
+
+def test_unknown_certificate_authority_is_refused(stage, vendor):
+    words = ["catalog", "download", VERSION, "--catalog", "catalog", "--url", f"{vendor.url}/"]
+    assert "certificate" in stage.ferry(*words, expect=4).err.lower()
+
+
+def test_full_disk_leaves_no_file_under_a_final_name(stage, vendor):
+    resource = pytest.importorskip("resource", reason="limits file sizes, POSIX only")
+
+    def small_files_only():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+
+    words = ["catalog", "download", VERSION, "--catalog", "catalog", "--ca", str(vendor.ca_file)]
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", *words, "--url", f"{vendor.url}/"],
+        cwd=stage.folder,
+        env=stage.environment | {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""},
+        preexec_fn=small_files_only,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert BUNDLE not in held(stage)
+
+
+def test_broken_manifest_names_file_and_place(stage):
+    manifest = stage / "manifests" / f"{VERSION}.yaml"
+    manifest.write_text("version: [\n", encoding="utf-8")
+    refused = stage.ferry("catalog", "show", VERSION, expect=7)
+    assert manifest.name in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_killed_download_is_finished_by_the_same_command(stage, vendor):
+    vendor.faults.bytes_per_s = 4 << 20
+    words = ["catalog", "download", VERSION, "--catalog", "catalog", "--ca", str(vendor.ca_file)]
+    for delay in random.Random(7).sample(range(60, 160), 3):  # noqa: S311 - moments, no secrets
+        with stage.popen(*words, "--url", f"{vendor.url}/") as process:
+            time.sleep(delay / 100)
+            process.kill()
+    vendor.faults.bytes_per_s = None
+    download(stage, vendor)
+    document = json.loads(stage.ferry("catalog", "show", VERSION, "--json").out)
+    assert document["kind"]
+    (bundle,) = (
+        p
+        for p in Catalog(stage / "catalog").find(SolutionVersion.parse(VERSION))
+        if p.name == BUNDLE
+    )
+    assert bundle.path.read_bytes() == (vendor.folder / BUNDLE).read_bytes()
+
+
+def test_killed_writer_is_finished_by_the_same_command_with_the_same_payloads(
+    packed, carried, tmp_path
+):
+    whole = {path.name: path.read_bytes() for path in (packed / "medium").rglob("data/payload/*")}
+    shutil.rmtree(carried / "medium")
+    words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys", "--to", "medium"]
+    for delay in (45, 60, 80):
+        with carried.popen(*words) as process:
+            time.sleep(delay / 100)
+            process.kill()
+        if (carried / "medium").exists() and not list((carried / "medium").glob("*/complete.json")):
+            halves = list((carried / "medium").glob("*/tuf"))
+            if halves:
+                carried.ferry("media", "verify", "medium", expect=6)
+    write_medium(carried)
+    assert {p.name: p.read_bytes() for p in (carried / "medium").rglob("data/payload/*")} == whole
+    carried.ferry("media", "verify", "medium")
+    assert not list((carried / "medium").rglob("*.part"))
+
+
+def test_independent_programs_accept_the_medium(packed):
+    (folder,) = (packed / "medium").iterdir()
+    bagit = [sys.executable, "-W", "ignore", "-m", "bagit", "--validate", str(folder)]
+    subprocess.run(bagit, check=True, capture_output=True)
+    check = ["sha256sum", "--check", "--quiet", "manifest-sha256.txt"]
+    subprocess.run(check, cwd=folder, check=True)
+
+
+def test_medium_is_verified_and_shown(carried):
+    report = json.loads(carried.ferry("media", "verify", "medium", "--json").out)
+    assert {file["verdict"] for file in report["data"]["files"]} == {"ok"}
+    assert "NOT VERIFIED" in carried.ferry("media", "show", "medium").out
+
+
+@pytest.mark.parametrize(
+    "pattern", [f"data/payload/{BUNDLE}", "tuf/*targets.json", "tuf/timestamp.json"]
+)
+def test_flipped_bit_on_the_medium_is_refused(carried, pattern):
+    path = next((carried / "medium").glob(f"*/{pattern}"))
+    flip(path, path.stat().st_size // 2)
+    refused = carried.ferry("media", "verify", "medium", expect=3)
+    assert "Traceback" not in refused.err
+
+
+def test_site_without_a_pinned_root_refuses_every_medium(carried):
+    (carried / "empty").mkdir()
+    carried.ferry("media", "verify", "medium", "--site", "empty", expect=3)
+
+
+def test_root_with_another_fingerprint_is_not_pinned(carried):
+    root = next((carried / "medium").glob("*/tuf/1.root.json"))
+    words = ["site", "init", "other", "--root", str(root), "--fingerprint", "ab" * 32]
+    carried.ferry(*words, expect=3)
+    carried.ferry("site", "show", "--site", "other", expect=7)
+
+
+def test_medium_signed_under_a_strangers_root_is_refused(carried):
+    carried.ferry("trust", "init", "--keys", "strange-keys")
+    words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "strange-keys"]
+    carried.ferry(*words, "--to", "strange")
+    carried.ferry("media", "verify", "strange", expect=3)
+
+
+def test_older_medium_is_refused_after_a_newer_one(carried):
+    write_medium(carried, "newer")
+    carried.ferry("media", "verify", "newer")
+    assert "older" in carried.ferry("media", "verify", "medium", expect=3).err.lower()
+
+
+def test_expired_medium_is_refused(carried):
+    then = datetime.now(UTC) - timedelta(days=30)
+    write_medium_now(
+        carried / "expired",
+        Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION)),
+        keys=open_keys(carried / "keys", PASSPHRASE),
+        expires_at=then + timedelta(days=10),
+        now=lambda: then,
+    )
+    assert "expired" in carried.ferry("media", "verify", "expired", expect=3).err.lower()
+
+
+def test_wrong_passphrase_is_told_without_a_traceback(carried):
+    words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys", "--to", "m2"]
+    refused = carried.ferry(*words, expect=7, FERRY_KEY_PASSPHRASE="wrong")
+    assert "passphrase" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_whole_connected_line_gives_the_vendors_bytes(stage, vendor):
+    download(stage, vendor)
+    write_medium(stage)
+    make_site(stage)
+    stage.ferry("media", "verify", "medium")
+    assert payload(stage).read_bytes() == (vendor.folder / BUNDLE).read_bytes()
+    assert last_line(stage.ferry("media", "show", "medium").out)
+    assert content(stage / "site")

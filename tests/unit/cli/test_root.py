@@ -1,0 +1,159 @@
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from toolkit.cli import NOUNS, root, run
+from toolkit.errors import (
+    ClusterError,
+    InputError,
+    ReachError,
+    StorageError,
+    ToolkitError,
+    TrustError,
+)
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def commands(command=root, words=("ferry",)):
+    """Yield every command below the root with its words."""
+    context = click.Context(command, info_name=" ".join(words))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*words, name))
+    else:
+        yield words, command, command.get_help(context)
+
+
+@pytest.fixture
+def broken_site(monkeypatch):
+    """Make opening a site raise the given error."""
+
+    def breaks(error):
+        def site(path):
+            raise error
+
+        monkeypatch.setattr("toolkit.cli.site.Site", site)
+        return run(["site", "show", "--site", "x"])
+
+    return breaks
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TrustError("verify medium"), 3),
+        (ReachError("connect"), 4),
+        (ClusterError("add"), 5),
+        (StorageError("write"), 6),
+        (InputError("read"), 7),
+        (ToolkitError("x"), 70),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_error_family_ends_in_its_exit_code(broken_site, error, code):
+    assert broken_site(error) == code
+
+
+def test_error_prints_what_was_tried_found_expected_and_what_to_do_next(broken_site, capsys):
+    broken_site(StorageError("write a", found="disk full", expected="5 GiB", hint="free space"))
+    assert (
+        capsys.readouterr().err
+        == "ferry: write a: disk full (expected: 5 GiB)\n  next: free space\n"
+    )
+
+
+def test_anything_else_is_called_a_bug_without_a_traceback(broken_site, capsys):
+    assert broken_site(RuntimeError("secret value")) == 70
+    text = capsys.readouterr().err
+    assert "bug in ferry" in text
+    assert "Traceback" not in text
+    assert "secret value" not in text
+
+
+def test_debug_prints_the_traceback(monkeypatch, capsys):
+    def site(path):
+        raise RuntimeError("x")
+
+    monkeypatch.setattr("toolkit.cli.site.Site", site)
+    assert run(["--debug", "site", "show", "--site", "x"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_unknown_command_is_a_usage_error(capsys):
+    assert run(["fly"]) == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_missing_site_names_the_command_that_makes_one(tmp_path, capsys):
+    assert run(["site", "show", "--site", str(tmp_path)]) == 7
+    assert "ferry site init" in capsys.readouterr().err
+
+
+def test_version_is_printed(capsys):
+    assert run(["--version"]) == 0
+    assert re.match(r"ferry, version \d", capsys.readouterr().out)
+
+
+def test_help_lists_every_noun_without_loading_the_libraries(capsys):
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(noun in text for noun in NOUNS)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [(" ".join(words), text) for words, _, text in commands()]
+)
+def test_help_has_an_example_and_says_what_changes(words, text):
+    assert f"Example:\n    {words}" in text
+    assert "Changes:" in text
+
+
+def test_no_command_takes_a_password():
+    for words, command, _ in commands():
+        for parameter in command.params:
+            assert "pass" not in (parameter.name or ""), words
+
+
+def test_every_command_that_reports_has_json():
+    reporting = (
+        "list",
+        "show",
+        "lint",
+        "path",
+        "verify",
+        "discover",
+        "watch",
+        "analyse",
+        "journal",
+    )
+    for words, command, _ in commands():
+        if words[-1] in reporting:
+            assert any(parameter.name == "json_output" for parameter in command.params), words
+
+
+def test_command_reference_is_fresh():
+    text = (REPOSITORY / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    for words, command, _ in commands():
+        context = click.Context(
+            command, info_name=" ".join(words), terminal_width=100, max_content_width=100
+        )
+        assert command.get_help(context).rstrip() in text, f"run scripts/reference.py: {words}"
+
+
+def test_readme_lists_every_exit_code():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    codes = {
+        cls.exit_code for cls in (TrustError, ReachError, ClusterError, StorageError, InputError)
+    }
+    for code in codes | {0, 1, 2, 70, 130}:
+        assert f"| {code} |" in readme
+
+
+def test_json_output_of_a_site_is_versioned(tmp_path, capsys):
+    (tmp_path / "site.json").write_text('{"kind": "ferry-site", "format": 1}', encoding="utf-8")
+    assert run(["site", "show", "--site", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"format": 1, "kind": "clusters", "data": []}
