@@ -1,0 +1,288 @@
+"""A whole simulated cluster in one process: nodes on loopback addresses, certificates, control, journal.
+
+Layout of its folder: `csv/` (the Cluster Shared Volumes, the same under `C:\\ClusterStorage` of every
+node), `nodes/<name>/` (drive C: of a node), `tls/`, `accounts/`, `journal.json` (what happened),
+`control.json` (faults, written by whoever wants some).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from tests.simcluster.certificates import Authority
+from tests.simcluster.faults import Faults
+from tests.simcluster.filetree import FileTree
+from tests.simcluster.journal import Journal
+from tests.simcluster.machine import Certificate, Machine, Ports, Share
+from tests.simcluster.ntlm import Accounts
+from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
+from tests.simcluster.story import Failure
+
+_WATCH_EVERY_S = 0.05
+_BASES_TO_TRY = 20
+_QUIET_SINCE = timedelta(days=9)
+
+SmbKind = Literal["embedded", "samba", "none"]
+
+
+class SimCluster:
+    """A simulated Azure Local cluster; `with` starts and stops it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        user: str,
+        password: str,
+        name: str = "cluster1",
+        nodes: int = 4,
+        base: str = "127.0.77",
+        https_port: int = 5986,
+        http_port: int = 5985,
+        smb_port: int = 4455,
+        smb: SmbKind = "embedded",
+        run_seconds: float | None = 20.0,
+        failing_node: str | None = None,
+        failure: Failure = "installer-blocked",
+        language_mode: str = "FullLanguage",
+        allows_basic: bool = False,
+        needs_channel_binding: bool = False,
+        shell_limit: int = 30,
+        clock_offsets: Mapping[str, timedelta] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.user = user
+        self.csv = self.folder / "csv"
+        self.authority = Authority(self.folder / "tls")
+        self.journal = Journal(self.folder / "journal.json")
+        self.faults = Faults(self.folder / "control.json")
+        self.machines: list[Machine] = []
+        self._smb: SmbKind = smb
+        self._ports = Ports(https=https_port, http=http_port, smb=smb_port)
+        self._base = base
+        self._password = password
+        self._allows_basic = allows_basic
+        self._needs_channel_binding = needs_channel_binding
+        self._shell_limit = shell_limit
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._down_until: dict[str, float] = {}
+        self._failing = (failing_node, failure)
+        names = [f"node{number}" for number in range(1, nodes + 1)]
+        if failing_node is not None and failing_node not in names:
+            raise ValueError(f"{failing_node} is none of {', '.join(names)}")
+        self.world = World(
+            name=name,
+            journal=self.journal,
+            nodes=[
+                Node(
+                    name=one,
+                    address="",
+                    drive=self._drive(one),
+                    language_mode=language_mode,
+                    clock_offset=(clock_offsets or {}).get(one, timedelta()),
+                    is_up=False,
+                )
+                for one in names
+            ],
+            run_seconds=run_seconds,
+            health_checks=_usual_checks(),
+            refuse_add=self._refusal,
+        )
+        for node in self.world.nodes:
+            booted_at = self.world.node_time(node) - _QUIET_SINCE
+            node.channels = first_events(node, self.world.domain, booted_at)
+        domains = [*names, "WORKGROUP", self.world.domain.partition(".")[0], self.world.domain, "."]
+        self.accounts = Accounts(self.folder / "accounts", {user: password}, domains)
+        self.share_folder.mkdir(parents=True, exist_ok=True)
+
+    def _drive(self, name: str) -> FileTree:
+        root = self.folder / "nodes" / name
+        (root / "Windows" / "Temp").mkdir(parents=True, exist_ok=True)
+        return FileTree(root, {"ClusterStorage": self.csv})
+
+    @property
+    def share_folder(self) -> Path:
+        """The infrastructure share (`SU1_Infrastructure_1`) on this machine."""
+        return self.csv.joinpath(*SHARE.split("\\")[2:])
+
+    @property
+    def ready(self) -> dict[str, object]:
+        """What a client needs to know, ready for JSON."""
+        return {
+            "cluster": self.world.name,
+            "nodes": [
+                {
+                    "name": machine.node.name,
+                    "address": machine.node.address,
+                    "https_port": machine.ports.https,
+                    "http_port": machine.ports.http,
+                    "smb_port": machine.ports.smb,
+                }
+                for machine in self.machines
+            ],
+            "ca_file": str(self.authority.ca_file),
+            "control": str(self.faults.control),
+            "journal": str(self.journal.path),
+            "share_folder": str(self.share_folder),
+        }
+
+    # --- start and stop ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Switch every node on; where a port is taken, on the next loopback network.
+
+        Raises:
+            OSError: No network had all ports free.
+        """
+        first, second, third = (int(part) for part in self._base.split("."))
+        for offset in range(_BASES_TO_TRY):
+            base = f"{first}.{second}.{(third + offset) % 256}"
+            try:
+                self._switch_on(base)
+                break
+            except OSError:
+                self._switch_off()
+                if offset + 1 == _BASES_TO_TRY:
+                    raise
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _switch_on(self, base: str) -> None:
+        self.machines = []
+        for number, node in enumerate(self.world.nodes, start=1):
+            node.address = f"{base}.{number}"
+            machine = self._machine(node)
+            machine.power_on()
+            self.machines.append(machine)
+
+    def _switch_off(self) -> None:
+        for machine in self.machines:
+            machine.power_off()
+        self.machines = []
+
+    def _machine(self, node: Node) -> Machine:
+        certificate_file, key_file, der = self.authority.issue_server(node.name, node.address)
+        return Machine(
+            node,
+            self.world,
+            self.faults,
+            self.accounts,
+            Certificate(
+                certificate_file=certificate_file,
+                key_file=key_file,
+                certificate_der=der,
+                ca_file=self.authority.ca_file,
+            ),
+            self._ports,
+            share=self._share(node),
+            before_request=self._apply_faults,
+            certificate_users=(self.user,),
+            allows_basic=self._allows_basic,
+            needs_channel_binding=self._needs_channel_binding,
+            shell_limit=self._shell_limit,
+        )
+
+    def _share(self, node: Node) -> Share | None:
+        return None
+
+    def stop(self) -> None:
+        """Switch everything off."""
+        self._stopping.set()
+        if self._watcher is not None:
+            self._watcher.join()
+        self._switch_off()
+        self.journal.flush()
+
+    def __enter__(self) -> SimCluster:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # --- faults --------------------------------------------------------------------------------
+
+    def machine(self, name: str) -> Machine:
+        """Return a node's machine."""
+        return next(machine for machine in self.machines if machine.node.name == name)
+
+    def _refusal(self) -> str | None:
+        fault = self.faults.take("refuse-add")
+        return None if fault is None else fault.words or "The update service refused the package."
+
+    def _apply_faults(self) -> None:
+        """Let the armed faults change the world."""
+        self.faults.reread()
+        failing = self.faults.standing("fail-node")
+        self.world.failing_node, self.world.failure = self._failing
+        if failing is not None:
+            self.world.failing_node = failing.node
+            self.world.failure = _failure(failing.words)
+        self.world.is_other_update_running = self.faults.standing("other-update") is not None
+        delay = self.faults.standing("delay-discovery")
+        if delay is not None:
+            self.world.discovery_polls = delay.count
+
+    def _watch(self) -> None:
+        """Switch nodes off and on as faults ask for."""
+        while not self._stopping.wait(_WATCH_EVERY_S):
+            self._apply_faults()
+            for machine in self.machines:
+                self._mind(machine)
+
+    def _mind(self, machine: Machine) -> None:
+        name = machine.node.name
+        reboot = self.faults.take("reboot", node=name)
+        if reboot is not None:
+            self._down_until[name] = time.monotonic() + reboot.seconds
+        must_be_down = (
+            self.faults.standing("down", name) is not None
+            or self._down_until.get(name, 0.0) > time.monotonic()
+        )
+        if must_be_down and machine.node.is_up:
+            machine.power_off()
+        elif not must_be_down and not machine.node.is_up:
+            machine.power_on()
+
+
+def _failure(words: str) -> Failure:
+    match words:
+        case "restart-timeout" | "drain":
+            return words
+        case _:
+            return "installer-blocked"
+
+
+def _usual_checks() -> list[HealthCheck]:
+    """Return results every healthy cluster shows, one harmless finding among them.
+
+    Source: update-troubleshooting-23h2.md (the CAU role is not installed, and need not be).
+    """
+    return [
+        HealthCheck(
+            name="AzStackHci_Hardware_Test_SystemDrive_Free_Space",
+            title="Test System Drive Free Space",
+            description="Free space on C: of every node is at least 30 GB.",
+            severity="CRITICAL",
+        ),
+        HealthCheck(
+            name="AzStackHci_Cluster_CAU_Role",
+            title="The CAU clustered role should be installed on the failover cluster to enable "
+            "self-updating mode",
+            status="FAILURE",
+            severity="INFORMATIONAL",
+            description="The role is not installed; the orchestrator starts CAU by itself.",
+        ),
+    ]

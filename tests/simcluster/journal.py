@@ -1,0 +1,85 @@
+"""What happened to the simulated cluster, counted; a JSON file, so that other processes can look."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+
+
+class Journal:
+    """Counts of requests, logons and commands, written to `path` whenever one changes that matters."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requests = 0
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.drops = 0
+        self.commands: Counter[str] = Counter()
+        self.logons: dict[str, Counter[str]] = {}
+        """Protocol and user (`winrm alice`) → how often `accepted` and `refused`."""
+        self.add_calls = 0
+        """Calls of Add-SolutionUpdate that reached the update service, whatever it answered."""
+        self._lock = threading.Lock()
+        self._write()
+
+    def count_bytes(self, received: int, sent: int) -> None:
+        """Count HTTP bodies."""
+        with self._lock:
+            self.received_bytes += received
+            self.sent_bytes += sent
+
+    def count_request(self) -> int:
+        """Count one SOAP request; return its number."""
+        with self._lock:
+            self.requests += 1
+            return self.requests
+
+    def count_command(self, name: str) -> None:
+        """Count a command that was found and started."""
+        with self._lock:
+            self.commands[name] += 1
+            self._write()
+
+    def count_add(self) -> None:
+        """Count an Add-SolutionUpdate."""
+        with self._lock:
+            self.add_calls += 1
+            self._write()
+
+    def count_drop(self) -> None:
+        """Count a connection cut by a fault."""
+        with self._lock:
+            self.drops += 1
+            self._write()
+
+    def count_logon(self, protocol: str, user: str, *, accepted: bool) -> None:
+        """Count one attempt to authenticate."""
+        with self._lock:
+            tally = self.logons.setdefault(f"{protocol} {user}", Counter())
+            tally["accepted" if accepted else "refused"] += 1
+            self._write()
+
+    def flush(self) -> None:
+        """Write the file now."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        text = json.dumps(
+            {
+                "requests": self.requests,
+                "received_bytes": self.received_bytes,
+                "sent_bytes": self.sent_bytes,
+                "drops": self.drops,
+                "add_calls": self.add_calls,
+                "commands": self.commands,
+                "logons": self.logons,
+            },
+            indent=1,
+        )
+        beside = self.path.with_suffix(".new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.path)
