@@ -37,6 +37,8 @@ _CHUNK_MAGIC = b"ElfChnk\0"
 _RECORD_MAGIC = b"\x2a\x2a\0\0"
 _FIRST_RECORD = 512
 _LEAST_RECORD_BYTES = 28
+_CHAINS = ((128, 64), (384, 32))
+"""Tables of names and of templates in a chunk header: offset, number of buckets."""
 _MOST_RECORDS = _CHUNK_BYTES // _LEAST_RECORD_BYTES
 _NO_RECORD = (1 << 64) - 1
 """Stands for both ends of a chunk that was made ready and never written to."""
@@ -132,6 +134,8 @@ class _Log:
         if first == last == _NO_RECORD:
             return
         bridged = _bridge(chunk.data)
+        while _cut_loops(chunk.data):
+            pass
         delivered: set[int] = set()
         errors, husks = 0, 0
         for row in _rows(chunk.data):
@@ -225,6 +229,29 @@ def _bridge(data: bytearray) -> int:
         place = following
         bridges += 1
     return bridges
+
+
+def _cut_loops(data: bytearray) -> bool:
+    """End every chain of names and templates that leads out of the chunk or into itself.
+
+    The `evtx` package follows both kinds of chain without looking back: a loop would hold it for ever.
+    A cut may fall upon another chain, so this is repeated until it has nothing left to cut.
+
+    Returns:
+        Whether a chain was cut.
+    """
+    has_cut = False
+    for table, buckets in _CHAINS:
+        for bucket in range(table, table + 4 * buckets, 4):
+            pointer, seen = bucket, set[int]()
+            while offset := struct.unpack_from("<I", data, pointer)[0]:
+                if offset in seen or not _FIRST_RECORD <= offset <= _CHUNK_BYTES - 4:
+                    struct.pack_into("<I", data, pointer, 0)
+                    has_cut = True
+                    break
+                seen.add(offset)
+                pointer = offset
+    return has_cut
 
 
 def _size(data: bytearray, place: int, end: int) -> int:
