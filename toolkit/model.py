@@ -211,6 +211,8 @@ class HeldPayload:
     size_bytes: int
     sha256: Sha256
     witnesses: tuple[Witness, ...]
+    os_build: str = ""
+    """The OS build of that solution bundle, where its manifest was at hand."""
 
 
 # --- medium -------------------------------------------------------------------------------------

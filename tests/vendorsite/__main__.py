@@ -1,5 +1,6 @@
 """Serve a folder over HTTPS for the demo: `python -m tests.vendorsite --folder DIR --ready-file F`.
 
+With `--serve PUBLISHED`, that folder is served and DIR keeps the certificates.
 The ready file appears, complete, once connections are accepted: `{"url": …, "ca_file": …}`. The server
 stops on SIGTERM, Ctrl-C or the end of its standard input, so it never outlives the one who started it.
 """
@@ -34,8 +35,9 @@ def main() -> None:
     threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
     faults = Faults(cut_after=options.cut_after, cut_times=1)
     with tempfile.TemporaryDirectory() as temporary:
-        tls_dir = options.tls_dir or Path(temporary)
-        with VendorServer(options.folder, tls_dir=tls_dir, faults=faults) as server:
+        tls_dir = options.folder / "tls" if options.serve else Path(temporary)
+        published = options.serve or options.folder
+        with VendorServer(published, tls_dir=tls_dir, faults=faults) as server:
             draft = options.ready_file.with_name(options.ready_file.name + ".part")
             ready = {"url": server.url, "ca_file": str(server.ca_file)}
             draft.write_text(json.dumps(ready), encoding="utf-8")

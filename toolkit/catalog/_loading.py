@@ -1,0 +1,162 @@
+"""The manifests shipped with this program, and folders of further ones, as one library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.catalog._lint import LintFinding, lint
+from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
+from toolkit.catalog._releases import Release, read_releases, release_of
+from toolkit.catalog._storage import storage
+from toolkit.catalog._versions import resolve_version
+from toolkit.catalog._yaml import LIMIT_BYTES
+from toolkit.errors import InputError, StorageError
+from toolkit.model import Manifest, SolutionVersion
+
+_RELEASES, _PATHS = "releases.yaml", "paths.yaml"
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifests:
+    """Everything we know of what exists: manifests, releases without one, and the supported paths."""
+
+    manifests: tuple[Manifest, ...]
+    """By version."""
+    releases: tuple[Release, ...]
+    """By version; those of `manifests` among them."""
+    rules: PathRules
+
+    def __iter__(self) -> Iterator[Manifest]:
+        """Iterate over the manifests, by version."""
+        return iter(self.manifests)
+
+    def __len__(self) -> int:
+        """Return the number of manifests."""
+        return len(self.manifests)
+
+    def find(self, text: str) -> Manifest:
+        """Return the manifest of the version that a person typed, in full or short.
+
+        Raises:
+            InputError: Not a version, ambiguous, or without a manifest.
+        """
+        version = resolve_version(text, (manifest.version for manifest in self.manifests))
+        for manifest in self.manifests:
+            if manifest.version == version:
+                return manifest
+        release = next((item for item in self.releases if item.version == version), None)
+        raise InputError(
+            f"find a manifest of {version}",
+            found=f"a release that is {release.status.value}" if release else "no such release",
+            expected="one of `ferry catalog list`",
+            hint="write a manifest for it (docs/reference/formats.md) and name its folder: --manifests",
+        )
+
+    def path(self, start: str, goal: str | None = None) -> UpdatePath:
+        """Return the supported updates from one version to another, or why there are none.
+
+        Args:
+            start: The installed version, in full or short.
+            goal: The wanted version; None for the newest with a solution bundle.
+
+        Raises:
+            InputError: Not a version, or ambiguous.
+        """
+        known = [release.version for release in self.releases]
+        return find_path(
+            resolve_version(start, known),
+            None if goal is None else resolve_version(goal, known),
+            rules=self.rules,
+            releases=self.releases,
+            bundles=frozenset(manifest.version for manifest in self.manifests),
+        )
+
+    def lint(self) -> tuple[LintFinding, ...]:
+        """Return everything suspicious about the published facts."""
+        return lint(self.manifests, self.releases)
+
+
+def load_manifests(extra_folders: Iterable[Path] = ()) -> Manifests:
+    """Read the shipped manifests, then those of further folders.
+
+    A further manifest may declare a new version, or repeat a known one with more payloads; it may not
+    change a pinned hash.
+
+    Raises:
+        InputError: A file cannot be understood, or a pinned hash differs; says file, key and line.
+        StorageError: A folder or file cannot be read.
+    """
+    shipped = _shipped_folder()
+    manifests = dict(_read_folder(shipped))
+    for folder in extra_folders:
+        for version, extra in _read_folder(folder):
+            if version in manifests:
+                _check_pins(manifests[version], extra, folder)
+            manifests[version] = extra
+    table = {
+        release.version: release
+        for release in read_releases(_read(shipped / _RELEASES), file=_RELEASES)
+    }
+    releases = {version: release_of(manifest) for version, manifest in manifests.items()} | table
+    return Manifests(
+        manifests=tuple(manifests[version] for version in sorted(manifests)),
+        releases=tuple(releases[version] for version in sorted(releases)),
+        rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
+    )
+
+
+def _shipped_folder() -> Path:
+    """Return `toolkit/manifests` as in the wheel, or `manifests` beside the package as in a checkout."""
+    for folder in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests"):
+        if (folder / _RELEASES).is_file():
+            return folder
+    raise StorageError(
+        "find the manifests shipped with ferry",
+        found=f"none in {_PACKAGE}",
+        hint="install ferry again; its files are incomplete",
+    )
+
+
+def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
+    with storage(f"read manifests in {folder}"):
+        paths = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml")
+        )
+    seen: dict[SolutionVersion, str] = {}
+    for path in paths:
+        if path.name in (_RELEASES, _PATHS):
+            continue
+        manifest = read_manifest(_read(path), file=str(path))
+        if manifest.version in seen:
+            raise InputError(
+                "read manifest",
+                file=str(path),
+                place="version",
+                found=f"{manifest.version}, which {seen[manifest.version]} declares too",
+                expected="one file for each version",
+            )
+        seen[manifest.version] = path.name
+        yield manifest.version, manifest
+
+
+def _read(path: Path) -> bytes:
+    with storage(f"read {path}"), path.open("rb") as file:
+        return file.read(LIMIT_BYTES + 1)
+
+
+def _check_pins(known: Manifest, extra: Manifest, folder: Path) -> None:
+    pins = {payload.name: payload.sha256 for payload in extra.payloads}
+    for payload in known.payloads:
+        if pins.get(payload.name) != payload.sha256:
+            raise InputError(
+                "read manifest",
+                file=str(folder),
+                place=f"{extra.version}, payload {payload.name}",
+                found=f"sha256 {pins.get(payload.name)}",
+                expected=f"sha256 {payload.sha256}, which is pinned already",
+                hint="a pinned hash is changed only in the shipped manifest, after a review",
+            )

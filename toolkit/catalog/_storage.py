@@ -1,0 +1,59 @@
+"""Small promises about local files: translated errors, text that appears whole, names that are durable."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from toolkit.errors import StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def storage(attempted: str) -> Iterator[None]:
+    """Turn what the operating system says about a local file into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        found = error.strerror or str(error)
+        if error.errno in _FULL:
+            hint = "free space there; the same command goes on with what is there already"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = "check that the disk is not write-protected and the folder is yours"
+        else:
+            hint = "check the disk; the same command goes on with what is there already"
+        raise StorageError(attempted, found=found, hint=hint) from error
+
+
+def write_beside(path: Path, text: str) -> None:
+    """Write a text file so that it is there whole or not at all.
+
+    Raises:
+        OSError: The disk is full or fails; the file is as it was.
+    """
+    draft = path.with_name(path.name + ".tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system knows such a thing (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
