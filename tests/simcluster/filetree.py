@@ -26,6 +26,7 @@ class FileTree:
 
     def __init__(self, root: Path, mounts: Mapping[str, Path] | None = None) -> None:
         self.root = root
+        self.mounts = dict(mounts or {})
         self._mounts = {name.casefold(): (name, folder) for name, folder in (mounts or {}).items()}
 
     def resolve(self, path: str) -> Path:
