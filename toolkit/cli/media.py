@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog
+from toolkit.catalog import Catalog, Manifests, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
@@ -19,9 +20,9 @@ from toolkit.cli._output import (
     print_json,
     print_table,
     read_passphrase,
-    read_version,
 )
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
+from toolkit.errors import InputError
 from toolkit.media import (
     MediumLabel,
     MediumReport,
@@ -32,6 +33,7 @@ from toolkit.media import (
     pin_root,
     write_medium,
 )
+from toolkit.model import BundleStatus, HeldPayload
 
 _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -71,6 +73,14 @@ def group() -> None:
     show_default=True,
     help="Sites refuse the medium afterwards.",
 )
+@click.option(
+    "--manifests",
+    "manifest_dirs",
+    multiple=True,
+    envvar="FERRY_MANIFESTS",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder of further manifests (or set FERRY_MANIFESTS); may be repeated.",
+)
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @json_option
 def write(
@@ -79,6 +89,7 @@ def write(
     keys_dir: Path,
     root: Path,
     valid_days: int,
+    manifest_dirs: tuple[Path, ...],
     set_name: str | None,
     *,
     json_output: bool,
@@ -92,8 +103,7 @@ def write(
     Changes: adds one set folder to the medium; nothing else on it is touched. The passphrase comes from
     FERRY_KEY_PASSPHRASE or a prompt.
     """
-    catalog = Catalog(catalog_dir)
-    payloads = [held for text in versions for held in catalog.find(read_version(text))]
+    payloads = _payloads(Catalog(catalog_dir), load_manifests(manifest_dirs), versions)
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     medium = write_medium(
         root,
@@ -186,6 +196,24 @@ def _trust(
         yield site_dir / "trust"
     else:
         raise click.UsageError("give --site DIR, or --root FILE together with --fingerprint")
+
+
+def _payloads(
+    catalog: Catalog, manifests: Manifests, versions: tuple[str, ...]
+) -> list[HeldPayload]:
+    """Join what we hold with what is published of it today."""
+    payloads = []
+    for manifest in map(manifests.find, versions):
+        if manifest.status is BundleStatus.RECALLED:
+            raise InputError(
+                f"write {manifest.version} to a medium",
+                found="a release that its publisher recalled",
+                hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
+            )
+        payloads += [
+            replace(held, os_build=manifest.os_build) for held in catalog.find(manifest.version)
+        ]
+    return payloads
 
 
 def _print_label(label: MediumLabel, *, json_output: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from importlib import resources
 from string import Template
@@ -43,5 +44,6 @@ def _fill(name: str, facts: dict[str, str]) -> bytes:
     return Template(_template(name)).substitute(facts).encode()
 
 
+@functools.cache
 def _template(name: str) -> str:
     return resources.files("toolkit.media").joinpath(name).read_text(encoding="utf-8")

@@ -72,7 +72,7 @@ def sign_set(
 
 def _target(item: PlacedPayload) -> TargetFile:
     held = item.held
-    custom = {
+    custom: dict[str, object] = {
         "kind": held.kind.value,
         "version": str(held.version),
         "url": held.url,
@@ -82,6 +82,8 @@ def _target(item: PlacedPayload) -> TargetFile:
         ],
         "blocks_64mib": list(item.blocks),
     }
+    if held.os_build:
+        custom["os_build"] = held.os_build
     return TargetFile(held.size_bytes, {"sha256": held.sha256}, item.target, {"custom": custom})
 
 
