@@ -19,8 +19,11 @@ from tests.simcluster.certificates import Authority
 from tests.simcluster.faults import Faults
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.logons import CountedAccounts
 from tests.simcluster.machine import Certificate, Machine, Ports, Share
 from tests.simcluster.ntlm import Accounts
+from tests.simcluster.samba import SambaServer
+from tests.simcluster.smb import SmbServer
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
 
@@ -29,6 +32,7 @@ _BASES_TO_TRY = 20
 _QUIET_SINCE = timedelta(days=9)
 
 SmbKind = Literal["embedded", "samba", "none"]
+"""`samba`: the first node's share is Samba's, the others' our own."""
 
 
 class SimCluster:
@@ -73,6 +77,7 @@ class SimCluster:
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._down_until: dict[str, float] = {}
+        self._switched_off: set[str] = set()
         self._failing = (failing_node, failure)
         names = [f"node{number}" for number in range(1, nodes + 1)]
         if failing_node is not None and failing_node not in names:
@@ -181,7 +186,7 @@ class SimCluster:
                 ca_file=self.authority.ca_file,
             ),
             self._ports,
-            share=self._share(node),
+            open_share=None if self._smb == "none" else lambda: self._share(node),
             before_request=self._apply_faults,
             certificate_users=(self.user,),
             allows_basic=self._allows_basic,
@@ -189,8 +194,20 @@ class SimCluster:
             shell_limit=self._shell_limit,
         )
 
-    def _share(self, node: Node) -> Share | None:
-        return None
+    def _share(self, node: Node) -> Share:
+        shares = {"C$": node.drive}
+        if self._smb == "samba" and node is self.world.nodes[0]:
+            # one only: it must have the shared volumes below its own root, which no second could
+            return SambaServer(
+                node.address,
+                self._ports.smb,
+                folder=self.folder / "samba",
+                user=self.user,
+                password=self._password,
+                shares=shares,
+            )
+        accounts = CountedAccounts(self.accounts, self.journal)
+        return SmbServer(node.address, self._ports.smb, accounts=accounts, shares=shares)
 
     def stop(self) -> None:
         """Switch everything off."""
@@ -252,8 +269,10 @@ class SimCluster:
             or self._down_until.get(name, 0.0) > time.monotonic()
         )
         if must_be_down and machine.node.is_up:
+            self._switched_off.add(name)
             machine.power_off()
-        elif not must_be_down and not machine.node.is_up:
+        elif not must_be_down and name in self._switched_off:
+            self._switched_off.discard(name)
             machine.power_on()
 
 

@@ -83,7 +83,7 @@ class Machine:
         certificate: Certificate,
         ports: Ports,
         *,
-        share: Share | None,
+        open_share: Callable[[], Share] | None,
         before_request: Callable[[], None] = lambda: None,
         certificate_users: tuple[str, ...] = (),
         allows_basic: bool = False,
@@ -92,7 +92,8 @@ class Machine:
     ) -> None:
         self.node = node
         self.ports = ports
-        self.share = share
+        self.share: Share | None = None
+        self._open_share = open_share
         self.shells = Shells(self._run, limit=shell_limit)
         self._world = world
         self._faults = faults
@@ -134,7 +135,8 @@ class Machine:
                 )
                 tls = self._certificate.context() if is_tls else None
                 self._listeners.append(Listener(self.node.address, port, service, tls))
-            if self.share is not None:
+            if self._open_share is not None:
+                self.share = self._open_share()
                 self.share.start()
         except OSError:
             for listener in self._listeners:
