@@ -1,0 +1,233 @@
+"""`ferry catalog`: what exists and what we hold, on the connected side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from toolkit.catalog import Catalog, load_manifests
+from toolkit.cli import EXIT_NO
+from toolkit.cli._output import (
+    TerminalProgress,
+    human_size,
+    json_option,
+    print_json,
+    print_table,
+)
+from toolkit.model import Manifest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LACKING = (
+    "not in the payload: the images of Azure Arc resource bridge and of AKS on Azure Local; a connected-mode\n"
+    "  cluster fetches them during the update, so without any egress it cannot finish from this file alone\n"
+    "  (import-discover-updates-offline-23h2.md, update-best-practices.md)"
+)
+
+
+def manifests_option(command: F) -> F:
+    """Add `--manifests DIR` (repeatable, or the environment variable FERRY_MANIFESTS)."""
+    return click.option(
+        "--manifests",
+        "manifest_dirs",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        multiple=True,
+        envvar="FERRY_MANIFESTS",
+        help="A folder of further manifests; repeat for several (or set FERRY_MANIFESTS).",
+    )(command)
+
+
+@click.group(name="catalog")
+def group() -> None:
+    """See what exists, which path leads there, and download what is needed."""
+
+
+@group.command("list")
+@manifests_option
+@json_option
+def list_manifests(manifest_dirs: tuple[Path, ...], *, json_output: bool) -> None:
+    """List every solution bundle that has a manifest, newest train last.
+
+    \b
+    Example:
+      ferry catalog list
+
+    Changes: nothing.
+    """
+    manifests = load_manifests(manifest_dirs)
+    if json_output:
+        print_json("manifests", manifests.manifests)
+        return
+    print_table(
+        ("VERSION", "OS BUILD", "AVAILABLE", "STATUS", "FROM"),
+        [
+            (item.version, item.os_build, item.available_on, item.status.value, item.applies_from)
+            for item in manifests
+        ],
+    )
+
+
+@group.command("show")
+@click.argument("version")
+@manifests_option
+@json_option
+def show(version: str, manifest_dirs: tuple[Path, ...], *, json_output: bool) -> None:
+    """Show one manifest: its payloads, every hash ever published for them, and what they lack.
+
+    \b
+    Example:
+      ferry catalog show 12.2603
+
+    Changes: nothing.
+    """
+    manifest = load_manifests(manifest_dirs).find(version)
+    if json_output:
+        print_json("manifest", manifest)
+    else:
+        _print_manifest(manifest)
+
+
+@group.command("lint")
+@manifests_option
+@json_option
+def lint(manifest_dirs: tuple[Path, ...], *, json_output: bool) -> int:
+    """Find what is suspicious about the published facts; exit 1 if anything is.
+
+    \b
+    Example:
+      ferry catalog lint
+
+    Changes: nothing.
+    """
+    findings = load_manifests(manifest_dirs).lint()
+    if json_output:
+        print_json("lint", findings)
+    else:
+        print_table(
+            ("VERSION", "KIND", "WHAT", "READ IN"),
+            [(item.version, item.kind.value, item.text, item.source) for item in findings],
+        )
+    return EXIT_NO if findings else 0
+
+
+@group.command("path")
+@click.option("--from", "start", required=True, metavar="VERSION", help="The installed version.")
+@click.option(
+    "--to", "goal", metavar="VERSION", help="The wanted version. Default: the newest reachable."
+)
+@manifests_option
+@json_option
+def path(
+    start: str, goal: str | None, manifest_dirs: tuple[Path, ...], *, json_output: bool
+) -> int:
+    """Show which updates lead from one version to another, in order; exit 1 if no path is supported.
+
+    \b
+    Example:
+      ferry catalog path --from 11.2509.1001.21 --to 12.2603
+
+    Changes: nothing.
+    """
+    found = load_manifests(manifest_dirs).path(start, goal)
+    if json_output:
+        print_json("update-path", found)
+    else:
+        for number, step in enumerate(found.steps, 1):
+            carried = "" if step.importable else "  [online only: no solution bundle to import]"
+            click.echo(f"{number}. {step.start} → {step.version}{carried}")
+            click.echo(f"   {step.text} ({step.confidence})")
+            if step.opt_in:
+                click.echo(f"   first: {step.opt_in}")
+            for sbe in step.sbe_minimums:
+                families = ", ".join(sbe.families)
+                click.echo(f"   SBE {sbe.vendor} {families}: {sbe.minimum} or later, {sbe.when}")
+        if found.reason:
+            click.echo(found.reason)
+    return 0 if found.is_supported else EXIT_NO
+
+
+@group.command("download")
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+@click.option(
+    "--catalog",
+    "catalog_dir",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder that holds verified payloads; it is made if missing.",
+)
+@click.option(
+    "--url",
+    help="Fetch from here: a folder's address, or one payload's full address. Default: as published.",
+)
+@click.option(
+    "--ca",
+    "ca_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Certificate authorities to trust (PEM). Default: the public ones, or REQUESTS_CA_BUNDLE.",
+)
+@manifests_option
+@json_option
+def download(
+    versions: tuple[str, ...],
+    catalog_dir: Path,
+    url: str | None,
+    ca_file: Path | None,
+    manifest_dirs: tuple[Path, ...],
+    *,
+    json_output: bool,
+) -> None:
+    """Fetch the payloads of updates and prove them; the same command resumes and repeats safely.
+
+    \b
+    Example:
+      ferry catalog download 12.2603 --catalog D:\\catalog
+
+    Changes: adds verified files to the catalog folder. A file with another hash than the pinned one goes
+    to its folder quarantine, with the reasons, and the exit code is 3.
+    """
+    manifests = load_manifests(manifest_dirs)
+    wanted = [manifests.find(version) for version in versions]
+    catalog = Catalog(catalog_dir, ca_file=ca_file)
+    progress = TerminalProgress(quiet=json_output)
+    held = [
+        payload
+        for manifest in wanted
+        for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
+    ]
+    if json_output:
+        print_json("held-payloads", held)
+        return
+    print_table(
+        ("VERSION", "PAYLOAD", "SIZE", "SHA-256"),
+        [(item.version, item.name, human_size(item.size_bytes), item.sha256) for item in held],
+    )
+
+
+def _print_manifest(manifest: Manifest) -> None:
+    facts = {
+        "version": manifest.version,
+        "OS build": f"{manifest.os_build} ({manifest.version.os_train.value})",
+        "available": manifest.available_on,
+        "status": manifest.status.value,
+        "applies from": manifest.applies_from,
+        "supersedes": ", ".join(manifest.supersedes),
+        "superseded by": manifest.superseded_by,
+        "notes": manifest.notes,
+    }
+    for name, value in facts.items():
+        if value:
+            click.echo(f"{name:14}{value}")
+    for payload in manifest.payloads:
+        click.echo(f"\n{payload.name}  ({payload.kind.value})")
+        click.echo(f"  url     {payload.url}")
+        click.echo(f"  pinned  {payload.sha256 or 'no hash can be believed'}")
+        for witness in payload.witnesses:
+            remark = f"  [{witness.comment}]" if witness.comment else ""
+            click.echo(f"  witness {witness.value}{remark}")
+            click.echo(f"          {witness.source}, seen {witness.seen_on}")
+    click.echo(f"\n{_LACKING}")
+    for name, source in manifest.sources:
+        click.echo(f"{name:14}read in {source}")
