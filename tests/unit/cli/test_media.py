@@ -1,0 +1,252 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.unit.media.making import PASSPHRASE, Publisher, flip, make_payload
+from toolkit.cli import media as commands
+from toolkit.cli import run
+from toolkit.errors import StorageError
+from toolkit.media import fingerprint, pin_root
+
+VERSION = "12.2603.1002.15"
+
+
+class Shelf:
+    """A catalog that holds one file for one version."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def find(self, version):
+        if str(version) != VERSION:
+            raise StorageError(f"find {version} in the catalog", found="nothing")
+        return (make_payload(self.root, version=VERSION),)
+
+
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory):
+    now = datetime.now(UTC)
+    return Publisher(
+        tmp_path_factory.mktemp("publisher") / "keys",
+        made_at=now - timedelta(days=1),
+        expires_at=now + timedelta(days=700),
+    )
+
+
+@pytest.fixture
+def ferry(tmp_path, monkeypatch, publisher, capsys):
+    """Run `ferry` beside keys, a catalog, a medium and a site; returns (exit code, stdout, stderr)."""
+    for name in ("FERRY_SITE", "FERRY_MANIFESTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FERRY_KEY_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setattr(commands, "Catalog", Shelf)
+    monkeypatch.chdir(tmp_path)
+    for name in ("catalog", "medium"):
+        (tmp_path / name).mkdir()
+    pin_root(tmp_path / "site" / "trust", publisher.root, fingerprint(publisher.root))
+
+    def ferry(*words):
+        code = run([str(word) for word in words])
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return ferry
+
+
+@pytest.fixture
+def write(ferry, publisher):
+    def write(version=VERSION, *more):
+        keys = publisher.folder
+        words = ("--catalog", "catalog", "--keys", keys, "--to", "medium")
+        return ferry("media", "write", version, *words, *more)
+
+    return write
+
+
+@pytest.fixture
+def folder(write, tmp_path):
+    """The set folder of a medium written by the command."""
+    assert write()[0] == 0
+    (folder,) = (tmp_path / "medium").iterdir()
+    return folder
+
+
+def test_writing_prints_the_label(write):
+    code, out, _ = write(VERSION, "--name", "AZL-1")
+    assert code == 0
+    assert "AZL-1  complete" in out
+    assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
+
+
+def test_a_short_version_is_enough(write):
+    assert write("12.2603")[0] == 0
+
+
+def test_the_os_build_of_the_manifest_is_signed(folder):
+    (targets,) = folder.glob("tuf/*.targets.json")
+    assert b'"os_build":"26100.32522"' in targets.read_bytes()
+
+
+def test_what_the_catalog_does_not_hold_is_a_storage_error(write):
+    code, _, err = write("11.2504.1001.21")
+    assert code == 6
+    assert "nothing" in err
+
+
+def test_a_recalled_release_is_not_written(write, tmp_path):
+    (tmp_path / "more").mkdir()
+    source = commands.load_manifests().find(VERSION)
+    (tmp_path / "more" / "recalled.yaml").write_text(
+        f"""\
+format: 1
+version: "{VERSION}"
+os_build: "26100.32522"
+available_on: 2026-03-17
+status: recalled
+superseded_by: "12.2604.1003.9"
+payloads:
+  - name: {source.payloads[0].name}
+    kind: solution-bundle
+    url: {source.payloads[0].url}
+    sha256: {source.payloads[0].sha256}
+    witnesses: []
+sources:
+  - of: [version, os_build, available_on, status, superseded_by, payloads]
+    read_in: a test
+""",
+        encoding="utf-8",
+    )
+    code, _, err = write(VERSION, "--manifests", "more")
+    assert code == 7
+    assert "recalled" in err
+    assert "12.2604.1003.9" in err
+
+
+def test_a_wrong_passphrase_ends_in_7_without_a_traceback(write, monkeypatch):
+    monkeypatch.setenv("FERRY_KEY_PASSPHRASE", "wrong horse")
+    code, _, err = write()
+    assert code == 7
+    assert "Traceback" not in err
+    assert "passphrase" in err
+
+
+def test_a_validity_beyond_the_root_ends_in_7(write):
+    assert write(VERSION, "--valid-days", "800")[0] == 7
+
+
+def test_a_good_medium_verifies_with_0(ferry, folder):
+    code, out, _ = ferry("media", "verify", "medium", "--site", "site")
+    assert code == 0
+    assert "14 of 14 files ok" in out
+
+
+def test_a_report_as_json_says_every_verdict(ferry, folder):
+    code, out, _ = ferry("media", "verify", "medium", "--site", "site", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["kind"] == "medium-report"
+    assert {file["verdict"] for file in document["data"]["files"]} == {"ok"}
+
+
+def test_a_flipped_bit_ends_in_3_and_is_named(ferry, folder):
+    flip(next((folder / "data" / "payload").iterdir()), 5)
+    code, out, err = ferry("media", "verify", "medium", "--site", "site")
+    assert code == 3
+    assert "damaged  data/payload/Combined" in out
+    assert "block 0 (bytes 0 to 1299)" in err
+
+
+def test_a_damaged_medium_still_gives_its_report_as_json(ferry, folder):
+    flip(folder / "start.txt", 5)
+    code, out, _ = ferry("media", "verify", "medium", "--site", "site", "--json")
+    assert code == 3
+    assert json.loads(out)["data"]["set_name"] == folder.name
+
+
+def test_a_missing_file_ends_in_6(ferry, folder):
+    next((folder / "data" / "payload").iterdir()).unlink()
+    code, out, err = ferry("media", "verify", "medium", "--site", "site")
+    assert code == 6
+    assert "missing" in out
+    assert "incomplete" in err
+
+
+def test_a_foreign_file_is_a_no(ferry, folder):
+    (folder / "data" / "virus.exe").write_bytes(b"x")
+    assert ferry("media", "verify", "medium", "--site", "site")[0] == 1
+
+
+def test_litter_is_a_no_only_when_strict(ferry, folder):
+    (folder / "Thumbs.db").write_bytes(b"x")
+    assert ferry("media", "verify", "medium", "--site", "site")[0] == 0
+    assert ferry("media", "verify", "medium", "--site", "site", "--strict")[0] == 1
+
+
+def test_a_medium_can_be_checked_without_a_site(ferry, folder, publisher):
+    words = ("--root", folder / "tuf" / "1.root.json", "--fingerprint")
+    assert ferry("media", "verify", "medium", *words, fingerprint(publisher.root))[0] == 0
+    assert ferry("media", "verify", "medium", *words, fingerprint(b"another"))[0] == 3
+    assert ferry("media", "verify", "medium", *words, "3f2a")[0] == 7
+
+
+def test_verify_needs_something_to_trust(ferry, folder, publisher):
+    assert ferry("media", "verify", "medium")[0] == 2
+    words = ("--root", folder / "tuf" / "1.root.json")
+    assert ferry("media", "verify", "medium", *words)[0] == 2
+
+
+def test_a_place_that_is_no_site_ends_in_3(ferry, folder):
+    code, _, err = ferry("media", "verify", "medium", "--site", "nowhere")
+    assert code == 3
+    assert "no root is pinned" in err
+
+
+def test_a_clock_behind_is_told(ferry, folder, monkeypatch, tmp_path):
+    state = tmp_path / "site" / "trust" / "state.json"
+    ferry("media", "verify", "medium", "--site", "site")
+    document = json.loads(state.read_bytes())
+    document["floor"] = f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"
+    state.write_text(json.dumps(document), encoding="utf-8")
+    code, _, err = ferry("media", "verify", "medium", "--site", "site")
+    assert code == 0
+    assert "clock is behind" in err
+
+
+def test_show_says_that_nothing_was_verified(ferry, folder):
+    code, out, _ = ferry("media", "show", "medium")
+    assert code == 0
+    assert "NOT VERIFIED" in out
+    assert json.loads(ferry("media", "show", "medium", "--json")[1])["data"]["is_verified"] is False
+
+
+def test_an_unfinished_set_shows_as_not_complete(ferry, folder):
+    (folder / "complete.json").rename(folder / "writing.json")
+    assert "NOT COMPLETE" in ferry("media", "show", "medium")[1]
+
+
+# --- trust ----------------------------------------------------------------------------------------
+
+
+def test_init_prints_the_fingerprint_alone_on_stdout(ferry, tmp_path):
+    code, out, _ = ferry("trust", "init", "--keys", "new")
+    assert code == 0
+    assert out.strip() == fingerprint((tmp_path / "new" / "1.root.json").read_bytes())
+
+
+def test_the_fingerprint_can_be_printed_again(ferry, publisher):
+    from_keys = ferry("trust", "fingerprint", "--keys", publisher.folder)
+    from_file = ferry("trust", "fingerprint", publisher.folder / "1.root.json")
+    assert from_keys == from_file == (0, fingerprint(publisher.root) + "\n", "")
+
+
+def test_the_fingerprint_of_nothing_or_of_two_things_is_a_usage_error(ferry, publisher):
+    keys = publisher.folder
+    assert ferry("trust", "fingerprint")[0] == 2
+    assert ferry("trust", "fingerprint", keys / "1.root.json", "--keys", keys)[0] == 2
+
+
+def test_keys_are_never_overwritten(ferry, publisher):
+    code, _, err = ferry("trust", "init", "--keys", publisher.folder)
+    assert code == 6
+    assert "never overwritten" in err
