@@ -185,7 +185,7 @@ def test_expired_medium_is_refused(carried):
         Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION)),
         keys=open_keys(carried / "keys", PASSPHRASE),
         expires_at=then + timedelta(days=10),
-        now=lambda: then,
+        now=then,
     )
     assert "expired" in carried.ferry("media", "verify", "expired", expect=3).err.lower()
 

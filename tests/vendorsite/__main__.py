@@ -23,9 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.vendorsite")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--ready-file", type=Path, required=True)
-    parser.add_argument(
-        "--tls-dir", type=Path, help="where the certificates go; default: temporary"
-    )
+    parser.add_argument("--serve", type=Path, help="what to publish; default: the folder itself")
     parser.add_argument("--cut-after", type=int, help="cut the first answer after N bytes")
     options = parser.parse_args()
 

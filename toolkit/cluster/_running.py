@@ -81,7 +81,7 @@ def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> Non
     if phase is Phase.FAILED:
         raise StateError(
             action,
-            current=update.state_raw,
+            current=f"it is {update.state_raw}",
             hint="never run it again blindly: `ferry logs collect`, `ferry logs analyse`, cure the "
             'cause, then repeat this command with --i-have-fixed "what you did"',
         )
@@ -95,7 +95,10 @@ def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> Non
             Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
         }.get(phase, _BLOCKED_HINTS.get(update.state))
         raise StateError(
-            action, current=update.state_raw, expected=" or ".join(sorted(allowed)), hint=hint
+            action,
+            current=f"it is {update.state_raw}",
+            expected=" or ".join(sorted(allowed)),
+            hint=hint,
         )
 
 

@@ -283,7 +283,7 @@ def test_start_is_refused_in_the_wrong_state(cluster, world, state, words):
     listed(world, state)
     with pytest.raises(StateError) as refused:
         cluster.start(VERSION, prepare_only=False)
-    assert refused.value.found == state
+    assert refused.value.found == f"it is {state}"
     assert words is None or words in refused.value.hint
     assert starts(world) == []
 
