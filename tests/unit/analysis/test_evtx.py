@@ -181,6 +181,13 @@ def test_husk_of_an_overwritten_record_is_left_out_and_counted(log: Log) -> None
     assert "half-overwritten" in damage
 
 
+def test_wrong_last_id_in_a_chunk_header_costs_nothing(log: Log) -> None:
+    data = log(50)
+    struct.pack_into("<Q", data, HEADER + 32, 7)
+    events, _ = parsed(data)
+    assert len(events) == 50
+
+
 def test_chain_of_names_that_loops_does_not_hold_us(log: Log) -> None:
     data = log(3)
     for bucket in range(128, 384, 4):

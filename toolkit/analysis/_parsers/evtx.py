@@ -133,6 +133,8 @@ class _Log:
         promised = range(first, last + 1) if 0 <= last - first < _MOST_RECORDS else None
         if first == last == _NO_RECORD:
             return
+        # the package stops at the record of this id, wherever in the chunk it stands
+        struct.pack_into("<Q", chunk.data, 32, _NO_RECORD)
         bridged = _bridge(chunk.data)
         while _cut_loops(chunk.data):
             pass
