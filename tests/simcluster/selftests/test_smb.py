@@ -140,6 +140,12 @@ def test_a_long_listing_comes_in_several_answers(client: Client, tmp_path: Path)
     assert set(smbclient.listdir(client.path("Windows"), **client.login)) == names
 
 
+def test_a_file_has_one_stream(client: Client) -> None:
+    client.write("x.bin", b"12345")
+    streams = smbclient.liststreams(client.path("x.bin"), **client.login)
+    assert [(stream.name, stream.size) for stream in streams] == [("::$DATA", 5)]
+
+
 def test_a_listing_obeys_its_pattern(client: Client, tmp_path: Path) -> None:
     for name in ("a.zip", "b.ZIP", "c.txt"):
         (tmp_path / "c" / "Windows" / name).touch()
