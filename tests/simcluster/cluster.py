@@ -58,6 +58,7 @@ class SimCluster:
         allows_basic: bool = False,
         needs_channel_binding: bool = False,
         shell_limit: int = 30,
+        disk_bytes: int | None = None,
         clock_offsets: Mapping[str, timedelta] | None = None,
     ) -> None:
         self.folder = folder.resolve()
@@ -74,6 +75,7 @@ class SimCluster:
         self._allows_basic = allows_basic
         self._needs_channel_binding = needs_channel_binding
         self._shell_limit = shell_limit
+        self._disk_bytes = disk_bytes
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._down_until: dict[str, float] = {}
@@ -207,7 +209,13 @@ class SimCluster:
                 shares=shares,
             )
         accounts = CountedAccounts(self.accounts, self.journal)
-        return SmbServer(node.address, self._ports.smb, accounts=accounts, shares=shares)
+        return SmbServer(
+            node.address,
+            self._ports.smb,
+            accounts=accounts,
+            shares=shares,
+            capacity_bytes=self._disk_bytes,
+        )
 
     def stop(self) -> None:
         """Switch everything off."""

@@ -90,7 +90,8 @@ class Listener(ThreadingHTTPServer):
             connections = list(self._connections)
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                # the plain socket's way: the TLS one would drop its state under a reading thread
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def track(self, connection: socket.socket) -> None:
         """Remember an open connection."""
