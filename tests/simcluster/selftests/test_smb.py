@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import socket
@@ -25,6 +26,7 @@ from smbprotocol.exceptions import (
     SMBConnectionClosed,
     SMBException,
     SMBOSError,
+    SMBResponseException,
 )
 from smbprotocol.open import (
     CreateDisposition,
@@ -452,6 +454,59 @@ def test_garbage_ends_the_connection(serve: Serve, frame: bytes) -> None:
     with socket.create_connection((client.address, client.port), timeout=10) as peer:
         peer.sendall(struct.pack(">I", len(frame)) + frame)
         assert peer.recv(1) == b""
+
+
+class Garbled:
+    """A message of a command whose body is noise behind the right structure size."""
+
+    def __init__(self, command: int, structure_size: int, noise: bytes) -> None:
+        self.COMMAND = command  # the name smbprotocol asks for
+        self._body = struct.pack("<H", structure_size) + noise
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def pack(self) -> bytes:
+        return self._body
+
+
+@pytest.mark.parametrize(
+    ("command", "structure_size"),
+    [(3, 9), (5, 57), (6, 24), (7, 24), (8, 49), (9, 49), (11, 57), (14, 33), (16, 41), (17, 33)],
+)
+def test_a_garbled_request_is_answered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, command: int, structure_size: int
+) -> None:
+    server, client = serve(require_encryption=False)
+    crashes: list[object] = []
+    monkeypatch.setattr(server, "handle_error", lambda *where: crashes.append(where))
+    connection, session = connect(client)
+    monkeypatch.setattr(connection, "_calculate_credit_charge", lambda _: 1)
+    tree = TreeConnect(session, client.path()[:-1])
+    tree.connect()
+    opened = Open(tree, "x.bin")
+    opened.create(
+        ImpersonationLevel.Impersonation,
+        0x1F01FF,
+        0,
+        0,
+        CreateDisposition.FILE_OPEN_IF,
+        0,
+    )
+    noise = random.Random(command)  # noqa: S311  # the same noise at every run
+    for _ in range(150):
+        body = bytearray(noise.choice([0, 0, 1, 2, 8, 64, 255]) for _ in range(noise.randrange(90)))
+        if noise.random() < 0.7:
+            at = {6: 6, 7: 6, 8: 14, 9: 14, 11: 6, 14: 6, 16: 22, 17: 14}.get(command, 0)
+            body[at : at + 16] = opened.file_id
+        sent = connection.send(
+            Garbled(command, structure_size, bytes(body)), session.session_id, tree.tree_connect_id
+        )
+        with contextlib.suppress(SMBResponseException):
+            connection.receive(sent, timeout=10)
+    assert connection.echo(sid=session.session_id)
+    connection.disconnect(close=False)
+    assert crashes == []
 
 
 def test_stat_volume_tells_the_real_disk(client: Client) -> None:
