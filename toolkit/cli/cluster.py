@@ -32,11 +32,11 @@ def group() -> None:
 @user_option
 @json_option
 def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_output: bool) -> None:
-    r"""Show what the cluster runs and which updates it offers, in which state.
+    """Show what the cluster runs and which updates it offers, in which state.
 
     \b
     Example:
-      ferry cluster discover --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry cluster discover --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: nothing (asking makes the cluster look for updates by itself).
     """
@@ -100,14 +100,14 @@ def import_(
     dry_run: bool,
     json_output: bool,
 ) -> int:
-    r"""Bring an update from MEDIUM into the cluster, until the cluster lists it.
+    """Bring an update from MEDIUM into the cluster, until the cluster lists it.
 
     The medium is proven first, every byte again while it is copied, and the node hashes what arrived.
     Run the same command again after any interruption: it goes on, and never adds the update twice.
 
     \b
     Example:
-      ferry cluster import E:\ --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry cluster import E:\\ --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate.
     Exit 1: added, but not listed within the waiting time.

@@ -55,13 +55,13 @@ def collect(
     *,
     json_output: bool,
 ) -> int:
-    r"""Gather the evidence of every node of a cluster into one log bundle.
+    """Gather the evidence of every node of a cluster into one log bundle.
 
     A node that does not answer is a named gap in the bundle, not a failed collection.
 
     \b
     Example:
-      ferry logs collect --cluster plant7 --site C:\ferry-site --user lcmuser -o plant7.zip
+      ferry logs collect --cluster plant7 --site C:\\ferry-site --user lcmuser -o plant7.zip
 
     Changes: nothing on the cluster but a scratch folder per node, removed again.
     Exit 1: no node gave any evidence.
@@ -93,7 +93,7 @@ def collect(
 )
 @json_option
 def analyse_command(bundle: Path, report_file: Path | None, *, json_output: bool) -> int:
-    r"""Say what went wrong, on which node, why, and what to do. Needs no cluster.
+    """Say what went wrong, on which node, why, and what to do. Needs no cluster.
 
     Exit code 1 means that something critical was found.
 

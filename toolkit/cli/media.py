@@ -94,11 +94,11 @@ def write(
     *,
     json_output: bool,
 ) -> None:
-    r"""Write one signed set of updates to a medium and read it back; the same command resumes.
+    """Write one signed set of updates to a medium and read it back; the same command resumes.
 
     \b
     Example:
-      ferry media write 12.2603.1002.15 --catalog D:\catalog --keys C:\ferry-keys --to E:\
+      ferry media write 12.2603.1002.15 --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The passphrase comes from
     FERRY_KEY_PASSPHRASE or a prompt.
@@ -145,12 +145,12 @@ def verify(
     strict: bool,
     json_output: bool,
 ) -> int:
-    r"""Prove who published a medium and every byte on it, reading past the page cache.
+    """Prove who published a medium and every byte on it, reading past the page cache.
 
     \b
     Example:
-      ferry media verify E:\ --site C:\ferry-site
-      ferry media verify E:\ --root 1.root.json --fingerprint "3f2a 91c0 …"
+      ferry media verify E:\\ --site C:\\ferry-site
+      ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
 
     Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen.
 
@@ -173,11 +173,11 @@ def verify(
 @click.argument("medium", type=_MEDIUM)
 @json_option
 def show(medium: Path, *, json_output: bool) -> None:
-    r"""Show what a medium says of itself; not verified.
+    """Show what a medium says of itself; not verified.
 
     \b
     Example:
-      ferry media show E:\
+      ferry media show E:\\
 
     Changes: nothing. Nobody has proven what is shown: use `ferry media verify` for that.
     """

@@ -53,11 +53,11 @@ def prepare(
     dry_run: bool,
     json_output: bool,
 ) -> None:
-    r"""Let the cluster prepare an update and check its own health; nothing is installed.
+    """Let the cluster prepare an update and check its own health; nothing is installed.
 
     \b
     Example:
-      ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: the cluster stages the update's files (Start-SolutionUpdate -PrepareOnly).
     """
@@ -87,14 +87,14 @@ def start(
     dry_run: bool,
     json_output: bool,
 ) -> None:
-    r"""Start an update; nodes will be drained and restarted one after the other.
+    """Start an update; nodes will be drained and restarted one after the other.
 
     What the static payload lacks: images for Azure Resource Bridge and AKS are fetched from the
     internet during the update, unless this is a disconnected-operations cluster.
 
     \b
     Example:
-      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
     """
@@ -153,11 +153,11 @@ def watch(
     *,
     json_output: bool,
 ) -> int:
-    r"""Follow a run step by step until it ends; may be closed and opened again at any time.
+    """Follow a run step by step until it ends; may be closed and opened again at any time.
 
     \b
     Example:
-      ferry run watch 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry run watch 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: nothing. Exit 1: the run failed.
     """
@@ -177,11 +177,11 @@ def watch(
 def show(
     version: str, cluster_name: str, site_dir: Path, username: str | None, *, json_output: bool
 ) -> int:
-    r"""Show an update's newest run with its whole step tree.
+    """Show an update's newest run with its whole step tree.
 
     \b
     Example:
-      ferry run show 12.2603.1002.15 --cluster plant7 --site C:\ferry-site --user lcmuser
+      ferry run show 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: nothing. Exit 1: the run failed.
     """

@@ -32,11 +32,11 @@ def group() -> None:
     help="Its fingerprint, from another channel: printed, spoken, an earlier trip.",
 )
 def init(directory: Path, root_file: Path, fingerprint: str) -> None:
-    r"""Make DIRECTORY a site that trusts one root, proven by its fingerprint.
+    """Make DIRECTORY a site that trusts one root, proven by its fingerprint.
 
     \b
     Example:
-      ferry site init C:\ferry-site --root 1.root.json --fingerprint "3f2a 91c0 …"
+      ferry site init C:\\ferry-site --root 1.root.json --fingerprint "3f2a 91c0 …"
 
     Changes: makes the directory; nothing else. Keep it on the laptop's own disk, not on the medium.
     """
@@ -88,11 +88,11 @@ def add_cluster(
     winrm_port: int | None,
     smb_port: int,
 ) -> None:
-    r"""Tell the site about a cluster and how to reach its nodes; no credential is kept.
+    """Tell the site about a cluster and how to reach its nodes; no credential is kept.
 
     \b
     Example:
-      ferry site add-cluster plant7 --site C:\ferry-site --node n1.plant7.lan --node n2.plant7.lan
+      ferry site add-cluster plant7 --site C:\\ferry-site --node n1.plant7.lan --node n2.plant7.lan
 
     Changes: one entry in the site directory. No node is contacted.
     """
@@ -122,11 +122,11 @@ def add_cluster(
 @click.argument("name")
 @site_option
 def remove_cluster(name: str, site_dir: Path) -> None:
-    r"""Forget a cluster; its journal entries stay.
+    """Forget a cluster; its journal entries stay.
 
     \b
     Example:
-      ferry site remove-cluster plant7 --site C:\ferry-site
+      ferry site remove-cluster plant7 --site C:\\ferry-site
 
     Changes: one entry in the site directory. No node is contacted.
     """
@@ -140,11 +140,11 @@ def remove_cluster(name: str, site_dir: Path) -> None:
 @site_option
 @json_option
 def show(site_dir: Path, *, json_output: bool) -> None:
-    r"""Show the site's clusters and nodes.
+    """Show the site's clusters and nodes.
 
     \b
     Example:
-      ferry site show --site C:\ferry-site
+      ferry site show --site C:\\ferry-site
 
     Changes: nothing.
     """
@@ -167,11 +167,11 @@ def show(site_dir: Path, *, json_output: bool) -> None:
 @click.option("--cluster", "cluster_name", required=True, help="The cluster.")
 @json_option
 def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
-    r"""Print every change made to a cluster from this site, oldest first.
+    """Print every change made to a cluster from this site, oldest first.
 
     \b
     Example:
-      ferry site journal --site C:\ferry-site --cluster plant7
+      ferry site journal --site C:\\ferry-site --cluster plant7
 
     Changes: nothing.
     """

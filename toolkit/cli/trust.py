@@ -35,11 +35,11 @@ def group() -> None:
     help="How long the root is valid; no medium can outlive it.",
 )
 def init(keys_dir: Path, days: int) -> None:
-    r"""Make the four signing keys and the root, encrypted with a passphrase.
+    """Make the four signing keys and the root, encrypted with a passphrase.
 
     \b
     Example:
-      ferry trust init --keys C:\ferry-keys
+      ferry trust init --keys C:\\ferry-keys
 
     Changes: makes the folder and the files in it. The passphrase comes from FERRY_KEY_PASSPHRASE or a
     prompt. Give the printed fingerprint to every site by voice or on paper, never on the medium. Move
@@ -63,12 +63,12 @@ def init(keys_dir: Path, days: int) -> None:
     help="Show the fingerprint of this keys folder's first root instead.",
 )
 def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:
-    r"""Print a root's fingerprint in groups of four, for reading aloud.
+    """Print a root's fingerprint in groups of four, for reading aloud.
 
     \b
     Example:
-      ferry trust fingerprint --keys C:\ferry-keys
-      ferry trust fingerprint E:\AZL-2603-K7Q2\tuf\1.root.json
+      ferry trust fingerprint --keys C:\\ferry-keys
+      ferry trust fingerprint E:\\AZL-2603-K7Q2\\tuf\\1.root.json
 
     Changes: nothing.
     """
