@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.catalog._lint import LintFinding, lint
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
-from toolkit.catalog._releases import Release, read_releases, release_of
+from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
 from toolkit.catalog._storage import storage
 from toolkit.catalog._versions import resolve_version
 from toolkit.catalog._yaml import LIMIT_BYTES
@@ -66,7 +66,11 @@ class Manifests:
         Raises:
             InputError: Not a version, or ambiguous.
         """
-        known = [release.version for release in self.releases]
+        known = [  # what only third parties name must be written in full
+            release.version
+            for release in self.releases
+            if release.status is not ReleaseStatus.UNCONFIRMED
+        ]
         return find_path(
             resolve_version(start, known),
             None if goal is None else resolve_version(goal, known),

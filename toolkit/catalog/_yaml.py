@@ -20,6 +20,10 @@ T = TypeVar("T")
 LIMIT_BYTES = 1 << 20
 """A manifest is a page of text; anything larger is not one."""
 
+_DEEPEST = 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C one is ten times faster; both compose the same nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -136,10 +140,15 @@ def read_yaml(data: bytes, *, file: str | None) -> Value:
         raise refuse(None, f"{len(data)} bytes, more than {LIMIT_BYTES}")
     try:
         text = data.decode("utf-8")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise refuse(None, f"lists in lists, more than {_DEEPEST} deep")
             if isinstance(event, yaml.AliasEvent):
                 raise refuse(None, f"the alias *{event.anchor}")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise refuse(_line(mark.line) if mark else None, error.problem or "not YAML") from error

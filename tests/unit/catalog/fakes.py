@@ -1,0 +1,137 @@
+"""A web site in memory that satisfies `Fetcher`, and manifests of what it publishes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+from toolkit.catalog._fetch import Answer, InterruptedDownload
+from toolkit.errors import DownloadError
+from toolkit.model import (
+    BundleStatus,
+    Manifest,
+    Payload,
+    PayloadKind,
+    Sha256,
+    SolutionVersion,
+    Witness,
+)
+
+BASE = "https://vendor.example/files"
+
+
+class FakeAnswer:
+    def __init__(self, site: FakeSite, data: bytes, start: int) -> None:
+        self.start, self.total_bytes, self.validator = start, len(data), site.etag
+        self._site, self._data, self._at = site, data, start
+        self._cut = site.cuts.pop(0) if site.cuts else None
+        if site.announces is not None:
+            self.total_bytes = site.announces
+
+    def readinto(self, buffer: memoryview) -> int:
+        left = len(self._data) - self._at
+        if self._cut is not None:
+            left = min(left, self._cut)
+            if left == 0:
+                raise InterruptedDownload("fetch", found="the line was cut")
+        count = min(len(buffer), left)
+        buffer[:count] = self._data[self._at : self._at + count]
+        self._at += count
+        self._site.bytes_served += count
+        if self._cut is not None:
+            self._cut -= count
+        self._site.on_read()
+        return count
+
+    def close(self) -> None:
+        self._site.closed += 1
+
+
+@dataclass
+class FakeSite:
+    """Everything a test needs to arrange and to see."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    etag: str = '"1"'
+    resumes: bool = True
+    cuts: list[int | None] = field(default_factory=list)
+    """For each answer in turn: after how many bytes it is cut."""
+    announces: int | None = None
+    asked: list[tuple[str, int, str]] = field(default_factory=list)
+    bytes_served: int = 0
+    opened: int = 0
+    closed: int = 0
+    on_read: Callable[[], None] = lambda: None
+
+    def open(self, url: str, *, offset: int, validator: str) -> Answer:
+        self.asked.append((url, offset, validator))
+        if url not in self.files:
+            raise DownloadError(f"fetch {url}", found="404")
+        self.opened += 1
+        fresh = validator in ("", self.etag)
+        start = offset if self.resumes and fresh and offset <= len(self.files[url]) else 0
+        return FakeAnswer(self, self.files[url], start)
+
+
+class Listener:
+    """A `Progress` that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.steps: list[tuple[str, int | None]] = []
+        self.open_steps = 0
+
+    def begin(self, what: str, *, total_bytes: int | None) -> None:
+        self.steps.append((what, total_bytes))
+        self.open_steps += 1
+
+    def advance(self, count_bytes: int) -> None:
+        assert count_bytes >= 0
+
+    def end(self) -> None:
+        self.open_steps -= 1
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def digest_of(data: bytes) -> Sha256:
+    return Sha256(hashlib.sha256(data).hexdigest())
+
+
+def payload_of(
+    data: bytes,
+    name: str = "CombinedSolutionBundle.12.2604.1003.9.zip",
+    *,
+    kind: PayloadKind = PayloadKind.SOLUTION_BUNDLE,
+    sha256: Sha256 | None = None,
+    witnesses: tuple[Witness, ...] | None = None,
+    size_bytes: int | None = None,
+) -> Payload:
+    pinned = sha256 or digest_of(data)
+    return Payload(
+        name=name,
+        kind=kind,
+        url=f"{BASE}/{name}",
+        sha256=pinned,
+        witnesses=(witness_of(pinned),) if witnesses is None else witnesses,
+        size_bytes=size_bytes,
+    )
+
+
+def witness_of(value: str, source: str = "a page") -> Witness:
+    return Witness(value=value, source=source, seen_on=date(2026, 4, 20))
+
+
+def manifest_of(*payloads: Payload, version: str = "12.2604.1003.9", **facts: object) -> Manifest:
+    values: dict[str, object] = {
+        "version": SolutionVersion.parse(version),
+        "os_build": "26100.32999",
+        "available_on": date(2026, 4, 20),
+        "status": BundleStatus.LISTED,
+        "sources": (("version", "a page"),),
+        **facts,
+    }
+    return Manifest(payloads=payloads, **values)  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.unit.catalog.fakes import digest_of, manifest_of, payload_of, witness_of
+from toolkit.catalog import load_manifests
+from toolkit.catalog._lint import LintKind, is_patterned, lint
+from toolkit.catalog._releases import release_of
+from toolkit.model import BundleStatus, Payload, PayloadKind
+
+PIN = digest_of(b"bundle")
+
+
+def kinds(*manifests):
+    releases = [release_of(manifest) for manifest in manifests]
+    return [finding.kind for finding in lint(manifests, releases)]
+
+
+def test_a_clean_manifest_has_no_finding():
+    assert kinds(manifest_of(payload_of(b"bundle"))) == []
+
+
+@pytest.mark.parametrize(
+    ("witnesses", "kind"),
+    [
+        ([PIN, PIN + "5b"], LintKind.MALFORMED_HASH),
+        ([PIN, PIN[:-1]], LintKind.MALFORMED_HASH),
+        ([PIN, digest_of(b"other")], LintKind.CONFLICTING_HASH),
+        ([], LintKind.UNWITNESSED_PIN),
+    ],
+)
+def test_published_hashes_are_questioned(witnesses, kind):
+    payload = payload_of(b"bundle", witnesses=tuple(map(witness_of, witnesses)))
+    assert kinds(manifest_of(payload)) == [kind]
+
+
+def test_one_hash_published_for_two_versions_is_found_at_both():
+    first = manifest_of(payload_of(b"bundle"))
+    second = manifest_of(
+        payload_of(b"x", "CombinedSolutionBundle.12.2605.1003.1.zip", sha256=PIN),
+        version="12.2605.1003.1",
+    )
+    assert kinds(first, second) == [LintKind.SHARED_HASH] * 2
+
+
+def test_a_placeholder_is_found_by_its_repetition():
+    placeholder = "3a2e5d7f1b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6a"
+    payload = payload_of(b"bundle", witnesses=(witness_of(PIN), witness_of(placeholder)))
+    assert LintKind.PATTERNED_HASH in kinds(manifest_of(payload))
+
+
+def test_real_digests_are_not_patterned():
+    digests = [hashlib.sha256(bytes([n])).hexdigest() for n in range(256)]
+    assert not any(map(is_patterned, digests))
+
+
+def test_a_payload_without_a_pin_is_found():
+    payload = Payload(
+        name="CombinedSolutionBundle.12.2604.1003.9.zip",
+        kind=PayloadKind.SOLUTION_BUNDLE,
+        url="https://vendor.example/12.2604.1003.9.zip",
+        witnesses=(),
+        sha256=None,
+    )
+    assert kinds(manifest_of(payload)) == [LintKind.UNPINNED]
+
+
+def test_a_url_of_another_version_is_found():
+    payload = payload_of(b"bundle", "CombinedSolutionBundle.12.2603.1002.15.zip")
+    assert kinds(manifest_of(payload)) == [LintKind.FOREIGN_URL]
+
+
+@pytest.mark.parametrize("status", [BundleStatus.SUPERSEDED, BundleStatus.RECALLED])
+def test_a_withdrawn_release_without_successor_is_found(status):
+    assert LintKind.NO_SUCCESSOR in kinds(manifest_of(payload_of(b"bundle"), status=status))
+
+
+def test_an_unknown_successor_is_found():
+    manifest = manifest_of(payload_of(b"bundle"), supersedes=("12.2604.1003.1",))
+    assert kinds(manifest) == [LintKind.UNKNOWN_VERSION]
+
+
+def test_a_disagreement_with_the_release_table_is_found():
+    manifest = manifest_of(payload_of(b"bundle"))
+    table = [release_of(manifest_of(payload_of(b"bundle"), os_build="26100.1"))]
+    (finding,) = lint([manifest], table)
+    assert finding.kind is LintKind.DISAGREEMENT
+    assert "26100.32999" in finding.text
+
+
+def test_a_manifest_without_sources_is_found():
+    assert kinds(manifest_of(payload_of(b"bundle"), sources=())) == [LintKind.UNSOURCED]
+
+
+def test_the_shipped_manifests_show_the_errors_the_publisher_made():
+    found = {(finding.kind, str(finding.version)) for finding in load_manifests().lint()}
+    assert found == {
+        (LintKind.MALFORMED_HASH, "10.2503.0.13"),
+        (LintKind.PATTERNED_HASH, "10.2503.0.13"),
+        (LintKind.SHARED_HASH, "10.2503.0.13"),
+        (LintKind.MALFORMED_HASH, "11.2504.1001.19"),
+        (LintKind.PATTERNED_HASH, "11.2504.1001.19"),
+        (LintKind.SHARED_HASH, "11.2504.1001.19"),
+        (LintKind.CONFLICTING_HASH, "11.2504.1001.19"),
+        (LintKind.MALFORMED_HASH, "12.2509.1001.22"),
+        (LintKind.DISAGREEMENT, "11.2507.1001.9"),
+        (LintKind.DISAGREEMENT, "12.2507.1001.10"),
+    }
