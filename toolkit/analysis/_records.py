@@ -117,10 +117,9 @@ class UpdateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecord:
-    """What the cluster said of itself."""
+    """What the cluster said of its version and its health."""
 
     current_version: str
-    state: str
     checks: tuple[HealthResult, ...]
 
 

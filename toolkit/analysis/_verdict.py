@@ -99,7 +99,7 @@ def _without_failure(case: Case, findings: tuple[Finding, ...], blind: int) -> V
         headline = f"A CAU run is still open on cluster {case.cluster}"
         safe, text = RerunSafety.NO, "No: wait for the open run to end."
     elif run is not None and run.state is RunState.InProgress:
-        headline = f"An update run is still going on on cluster {case.cluster}"
+        headline = f"An update run is still in progress on cluster {case.cluster}"
         safe, text = RerunSafety.NO, "No: wait for the open run to end."
     elif not case.cau_runs and run is None:
         headline = f"No run was found in the evidence of cluster {case.cluster}"

@@ -35,7 +35,7 @@ def read_environment(data: bytes) -> EnvironmentRecord:
     """
     found = rows(data, "solution update environment")
     if not found:
-        return EnvironmentRecord(current_version="", state="", checks=())
+        return EnvironmentRecord(current_version="", checks=())
     row = found[-1]
     own = child(row, "properties") or row
     known = {"CurrentVersion", "currentVersion", "State", "state", "HealthCheckResult"}
@@ -46,7 +46,6 @@ def read_environment(data: bytes) -> EnvironmentRecord:
         )
     return EnvironmentRecord(
         current_version=text(own, "CurrentVersion", "currentVersion"),
-        state=text(own, "State", "state"),
         checks=tuple(_checks(own, "")),
     )
 
