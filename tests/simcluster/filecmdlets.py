@@ -175,8 +175,10 @@ def get_child_item(call: Call) -> Iterator[Value]:
     """List folders."""
     if not call["Path"] and not call["LiteralPath"]:
         call.arguments["Path"] = ["C:\\"]
+    wildcards = [path.lower() for path in call["Path"] or [] if "*" in path]
     for path, found in _existing(call):
-        if found.is_dir() and not any(mark in path for mark in "*"):
+        is_match = any(fnmatch.fnmatch(path.lower(), one) for one in wildcards)
+        if found.is_dir() and not is_match:
             yield from _listed(call, path)
         else:
             yield file_object(path, found)

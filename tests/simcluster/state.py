@@ -307,6 +307,7 @@ class World:
                 if polls > 0:
                     self._undiscovered.append((update, polls - 1))
                 else:
+                    update.state = self._resting_state(update)  # its first; nothing led to it
                     self.updates.append(update)
             self.advance()
             return list(self.updates)
