@@ -159,6 +159,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
         super().setup()
 
+    def finish(self) -> None:
+        # the server closes the plain socket it accepted, which the wrapped one has replaced
+        try:
+            super().finish()
+        finally:
+            self.request.close()
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
         """Stay silent; requests are remembered instead."""
 
