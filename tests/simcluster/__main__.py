@@ -61,7 +61,8 @@ def main() -> int:
 
 
 def _wait_for_end_of_input(stopped: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
+    # not through sys.stdin: its lock, held while waiting, would abort the interpreter's end
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     stopped.set()
 

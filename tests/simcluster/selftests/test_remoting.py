@@ -13,6 +13,7 @@ from tests.simcluster.auth import channel_binding
 from tests.simcluster.selftests.winrm import (
     PASSWORD,
     USER,
+    marks,
     pool,
     prepare,
     run,
@@ -20,7 +21,7 @@ from tests.simcluster.selftests.winrm import (
     wsman,
 )
 
-pytestmark = pytest.mark.network
+pytestmark = marks
 
 
 @pytest.fixture(scope="module")

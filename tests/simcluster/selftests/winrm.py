@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from tests.simcluster.cluster import SimCluster
 
+marks = [
+    pytest.mark.network,
+    # pypsrp leaves its own socket (127.0.0.1; nodes have other addresses) to the collector when a
+    # logon fails
+    pytest.mark.filterwarnings(
+        r"ignore:.*laddr=\('127\.0\.0\.1':pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 USER, PASSWORD = "lcmuser", "Secret: pass, wörd"
 
 
