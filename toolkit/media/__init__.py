@@ -20,16 +20,9 @@ from toolkit.media._keys import (
     read_fingerprint,
     read_root_chain,
 )
-from toolkit.media._medium import (
-    Damage,
-    FileReport,
-    Medium,
-    MediumLabel,
-    MediumReport,
-    Verdict,
-    describe_medium,
-)
+from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
+from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
 from toolkit.media._trust import pin_root
 from toolkit.media._write import write_medium
 

@@ -1,8 +1,9 @@
 """The physics of a medium: durable writes, room, largest file, and reading past the page cache.
 
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
-has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads of
-4 MiB into one reused buffer are as fast as the device (`mmap` gives the alignment).
+has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
+of 4 MiB with two reused buffers are as fast as the device (`mmap` gives the alignment); the thread that
+fills one buffer while the other is used is the only one here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import mmap
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256, Silent
@@ -38,7 +40,7 @@ _REASONS = {
     errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
     errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
     errno.ENODEV: ("gone", "plug it in again, then run the same command again"),
-    errno.ENOENT: ("missing something", "check the path, and whether the medium is plugged in"),
+    errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
 }
 
 
@@ -107,6 +109,8 @@ def on_storage(attempted: str) -> Iterator[None]:
     except OSError as error:
         what, hint = _REASONS.get(error.errno or 0, (None, None))
         text = error.strerror or str(error)
+        if error.filename is not None:
+            text += f": {error.filename}"
         raise StorageError(
             attempted, found=f"{what} ({text})" if what else text, hint=hint
         ) from error
@@ -149,16 +153,22 @@ def copy_durably(
     """
     part = target.with_name(target.name + ".part")
     digest, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(CHUNK_BYTES))
-    with source.open("rb", buffering=0) as reading, part.open("wb", buffering=0) as writing:
-        while count := reading.readinto(buffer):
+    with source.open("rb", buffering=0) as reading:
+
+        def fill(buffer: memoryview) -> int:
+            count = reading.readinto(buffer) or 0
             digest.update(buffer[:count])
-            done = 0
-            while done < count:
-                done += writing.write(buffer[done:count])
-            size += count
-            progress.advance(count)
-        os.fsync(writing.fileno())
+            return count
+
+        with (
+            contextlib.closing(_ahead(fill)) as chunks,
+            contextlib.closing(_UncachedWriter(part)) as writer,
+        ):
+            for chunk in chunks:
+                writer.write(chunk)
+                size += len(chunk)
+                progress.advance(len(chunk))
+            writer.flush()
     found = Sha256(digest.hexdigest())
     if found != expected_sha256:
         part.unlink()
@@ -168,8 +178,65 @@ def copy_durably(
     return None
 
 
+def _ahead(fill: Callable[[memoryview], int]) -> Generator[memoryview, None, None]:
+    """Yield what `fill` puts into one aligned buffer while a thread lets it fill the other.
+
+    Reading, hashing and writing release the interpreter, so the device never waits for the hash. A view
+    is valid until the next one is asked for; `fill` returns 0 at the end. Close the generator before what
+    `fill` reads from: closing waits for the thread.
+    """
+    first, second = memoryview(mmap.mmap(-1, CHUNK_BYTES)), memoryview(mmap.mmap(-1, CHUNK_BYTES))
+    with ThreadPoolExecutor(1, "read-ahead") as thread:
+        coming = thread.submit(fill, first)
+        while count := coming.result():
+            ready, first, second = first[:count], second, first
+            coming = thread.submit(fill, first)
+            yield ready
+
+
+class _UncachedWriter:
+    """Writes one file past the page cache as long as chunks are whole, where the system can.
+
+    Buffered writing of gigabytes costs processor time and stalls when dirty pages are flushed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_direct = False
+        if sys.platform == "linux" and hasattr(os, "O_DIRECT"):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DIRECT
+            with contextlib.suppress(OSError):  # what is really wrong, plain opening says
+                self._file: IO[bytes] = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
+                self._is_direct = True
+        if not self._is_direct:
+            self._file = path.open("wb", buffering=0)
+
+    def write(self, chunk: memoryview) -> None:
+        if self._is_direct and len(chunk) % CHUNK_BYTES:
+            self._continue_plainly()  # the last chunk need not end on a sector
+        done = 0
+        while done < len(chunk):
+            try:
+                done += self._file.write(chunk[done:])
+            except OSError as error:
+                if error.errno != errno.EINVAL or not self._is_direct:
+                    raise
+                self._continue_plainly()
+
+    def flush(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _continue_plainly(self) -> None:
+        self._file.close()
+        self._file = self._path.open("ab", buffering=0)
+        self._is_direct = False
+
+
 class DeviceReader:
-    """Reads one file past the page cache, in chunks of one reused buffer.
+    """Reads one file past the page cache, in chunks of two reused buffers.
 
     Use as a context manager. `method` says how the bytes were read, and is final only afterwards: a
     file system may refuse direct reads at the first one.
@@ -181,17 +248,18 @@ class DeviceReader:
         self._offset = 0
         self._file, self.method = _open_uncached(path)
         self.size_bytes = os.fstat(self._file.fileno()).st_size
+        self._chunks = _ahead(self._fill)
 
     def chunks(self) -> Iterator[memoryview]:
         """Yield the bytes in order; each view is valid until the next one is asked for."""
-        with mmap.mmap(-1, CHUNK_BYTES) as area, memoryview(area) as buffer:
-            while self._offset < self.size_bytes:
-                count = self._read(buffer)
-                if count == 0:
-                    break
-                self._offset += count
-                with buffer[:count] as view:
-                    yield view
+        return self._chunks
+
+    def _fill(self, buffer: memoryview) -> int:
+        if self._offset >= self.size_bytes:  # a direct read behind the end may be refused
+            return 0
+        count = self._read(buffer)
+        self._offset += count
+        return count
 
     def _read(self, buffer: memoryview) -> int:
         try:
@@ -211,6 +279,7 @@ class DeviceReader:
 
     def __exit__(self, kind: object, value: object, trace: object) -> None:
         """Close the file."""
+        self._chunks.close()
         self._file.close()
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +14,6 @@ from toolkit.errors import (
     InputError,
     SignatureError,
     StorageError,
-    ToolkitError,
     UnknownTargetError,
 )
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
@@ -29,6 +27,7 @@ from toolkit.media._device import (
     weakest,
 )
 from toolkit.media._names import is_litter_path
+from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
 from toolkit.media._set import (
     COMPLETE,
     PAYLOAD,
@@ -55,94 +54,6 @@ from toolkit.model import (
 
 _LATER = frozenset({"custody", "return", "parity"})
 """Folders that receipts and repairs may add after the set was written; not part of its manifests."""
-
-
-class Verdict(StrEnum):
-    """What was found of one file."""
-
-    OK = "ok"
-    MISSING = "missing"
-    DAMAGED = "damaged"
-    UNREADABLE = "unreadable"
-    LITTER = "litter"
-    """Left by an operating system; harmless."""
-    FOREIGN = "foreign"
-    """Nobody listed it; it is never read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Damage:
-    """One block that differs from its signed hash; the last byte is included."""
-
-    block: int
-    first_byte: int
-    last_byte: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileReport:
-    """The verdict on one file of a set."""
-
-    path: str
-    verdict: Verdict
-    detail: str = ""
-    damage: tuple[Damage, ...] = ()
-    """Damaged blocks of 64 MiB, where block hashes were signed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediumReport:
-    """What a complete reading of a set found."""
-
-    set_name: str
-    set_id: str
-    expires_at: datetime
-    read_method: str
-    """How the bytes were read; `cached` may have come from memory instead of the device."""
-    files: tuple[FileReport, ...]
-    warnings: tuple[str, ...] = ()
-
-    def having(self, *verdicts: Verdict) -> tuple[FileReport, ...]:
-        """Return the files with one of these verdicts."""
-        return tuple(file for file in self.files if file.verdict in verdicts)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether no listed file is missing."""
-        return not self.having(Verdict.MISSING)
-
-    def problem(self, *, strict: bool = False) -> ToolkitError | None:
-        """Return the error this report amounts to, gravest first, or None when the set is good.
-
-        Damaged bytes cannot be proven (DigestError), missing or unreadable ones are the medium's
-        fault (StorageError). Foreign files, and litter when `strict`, are no error: see `is_tidy`.
-        """
-        attempted = f"verify the set {self.set_name}"
-        if damaged := self.having(Verdict.DAMAGED):
-            return DigestError(
-                attempted,
-                found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
-                expected="the signed bytes",
-                hint="do not import from it; have the medium written again",
-            )
-        if unread := self.having(Verdict.UNREADABLE):
-            return StorageError(
-                attempted,
-                found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
-                hint="unplug it, plug it in again and verify again; else use another medium",
-            )
-        if missing := self.having(Verdict.MISSING):
-            return StorageError(
-                attempted,
-                found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint="have the writing finished: the same `ferry media write` goes on",
-            )
-        return None
-
-    def is_tidy(self, *, strict: bool = False) -> bool:
-        """Whether nothing lies in the set folder that does not belong there."""
-        unwanted = (Verdict.FOREIGN, Verdict.LITTER) if strict else (Verdict.FOREIGN,)
-        return not self.having(*unwanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

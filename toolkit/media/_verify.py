@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ from toolkit.media._trust import Trust, TrustState
 
 _BASE_URL = "medium:///"
 _HISTORY = "root_history"
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +214,6 @@ def _require_same_bytes(
 ) -> None:
     """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit."""
     timestamp = metadata["timestamp.json"]
-    version = _version(timestamp)
     _require_canonical(folder, timestamp)
     meta = Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta
     names = {
@@ -224,7 +221,6 @@ def _require_same_bytes(
         f"{meta.version}.snapshot.json": "snapshot.json",
         f"{_version(metadata['targets.json'])}.targets.json": "targets.json",
     }
-    _logger.debug("timestamp version %s", version)
     for name, local in names.items():
         try:
             found = fetcher.read(name)

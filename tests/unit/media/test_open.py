@@ -4,8 +4,16 @@ import shutil
 
 import filelock
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, Root
 
-from tests.unit.media.making import NOW, SiteTrust, days, flip, make_payload
+from tests.unit.media.making import NOW, PASSPHRASE, Publisher, SiteTrust, days, flip, make_payload
 from toolkit.errors import (
     DigestError,
     ExpiredError,
@@ -16,7 +24,7 @@ from toolkit.errors import (
     TrustError,
     UnknownTargetError,
 )
-from toolkit.media import _trust
+from toolkit.media import _trust, open_keys
 from toolkit.model import PayloadKind, SolutionVersion
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
@@ -312,3 +320,59 @@ def test_two_processes_do_not_judge_at_once(site, medium, monkeypatch):
         pytest.raises(StorageError, match="another ferry"),
     ):
         site.open(medium)
+
+
+# --- a new root -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rotated(tmp_path):
+    """A publisher who replaced the timestamp key by a second root, and its medium before and after."""
+    publisher = Publisher(tmp_path / "rotating")
+    held = make_payload(tmp_path / "catalog")
+    before = publisher.write(tmp_path / "before", held).folder
+    root = Metadata[Root].from_bytes(publisher.root)
+    replacement = CryptoSigner.generate_ed25519()
+    root.signed.version = 2
+    root.signed.revoke_key(root.signed.roles["timestamp"].keyids[0], "timestamp")
+    root.signed.add_key(replacement.public_key, "timestamp")
+    pem = (publisher.folder / "root.pem").read_bytes()
+    root.sign(CryptoSigner(load_pem_private_key(pem, PASSPHRASE.encode())))
+    (publisher.folder / "2.root.json").write_bytes(root.to_bytes())
+    (publisher.folder / "timestamp.pem").write_bytes(
+        load_pem_private_key(replacement.private_bytes, None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(PASSPHRASE.encode())
+        )
+    )
+    publisher.keys = open_keys(publisher.folder, PASSPHRASE)
+    after = publisher.write(tmp_path / "after", held, now=NOW + days(1)).folder
+    return SiteTrust(tmp_path / "rotating-site").pin(publisher.root), before, after
+
+
+def test_a_site_follows_the_root_chain_on_the_medium(rotated):
+    site, before, after = rotated
+    site.open(before)
+    assert site.open(after, now=NOW + days(1)).verify().problem() is None
+    assert site.open(after, now=NOW + days(2)).warnings == ()
+
+
+def test_a_replaced_key_is_not_believed_after_its_replacement(rotated):
+    site, before, after = rotated
+    site.open(after, now=NOW + days(1))
+    with pytest.raises(TrustError):
+        site.open(before, now=NOW + days(1))
+
+
+def test_a_root_chain_cut_short_on_the_medium_is_refused(rotated):
+    site, _, after = rotated
+    (after / "tuf" / "2.root.json").unlink()
+    with pytest.raises(SignatureError):
+        site.open(after, now=NOW + days(1))
+
+
+def test_a_damaged_link_of_a_known_root_chain_is_noticed(rotated):
+    site, _, after = rotated
+    site.open(after, now=NOW + days(1))
+    flip(after / "tuf" / "2.root.json", 4000)
+    with pytest.raises(TrustError):
+        site.open(after, now=NOW + days(1))

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import shutil
@@ -377,3 +378,50 @@ def test_the_innermost_mount_tells_the_largest_file(tmp_path, monkeypatch, mount
 def test_a_medium_copied_to_another_disk_is_still_good(site, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     assert site.open(tmp_path / "copy", now=NOW).verify().problem() is None
+
+
+# --- writing past the cache -----------------------------------------------------------------------
+
+
+@pytest.fixture(params=["as the system can", "refused at the first write", "not offered"])
+def way(request, monkeypatch):
+    """Each way of writing: direct, promised and then refused, and plain."""
+    if request.param == "not offered":
+        monkeypatch.setattr(device.sys, "platform", "other")
+    elif request.param == "refused at the first write":
+        honest = device.os.fdopen
+
+        def fdopen(handle, mode, **more):
+            file = honest(handle, mode, **more)
+            return Refusing(file) if mode == "wb" else file
+
+        monkeypatch.setattr(device.os, "fdopen", fdopen)
+
+
+class Refusing:
+    """A file opened directly on a file system that then refuses to write directly."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, data):
+        raise OSError(device.errno.EINVAL, "Invalid argument")
+
+    def fileno(self):
+        return self.file.fileno()
+
+    def close(self):
+        self.file.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 8192, 9316])
+def test_every_way_of_writing_leaves_the_same_bytes(tmp_path, small_blocks, way, size):
+    data = bytes(index % 251 for index in range(size))
+    (tmp_path / "source").write_bytes(data)
+    digest = device.Sha256(hashlib.sha256(data).hexdigest())
+    found = device.copy_durably(
+        tmp_path / "source", tmp_path / "target", expected_sha256=digest, progress=device.Silent()
+    )
+    assert found is None
+    assert (tmp_path / "target").read_bytes() == data
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
