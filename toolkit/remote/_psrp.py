@@ -182,11 +182,16 @@ class Shell:
 
     def _wsman(self, roots: str | None) -> Any:
         is_tls = self._node.transport is Transport.HTTPS
+        username: str | bytes = self._credential.username
+        password: str | bytes = self._credential.password
+        if self._node.auth is AuthMethod.BASIC:  # else requests takes Latin-1, or fails to
+            username = self._credential.username.encode()
+            password = self._credential.password.encode()
         return _PatientWSMan(
             self._node.address,
             port=self._node.winrm_port,
-            username=self._credential.username,
-            password=self._credential.password,
+            username=username,
+            password=password,
             ssl=is_tls,
             auth=self._node.auth.value,
             cert_validation=roots or True,
@@ -356,7 +361,7 @@ def _translated(
     except (WinRMError, *_UNREADABLE) as error:
         raise lost(
             attempted,
-            found=f"an answer that is not understood ({type(error).__name__}: {error})",
+            found=f"an answer that is not understood ({type(error).__name__})",
             hint=_reach_hint(node) if opening else lost_hint,
         ) from error
 
@@ -424,7 +429,7 @@ def _raise_errors(pipeline: Any, command: Command[T], attempted: str) -> None:
             hint="somebody or something on the node stopped it; run the same command again",
         )
     record = records[-1] if pipeline.had_errors else records[0]
-    words = record.details_message or record.message or str(record)
+    words = record.details_message or str(record)  # its `message` is only the error category
     if len(records) > 1:
         words += f" (and {len(records) - 1} more errors)"
     error_id = record.fq_error or None

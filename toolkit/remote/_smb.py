@@ -32,6 +32,7 @@ from smbprotocol import Dialects
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import (
     SMBAuthenticationError,
+    SMBConnectionClosed,
     SMBException,
     SMBResponseException,
 )
@@ -456,24 +457,37 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request; half a request cannot be followed by anything."""
-        try:
+        with self._given_up():
             return super().send(*args, **kwargs)
-        except OSError:
-            self.transport.close()
-            raise
 
     def receive(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Wait for the answer to one request; a node that fails to answer is not asked again."""
-        try:
+        with self._given_up():
             return super().receive(*args, timeout=timeout or _PATIENCE_S, **kwargs)
-        except SMBResponseException:
+
+    @contextlib.contextmanager
+    def _given_up(self) -> Iterator[None]:
+        try:
+            yield
+        except SMBResponseException:  # an answer, if a no
             raise
-        except SMBException:
+        except (SMBException, TimeoutError, *_UNREADABLE):
             self.transport.close()
             raise
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # the other thread may have closed the socket already
+            self.transport.close()
+            raise SMBConnectionClosed("the connection was dropped") from error
 
 
 # --- errors -------------------------------------------------------------------------------------
+
+_UNREADABLE = (
+    ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, InvalidTag
+)  # fmt: skip
+"""What smbprotocol lets through when an answer is not what the protocol says."""
 
 _STATUS_NAMES = {
     value: name for name, value in vars(NtStatus).items() if name.startswith("STATUS_")
@@ -524,11 +538,20 @@ def _translated(attempted: str, node: Node, *, opening: bool = False) -> Iterato
             hint="Kerberos needs an optional package, a ticket and the node's name instead of its address; "
             "negotiate falls back to NTLM",
         ) from error
-    except (SMBException, OSError, ValueError, KeyError, struct.error, InvalidTag) as error:
-        # ValueError: also how smbprotocol wraps a refused connection, in a message of its own
-        cause = error.__cause__ or error
-        found = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    except SMBConnectionClosed as error:
+        raise _lost(attempted, node, "the connection was dropped", opening=opening) from error
+    except (SMBException, OSError) as error:
+        raise _lost(attempted, node, _words(error), opening=opening) from error
+    except _UNREADABLE as error:
+        if isinstance(error.__cause__, OSError):  # how smbprotocol wraps a refused connection
+            found = _words(error.__cause__)
+        else:
+            found = f"an answer that is not understood ({type(error).__name__})"
         raise _lost(attempted, node, found, opening=opening) from error
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _lost(attempted: str, node: Node, found: str, *, opening: bool) -> ReachError:

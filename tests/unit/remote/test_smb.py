@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import uuid
 from pathlib import PureWindowsPath
 
 import pytest
@@ -31,6 +32,7 @@ from toolkit.remote._smb import (
     _CHUNK_BYTES,
     _DEPTH,
     Upload,
+    _Connection,
     _drain,
     _refuse_bare_answers,
     _translated,
@@ -290,6 +292,7 @@ def status(code):
         (SMBException("neither encrypted nor signed"), TransferError),
         (ConnectionResetError(104, "Connection reset by peer"), TransferError),
         (KeyError(7), TransferError),
+        (TypeError("'NoneType' object is not subscriptable"), TransferError),
     ],
 )
 def test_what_smb_raises_becomes_one_of_our_errors(raised, ours):
@@ -327,8 +330,38 @@ def test_failure_while_connecting_is_a_connect_error_with_the_systems_words():
 
 
 class Transport:
-    def __init__(self, message):
+    is_closed = False
+
+    def __init__(self, message=b""):
         self.recv = lambda timeout: message
+
+    def close(self):
+        self.is_closed = True
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (SMBException("no answer in time"), SMBException),
+        (TimeoutError("timed out"), TimeoutError),
+        (OSError(9, "Bad file descriptor"), SMBConnectionClosed),
+        (TypeError("'NoneType' object is not subscriptable"), TypeError),
+    ],
+)
+def test_connection_that_failed_once_is_given_up(raised, seen):
+    connection = _Connection(uuid.uuid4(), "n1", 445)
+    connection.transport = Transport()
+    with pytest.raises(seen), connection._given_up():
+        raise raised
+    assert connection.transport.is_closed
+
+
+def test_connection_on_which_the_node_says_no_lives_on():
+    connection = _Connection(uuid.uuid4(), "n1", 445)
+    connection.transport = Transport()
+    with pytest.raises(AccessDenied), connection._given_up():
+        raise AccessDenied
+    assert not connection.transport.is_closed
 
 
 class Standing:

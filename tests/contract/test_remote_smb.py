@@ -1,0 +1,302 @@
+"""Our copies over real sockets: the same tests against the simulator's SMB server and, where it is
+installed, against Samba."""
+
+import contextlib
+import hashlib
+import io
+import os
+import socket
+from pathlib import PureWindowsPath
+
+import pytest
+
+from tests.contract.impostor import impostor
+from tests.simcluster import samba
+from tests.simcluster.filetree import FileTree
+from tests.simcluster.ntlm import Accounts
+from tests.simcluster.samba import SambaServer
+from tests.simcluster.smb import SmbServer
+from tests.simcluster.smb_faults import DropAfterRead, DropAfterWritten, FlipByte
+from toolkit.errors import (
+    AuthenticationError,
+    ClusterError,
+    ConnectError,
+    StorageError,
+    TransferError,
+)
+from toolkit.model import Credential, Node, Silent
+from toolkit.remote import connect
+
+pytestmark = pytest.mark.network
+
+USER, PASSWORD = "lcm", "pa55: w0rd"
+FILE = PureWindowsPath(r"C:\import\bundle.zip")
+MIB = 1 << 20
+WINDOW_BYTES = 4 * MIB
+
+
+@pytest.fixture
+def drive(tmp_path):
+    (tmp_path / "drive" / "import").mkdir(parents=True)
+    return FileTree(tmp_path / "drive")
+
+
+@pytest.fixture
+def local(tmp_path):
+    return tmp_path / "drive" / "import" / "bundle.zip"
+
+
+@pytest.fixture
+def part(local):
+    return local.with_name("bundle.zip.part")
+
+
+@pytest.fixture
+def embedded(tmp_path, drive):
+    """Return a factory of the simulator's server."""
+    with contextlib.ExitStack() as running:
+
+        def start(**settings):
+            accounts = Accounts(tmp_path / "accounts", {USER: PASSWORD}, ["PLANT"])
+            server = SmbServer("127.0.0.1", 0, accounts=accounts, shares={"C$": drive}, **settings)
+            return running.enter_context(server)
+
+        yield start
+
+
+needs_samba = pytest.mark.skipif(not samba.available(), reason="Samba is not installed")
+
+
+@pytest.fixture
+def independent(tmp_path, drive):
+    """Return a factory of Samba."""
+    with contextlib.ExitStack() as running:
+
+        def start(**settings):
+            server = SambaServer(
+                "127.0.0.1",
+                0,
+                folder=tmp_path / "samba",
+                user=USER,
+                password=PASSWORD,
+                shares={"C$": drive},
+                **settings,
+            )
+            return running.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture(
+    params=[
+        "embedded-encrypted",
+        "embedded-signed",
+        pytest.param("independent-encrypted", marks=needs_samba),
+        pytest.param("independent-signed", marks=needs_samba),
+    ]
+)
+def server(request):
+    kind, _, protection = request.param.partition("-")
+    return request.getfixturevalue(kind)(require_encryption=protection == "encrypted")
+
+
+def session(server, *, password=PASSWORD, user=USER):
+    node = Node(name="n1", address="127.0.0.1", smb_port=server.port)
+    return connect(node, Credential(username=user, password=password))
+
+
+def send(server, data, *, path=FILE, piece=300_000):
+    """Upload in pieces of an odd size; return where it resumed."""
+    with session(server) as opened, opened.upload(path, size_bytes=len(data)) as sink:
+        for start in range(0, len(data), piece):
+            sink.write(data[start : start + piece])
+        sink.finish()
+        return sink.resumed_at_bytes
+
+
+def fetch(server, path=FILE):
+    sink = io.BytesIO()
+    with session(server) as opened:
+        size, sha256 = opened.download(path, sink, progress=Silent())
+    return sink.getvalue(), size, sha256
+
+
+def test_large_upload_arrives_whole_and_leaves_no_part(server, local, part):
+    data = os.urandom(64 * MIB)
+    assert send(server, data) == 0
+    assert hashlib.sha256(local.read_bytes()).digest() == hashlib.sha256(data).digest()
+    assert not part.exists()
+
+
+def test_what_was_uploaded_is_downloaded_with_size_and_hash(server):
+    data = os.urandom(9 * MIB + 4321)
+    send(server, data)
+    assert fetch(server) == (data, len(data), hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, MIB + 1])
+def test_sizes_around_a_block_arrive_whole(server, local, size):
+    data = os.urandom(size)
+    send(server, data)
+    assert local.read_bytes() == data
+    assert fetch(server)[0] == data
+
+
+def test_upload_replaces_a_file_of_its_name(server, local):
+    local.write_bytes(b"an older one, and longer" * 1000)
+    send(server, b"new")
+    assert local.read_bytes() == b"new"
+
+
+def test_abandoned_upload_is_resumed_by_a_new_session(server, local, part):
+    data = os.urandom(12 * MIB)
+    with session(server) as opened, opened.upload(FILE, size_bytes=len(data)) as sink:
+        sink.write(data[: 9 * MIB])
+    assert part.stat().st_size == 9 * MIB
+    assert not local.exists()
+    assert send(server, data) == 9 * MIB - WINDOW_BYTES
+    assert local.read_bytes() == data
+
+
+def test_longer_remainder_of_another_file_is_overwritten(server, local, part):
+    part.write_bytes(b"x" * (7 * MIB))
+    data = os.urandom(6 * MIB)
+    assert send(server, data) == 0
+    assert local.read_bytes() == data
+
+
+@needs_samba
+def test_part_file_is_not_written_by_two_at_once(independent):
+    server = independent()  # the simulator's server keeps no share modes
+    with (
+        session(server) as first,
+        first.upload(FILE, size_bytes=10),
+        session(server) as second,
+        pytest.raises(TransferError, match="open elsewhere"),
+    ):
+        second.upload(FILE, size_bytes=10)
+
+
+def test_wrong_password_is_an_authentication_error_and_not_offered_again(server):
+    with session(server, password="wrong") as opened:
+        for _ in range(2):
+            with pytest.raises(AuthenticationError, match="wrong user name or password"):
+                opened.upload(FILE, size_bytes=1)
+
+
+def test_unknown_share_is_the_nodes_no(server):
+    with session(server) as opened, pytest.raises(ClusterError, match=r"share D\$.*no such share"):
+        opened.upload(PureWindowsPath(r"D:\x\y.zip"), size_bytes=1)
+
+
+def test_missing_folder_is_the_nodes_no(server):
+    with session(server) as opened, pytest.raises(ClusterError, match="no such folder"):
+        opened.upload(PureWindowsPath(r"C:\nowhere\y.zip"), size_bytes=1)
+
+
+def test_missing_file_is_the_nodes_no(server):
+    with pytest.raises(ClusterError, match="no such file"):
+        fetch(server)
+
+
+def test_folder_is_not_downloaded(server):
+    with pytest.raises(ClusterError, match="a folder stands under this name"):
+        fetch(server, PureWindowsPath(r"C:\import"))
+
+
+# --- faults, which only our own server can be told to have ---------------------------------------
+
+
+def logons(server):
+    """Count the logons that the server answers."""
+    seen = []
+    server.hook = lambda command, state: seen.append(command)
+    return lambda: seen.count("SESSION_SETUP")
+
+
+def test_wrong_password_reaches_the_node_once(embedded):
+    server = embedded()
+    count = logons(server)
+    with session(server, password="wrong") as opened:
+        for _ in range(3):
+            with pytest.raises(AuthenticationError):
+                opened.download(FILE, io.BytesIO(), progress=Silent())
+    assert count() == 2  # the two legs of one NTLM logon
+
+
+def test_password_refused_by_smb_is_not_offered_to_winrm(embedded):
+    server = embedded()
+    with session(server, password="wrong") as opened:
+        with pytest.raises(AuthenticationError):
+            opened.upload(FILE, size_bytes=1)
+        with pytest.raises(AuthenticationError):
+            opened.invoke(None)  # would fail otherwise: it is no command
+
+
+def test_dropped_upload_is_resumed_by_the_same_command(embedded, local, part):
+    data = os.urandom(20 * MIB)
+    server = embedded(hook=DropAfterWritten(11 * MIB))
+    with pytest.raises(TransferError, match="the connection was dropped") as caught:
+        send(server, data)
+    assert "goes on where this one stopped" in caught.value.hint
+    left = part.stat().st_size
+    assert 7 * MIB <= left <= 15 * MIB
+    assert send(server, data) == left - WINDOW_BYTES
+    assert local.read_bytes() == data
+
+
+def test_holes_of_a_dropped_upload_are_filled(embedded, local, part):
+    data = os.urandom(10 * MIB)
+    holes = data[: 4 * MIB] + bytes(3 * MIB) + data[7 * MIB : 8 * MIB]  # the last write came first
+    part.write_bytes(holes)
+    assert send(embedded(), data) == 4 * MIB
+    assert local.read_bytes() == data
+
+
+def test_dropped_download_is_a_transfer_error(embedded, local):
+    local.write_bytes(os.urandom(12 * MIB))
+    with pytest.raises(TransferError, match="the connection was dropped"):
+        fetch(embedded(hook=DropAfterRead(5 * MIB)))
+
+
+def test_spoiled_byte_is_seen_by_reading_back(embedded):
+    data = os.urandom(3 * MIB)
+    server = embedded(hook=FlipByte(2 * MIB + 17))
+    send(server, data)
+    assert fetch(server)[2] != hashlib.sha256(data).hexdigest()
+
+
+def test_full_disk_of_the_node_is_a_storage_error_and_can_go_on(embedded, tmp_path, part):
+    data = os.urandom(12 * MIB)
+    server = embedded(capacity_bytes=6 * MIB)
+    with pytest.raises(StorageError, match="on node n1 its disk is full") as caught:
+        send(server, data)
+    assert "goes on where this one stopped" in caught.value.hint
+    assert 0 < part.stat().st_size <= 6 * MIB
+
+
+# --- no server that fits -------------------------------------------------------------------------
+
+
+def at(port):
+    node = Node(name="n1", address="127.0.0.1", smb_port=port)
+    return connect(node, Credential(username=USER, password=PASSWORD))
+
+
+def test_refused_connection_is_a_connect_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        port = taken.getsockname()[1]
+        with at(port) as opened, pytest.raises(ConnectError, match="refused") as caught:
+            opened.upload(FILE, size_bytes=1)
+    assert f"port {port}" in caught.value.hint
+
+
+@pytest.mark.parametrize("greeting", [b"", b"\x00\x00\x00\x44HTTP/1.1 400 Bad Request" + bytes(44)])
+def test_something_else_on_the_port_is_a_connect_error(greeting):
+    with (
+        impostor(greeting) as port,
+        at(port) as opened,
+        pytest.raises(ConnectError),
+    ):
+        opened.upload(FILE, size_bytes=1)
