@@ -40,6 +40,7 @@ def main() -> int:
         run_seconds=None if options.speed == 0 else options.speed,
         failing_node=options.fail_node,
         failure=options.failure,
+        required_sbe_version=options.require_sbe,
         language_mode=options.language_mode,
     )
     stopped = threading.Event()
@@ -90,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
         "--failure",
         choices=("installer-blocked", "restart-timeout", "drain"),
         default="installer-blocked",
+    )
+    parser.add_argument(
+        "--require-sbe", metavar="VERSION", help="imported updates ask for this SBE first"
     )
     parser.add_argument(
         "--language-mode", choices=("FullLanguage", "ConstrainedLanguage"), default="FullLanguage"

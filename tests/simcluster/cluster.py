@@ -54,6 +54,7 @@ class SimCluster:
         run_seconds: float | None = 20.0,
         failing_node: str | None = None,
         failure: Failure = "installer-blocked",
+        required_sbe_version: str | None = None,
         language_mode: str = "FullLanguage",
         allows_basic: bool = False,
         needs_channel_binding: bool = False,
@@ -80,7 +81,8 @@ class SimCluster:
         self._watcher: threading.Thread | None = None
         self._down_until: dict[str, float] = {}
         self._switched_off: set[str] = set()
-        self._failing = (failing_node, failure)
+        self._overridden: dict[str, object] = {}
+        """What the world said before a fault changed it."""
         names = [f"node{number}" for number in range(1, nodes + 1)]
         if failing_node is not None and failing_node not in names:
             raise ValueError(f"{failing_node} is none of {', '.join(names)}")
@@ -99,6 +101,9 @@ class SimCluster:
                 for one in names
             ],
             run_seconds=run_seconds,
+            failing_node=failing_node,
+            failure=failure,
+            required_sbe_version=required_sbe_version,
             health_checks=_usual_checks(),
             refuse_add=self._refusal,
         )
@@ -251,14 +256,20 @@ class SimCluster:
         """Let the armed faults change the world."""
         self.faults.reread()
         failing = self.faults.standing("fail-node")
-        self.world.failing_node, self.world.failure = self._failing
+        wanted: dict[str, object] = {}
         if failing is not None:
-            self.world.failing_node = failing.node
-            self.world.failure = _failure(failing.words)
-        self.world.is_other_update_running = self.faults.standing("other-update") is not None
+            wanted |= {"failing_node": failing.node, "failure": _failure(failing.words)}
+        if self.faults.standing("other-update") is not None:
+            wanted["is_other_update_running"] = True
         delay = self.faults.standing("delay-discovery")
         if delay is not None:
-            self.world.discovery_polls = delay.count
+            wanted["discovery_polls"] = delay.count
+        with self.world.lock:
+            for name, value in wanted.items():
+                self._overridden.setdefault(name, getattr(self.world, name))
+                setattr(self.world, name, value)
+            for name in self._overridden.keys() - wanted.keys():
+                setattr(self.world, name, self._overridden.pop(name))
 
     def _watch(self) -> None:
         """Switch nodes off and on as faults ask for."""

@@ -133,7 +133,10 @@ class Faults:
         with self._lock:
             if state == self._seen:
                 return
-            self._from_file = [] if state is None else _read(self.control)
+            try:
+                self._from_file = [] if state is None else _read(self.control)
+            except (FileNotFoundError, PermissionError):
+                return  # it is just being replaced; the next look sees it whole
             self._seen = state
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from pathlib import Path
+
+_PATIENCE_S = 2.0
 
 
 class Journal:
@@ -82,4 +85,13 @@ class Journal:
         )
         beside = self.path.with_suffix(".new")
         beside.write_text(text, encoding="utf-8")
-        beside.replace(self.path)
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                beside.replace(self.path)
+            except PermissionError:  # on Windows, while somebody reads it
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+            else:
+                return

@@ -163,12 +163,14 @@ class Machine:
     # --- requests ------------------------------------------------------------------------------
 
     def _answer(self, exchange: Exchange) -> Reply:
-        self._before_request()
         self._world.journal.count_request()
         try:
+            self._before_request()
             request = soap.read_request(exchange.body)
         except WSManFaultError as error:
             return Reply(500, soap.fault(error, "", self.node.name))
+        except ValueError as exc:
+            return Reply(500, soap.fault(soap.internal_error(str(exc)), "", self.node.name))
         cmdlets = self._cmdlets_of(request)
         self._maybe_drop(request, cmdlets, "before")
         reply = self._dispatch(request, exchange)
