@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import json
+import random
+from datetime import UTC, datetime
+
+import filelock
+import pytest
+
+from tests.unit.catalog.fakes import (
+    FakeSite,
+    Listener,
+    digest_of,
+    manifest_of,
+    payload_of,
+    witness_of,
+)
+from toolkit.catalog import Catalog
+from toolkit.catalog import _download as download_module
+from toolkit.errors import DigestError, DownloadError, InputError, StorageError
+from toolkit.model import BundleStatus, PayloadKind
+
+DATA = random.Random(4).randbytes(300_000)  # noqa: S311 - any bytes, but the same each time
+PAYLOAD = payload_of(DATA)
+MANIFEST = manifest_of(PAYLOAD)
+URL = PAYLOAD.url
+
+
+class Desk:
+    """A catalog in a temporary folder, a fake site, and everything that was said and waited."""
+
+    def __init__(self, root):
+        self.root = root
+        self.site = FakeSite({URL: DATA})
+        self.listener = Listener()
+        self.waits = []
+
+    def catalog(self, **options):
+        return Catalog(
+            self.root,
+            fetcher=self.site,
+            sleep=self.waits.append,
+            now=lambda: datetime(2026, 4, 21, 3, 0, tzinfo=UTC),
+            **options,
+        )
+
+    def download(self, manifest=MANIFEST, **options):
+        return self.catalog().download(manifest, progress=self.listener, **options)
+
+    @property
+    def path(self):
+        return self.root / "12.2604.1003.9" / PAYLOAD.name
+
+    @property
+    def part(self):
+        return self.path.with_name(PAYLOAD.name + ".part")
+
+    def leave_part(self, data, *, url=URL, validator='"1"', total_bytes=300_000):
+        """Put down what a killed process leaves."""
+        self.part.parent.mkdir(parents=True)
+        self.part.write_bytes(data)
+        journal = {"format": 1, "url": url, "validator": validator, "total_bytes": total_bytes}
+        self.part.with_name(self.part.name + ".json").write_text(json.dumps(journal))
+
+    def names(self):
+        return sorted(path.name for path in self.path.parent.iterdir())
+
+    def said(self, word):
+        return any(word in line for line in self.listener.lines)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path / "catalog")
+
+
+def test_a_download_is_held_with_what_was_measured(desk):
+    (held,) = desk.download()
+    assert held.path.read_bytes() == DATA
+    assert (held.size_bytes, held.sha256, held.url) == (len(DATA), PAYLOAD.sha256, URL)
+    assert desk.catalog().held() == (held,)
+    assert desk.catalog().find(MANIFEST.version) == (held,)
+
+
+def test_nothing_but_the_file_its_record_and_its_lock_is_left(desk):
+    desk.download()
+    assert desk.names() == [PAYLOAD.name, PAYLOAD.name + ".held.json", PAYLOAD.name + ".lock"]
+
+
+def test_every_answer_is_closed_and_every_progress_step_ended(desk):
+    desk.site.cuts = [1000, 2000]
+    desk.download()
+    assert desk.site.opened == desk.site.closed == 3
+    assert desk.listener.open_steps == 0
+
+
+def test_a_held_payload_is_not_fetched_again(desk):
+    first = desk.download()
+    desk.site.files.clear()
+    assert desk.download() == first
+    assert desk.said("held already")
+
+
+def test_a_held_payload_that_was_only_touched_is_proven_and_kept(desk):
+    desk.download()
+    desk.path.touch()
+    desk.site.files.clear()
+    assert desk.download()[0].path == desk.path
+    assert ("check " + PAYLOAD.name, len(DATA)) in desk.listener.steps
+
+
+def test_a_held_payload_that_was_changed_is_a_digest_error(desk):
+    desk.download()
+    desk.path.write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(DigestError, match="sha256"):
+        desk.download()
+
+
+def test_a_file_without_record_is_proven_and_recorded(desk):
+    desk.download()
+    record = desk.path.with_name(PAYLOAD.name + ".held.json")
+    record.unlink()
+    desk.site.files.clear()
+    desk.download()
+    assert record.exists()
+
+
+def test_a_cut_line_is_resumed_within_one_command(desk):
+    desk.site.cuts = [100_000, 100_000]
+    desk.download()
+    assert [offset for _, offset, _ in desk.site.asked] == [0, 100_000, 200_000]
+    assert desk.site.bytes_served == len(DATA)
+    assert desk.waits == [1.0, 2.0]
+    assert desk.said("resuming at 100000 bytes")
+
+
+def test_a_line_that_ends_early_without_an_error_is_resumed_too(desk):
+    desk.site.announces = len(DATA)
+    desk.site.files[URL] = DATA[:5000]
+    desk.site.on_read = lambda: desk.site.files.update({URL: DATA})
+    desk.download()
+    assert [offset for _, offset, _ in desk.site.asked] == [0, 5000]
+
+
+def test_retries_are_bounded_and_the_hint_says_that_the_same_command_goes_on(desk):
+    desk.site.cuts = [10] * 50
+    with pytest.raises(DownloadError) as caught:
+        desk.download()
+    assert len(desk.site.asked) == 6
+    assert desk.waits == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert "same command" in caught.value.hint
+    assert not desk.path.exists()
+
+
+def test_progress_refills_the_retries_and_a_server_that_never_resumes_does_not(desk, monkeypatch):
+    monkeypatch.setattr(download_module, "PROGRESS_BYTES", 20_000)
+    desk.site.cuts = [30_000] * 9
+    desk.download()
+    assert len(desk.site.asked) == 10
+    desk.path.unlink()
+    desk.site.resumes, desk.site.cuts, desk.site.asked = False, [30_000] * 50, []
+    with pytest.raises(DownloadError):
+        desk.download()
+    assert len(desk.site.asked) <= 12
+
+
+def test_the_next_command_resumes_with_the_validator_of_the_first(desk):
+    desk.leave_part(DATA[:123_456])
+    desk.download()
+    assert desk.site.asked == [(URL, 123_456, '"1"')]
+    assert desk.site.bytes_served == len(DATA) - 123_456
+    assert desk.said("resuming")
+
+
+def test_bytes_of_another_address_are_used_without_its_validator(desk):
+    desk.leave_part(DATA[:1000], url="https://mirror.example/old")
+    desk.download()
+    assert desk.site.asked == [(URL, 1000, "")]
+
+
+def test_a_part_without_journal_is_resumed_and_proven(desk):
+    desk.part.parent.mkdir(parents=True)
+    desk.part.write_bytes(DATA[:1000])
+    desk.download()
+    assert desk.site.asked == [(URL, 1000, "")]
+
+
+def test_a_file_that_was_complete_when_the_process_died_is_not_fetched(desk):
+    desk.leave_part(DATA)
+    desk.download()
+    assert desk.site.asked == []
+    assert desk.path.read_bytes() == DATA
+
+
+def test_a_changed_file_is_started_over_and_that_is_said(desk):
+    desk.leave_part(b"old" * 1000, validator='"0"')
+    desk.download()
+    assert desk.path.read_bytes() == DATA
+    assert desk.said("starting over")
+
+
+def test_a_server_without_ranges_is_started_over_and_that_is_said(desk):
+    desk.leave_part(DATA[:1000])
+    desk.site.resumes = False
+    desk.download()
+    assert desk.path.read_bytes() == DATA
+    assert desk.said("starting over")
+
+
+def test_another_length_at_another_address_is_started_over(desk):
+    desk.leave_part(DATA[:1000], url="https://mirror.example/old", total_bytes=999_999)
+    desk.download()
+    assert desk.path.read_bytes() == DATA
+    assert desk.said("has 300000 bytes now")
+
+
+def test_a_resumed_file_that_is_wrong_is_fetched_anew_once(desk):
+    desk.leave_part(b"\0" * 1000)
+    desk.download()
+    assert desk.path.read_bytes() == DATA
+    assert desk.said("fetching it anew")
+
+
+def test_a_wrong_file_goes_to_quarantine_and_never_gets_the_final_name(desk):
+    wrong = DATA[:-1] + b"?"
+    desk.site.files[URL] = wrong
+    with pytest.raises(DigestError) as caught:
+        desk.download()
+    jailed = desk.root / "quarantine" / f"{PAYLOAD.name}.{digest_of(wrong)[:12]}"
+    assert jailed.read_bytes() == wrong
+    text = jailed.with_name(jailed.name + ".txt").read_text(encoding="utf-8")
+    assert PAYLOAD.sha256 in text
+    assert digest_of(wrong) in text
+    assert "likelier culprit: file" in text  # no zip at all
+    assert desk.names() == [PAYLOAD.name + ".lock"]
+    assert caught.value.exit_code == 3
+    assert str(jailed) in caught.value.hint
+
+
+def test_downloads_that_agree_are_counted(desk):
+    desk.site.files[URL] = b"the same wrong file"
+    for _ in range(3):
+        with pytest.raises(DigestError):
+            desk.download()
+    (text,) = (desk.root / "quarantine").glob("*.txt")
+    assert "3 downloads agree" in text.read_text(encoding="utf-8")
+
+
+def test_another_releases_file_is_recognised(desk):
+    other = payload_of(b"other release", "CombinedSolutionBundle.12.2603.1002.15.zip")
+    desk.site.files[URL] = b"other release"
+    with pytest.raises(DigestError):
+        desk.download(known=[manifest_of(other, version="12.2603.1002.15"), MANIFEST])
+    (text,) = (desk.root / "quarantine").glob("*.txt")
+    assert "of 12.2603.1002.15: the server sent another release" in text.read_text("utf-8")
+
+
+def test_a_full_disk_is_seen_before_the_download(desk, monkeypatch):
+    monkeypatch.setattr(
+        download_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})
+    )
+    with pytest.raises(StorageError, match="1000 bytes free"):
+        desk.download()
+    assert desk.site.bytes_served == 0
+
+
+def test_a_recalled_update_is_not_downloaded(desk):
+    recalled = manifest_of(PAYLOAD, status=BundleStatus.RECALLED, superseded_by="12.2604.1003.10")
+    with pytest.raises(InputError) as caught:
+        desk.download(recalled)
+    assert "12.2604.1003.10" in caught.value.hint
+    assert desk.site.asked == []
+
+
+def test_a_payload_without_a_pin_is_not_downloaded(desk):
+    unpinned = manifest_of(PAYLOAD, payload_of(b"x", "b.zip", kind=PayloadKind.SBE))
+    object.__setattr__(unpinned.payloads[1], "sha256", None)
+    with pytest.raises(InputError, match="no pinned hash"):
+        desk.download(unpinned)
+    assert desk.site.asked == []
+
+
+def test_a_second_process_is_told_at_once(desk):
+    desk.download()
+    with (
+        filelock.FileLock(str(desk.path) + ".lock"),
+        pytest.raises(StorageError, match="another ferry"),
+    ):
+        desk.download()
+
+
+# --- where from ------------------------------------------------------------------------------------
+
+SBE = payload_of(b"sbe", "SBE_Discovery_Contoso.xml", kind=PayloadKind.SBE)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        (None, [URL, SBE.url]),
+        ("https://m.example/a", [f"https://m.example/a/{PAYLOAD.name}", f"https://m.example/a/{SBE.name}"]),
+        ("https://m.example/a/", [f"https://m.example/a/{PAYLOAD.name}", f"https://m.example/a/{SBE.name}"]),
+        (f"https://m.example/{PAYLOAD.name}?key=1", [f"https://m.example/{PAYLOAD.name}?key=1", SBE.url]),
+        (f"https://m.example/{SBE.name}", [URL, f"https://m.example/{SBE.name}"]),
+    ],
+)  # fmt: skip
+def test_another_address_is_a_folder_or_one_file(desk, url, asked):
+    for address, data in zip(asked, (DATA, b"sbe"), strict=True):
+        desk.site.files[address] = data
+    desk.download(manifest_of(PAYLOAD, SBE), url=url)
+    assert [address for address, _, _ in desk.site.asked] == asked
+
+
+@pytest.mark.parametrize("url", ["http://m.example/a", "ftp://m.example", "D:\\files", "m.example"])
+def test_only_https_addresses_are_taken(desk, url):
+    with pytest.raises(InputError, match="https"):
+        desk.download(url=url)
+
+
+# --- what is held ----------------------------------------------------------------------------------
+
+
+def test_an_update_of_which_nothing_is_held_is_a_storage_error(desk):
+    with pytest.raises(StorageError, match="nothing"):
+        desk.catalog().find(MANIFEST.version)
+    assert desk.catalog().held() == ()
+
+
+def test_an_update_of_which_only_a_part_is_held_is_a_storage_error(desk):
+    with pytest.raises(DownloadError):
+        desk.download(manifest_of(PAYLOAD, SBE))
+    with pytest.raises(StorageError, match=SBE.name):
+        desk.catalog().find(MANIFEST.version)
+
+
+def test_a_held_file_that_vanished_is_a_storage_error(desk):
+    desk.download()
+    desk.path.unlink()
+    with pytest.raises(StorageError, match="no such file"):
+        desk.catalog().find(MANIFEST.version)
+    with pytest.raises(StorageError, match="no such file"):
+        desk.catalog().held()
+
+
+def test_a_held_file_of_another_length_is_a_storage_error(desk):
+    desk.download()
+    desk.path.write_bytes(b"short")
+    with pytest.raises(StorageError, match="5 bytes"):
+        desk.catalog().find(MANIFEST.version)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("sha256", "short"), ("name", "../x"), ("version", "2604"), ("size_bytes", None), ("kind", 1)],
+)
+def test_a_record_that_makes_no_sense_is_an_input_error(desk, key, value):
+    desk.download()
+    record = desk.path.with_name(PAYLOAD.name + ".held.json")
+    values = json.loads(record.read_text(encoding="utf-8")) | {key: value}
+    record.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(InputError, match="record"):
+        desk.catalog().held()
+
+
+def test_witnesses_survive_in_the_record(desk):
+    witnesses = (witness_of(PAYLOAD.sha256), witness_of("3a2e", "Seite äöü"))
+    payload = payload_of(DATA, witnesses=witnesses)
+    (held,) = desk.download(manifest_of(payload))
+    assert desk.catalog().held()[0].witnesses == witnesses == held.witnesses
