@@ -460,7 +460,7 @@ class Source(StrEnum):
     UPDATE_RUNS = "update-runs.json"
     """`Get-SolutionUpdateRun | ConvertTo-Json` with full step trees, once per cluster."""
     UPDATES = "updates.json"
-    """`Get-SolutionUpdate | ConvertTo-Json`, once per cluster."""
+    """Every row of `Get-SolutionUpdate`, states by name, once per cluster."""
     ENVIRONMENT = "environment.json"
     """`Get-SolutionUpdateEnvironment -FullHealthCheckDetails | ConvertTo-Json`, once per cluster."""
 

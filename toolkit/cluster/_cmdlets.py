@@ -221,9 +221,13 @@ def save_environment(file: PureWindowsPath) -> Command[None]:
     return _save(Cmdlet("Get-SolutionUpdateEnvironment", (("FullHealthCheckDetails", None),)), file)
 
 
-def save_updates(file: PureWindowsPath) -> Command[None]:
-    """Write every listed update as JSON to a file on the node."""
-    return _save(Cmdlet("Get-SolutionUpdate"), file)
+def updates_as_told() -> Command[tuple[Plain, ...]]:
+    """Read every listed update for the log bundle: over the wire, where states arrive by name."""
+    return Command(
+        pipeline=(Cmdlet("Get-SolutionUpdate"), _select(_UPDATE_PROPERTIES)),
+        parse=lambda reply: reply,
+        timeout_s=300,
+    )
 
 
 def save_update_runs(file: PureWindowsPath) -> Command[None]:

@@ -9,6 +9,8 @@ Read-only but for that folder: no channel is cleared or switched, no file of oth
 
 from __future__ import annotations
 
+import contextlib
+import json
 import secrets
 import tempfile
 import threading
@@ -26,6 +28,7 @@ from toolkit.errors import (
     ClusterError,
     InputError,
     ReachError,
+    StorageError,
     ToolkitError,
 )
 from toolkit.logbundle import LogBundleWriter
@@ -69,6 +72,9 @@ class CollectSession(Protocol):
     ) -> tuple[int, Sha256]:
         """Copy a file of the node into `sink`."""
 
+
+Produce = Callable[[CollectSession, BinaryIO], str]
+"""Writes one piece of evidence into the sink; returns the cmdlets that told it."""
 
 Open = Callable[[Node], AbstractContextManager[CollectSession]]
 
@@ -130,7 +136,7 @@ class Collection:
         for source, owner, produce in self._commands(scratch, node, with_cluster=is_first):
             try:
                 if lost is None:
-                    self._one(session, source, owner, produce, scratch / source, node)
+                    self._one(session, source, owner, produce, node)
             except (ClusterError, InputError) as error:
                 yield self._gap(source, owner, error)
             except ReachError as error:
@@ -145,35 +151,41 @@ class Collection:
 
     def _commands(
         self, scratch: PureWindowsPath, node: Node, *, with_cluster: bool
-    ) -> Iterator[tuple[Source, str, Callable[[CollectSession], str]]]:
-        """Yield source, the node it belongs to ("" the cluster), and what produces the file."""
+    ) -> Iterator[tuple[Source, str, Produce]]:
+        """Yield source, the node it belongs to ("" the cluster), and what produces it."""
 
-        def just(command: Command[None]) -> Callable[[CollectSession], str]:
-            def collect(session: CollectSession) -> str:
+        def saved(command: Command[None], source: Source) -> Produce:
+            def produce(session: CollectSession, sink: BinaryIO) -> str:
                 session.invoke(command)
+                session.download(scratch / source, sink, progress=Silent())
                 return command.name
 
-            return collect
+            return produce
 
         for source, channel in CHANNELS.items():
             since = self.since if source not in _RENDERED.values() else None
-            yield (
-                source,
-                node.name,
-                just(_cmdlets.export_log(channel, scratch / source, since=since)),
-            )
+            command = _cmdlets.export_log(channel, scratch / source, since=since)
+            yield source, node.name, saved(command, source)
         for source, same in _RENDERED.items():
-            yield source, node.name, just(_cmdlets.render_log(CHANNELS[same], scratch / source))
+            command = _cmdlets.render_log(CHANNELS[same], scratch / source)
+            yield source, node.name, saved(command, source)
 
-        def reports(session: CollectSession) -> str:
+        def updates(session: CollectSession, sink: BinaryIO) -> str:
+            command = _cmdlets.updates_as_told()
+            sink.write(json.dumps(session.invoke(command), default=str).encode())
+            return command.name
+
+        def reports(session: CollectSession, sink: BinaryIO) -> str:
             name = session.invoke(_cmdlets.cluster_name())
             command = _cmdlets.save_cau_reports(scratch / Source.CAU_REPORTS, name, self.since)
-            return just(command)(session)
+            return saved(command, Source.CAU_REPORTS)(session, sink)
 
-        of_cluster = {
-            Source.ENVIRONMENT: just(_cmdlets.save_environment(scratch / Source.ENVIRONMENT)),
-            Source.UPDATES: just(_cmdlets.save_updates(scratch / Source.UPDATES)),
-            Source.UPDATE_RUNS: just(_cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)),
+        environment = _cmdlets.save_environment(scratch / Source.ENVIRONMENT)
+        runs = _cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)
+        of_cluster: dict[Source, Produce] = {
+            Source.ENVIRONMENT: saved(environment, Source.ENVIRONMENT),
+            Source.UPDATES: updates,
+            Source.UPDATE_RUNS: saved(runs, Source.UPDATE_RUNS),
             Source.CAU_REPORTS: reports,
         }
         for source, produce in of_cluster.items():
@@ -181,18 +193,11 @@ class Collection:
                 yield source, "", produce
 
     def _one(
-        self,
-        session: CollectSession,
-        source: Source,
-        name: str,
-        produce: Callable[[CollectSession], str],
-        path: PureWindowsPath,
-        node: Node,
+        self, session: CollectSession, source: Source, name: str, produce: Produce, node: Node
     ) -> None:
-        """Produce one file on the node, fetch it, and put it into the bundle."""
-        collector = produce(session)
-        with tempfile.TemporaryFile() as local:
-            session.download(path, cast("BinaryIO", local), progress=Silent())
+        """Have one piece of evidence produced, and put it into the bundle."""
+        with _local_storage(), tempfile.TemporaryFile() as local:
+            collector = produce(session, cast("BinaryIO", local))
             local.seek(0)
             with self._lock:
                 self.writer.add(
@@ -213,3 +218,15 @@ class Collection:
                 reason = "failed"
         self.progress.say(f"{node or 'cluster'}: {source or 'everything'} is missing ({reason})")
         return Gap(source=source, node=node, reason=reason, detail=str(error))
+
+
+@contextlib.contextmanager
+def _local_storage() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            "keep evidence on this machine on its way into the log bundle",
+            found=error.strerror or str(error),
+            hint="free space in the folder for temporary files, then collect again",
+        ) from error
