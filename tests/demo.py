@@ -107,8 +107,9 @@ def crossing(stage: Stage, story: Story, *, smb: str) -> int:
         stage.ferry("site", "init", "site", "--root", str(root_file), "--fingerprint", fingerprint)
         proven.append("the root on the medium has the fingerprint that was spoken")
     with story.step("ferry media verify", moves_payload=True) as proven:
-        stage.ferry("media", "verify", "medium")
-        proven.append("trusted root → targets → every byte, read past the page cache")
+        verified = stage.ferry("media", "verify", "medium", "--json")
+        method = json.loads(verified.out)["data"]["read_method"]
+        proven.append(f"trusted root → targets → every byte; how it was read: {method}")
     with story.step("ferry media verify after one flipped bit") as proven:
         bundle = set_folder / "data" / "payload" / files[0].name
         flip(bundle, bundle.stat().st_size // 3)
@@ -141,7 +142,7 @@ def site_with_cluster(stage: Stage, story: Story, ready: dict[str, object]) -> i
     with story.step(f"ferry run start, watch; an update fails on {FAILING_NODE}") as proven:
         stage.ferry("run", "start", VERSION)
         failed = stage.ferry("run", "watch", VERSION, "--poll-seconds", "0.5", expect=1)
-        proven.append("exit 1: " + first_match(failed, "the cluster says"))
+        proven.append("exit 1: " + first_match(failed, "the cluster says")[:180] + " …")
     with story.step("ferry run start once more, blindly") as proven:
         refused = stage.ferry("run", "start", VERSION, expect=5)
         proven.append("refused (exit 5): " + first_match(refused, "next:"))
@@ -170,7 +171,6 @@ def site_with_cluster(stage: Stage, story: Story, ready: dict[str, object]) -> i
         print(f"  do: {remedy}")
     print(f"  may it be run again? {first['rerun_safe']}")
     print(f"  guide: {first['guide']}")
-    print(f"\nreport: {stage / 'plant7.html'}")
     return 0
 
 
@@ -232,12 +232,12 @@ def main() -> int:
     )
     print("errors; how a real cmdlet behaves only a real cluster can tell (docs/simulator.md).")
     code = crossing(Stage(folder), Story(options.size), smb=options.smb)
+    report = folder / "plant7.html"
     if options.keep is None:
-        kept = Path.cwd() / "ferry-demo-report.html"
-        with contextlib.suppress(OSError):
-            shutil.copyfile(folder / "plant7.html", Path(tempfile.gettempdir()) / kept.name)
-            print(f"(kept: {Path(tempfile.gettempdir()) / kept.name}; --keep DIR keeps everything)")
+        report = Path(tempfile.gettempdir()) / "ferry-demo-report.html"
+        shutil.copyfile(folder / "plant7.html", report)
         shutil.rmtree(folder, ignore_errors=True)
+    print(f"\nreport: {report}")
     return code
 
 

@@ -227,7 +227,8 @@ def _finish(sight: Sight | None, *, json_output: bool) -> int:
         click.echo(f"update {sight.update.version}: {sight.update.state_raw}, run: {state}")
         failed = deepest_error(sight.run.progress) if sight.run and sight.run.progress else None
         if failed is not None:
-            click.echo(f"  failed step: {failed.name}\n  the cluster says: {failed.error_message}")
+            words = " ".join(failed.error_message.split())
+            click.echo(f"  failed step: {failed.name}\n  the cluster says: {words}")
         if sight.has_failed:
             click.echo("  next: ferry logs collect, then ferry logs analyse; do not start it again")
     return EXIT_NO if sight.has_failed else 0
