@@ -260,7 +260,7 @@ class _Writing:
                 f"read {held.path}",
                 found="no such file",
                 expected=f"{held.name} as the catalog holds it",
-                hint="download it again: ferry catalog get",
+                hint="download it again: ferry catalog download",
             )
         self.progress.begin(f"write {held.name}", total_bytes=held.size_bytes)
         try:
