@@ -17,6 +17,7 @@ from toolkit.errors import (
 )
 from toolkit.model import AuthMethod, Cmdlet, Command, Credential, Node, Transport
 from toolkit.remote import connect
+from toolkit.remote._psrp import Shell
 
 pytestmark = pytest.mark.network
 
@@ -245,6 +246,18 @@ def test_messages_over_http_are_encrypted(start, node_of):
             assert session.invoke(command("Write-Output", "a secret")) == ("a secret",)
     assert wire.count(b"application/HTTP-SPNEGO-session-encrypted") > 4
     assert b"Envelope" not in wire
+
+
+def test_shell_that_was_idle_for_long_is_replaced_before_it_is_used(peer, node_of):
+    now = [0.0]
+    shell = Shell(node_of(peer), Credential(username=USER, password=PASSWORD), clock=lambda: now[0])
+    for at in (0, 100, 190, 400):
+        now[0] = at
+        assert shell.run(command("Write-Output", at)) == (at,)
+    assert peer.verbs.count("Create") == 2
+    assert peer.open_shells == 1
+    shell.close()
+    assert peer.open_shells == 0
 
 
 # --- certificates and reaching ------------------------------------------------------------------

@@ -16,11 +16,13 @@ Source: [MS-WSMV], [MS-PSRP]; pypsrp 0.9 for what it raises when.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import os
 import socket
 import ssl
 import struct
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -86,15 +88,9 @@ class Shell:
         """Remember where to go; nothing is contacted yet.
 
         Raises:
-            InputError: Basic authentication without TLS, which would show the password.
+            InputError: The node's settings would show the password, or need a library not installed.
         """
-        if node.auth is AuthMethod.BASIC and node.transport is Transport.HTTP:
-            raise InputError(
-                f"connect to node {node.name}",
-                found="basic authentication over HTTP, which shows the password to the network",
-                expected="HTTPS, or negotiate over HTTP (its messages are encrypted)",
-                hint="set the node's transport to https or its auth to negotiate",
-            )
+        _check_settings(node)
         self._node = node
         self._credential = credential
         self._clock = clock
@@ -238,6 +234,31 @@ class _Replies(Serializer):  # type: ignore[misc]  # pypsrp is not typed for us
         if metadata is None and isinstance(element, str):
             return plain(element)
         return super().deserialize(element, metadata, clear)
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+_LIBRARIES = {AuthMethod.KERBEROS: "gssapi", AuthMethod.CREDSSP: "requests_credssp"}
+
+
+def _check_settings(node: Node) -> None:
+    attempted = f"connect to node {node.name}"
+    if node.auth is AuthMethod.BASIC and node.transport is Transport.HTTP:
+        raise InputError(
+            attempted,
+            found="basic authentication over HTTP, which shows the password to the network",
+            expected="HTTPS, or negotiate over HTTP (its messages are encrypted)",
+            hint="set the node's transport to https or its auth to negotiate",
+        )
+    library = _LIBRARIES.get(node.auth)
+    if library == "gssapi" and sys.platform == "win32":  # Windows brings Kerberos itself
+        library = None
+    if library and importlib.util.find_spec(library) is None:
+        raise InputError(
+            attempted,
+            found=f"authentication {node.auth}, whose library is not installed here",
+            hint=f"install azlocal-ferry[{node.auth}], or set the node's auth to negotiate",
+        )
 
 
 # --- certificates -------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import contextlib
 import ssl
+import sys
+from dataclasses import replace
 
 import pytest
 import requests
@@ -124,6 +126,17 @@ def test_basic_over_http_is_refused_before_anything_is_sent():
     node = Node(name="n1", address="x", transport=Transport.HTTP, auth=AuthMethod.BASIC)
     with pytest.raises(InputError, match="shows the password"):
         connect(node, Credential(username="u", password="p"))
+
+
+@pytest.mark.parametrize(
+    ("auth", "library"), [(AuthMethod.KERBEROS, "gssapi"), (AuthMethod.CREDSSP, "requests_credssp")]
+)
+def test_missing_library_is_named_before_anything_is_sent(monkeypatch, auth, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(sys, "platform", "linux")  # Windows brings Kerberos itself
+    with pytest.raises(InputError, match="library is not installed") as caught:
+        connect(replace(NODE, auth=auth), Credential(username="u", password="p"))
+    assert f"azlocal-ferry[{auth}]" in caught.value.hint
 
 
 class Record:
