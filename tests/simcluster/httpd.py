@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import ssl
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,8 +57,9 @@ class Listener(ThreadingHTTPServer):
     """A listening socket that can be closed with every connection it accepted."""
 
     daemon_threads = True
-    allow_reuse_address = True
+    allow_reuse_address = sys.platform != "win32"  # there it would let two servers share a port
     block_on_close = False
+    request_queue_size = 64
 
     def __init__(
         self, address: str, port: int, service: Service, tls: ssl.SSLContext | None
@@ -66,6 +69,11 @@ class Listener(ThreadingHTTPServer):
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__((address, port), _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server for our own name, as the base class would."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.port
 
     @property
     def port(self) -> int:
