@@ -80,6 +80,7 @@ any_version = st.sampled_from(VERSIONS) | st.builds(
 )
 
 
+@settings(deadline=None)
 @given(start=any_version, goal=st.none() | any_version)
 def test_a_path_only_goes_up_hangs_together_and_offers_nothing_withdrawn(start, goal):
     found = LIBRARY.path(str(start), None if goal is None else str(goal))
@@ -98,6 +99,7 @@ def test_a_path_only_goes_up_hangs_together_and_offers_nothing_withdrawn(start, 
         assert found.is_supported
 
 
+@settings(deadline=None)
 @given(start=any_version, goal=any_version)
 def test_a_path_from_a_step_on_is_no_longer_than_the_rest_of_the_path(start, goal):
     steps = LIBRARY.path(str(start), str(goal)).steps

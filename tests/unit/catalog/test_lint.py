@@ -56,6 +56,11 @@ def test_real_digests_are_not_patterned():
     assert not any(map(is_patterned, digests))
 
 
+def test_a_placeholder_that_was_pinned_is_found():
+    payload = payload_of(b"x", sha256="3a2e5d7f1b8c9f6a" * 4)
+    assert kinds(manifest_of(payload)) == [LintKind.PATTERNED_HASH] * 2
+
+
 def test_a_payload_without_a_pin_is_found():
     payload = Payload(
         name="CombinedSolutionBundle.12.2604.1003.9.zip",

@@ -64,6 +64,13 @@ def test_a_payload_without_a_pin_is_read_as_such():
     assert read_manifest(text.encode()).payloads[0].sha256 is None
 
 
+def test_a_published_size_is_read_and_must_be_a_number():
+    text = changed("    witnesses:\n", "    size_bytes: 12884901888\n    witnesses:\n")
+    assert read_manifest(text.encode()).payloads[0].size_bytes == 12 << 30
+    for wrong in ("0", "12 GB", "-1"):
+        assert "a number of bytes" in str(refused(text.replace("12884901888", wrong)))
+
+
 def test_numbers_and_dates_keep_their_text():
     text = changed('"26100.32999"', "26100.32990")
     assert read_manifest(text.encode()).os_build == "26100.32990"
@@ -83,6 +90,8 @@ def test_numbers_and_dates_keep_their_text():
         ("https://", "http://", "payloads[0].url, line 9", "http://"),
         ("https://vendor", "https://me:secret@vendor", "payloads[0].url, line 9", "secret"),
         ("format: 1", "format: 2", "format, line 1", "2"),
+        ("value: 3A2E", "value: " + "3A" * 101, "witnesses[1].value, line 15", "3A3A"),
+        ("status: listed", "status:", "status, line 5", "nothing"),
         ("status: listed", "status: [listed]", "status, line 5", "a list"),
         ("[version, os_build", "[os_build", "sources, line 20", "version"),
         ('"26100.32999"', '"26100"', "os_build, line 3", "26100"),
