@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import fnmatch
 import hashlib
+import itertools
 import shutil
 import zipfile
 import zlib
@@ -452,10 +453,9 @@ def _decode(data: bytes, codec: str) -> str:
 
 def _write(call: Call, *, default: str, append: bool, error_id: str) -> None:
     codec = _codec(call, default)
-    paths = list(_named(call))
     streams: list[IO[bytes]] = []
     try:
-        for path, found in paths:
+        for path, found in _named(call):
             _check_parent(call, path, found, error_id)
             is_new = not append or not found.exists() or found.stat().st_size == 0
             stream = found.open("ab" if append else "wb")
@@ -469,6 +469,18 @@ def _write(call: Call, *, default: str, append: bool, error_id: str) -> None:
     finally:
         for sink in streams:
             sink.close()
+
+
+def _write_if_any(call: Call, *, append: bool) -> None:
+    """Write as Set- and Add-Content do: without any input object not even the file is made."""
+    if call["Value"] is None:
+        try:
+            first = next(call.input)
+        except StopIteration:
+            return
+        call.input = itertools.chain([first], call.input)
+    error_id = "GetContentWriterDirectoryNotFoundError"
+    _write(call, default="Default", append=append, error_id=error_id)
 
 
 def _content(call: Call) -> Iterator[Value]:
@@ -501,14 +513,14 @@ _CONTENT_PARAMETERS = (
 @LIBRARY.cmdlet("Set-Content", *_CONTENT_PARAMETERS, owner=f"{_COMMANDS}.SetContentCommand")
 def set_content(call: Call) -> Iterator[Value]:
     """Write a file anew."""
-    _write(call, default="Default", append=False, error_id="GetContentWriterDirectoryNotFoundError")
+    _write_if_any(call, append=False)
     yield from ()
 
 
 @LIBRARY.cmdlet("Add-Content", *_CONTENT_PARAMETERS, owner=f"{_COMMANDS}.AddContentCommand")
 def add_content(call: Call) -> Iterator[Value]:
     """Append to a file."""
-    _write(call, default="Default", append=True, error_id="GetContentWriterDirectoryNotFoundError")
+    _write_if_any(call, append=True)
     yield from ()
 
 

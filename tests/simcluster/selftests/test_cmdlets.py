@@ -218,6 +218,13 @@ def test_content_into_a_missing_folder_is_refused(site):
     assert got.value.error_id.startswith("GetContentWriterDirectoryNotFoundError")
 
 
+def test_content_of_nothing_makes_no_file_and_out_file_makes_an_empty_one(site):
+    site.run(("Set-Content", {"LiteralPath": "C:\\a", "Encoding": "UTF8"}))
+    assert not site.drive("C:\\a").exists()
+    site.run(("Out-File", {"LiteralPath": "C:\\b", "Encoding": "ASCII"}))
+    assert site.drive("C:\\b").read_bytes() == b""
+
+
 def test_hash_is_of_the_real_file(site):
     site.drive("C:\\x").write_bytes(b"abc")
     (row,) = site.values(("Get-FileHash", {"LiteralPath": "C:\\x"}))
