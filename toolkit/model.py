@@ -30,6 +30,19 @@ Plain = None | bool | int | float | str | bytes | list["Plain"] | dict[str, "Pla
 """What a node's reply is made of once the wire types are gone; enumerations arrive as their name."""
 
 
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?\Z", re.IGNORECASE
+)
+
+
+def is_device_name(name: str) -> bool:
+    """Whether Windows takes this file name, with any ending, for a device.
+
+    Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces".
+    """
+    return _DEVICE.match(name) is not None
+
+
 # --- progress -----------------------------------------------------------------------------------
 
 

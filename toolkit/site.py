@@ -26,7 +26,7 @@ from typing import Any
 import filelock
 
 from toolkit.errors import InputError, StorageError
-from toolkit.model import AuthMethod, KnownCluster, Node, Transport
+from toolkit.model import AuthMethod, KnownCluster, Node, Transport, is_device_name
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -254,11 +254,11 @@ class Site:
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
         for name in names:
-            if not _NAME.match(name):
+            if not _NAME.match(name) or is_device_name(name):
                 raise InputError(
                     "add cluster",
                     found=repr(name),
-                    expected="letters, digits, dots and hyphens, at most 63",
+                    expected="letters, digits, dots and hyphens, at most 63; no Windows device",
                 )
         if not cluster.nodes or len({name.casefold() for name in names[1:]}) < len(names) - 1:
             raise InputError(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
+from toolkit.model import is_device_name
+
 LONGEST_NAME = 120
 """Leaves room for a folder in Windows' classic limit of 260 characters a path."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
-_DEVICE = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])(\..*)?\Z", re.IGNORECASE
-)
 _OURS = (".part", ".json", ".lock", ".tmp")
 
 
@@ -25,7 +24,7 @@ def payload_name(text: str) -> str:
     """
     if not _SAFE.match(text) or len(text) > LONGEST_NAME or text.endswith("."):
         raise ValueError(f"{text!r} is not a plain file name")
-    if _DEVICE.match(text):
+    if is_device_name(text):
         raise ValueError(f"{text!r} is a device on Windows")
     if text.lower().endswith(_OURS):
         raise ValueError(f"{text!r} ends like one of the catalog's own files")

@@ -13,16 +13,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from toolkit.errors import InputError
+from toolkit.model import is_device_name
 
 PATH_LIMIT = 100
 """Longest path from the drive root, in characters; leaves room for the folder it is copied into."""
 
 _SET_NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,12}\Z")
-# Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces": reserved whatever follows the dot
-_DEVICE = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\Z",
-    re.IGNORECASE,
-)
 _FORBIDDEN = set('<>:"/\\|?*') | set("$%")  # $ and %: BagIt tools expand them as variables
 _LITTER = re.compile(
     r"(\._.*|\.ds_store|thumbs\.db|ehthumbs\.db|desktop\.ini|system volume information|\$recycle\.bin"
@@ -123,7 +119,7 @@ def is_litter_path(path: Path) -> bool:
 
 
 def _check_device(name: str) -> None:
-    if _DEVICE.match(name.split(".", 1)[0].rstrip(" ")):
+    if is_device_name(name):
         raise InputError(
             "name a file on the medium",
             found=f"{name!r} is a device on Windows",
