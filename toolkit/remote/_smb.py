@@ -130,13 +130,16 @@ class Upload:
                 found=f"at least {self._fed_bytes} bytes to send",
                 expected=f"{self._size_bytes} bytes",
             )
-        rest = view[skipped:]
+        rest, chunk_bytes = view[skipped:], self._file.chunk_bytes
         while rest:
-            taken = rest[: self._file.chunk_bytes - len(self._block)]
-            self._block += taken
+            taken = rest[: chunk_bytes - len(self._block)]
             rest = rest[len(taken) :]
-            if len(self._block) == self._file.chunk_bytes:
-                self._send()
+            if len(taken) == chunk_bytes:  # the usual case: nothing to wait for, nothing to join
+                self._send(bytes(taken))
+                continue
+            self._block += taken
+            if len(self._block) == chunk_bytes:
+                self._send_block()
         return len(view)
 
     def finish(self) -> None:
@@ -154,7 +157,7 @@ class Upload:
                 expected=f"{self._size_bytes} bytes",
             )
         if self._block:
-            self._send()
+            self._send_block()
         while self._on_the_way:
             self._on_the_way.popleft()()
         with _translated(self._attempted, self._node):
@@ -174,10 +177,13 @@ class Upload:
         self._on_the_way.clear()
         self._held.close()
 
-    def _send(self) -> None:
-        offset = self.resumed_at_bytes + self._sent_bytes
+    def _send_block(self) -> None:
         data = bytes(self._block)
         self._block.clear()
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        offset = self.resumed_at_bytes + self._sent_bytes
         self._sent_bytes += len(data)
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
