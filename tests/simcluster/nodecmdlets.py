@@ -1,0 +1,197 @@
+"""The in-box cmdlets that tell about a node: time, disk, variables, registry.
+
+Source: Microsoft Learn, module references of Windows PowerShell 5.1.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tests.simcluster.cmdlet_names import enumeration
+from tests.simcluster.pipeline import Call, Library, Parameter, anything, switch, text
+from tests.simcluster.values import OBJECT, NetObject, NetVersion, Value, custom, text_of
+
+LIBRARY = Library()
+
+
+@LIBRARY.cmdlet("Get-Date", owner="Microsoft.PowerShell.Commands.GetDateCommand")
+def get_date(call: Call) -> Iterator[Value]:
+    """Tell the node's own time."""
+    yield call.world.node_time(call.node)
+
+
+@LIBRARY.cmdlet(
+    "Get-TimeZone",
+    Parameter("Id"),
+    Parameter("Name"),
+    owner="Microsoft.PowerShell.Commands.GetTimeZoneCommand",
+)
+def get_time_zone(call: Call) -> Iterator[Value]:
+    """Nodes keep UTC."""
+    yield NetObject(
+        ("System.TimeZoneInfo", OBJECT),
+        {
+            "Id": "UTC",
+            "DisplayName": "(UTC) Coordinated Universal Time",
+            "StandardName": "Coordinated Universal Time",
+            "BaseUtcOffset": timedelta(),
+            "SupportsDaylightSavingTime": False,
+        },
+        text="(UTC) Coordinated Universal Time",
+    )
+
+
+@LIBRARY.cmdlet(
+    "Get-Volume",
+    Parameter("DriveLetter", text, position=0),
+    owner="Get-Volume",
+)
+def get_volume(call: Call) -> Iterator[Value]:
+    """Describe drive C: by the disk the simulator runs on."""
+    if call["DriveLetter"] is not None and call["DriveLetter"].upper() != "C":
+        call.error(
+            call.failure(
+                f"No MSFT_Volume objects found with property 'DriveLetter' equal to "
+                f"'{call['DriveLetter']}'.",
+                "CmdletizationQuery_NotFound_DriveLetter",
+                "ObjectNotFound",
+                exception="Microsoft.PowerShell.Cmdletization.Cim.CimJobException",
+                target=call["DriveLetter"],
+            )
+        )
+        return
+    usage = shutil.disk_usage(call.node.drive.root)
+    yield NetObject(
+        (
+            "Microsoft.Management.Infrastructure.CimInstance#ROOT/Microsoft/Windows/Storage/"
+            "MSFT_Volume",
+            "Microsoft.Management.Infrastructure.CimInstance",
+            OBJECT,
+        ),
+        {
+            "DriveLetter": "C",
+            "FileSystemType": "NTFS",
+            "HealthStatus": "Healthy",
+            "Size": usage.total,
+            "SizeRemaining": usage.free,
+        },
+    )
+
+
+@LIBRARY.cmdlet(
+    "Get-Variable",
+    Parameter("Name", text, position=0, is_mandatory=True),
+    Parameter("ValueOnly", switch),
+    owner="Microsoft.PowerShell.Commands.GetVariableCommand",
+)
+def get_variable(call: Call) -> Iterator[Value]:
+    """Show the variables a client may ask about itself: `ExecutionContext`, `PSVersionTable`."""
+    mode = enumeration("PSLanguageMode", call.node.language_mode)
+    session = NetObject(
+        ("System.Management.Automation.SessionState", OBJECT), {"LanguageMode": mode}
+    )
+    variables: dict[str, Value] = {
+        "executioncontext": NetObject(
+            ("System.Management.Automation.EngineIntrinsics", OBJECT), {"SessionState": session}
+        ),
+        "psversiontable": {
+            "PSVersion": NetVersion("5.1.26100.32522"),
+            "PSEdition": "Desktop",
+        },
+    }
+    name = call["Name"]
+    if name.lower() not in variables:
+        call.error(
+            call.failure(
+                f"Cannot find a variable with the name '{name}'.",
+                "VariableNotFound",
+                "ObjectNotFound",
+                exception="System.Management.Automation.ItemNotFoundException",
+                target=name,
+            )
+        )
+        return
+    value = variables[name.lower()]
+    if call["ValueOnly"]:
+        yield value
+    else:
+        yield NetObject(
+            ("System.Management.Automation.PSVariable", OBJECT), {"Name": name, "Value": value}
+        )
+
+
+_WINDOWS_VERSION = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+_BIOS = r"HKLM:\HARDWARE\DESCRIPTION\System\BIOS"
+
+
+def _registry(call: Call) -> dict[str, dict[str, Value]]:
+    world = call.world
+    return {
+        _WINDOWS_VERSION.lower(): {
+            "ProductName": "Azure Stack HCI",
+            "CurrentBuildNumber": "26100",
+            "UBR": 32522,
+            "DisplayVersion": "24H2",
+        },
+        _BIOS.lower(): {
+            "SystemManufacturer": world.manufacturer,
+            "SystemProductName": world.hardware_model,
+            "SystemSKU": "",
+        },
+    }
+
+
+@LIBRARY.cmdlet(
+    "Get-ItemProperty",
+    Parameter("Path", text, position=0),
+    Parameter("LiteralPath"),
+    Parameter("Name", anything, position=1),
+    owner="Microsoft.PowerShell.Commands.GetItemPropertyCommand",
+)
+def get_item_property(call: Call) -> Iterator[Value]:
+    """Read one of the few registry keys a node has here."""
+    path = str(call["LiteralPath"] or call["Path"])
+    values = _registry(call).get(path.rstrip("\\").lower())
+    if values is None:
+        call.error(
+            call.failure(
+                f"Cannot find path '{path}' because it does not exist.",
+                "PathNotFound",
+                "ObjectNotFound",
+                exception="System.Management.Automation.ItemNotFoundException",
+                target=path,
+            )
+        )
+        return
+    wanted = call["Name"]
+    names = [text_of(one).lower() for one in (wanted if isinstance(wanted, list) else [wanted])]
+    yield custom({k: v for k, v in values.items() if wanted is None or k.lower() in names})
+
+
+@LIBRARY.cmdlet(
+    "Get-ComputerInfo",
+    Parameter("Property", anything, position=0),
+    owner="Microsoft.PowerShell.Commands.GetComputerInfoCommand",
+)
+def get_computer_info(call: Call) -> Iterator[Value]:
+    """Describe the machine in a few properties."""
+    yield NetObject(
+        ("Microsoft.PowerShell.Commands.ComputerInfo", OBJECT),
+        {
+            "CsName": call.node.name.upper(),
+            "CsManufacturer": call.world.manufacturer,
+            "CsModel": call.world.hardware_model,
+            "OsName": "Microsoft Azure Stack HCI",
+            "OsVersion": "10.0.26100",
+            "OsBuildNumber": "26100",
+            "TimeZone": "(UTC) Coordinated Universal Time",
+        },
+    )
+
+
+@LIBRARY.program("hostname.exe", "hostname")
+def hostname(call: Call) -> Iterator[Value]:
+    """Print the computer name."""
+    yield call.node.name.upper()
