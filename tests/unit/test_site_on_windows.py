@@ -60,6 +60,6 @@ def test_read_only_disk_is_a_storage_error(windows, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "The media is write protected")  # winerror 19
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("toolkit.site.os.fsync", refuse)
     with pytest.raises(StorageError, match="write protected"):
         site.add_cluster(KnownCluster(name="plant7", nodes=nodes("n1")), ca_file=None)

@@ -157,7 +157,12 @@ class Collection:
         def saved(command: Command[None], source: Source) -> Produce:
             def produce(session: CollectSession, sink: BinaryIO) -> str:
                 session.invoke(command)
-                session.download(scratch / source, sink, progress=Silent())
+                path = scratch / source
+                # Set-Content makes no file when nothing comes down the pipeline: collected, and empty
+                if command.pipeline[-1].name != "Set-Content" or session.invoke(
+                    _cmdlets.path_exists(path)
+                ):
+                    session.download(path, sink, progress=Silent())
                 return command.name
 
             return produce

@@ -51,6 +51,7 @@ class World:
     listed_after: int = 1
     state_after_add: str = "Ready"
     flip_in_transit: bool = False
+    nothing_from: set[str] = field(default_factory=set)
     fail_on: dict[str, Exception] = field(default_factory=dict)
 
     def has(self, path: str) -> bool:
@@ -182,6 +183,8 @@ class Session:
         return []
 
     def _save(self, command):
+        if command.name in self.world.nothing_from:
+            return []
         target = dict(command.pipeline[-1].parameters)["LiteralPath"]
         self.world.files[target] = command.name.encode()
         return []

@@ -430,6 +430,16 @@ def test_cmdlet_that_fails_is_a_gap_and_the_others_go_on(cluster, world, tmp_pat
         assert "access denied" in bundle.gaps[0].detail
 
 
+def test_command_that_prints_nothing_is_collected_and_empty(cluster, world, tmp_path):
+    world.nothing_from = {"wevtutil.exe | Set-Content"}
+    with collect(cluster, tmp_path) as bundle:
+        assert bundle.gaps == ()
+        assert {m.source for m in bundle.members if m.size_bytes == 0} == {
+            "cau.xml",
+            "cau-management.xml",
+        }
+
+
 def test_node_lost_in_the_middle_names_what_is_missing_and_the_next_node_tells_of_the_cluster(
     world, journal, clock, tmp_path
 ):
