@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.stage import PASSWORD, USER, VERSION, Result, Stage, server
+from tests.stage import PASSWORD, SBE_VERSION, USER, VERSION, Result, Stage, server
 
 FAILING_NODE = "node3"
 
@@ -118,7 +118,7 @@ def crossing(stage: Stage, story: Story, *, smb: str) -> int:
         proven.append("refused (exit 3): " + first_match(refused, files[0].name))
     with server(
         "tests.simcluster", stage / "simcluster", "--smb", smb, "--speed", "6",
-        "--fail-node", FAILING_NODE,
+        "--require-sbe", SBE_VERSION, "--fail-node", FAILING_NODE,
         environment={"SIM_USER": USER, "SIM_PASSWORD": PASSWORD},
     ) as ready:  # fmt: skip
         return site_with_cluster(stage, story, ready)
@@ -132,6 +132,7 @@ def site_with_cluster(stage: Stage, story: Story, ready: dict[str, object]) -> i
     with story.step("ferry cluster import", moves_payload=True) as proven:
         done = stage.ferry("cluster", "import", "medium", "--poll-seconds", "0.5")
         proven.append("copied over encrypted SMB 3.1.1; the node's own hash equals the signed one")
+        proven.append("the update asked for the vendor's SBE; the three files were on the medium")
         proven.append(last_line(done.out))
     with story.step("ferry cluster import again") as proven:
         again = stage.ferry("cluster", "import", "medium", "--poll-seconds", "0.5")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.simcluster import samba
 from tests.simcluster.smb_faults import DropAfterWritten, FlipByte
-from tests.stage import VERSION
+from tests.stage import SBE_VERSION, VERSION
 from tests.system.conftest import SIZE_MIB, content, import_, last_line
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
@@ -86,6 +86,15 @@ def test_whole_line_with_samba(carried, simulate):
     carried.ferry("logs", "collect", "-o", "b.zip")
     collected = json.loads(carried.ferry("logs", "analyse", "b.zip", "--json").out)["data"]
     assert all(row["status"] != "damaged" for row in collected["coverage"])
+
+
+def test_sbe_that_the_update_asks_for_is_imported_from_the_medium(carried, simulate):
+    cluster = simulate(carried, required_sbe_version=SBE_VERSION)
+    done = json.loads(import_(carried, "--json").out)["data"]
+    assert done["update"]["state"] == "Ready"
+    assert cluster.world.journal.add_calls == 2
+    import_(carried)
+    assert cluster.world.journal.add_calls == 2
 
 
 # --- what goes wrong ----------------------------------------------------------------------------

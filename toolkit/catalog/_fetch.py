@@ -224,4 +224,5 @@ def _short(error: Exception) -> str:
         if not isinstance(inner, Exception):
             break
         reason = inner
-    return f"{type(reason).__name__}: {reason}"
+    name, text = type(reason).__name__, str(reason)
+    return text if name in text else f"{name}: {text}"

@@ -128,7 +128,7 @@ class Import:
         listed = self._listed()
         if listed is None:
             folder = self._expanded(bundle)
-            listed = self._submitted(folder, _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}")
+            listed = self._submitted("submit", folder, _is_listed)
         else:
             self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
         if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbe:
@@ -222,26 +222,30 @@ class Import:
         self.progress.say("the update asks for the vendor's SBE; the medium carries it")
         for target in files:
             self._placed(target, folder)
-        self._submit(folder, "submit SBE")
-        return self._discovered()
+        return self._submitted("submit SBE", folder, _has_its_sbe)
 
     # --- submission ----------------------------------------------------------------------------
 
-    def _submitted(self, folder: PureWindowsPath, package: PureWindowsPath) -> Update | None:
-        outcome = self._last_outcome("submit")
+    def _submitted(
+        self, step: str, folder: PureWindowsPath, has_effect: Callable[[Update], bool]
+    ) -> Update | None:
+        """Have a folder added exactly once, and wait until the cluster shows the effect."""
+        outcome = self._last_outcome(step)
         if outcome == "intent":
             self.progress.say("an earlier submission has an unknown outcome; asking the cluster")
-            listed = self._discovered()
-            if listed is not None or self.session.invoke(_cmdlets.path_exists(package)):
-                self._note("submit", "done", learned="from the cluster")
-                return listed or self._discovered()
+            listed = self._wait_for(has_effect)
+            package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
+            took_effect = listed is not None and has_effect(listed)
+            if took_effect or (
+                step == "submit" and self.session.invoke(_cmdlets.path_exists(package))
+            ):
+                self._note(step, "done", learned="from the cluster")
+                return listed
         if outcome != "done":
-            self._submit(folder, "submit")
-        return self._discovered()
+            self._submit(folder, step)
+        return self._wait_for(has_effect)
 
     def _submit(self, folder: PureWindowsPath, step: str) -> None:
-        if self._last_outcome(step) == "done":
-            return
         self._note(step, "intent", folder=str(folder))
         try:
             self.session.invoke(_cmdlets.add_update(folder))
@@ -251,15 +255,16 @@ class Import:
         self._note(step, "done", folder=str(folder))
         self.progress.say(f"added to the update service from {folder}")
 
-    def _discovered(self) -> Update | None:
-        """Ask until the version is listed; the service discovers it in its own time."""
+    def _wait_for(self, has_effect: Callable[[Update], bool]) -> Update | None:
+        """Ask until the listed update shows it; the service discovers in its own time."""
         until = self.clock() + self.wait_s
         pause_s = self.poll_s
         while True:
             listed = self._listed()
-            if listed is not None or self.clock() >= until:
+            if (listed is not None and has_effect(listed)) or self.clock() >= until:
                 return listed
-            self.progress.say(f"not listed yet; asking again in {pause_s:.0f} s")
+            state = "not listed yet" if listed is None else listed.state_raw
+            self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)
             pause_s = min(pause_s * 1.5, 300)
 
@@ -290,3 +295,11 @@ class Import:
                 expected="an import folder without leftovers of others",
                 hint="find out who put it there; remove or rename it on the node, then run this again",
             )
+
+
+def _is_listed(update: Update) -> bool:
+    return True
+
+
+def _has_its_sbe(update: Update) -> bool:
+    return update.state is not UpdateState.AdditionalContentRequired
