@@ -80,6 +80,13 @@ def test_full_disk_leaves_no_file_under_a_final_name(stage, vendor):
     assert BUNDLE not in held(stage)
 
 
+def test_reader_that_has_seen_enough_is_no_bug_of_ours(stage):
+    with stage.popen("catalog", "list") as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (130, "")
+
+
 def test_broken_manifest_names_file_and_place(stage):
     manifest = stage / "manifests" / f"{VERSION}.yaml"
     manifest.write_text("version: [\n", encoding="utf-8")

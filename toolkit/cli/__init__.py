@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 import traceback
 from typing import Any
@@ -92,11 +93,15 @@ def run(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         outcome: Any = root.main(args=words, prog_name="ferry", standalone_mode=False)
+        sys.stdout.flush()
     except ToolkitError as error:
         _explain(error)
         if debug:
             traceback.print_exc()
         return error.exit_code
+    except (BrokenPipeError, SystemExit):  # click exits, when `ferry … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_STOPPED
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:

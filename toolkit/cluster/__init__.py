@@ -285,8 +285,17 @@ class Cluster:
             answered = False
             try:
                 with self._connect(node) as session:
-                    session.invoke(_cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE))
+                    is_azure_local = session.invoke(
+                        _cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)
+                    )
                     answered = True
+                    if not is_azure_local:
+                        raise StateError(
+                            f"work with cluster {self.known.name} through node {node.name}",
+                            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
+                            expected="the infrastructure share of an Azure Local cluster",
+                            hint="is this the right machine, and its infrastructure volume online?",
+                        )
                     return act(session, node)
             except AuthenticationError:
                 raise

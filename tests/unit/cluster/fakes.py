@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
+from toolkit.cluster._cmdlets import INFRASTRUCTURE_SHARE
 from toolkit.errors import CommandError, ConnectError
 from toolkit.model import PayloadKind, Sha256, SolutionVersion, Target, TargetName
 
@@ -41,7 +42,7 @@ class World:
     """What stands on the cluster, and what was sent to it."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    folders: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=lambda: {str(INFRASTRUCTURE_SHARE)})
     updates: list[dict] = field(default_factory=list)
     runs: str = ""
     run_states: list[dict] = field(default_factory=list)

@@ -242,6 +242,13 @@ def test_refused_password_is_tried_on_one_node_only(cluster, world):
     assert len(world.sent) == 1
 
 
+def test_machine_that_is_no_azure_local_node_is_said_to_be_none(cluster, world):
+    world.folders.clear()
+    with pytest.raises(StateError, match="infrastructure share of an Azure Local cluster"):
+        cluster.import_update(medium(), VERSION)
+    assert set(world.sent) == {"Test-Path"}
+
+
 def test_no_node_answering_is_a_reach_error(journal, clock):
     with pytest.raises(ReachError, match="refused"):
         make(journal, clock, {"n1": Unreachable()}).discover()
