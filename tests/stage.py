@@ -99,6 +99,15 @@ class Stage:
             )
         return result
 
+    def kill_after(self, seconds: float, *words: str) -> bool:
+        """Start `ferry` and kill it after a while; return whether it was still running."""
+        with self.popen(*words) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=seconds)
+            was_running = process.poll() is None
+            process.kill()
+        return was_running
+
     # --- the connected side ---------------------------------------------------------------------
 
     def publish(self, *, size_mib: int) -> list[Path]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import shutil
 import subprocess
 import time
@@ -254,13 +255,17 @@ def test_event_logs_of_a_bundle_open_in_an_independent_reader(carried, simulate,
             assert b"evtxexport" in done.stdout
 
 
-def test_killed_import_is_finished_by_the_same_command(carried, simulate):
+def test_import_killed_at_random_moments_is_finished_by_the_same_command(carried, simulate):
     cluster = simulate(carried)
+
+    def slow(command, state):
+        time.sleep(0.15 if command == "WRITE" else 0)
+
+    set_smb_fault(cluster, slow)
     words = ["cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "0.1"]
-    for delay in (0.9, 1.3, 1.8):
-        with carried.popen(*words) as process:
-            time.sleep(delay)
-            process.kill()
+    killed = [carried.kill_after(random.uniform(0.4, 1.6), *words) for _ in range(3)]
+    assert any(killed), "no import was killed while it ran"
+    set_smb_fault(cluster, None)
     import_(carried)
     assert imported_bundle(cluster) == next((carried / "medium").rglob(BUNDLE)).read_bytes()
     assert cluster.world.journal.add_calls == 1

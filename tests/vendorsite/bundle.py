@@ -135,7 +135,7 @@ def _lowest_start(product: int, release: int, train: int) -> str:
 
 
 def _noise(size_bytes: int, seed: str) -> Iterator[bytes]:
-    generator = random.Random(seed)  # noqa: S311 - the same bytes every time, on purpose
+    generator = random.Random(seed)
     while size_bytes > 0:
         chunk = generator.randbytes(min(size_bytes, _CHUNK_BYTES))
         size_bytes -= len(chunk)

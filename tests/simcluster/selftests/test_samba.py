@@ -14,7 +14,7 @@ from tests.simcluster import samba
 from tests.simcluster.selftests.smb_site import PASSWORD, USER, Client, make_drive
 
 ADDRESS = "127.0.40.13"
-DATA = random.Random(3).randbytes(8 << 20)  # noqa: S311  # a payload, not a secret
+DATA = random.Random(3).randbytes(8 << 20)  # a payload, not a secret
 
 pytestmark = [
     pytest.mark.network,

@@ -46,7 +46,7 @@ from tests.simcluster.smb_faults import ConnectionState, DropAfterRead, DropAfte
 
 ADDRESS = "127.0.40.11"
 MIB = 1 << 20
-DATA = random.Random(1).randbytes(8 * MIB)  # noqa: S311  # a payload, not a secret
+DATA = random.Random(1).randbytes(8 * MIB)  # a payload, not a secret
 
 # a cut shows where the client happens to be: waiting for an answer, or sending the next request
 CUT = (SMBConnectionClosed, OSError)
@@ -493,7 +493,7 @@ def test_a_garbled_request_is_answered(
         CreateDisposition.FILE_OPEN_IF,
         0,
     )
-    noise = random.Random(command)  # noqa: S311  # the same noise at every run
+    noise = random.Random(command)  # the same noise at every run
     for _ in range(150):
         body = bytearray(noise.choice([0, 0, 1, 2, 8, 64, 255]) for _ in range(noise.randrange(90)))
         if noise.random() < 0.7:

@@ -19,7 +19,7 @@ from tests.simcluster.selftests.smb_site import PASSWORD, USER, make_drive
 from tests.simcluster.smb import SmbServer
 
 ADDRESS = "127.0.40.12"
-DATA = random.Random(2).randbytes(5_000_001)  # noqa: S311  # a payload, not a secret
+DATA = random.Random(2).randbytes(5_000_001)  # a payload, not a secret
 
 pytestmark = [
     pytest.mark.network,

@@ -20,7 +20,7 @@ from toolkit.catalog import _download as download_module
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
 from toolkit.model import BundleStatus, PayloadKind
 
-DATA = random.Random(4).randbytes(300_000)  # noqa: S311 - any bytes, but the same each time
+DATA = random.Random(4).randbytes(300_000)
 PAYLOAD = payload_of(DATA)
 MANIFEST = manifest_of(PAYLOAD)
 URL = PAYLOAD.url
