@@ -47,9 +47,10 @@ class Client:
         try:
             yield file
         finally:
-            if file.fd.connection.transport.connected:
-                file.close()
-            else:  # smbprotocol would warn of a handle it can no longer close
+            try:
+                if file.fd.connection.transport.connected:
+                    file.close()
+            finally:  # smbprotocol would warn of a handle it can no longer close
                 file.fd._connected = False
 
     def write(self, rest: str, data: bytes) -> None:
