@@ -122,6 +122,19 @@ class Peer:
 # --- certificates -------------------------------------------------------------------------------
 
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A CA of its own that issues certificates for a listener."""
 
@@ -163,7 +176,16 @@ class Authority:
             .not_valid_before(end - datetime.timedelta(days=30))
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
         )
+        if is_ca:
+            builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
         if host is not None:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_general_name(host)]), critical=False
