@@ -13,10 +13,12 @@ streamed both ways; nothing is held whole but the manifest, whose size is bounde
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -63,11 +65,14 @@ class LogBundleWriter:
                 hint="choose another name; evidence is never overwritten",
             )
         self._final = path
-        self._part = path.with_name(path.name + ".part")
         self._cluster = cluster
         self._members: list[Member] = []
         self._gaps: list[Gap] = []
         with _storage(f"write log bundle {path}"):
+            # a name of its own: two collections at once must not write into one file
+            handle, part = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+            os.close(handle)
+            self._part = Path(part)
             self._zip = zipfile.ZipFile(
                 self._part, "w", compression=zipfile.ZIP_DEFLATED, allowZip64=True
             )
@@ -150,10 +155,10 @@ class LogBundleWriter:
             self._zip.close()
             with self._part.open("rb+") as flushed:
                 os.fsync(flushed.fileno())
-            self._part.replace(self._final)
+            _publish(self._part, self._final)
 
     def abandon(self) -> None:
-        """Throw the unfinished bundle away; nothing stands under the final name."""
+        """Throw away what was not finished; a finished bundle is left alone."""
         with contextlib.suppress(OSError, ValueError):
             self._zip.close()
         self._part.unlink(missing_ok=True)
@@ -164,9 +169,10 @@ class LogBundleWriter:
 
     def __exit__(self, kind: object, value: object, trace: object) -> None:
         """Finish the bundle, or throw it away if the block failed."""
-        if kind is None:
-            self.close()
-        else:
+        try:
+            if kind is None:
+                self.close()
+        finally:
             self.abandon()
 
 
@@ -195,7 +201,8 @@ class LogBundle:
         try:
             self._read_manifest()
         except (
-            KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error, OSError
+            KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError,
+            zipfile.BadZipFile, zlib.error, OSError,
         ) as error:  # fmt: skip
             raise InputError(
                 "read log bundle",
@@ -224,7 +231,7 @@ class LogBundle:
         self.created_at = datetime.fromisoformat(document["created_at"])
         self.members: tuple[Member, ...] = tuple(map(_member, document["members"]))
         self.gaps: tuple[Gap, ...] = tuple(
-            Gap(source=row["source"], node=row["node"], reason=row["reason"], detail=row["detail"])
+            Gap(**{key: str(row[key]) for key in ("source", "node", "reason", "detail")})
             for row in document["gaps"]
         )
 
@@ -294,9 +301,25 @@ def _storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno == errno.ENOSPC
         raise StorageError(
-            attempted, found=error.strerror or str(error), hint="free space, then collect again"
+            attempted,
+            found=error.strerror or str(error),
+            hint="free space, then collect again" if full else None,
         ) from error
+
+
+def _publish(part: Path, final: Path) -> None:
+    """Give a finished file its name without ever replacing one."""
+    try:
+        os.link(part, final)
+        part.unlink()
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links on this file system
+        if final.exists():
+            raise FileExistsError(errno.EEXIST, "a file of that name appeared meanwhile") from None
+        part.rename(final)
 
 
 @contextlib.contextmanager

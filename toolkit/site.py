@@ -29,6 +29,8 @@ from toolkit.errors import InputError, StorageError
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport, is_device_name
 
 FORMAT = 1
+REMOVED_STEP = "remove-cluster"
+"""Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -110,7 +112,8 @@ class Journal:
                     if not line.endswith(b"\n"):
                         return
                     entry = self._parse(line, number)
-                    if entry.cluster == cluster and subject in (None, entry.subject):
+                    same = entry.cluster.casefold() == cluster.casefold()
+                    if same and subject in (None, entry.subject):
                         yield entry
         except FileNotFoundError:
             return
@@ -121,7 +124,7 @@ class Journal:
         try:
             row = json.loads(line)
             return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 "read journal",
                 file=str(self._path),
@@ -290,6 +293,7 @@ class Site:
         """
         gone = self.cluster(name)
         self._write_clusters(tuple(other for other in self.clusters() if other != gone))
+        self.journal.append(cluster=gone.name, subject="site", step=REMOVED_STEP, outcome="done")
 
     def _keep_ca(self, cluster: str, ca_file: Path) -> str:
         kept = self.root / "ca" / f"{cluster}.pem"
@@ -342,6 +346,8 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
             "transport": Transport(values["transport"]),
             "auth": AuthMethod(values["auth"]),
         }
+        if not isinstance(values["address"], str):
+            raise TypeError(f"the address of {node_name} is no text")
         nodes.append(Node(**known, name=node_name))
     return KnownCluster(name=name, nodes=tuple(nodes))
 
@@ -358,7 +364,7 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise StorageError(f"{attempted} {path}", found=error.strerror) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
     if not isinstance(document, dict):
         raise InputError(attempted, file=str(path), expected="a JSON object")

@@ -81,10 +81,19 @@ def test_full_disk_leaves_no_file_under_a_final_name(stage, vendor):
 
 
 def test_reader_that_has_seen_enough_is_no_bug_of_ours(stage):
-    with stage.popen("catalog", "list") as process:
+    with stage.popen("catalog", "lint") as process:
         process.stdout.close()
         err = process.stderr.read()
-    assert (process.returncode, err) == (130, "")
+    assert (process.returncode, err) == (1, "")
+
+
+def test_refusal_keeps_its_exit_code_when_nobody_reads(carried):
+    path = next((carried / "medium").rglob(BUNDLE))
+    flip(path, 5)
+    with carried.popen("media", "verify", "medium") as process:
+        process.stdout.close()
+        process.stderr.read()
+    assert process.returncode == 3
 
 
 def test_broken_manifest_names_file_and_place(stage):

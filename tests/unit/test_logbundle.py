@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import zipfile
@@ -58,6 +59,34 @@ def test_existing_file_is_never_overwritten(tmp_path):
     write(tmp_path / "b.zip")
     with pytest.raises(StorageError, match="a file of that name"):
         LogBundleWriter(tmp_path / "b.zip", cluster="c")
+
+
+def test_two_collections_at_once_do_not_harm_each_other(tmp_path):
+    first = LogBundleWriter(tmp_path / "b.zip", cluster="c")
+    second = LogBundleWriter(tmp_path / "b.zip", cluster="c")
+    first.close()
+    with pytest.raises(StorageError), second:
+        pass
+    with LogBundle(tmp_path / "b.zip") as bundle:
+        assert bundle.cluster == "c"
+    assert [path.name for path in tmp_path.iterdir()] == ["b.zip"]
+
+
+def test_bundle_is_published_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    monkeypatch.setattr("toolkit.logbundle.os.link", refuse)
+    write(tmp_path / "b.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.zip"]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"gaps": [1]}'])
+def test_hostile_manifest_is_an_input_error(tmp_path, text):
+    path = write(tmp_path / "b.zip")
+    rewrite(path, lambda name, data: text if name == "manifest.json" else data)
+    with pytest.raises(InputError):
+        LogBundle(path)
 
 
 def test_altered_member_is_refused(tmp_path):

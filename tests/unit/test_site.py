@@ -47,7 +47,7 @@ def test_site_of_a_newer_format_is_refused(site):
         Site(site.root)
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", ""])
+@pytest.mark.parametrize("content", ["[1]", "{", "", "[" * 100_000])
 def test_site_file_that_is_no_json_object_is_refused(site, content):
     (site.root / "site.json").write_text(content, encoding="utf-8")
     with pytest.raises(InputError):

@@ -44,5 +44,6 @@ class Analysis:
 
     @property
     def has_failure(self) -> bool:
-        """Whether at least one finding is critical."""
-        return any(one.severity is Severity.CRITICAL for one in self.findings)
+        """Whether something critical was found, or nothing could be read at all."""
+        critical = any(one.severity is Severity.CRITICAL for one in self.findings)
+        return critical or not any(row.is_readable for row in self.coverage)

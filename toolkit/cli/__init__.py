@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from toolkit import __version__
+from toolkit.cli._output import echo
 from toolkit.errors import ToolkitError
 
 NOUNS = {
@@ -27,6 +28,7 @@ NOUNS = {
     "logs": "collect evidence and analyse it",
 }
 
+_ROOT_FLAGS = ("--debug", "-v", "--verbose")
 EXIT_NO = 1
 EXIT_BUG = 70
 EXIT_STOPPED = 130
@@ -77,20 +79,21 @@ def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
 
 
 def _explain(error: ToolkitError) -> None:
-    click.echo(f"ferry: {error}", err=True)
+    echo(f"ferry: {error}", err=True)
     if error.hint:
-        click.echo(f"  next: {error.hint}", err=True)
+        echo(f"  next: {error.hint}", err=True)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    # "the same command with --debug": these may stand anywhere
+    early = [word for word in words if word in _ROOT_FLAGS]
+    words = [*early, *(word for word in words if word not in _ROOT_FLAGS)]
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(
-            stream, "reconfigure"
-        ):  # a Windows console in a legacy code page must not crash us
-            stream.reconfigure(errors="replace")
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a legacy code page must not crash us
     try:
         outcome: Any = root.main(args=words, prog_name="ferry", standalone_mode=False)
         sys.stdout.flush()
@@ -108,13 +111,13 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("ferry: stopped; the same command goes on from here", err=True)
+        echo("ferry: stopped; the same command goes on from here", err=True)
         return EXIT_STOPPED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the root group is where a bug becomes exit 70
-        click.echo(
+        echo(
             f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
             "  next: run the same command with --debug and send us what it prints",
             err=True,

@@ -15,13 +15,47 @@ from typing import Any, TypeVar
 import click
 from tqdm import tqdm
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 JSON_FORMAT = 1
 """Version of every `--json` document; see docs/reference/formats.md."""
+
+
+_UNPRINTABLE = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (
+        *(set(range(0x20)) - {0x09, 0x0A}),
+        *range(0x7F, 0xA0),
+        *range(0x202A, 0x202F),  # these and the next turn the direction of text around
+        *range(0x2066, 0x206A),
+    )
+}
+
+
+def printable(text: str) -> str:
+    """Show control characters instead of sending them: names and logs come from strangers."""
+    return text.translate(_UNPRINTABLE)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print one text on stdout or stderr.
+
+    A reader that has seen enough (`ferry … | head`) ends the output, never the command or its code.
+
+    Raises:
+        StorageError: Standard output cannot take it.
+    """
+    stream = sys.stderr if err else sys.stdout
+    try:
+        print(printable(text), file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        if not err:
+            raise StorageError("print the result", found=error.strerror) from error
 
 
 def as_json(value: object) -> object:
@@ -50,15 +84,16 @@ def as_json(value: object) -> object:
 def print_json(kind: str, value: object) -> None:
     """Print one document: `{"format": 1, "kind": …, "data": …}`."""
     document = {"format": JSON_FORMAT, "kind": kind, "data": as_json(value)}
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    echo(json.dumps(document, indent=2))  # escapes what is not ASCII, control characters too
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print left-aligned columns; an empty table prints its headings only."""
-    lines = [list(headings), *[[str(cell) for cell in row] for row in rows]]
+    cells = [[printable(str(cell)).replace("\n", " ") for cell in row] for row in rows]
+    lines = [list(headings), *cells]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     for line in lines:
-        click.echo(
+        echo(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         )
 
@@ -91,7 +126,7 @@ class TerminalProgress:
             )
         else:
             size = "" if total_bytes is None else f" ({human_size(total_bytes)})"
-            click.echo(f"{what}{size}", err=True)
+            echo(f"{what}{size}", err=True)
 
     def advance(self, count_bytes: int) -> None:
         """Move the bar."""
@@ -107,7 +142,7 @@ class TerminalProgress:
     def say(self, message: str) -> None:
         """Print one line above the bar."""
         if not self._quiet:
-            tqdm.write(message, file=sys.stderr)
+            tqdm.write(printable(message), file=sys.stderr)
 
 
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")
@@ -158,9 +193,19 @@ def read_version(text: str | None, carried: Sequence[SolutionVersion] = ()) -> S
 
 
 def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str:
-    """Return a secret from the environment variable, or ask for it without echo."""
+    """Return a secret from the environment variable, or ask for it without echo.
+
+    Raises:
+        InputError: It is not in the environment, and nobody can be asked.
+    """
     found = os.environ.get(variable)
     if found:
         return found
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"get the {prompt[0].lower()}{prompt[1:]}",
+            found="none given, and no terminal to ask at",
+            expected=f"{variable}, or a terminal",
+        )
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
     return answer

@@ -12,6 +12,7 @@ from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
+    echo,
     human_size,
     json_option,
     print_json,
@@ -137,15 +138,15 @@ def path(
     else:
         for number, step in enumerate(found.steps, 1):
             carried = "" if step.importable else "  [online only: no solution bundle to import]"
-            click.echo(f"{number}. {step.start} → {step.version}{carried}")
-            click.echo(f"   {step.text} ({step.confidence})")
+            echo(f"{number}. {step.start} → {step.version}{carried}")
+            echo(f"   {step.text} ({step.confidence})")
             if step.opt_in:
-                click.echo(f"   first: {step.opt_in}")
+                echo(f"   first: {step.opt_in}")
             for sbe in step.sbe_minimums:
                 families = ", ".join(sbe.families)
-                click.echo(f"   SBE {sbe.vendor} {families}: {sbe.minimum} or later, {sbe.when}")
+                echo(f"   SBE {sbe.vendor} {families}: {sbe.minimum} or later, {sbe.when}")
         if found.reason:
-            click.echo(found.reason)
+            echo(found.reason)
     return 0 if found.is_supported else EXIT_NO
 
 
@@ -219,15 +220,15 @@ def _print_manifest(manifest: Manifest) -> None:
     }
     for name, value in facts.items():
         if value:
-            click.echo(f"{name:14}{value}")
+            echo(f"{name:14}{value}")
     for payload in manifest.payloads:
-        click.echo(f"\n{payload.name}  ({payload.kind.value})")
-        click.echo(f"  url     {payload.url}")
-        click.echo(f"  pinned  {payload.sha256 or 'no hash can be believed'}")
+        echo(f"\n{payload.name}  ({payload.kind.value})")
+        echo(f"  url     {payload.url}")
+        echo(f"  pinned  {payload.sha256 or 'no hash can be believed'}")
         for witness in payload.witnesses:
             remark = f"  [{witness.comment}]" if witness.comment else ""
-            click.echo(f"  witness {witness.value}{remark}")
-            click.echo(f"          {witness.source}, seen {witness.seen_on}")
-    click.echo(f"\n{_LACKING}")
+            echo(f"  witness {witness.value}{remark}")
+            echo(f"          {witness.source}, seen {witness.seen_on}")
+    echo(f"\n{_LACKING}")
     for name, source in manifest.sources:
-        click.echo(f"{name:14}read in {source}")
+        echo(f"{name:14}read in {source}")

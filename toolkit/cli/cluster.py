@@ -10,6 +10,7 @@ from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
     cluster_option,
+    echo,
     human_size,
     json_option,
     print_json,
@@ -46,7 +47,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
         print_json("discovery", seen)
         return
     environment = seen.environment
-    click.echo(
+    echo(
         f"cluster {cluster.known.name} (asked {seen.node}): version {environment.current_version}, "
         f"SBE {environment.current_sbe_version or 'none'}, state {environment.state}, "
         f"health {environment.health_state}"
@@ -118,7 +119,10 @@ def import_(
         version = read_version(wanted, [target.version for target in opened.targets()])
         if dry_run:
             seen = cluster.discover()
-            click.echo(f"would import {version}; {seen.node} answers; nothing was changed")
+            if json_output:
+                print_json("import", {"version": version, "node": seen.node, "dry_run": True})
+            else:
+                echo(f"would import {version}; {seen.node} answers; nothing was changed")
             return 0
         result = cluster.import_update(
             opened, version, poll_s=poll_seconds, wait_s=wait_minutes * 60
@@ -126,12 +130,12 @@ def import_(
     if json_output:
         print_json("import", result)
     elif result.update is None:
-        click.echo(
-            f"{version} was added, but the cluster does not list it yet.\n"
-            "  next: run the same command again; it only asks, it never adds twice"
+        echo(
+            f"the cluster does not list {version} yet\n"
+            "  next: run the same command again; it asks on, and never adds twice"
         )
     else:
-        click.echo(
+        echo(
             f"{version} is listed as {result.update.state_raw} "
             f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
         )

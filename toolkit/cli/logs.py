@@ -11,6 +11,7 @@ from toolkit.analysis import Analysis, analyse, write_report
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     cluster_option,
+    echo,
     human_size,
     json_option,
     print_json,
@@ -40,7 +41,7 @@ def group() -> None:
 )
 @click.option(
     "--hours",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 24 * 366),
     default=72,
     show_default=True,
     help="How far back System, Windows Update and CAU reports go; the CAU logs are taken whole.",
@@ -75,11 +76,11 @@ def collect(
             print_json("log-bundle", {"members": written.members, "gaps": written.gaps})
         else:
             size = human_size(bundle.stat().st_size)
-            click.echo(f"{bundle}: {len(written.members)} members, {size}")
+            echo(f"{bundle}: {len(written.members)} members, {size}")
             for gap in written.gaps:
                 where = gap.node or "cluster"
-                click.echo(f"  missing: {where} {gap.source or 'everything'}: {gap.detail}")
-            click.echo(f"  next: ferry logs analyse {bundle} --report {bundle.stem}.html")
+                echo(f"  missing: {where} {gap.source or 'everything'}: {gap.detail}")
+            echo(f"  next: ferry logs analyse {bundle} --report {bundle.stem}.html")
         return 0 if written.members else EXIT_NO
 
 
@@ -112,29 +113,29 @@ def analyse_command(bundle: Path, report_file: Path | None, *, json_output: bool
     else:
         _print(analysis)
     if report_file is not None:
-        click.echo(f"report: {report_file}", err=True)
+        echo(f"report: {report_file}", err=True)
     return EXIT_NO if analysis.has_failure else 0
 
 
 def _print(analysis: Analysis) -> None:
     """Print the answer first, then the findings in short."""
     verdict = analysis.verdict
-    click.echo(verdict.headline)
+    echo(verdict.headline)
     if verdict.nodes:
-        click.echo(f"  where:       {', '.join(verdict.nodes)}")
+        echo(f"  where:       {', '.join(verdict.nodes)}")
     if verdict.cause:
-        click.echo(f"  why:         {verdict.cause}")
-    click.echo(f"  start again: {verdict.rerun_text}")
+        echo(f"  why:         {verdict.cause}")
+    echo(f"  start again: {verdict.rerun_text}")
     for number, step in enumerate(verdict.remedy, start=1):
-        click.echo(f"  {'what to do:  ' if number == 1 else '             '}{number}. {step}")
+        echo(f"  {'what to do:  ' if number == 1 else '             '}{number}. {step}")
     if analysis.findings:
-        click.echo("\nfindings")
+        echo("\nfindings")
     for finding in analysis.findings:
-        click.echo(f"  {finding.severity:9} {finding.title}{_where(finding)} [{finding.rule}]")
+        echo(f"  {finding.severity:9} {finding.title}{_where(finding)} [{finding.rule}]")
     if verdict.blind_spots:
-        click.echo(f"\n{verdict.blind_spots} source(s) missing or damaged:")
+        echo(f"\n{verdict.blind_spots} source(s) missing or damaged:")
         for gap in analysis.gaps:
-            click.echo(f"  {gap.node or 'cluster'}  {gap.source}: {gap.reason}. {gap.detail}")
+            echo(f"  {gap.node or 'cluster'}  {gap.source}: {gap.reason}. {gap.detail}")
 
 
 def _where(finding: Finding) -> str:

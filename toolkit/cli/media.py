@@ -15,6 +15,7 @@ from toolkit.catalog import Catalog, Manifests, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
+    echo,
     human_size,
     json_option,
     print_json,
@@ -68,7 +69,7 @@ def group() -> None:
 )
 @click.option(
     "--valid-days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 3660),
     default=180,
     show_default=True,
     help="Sites refuse the medium afterwards.",
@@ -222,8 +223,8 @@ def _print_label(label: MediumLabel, *, json_output: bool) -> None:
         return
     state = "complete" if label.is_complete else "NOT COMPLETE"
     proof = "verified" if label.is_verified else "NOT VERIFIED: nobody has proven what stands here"
-    click.echo(f"{label.set_name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
-    click.echo(f"{label.folder}")
+    echo(f"{label.set_name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
+    echo(f"{label.folder}")
     print_table(
         ("PAYLOAD", "SIZE", "SHA-256"),
         [(name, human_size(size), digest) for name, size, digest in label.payloads],
@@ -232,13 +233,13 @@ def _print_label(label: MediumLabel, *, json_output: bool) -> None:
 
 def _print_report(report: MediumReport) -> None:
     for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        echo(f"warning: {warning}", err=True)
     print_table(
         ("VERDICT", "FILE", "DETAIL"),
         [(file.verdict.value, file.path, file.detail) for file in report.files],
     )
     good = len(report.having(Verdict.OK))
-    click.echo(
+    echo(
         f"{report.set_name}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )

@@ -10,6 +10,7 @@ from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     F,
     cluster_option,
+    echo,
     json_option,
     print_json,
     read_version,
@@ -128,9 +129,9 @@ def _start(
     if json_output:
         print_json("started", {"version": wanted, "run_id": run_id, "dry_run": dry_run})
     elif dry_run:
-        click.echo(f"{wanted} could be started now; nothing was changed")
+        echo(f"{wanted} could be started now; nothing was changed")
     else:
-        click.echo(f"started, run {run_id}\n  next: ferry run watch {wanted}")
+        echo(f"started, run {run_id}\n  next: ferry run watch {wanted}")
 
 
 @group.command("watch")
@@ -189,7 +190,7 @@ def show(
     sight = cluster.look(read_version(version))
     if not json_output and sight.run is not None and sight.run.progress is not None:
         for depth, step in walk(sight.run.progress):
-            click.echo(_step_line(depth, step))
+            echo(_step_line(depth, step))
     return _finish(sight, json_output=json_output)
 
 
@@ -197,7 +198,7 @@ def _print_changes(sight: Sight, shown: dict[tuple[str, ...], str]) -> None:
     """Print the update's state and the steps whose status is new since the last look."""
     if shown.get(()) != sight.update.state_raw:
         shown[()] = sight.update.state_raw
-        click.echo(f"update {sight.update.version}: {sight.update.state_raw}")
+        echo(f"update {sight.update.version}: {sight.update.state_raw}")
     if sight.run is None or sight.run.progress is None:
         return
     path: list[str] = []
@@ -205,7 +206,7 @@ def _print_changes(sight: Sight, shown: dict[tuple[str, ...], str]) -> None:
         path[depth:] = [step.name]
         if shown.get(tuple(path)) != step.status:
             shown[tuple(path)] = step.status
-            click.echo(_step_line(depth, step))
+            echo(_step_line(depth, step))
 
 
 def _step_line(depth: int, step: Step) -> str:
@@ -224,11 +225,11 @@ def _finish(sight: Sight | None, *, json_output: bool) -> int:
         print_json("run", sight)
     else:
         state = sight.run.state_raw if sight.run else "none"
-        click.echo(f"update {sight.update.version}: {sight.update.state_raw}, run: {state}")
+        echo(f"update {sight.update.version}: {sight.update.state_raw}, run: {state}")
         failed = deepest_error(sight.run.progress) if sight.run and sight.run.progress else None
         if failed is not None:
             words = " ".join(failed.error_message.split())
-            click.echo(f"  failed step: {failed.name}\n  the cluster says: {words}")
+            echo(f"  failed step: {failed.name}\n  the cluster says: {words}")
         if sight.has_failed:
-            click.echo("  next: ferry logs collect, then ferry logs analyse; do not start it again")
+            echo("  next: ferry logs collect, then ferry logs analyse; do not start it again")
     return EXIT_NO if sight.has_failed else 0

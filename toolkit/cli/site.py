@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import json_option, print_json, print_table, site_option
+from toolkit.cli._output import (
+    cluster_option,
+    echo,
+    json_option,
+    print_json,
+    print_table,
+    site_option,
+)
 from toolkit.media import pin_root
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.site import Site
@@ -42,7 +49,7 @@ def init(directory: Path, root_file: Path, fingerprint: str) -> None:
     """
     root = root_file.read_bytes()
     Site.create(directory, pin=lambda trust_dir: pin_root(trust_dir, root, fingerprint))
-    click.echo(f"site {directory} trusts root {fingerprint}")
+    echo(f"site {directory} trusts root {fingerprint}")
 
 
 @group.command("add-cluster")
@@ -115,7 +122,7 @@ def add_cluster(
             ),
             ca_file=ca_file,
         )
-    click.echo(f"cluster {known.name}: {', '.join(node.name for node in known.nodes)}")
+    echo(f"cluster {known.name}: {', '.join(node.name for node in known.nodes)}")
 
 
 @group.command("remove-cluster")
@@ -133,7 +140,7 @@ def remove_cluster(name: str, site_dir: Path) -> None:
     site = Site(site_dir)
     with site.lock():
         site.remove_cluster(name)
-    click.echo(f"cluster {name} forgotten")
+    echo(f"cluster {name} forgotten")
 
 
 @group.command("show")
@@ -164,7 +171,7 @@ def show(site_dir: Path, *, json_output: bool) -> None:
 
 @group.command("journal")
 @site_option
-@click.option("--cluster", "cluster_name", required=True, help="The cluster.")
+@cluster_option
 @json_option
 def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
     """Print every change made to a cluster from this site, oldest first.
@@ -175,14 +182,23 @@ def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
 
     Changes: nothing.
     """
-    entries = list(Site(site_dir).journal.entries(cluster=cluster_name))
+    site = Site(site_dir)
+    entries = list(site.journal.entries(cluster=cluster_name))
+    if not entries:
+        site.cluster(cluster_name)  # a name nobody knows is a mistake, not an empty journal
     if json_output:
         print_json("journal", entries)
         return
     print_table(
-        ("TIME (UTC)", "SUBJECT", "STEP", "OUTCOME"),
+        ("TIME (UTC)", "SUBJECT", "STEP", "OUTCOME", "REASON"),
         [
-            (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.subject, entry.step, entry.outcome)
+            (
+                f"{entry.at:%Y-%m-%d %H:%M:%S}",
+                entry.subject,
+                entry.step,
+                entry.outcome,
+                entry.facts.get("fixed", ""),
+            )
             for entry in entries
         ],
     )

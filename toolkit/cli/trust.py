@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import read_passphrase
+from toolkit.cli._output import echo, read_passphrase
 from toolkit.media import fingerprint as fingerprint_of
 from toolkit.media import init_trust, read_root_chain
 
@@ -29,7 +29,7 @@ def group() -> None:
 )
 @click.option(
     "--days",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 36600),
     default=730,
     show_default=True,
     help="How long the root is valid; no medium can outlive it.",
@@ -48,8 +48,8 @@ def init(keys_dir: Path, days: int) -> None:
     passphrase = read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys", confirm=True)
     expires_at = datetime.now(UTC) + timedelta(days=days)
     printed = init_trust(keys_dir, passphrase, expires_at=expires_at)
-    click.echo(f"keys made in {keys_dir}; the root is valid until {expires_at:%Y-%m-%d}", err=True)
-    click.echo(printed)
+    echo(f"keys made in {keys_dir}; the root is valid until {expires_at:%Y-%m-%d}", err=True)
+    echo(printed)
 
 
 @group.command("fingerprint")
@@ -75,4 +75,4 @@ def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:
     if (root_file is None) == (keys_dir is None):
         raise click.UsageError("give a root.json or --keys DIR, one of them")
     root = root_file.read_bytes() if root_file else read_root_chain(keys_dir or Path())[0]
-    click.echo(fingerprint_of(root))
+    echo(fingerprint_of(root))

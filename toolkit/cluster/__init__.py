@@ -23,7 +23,7 @@ from toolkit.cluster._importing import (
     SourceMedium,
 )
 from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_error, walk, watch
-from toolkit.errors import AuthenticationError, InputError, ReachError, StateError
+from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import (
     Gap,
@@ -280,7 +280,7 @@ class Cluster:
         With `only_first_answer`, a session lost after the node has answered is not tried elsewhere:
         what it changed is unknown, and the same command finds out.
         """
-        last: ReachError | None = None
+        lost: list[tuple[Node, ReachError]] = []
         for node in self.known.nodes:
             answered = False
             try:
@@ -303,7 +303,12 @@ class Cluster:
                 if answered and only_first_answer:
                     raise
                 _log.info("node %s did not answer: %s", node.name, error)
-                last = error
-        if last is None:
-            raise InputError(f"reach cluster {self.known.name}", found="no node is known")
-        raise last
+                lost.append((node, error))
+        if len(lost) == 1:
+            raise lost[0][1]
+        raise ConnectError(
+            f"reach cluster {self.known.name}",
+            found="; ".join(f"{node.name}: {error.found or error}" for node, error in lost),
+            expected="one node that answers",
+            hint="check cable, addresses (`ferry site show`) and ports; the same command continues",
+        )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import secrets
 import tempfile
 import threading
@@ -33,6 +34,8 @@ from toolkit.errors import (
 )
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import Command, Gap, Node, Progress, Sha256, Silent, Source, T
+
+_log = logging.getLogger(__name__)
 
 _SCRATCH = PureWindowsPath(r"C:\Windows\Temp")
 _PARALLEL_NODES = 4
@@ -133,21 +136,32 @@ class Collection:
         scratch = _SCRATCH / f"ferry-{secrets.token_hex(6)}"
         session.invoke(_cmdlets.make_folder(scratch))
         lost: ReachError | None = None
-        for source, owner, produce in self._commands(scratch, node, with_cluster=is_first):
-            try:
-                if lost is None:
-                    self._one(session, source, owner, produce, node)
-            except (ClusterError, InputError) as error:
-                yield self._gap(source, owner, error)
-            except ReachError as error:
-                lost = error
-            if owner == "" and lost is None:
-                self._asked.add(source)
-            if owner and lost is not None:
-                yield self._gap(source, owner, lost)
-        if lost is None:
-            session.invoke(_cmdlets.remove(scratch))
-            self.progress.say(f"{node.name}: evidence collected")
+        try:
+            for source, owner, produce in self._commands(scratch, node, with_cluster=is_first):
+                try:
+                    if lost is None:
+                        self._one(session, source, owner, produce, node)
+                except (ClusterError, InputError) as error:
+                    yield self._gap(source, owner, error)
+                except ReachError as error:
+                    lost = error
+                if owner == "" and lost is None:
+                    self._asked.add(source)
+                if owner and lost is not None:
+                    yield self._gap(source, owner, lost)
+        finally:
+            self._clean(None if lost else session, scratch, node)
+
+    def _clean(self, session: CollectSession | None, scratch: PureWindowsPath, node: Node) -> None:
+        """Remove the scratch folder, also after Ctrl-C or a full disk here."""
+        try:
+            if session is not None:
+                session.invoke(_cmdlets.remove(scratch))
+                self.progress.say(f"{node.name}: done")
+                return
+        except (ReachError, ClusterError) as error:
+            _log.info("node %s: %s", node.name, error)
+        self.progress.say(f"{node.name}: {scratch} may still be there; remove it by hand")
 
     def _commands(
         self, scratch: PureWindowsPath, node: Node, *, with_cluster: bool

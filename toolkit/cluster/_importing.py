@@ -4,7 +4,7 @@ Theory of operation. Every step leaves a fact that can be asked for again, and e
 the journal before it is sent (`intent`) and after (`done`). The same command run again therefore goes on:
 a file that arrived is recognised by its hash, a folder that was expanded by its final name (it is expanded
 under another name and then moved), a submission by the journal and by what the update service holds. The
-one step that must not happen twice is the submission: while its outcome is unknown, the service is asked,
+one step that must not happen twice is the submission: once the journal knows of one, the service is asked,
 and only if it has neither the update nor its package after the whole waiting time, it is submitted again.
 
 Source: import-discover-updates-offline-23h2.md (the procedure), update-via-powershell-23h2.md (package
@@ -22,8 +22,8 @@ from toolkit.cluster import _cmdlets
 from toolkit.errors import (
     CommandError,
     DigestError,
+    InputError,
     StateError,
-    UnknownTargetError,
 )
 from toolkit.model import (
     Command,
@@ -36,7 +36,7 @@ from toolkit.model import (
     Update,
     UpdateState,
 )
-from toolkit.site import Journal
+from toolkit.site import REMOVED_STEP, Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
@@ -118,7 +118,7 @@ class Import:
         """Import the version, going on from whatever an earlier try left.
 
         Raises:
-            UnknownTargetError: The medium does not carry the version.
+            InputError: The medium does not carry the version.
             DigestError: What arrived on the node differs from what was signed.
             StateError: Something stands in the import folder that ferry did not write.
             ClusterError: `Add-SolutionUpdate` or another cmdlet refused, in the cluster's words.
@@ -133,6 +133,8 @@ class Import:
             self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
         if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbe:
             listed = self._add_sbe(sbe)
+        elif sbe:
+            self.progress.say("the SBE on the medium was not asked for and not imported")
         return ImportResult(
             version=self.version,
             node=self.node,
@@ -145,7 +147,7 @@ class Import:
         bundles = [target for target in mine if target.kind is PayloadKind.SOLUTION_BUNDLE]
         if len(bundles) != 1:
             carried = sorted({str(target.version) for target in self.medium.targets()})
-            raise UnknownTargetError(
+            raise InputError(
                 f"import {self.version}",
                 found=f"the medium carries {', '.join(carried) or 'nothing'}",
                 hint="name a version that is on the medium: ferry media show PATH",
@@ -231,18 +233,20 @@ class Import:
     ) -> Update | None:
         """Have a folder added exactly once, and wait until the cluster shows the effect."""
         outcome = self._last_outcome(step)
-        if outcome == "intent":
-            self.progress.say("an earlier submission has an unknown outcome; asking the cluster")
+        if outcome in ("intent", "done"):
+            self.progress.say(f"the journal says {step}: {outcome}; asking the cluster")
             listed = self._wait_for(has_effect)
             package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
             took_effect = listed is not None and has_effect(listed)
             if took_effect or (
                 step == "submit" and self.session.invoke(_cmdlets.path_exists(package))
             ):
-                self._note(step, "done", learned="from the cluster")
+                if outcome == "intent":
+                    self._note(step, "done", learned="from the cluster")
                 return listed
-        if outcome != "done":
-            self._submit(folder, step)
+            self.progress.say("the cluster holds nothing of it: adding it again")
+            self._note(step, "lost")
+        self._submit(folder, step)
         return self._wait_for(has_effect)
 
     def _submit(self, folder: PureWindowsPath, step: str) -> None:
@@ -282,8 +286,10 @@ class Import:
 
     def _last_outcome(self, step: str) -> str | None:
         last = None
-        for entry in self.journal.entries(cluster=self.cluster, subject=self.subject):
-            if entry.step == step:
+        for entry in self.journal.entries(cluster=self.cluster):
+            if entry.step == REMOVED_STEP:  # another cluster of this name: nothing before counts
+                last = None
+            elif (entry.subject, entry.step) == (self.subject, step):
                 last = entry.outcome
         return last
 

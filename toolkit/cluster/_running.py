@@ -76,7 +76,7 @@ def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> Non
     """
     action = f"{'prepare' if prepare_only else 'start'} update {update.version}"
     phase = PHASES[update.state]
-    if phase is Phase.FAILED and fixed:
+    if phase is Phase.FAILED and fixed and fixed.strip():
         return
     if phase is Phase.FAILED:
         raise StateError(

@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import re
 from pathlib import Path
@@ -6,6 +8,7 @@ import click
 import pytest
 
 from toolkit.cli import NOUNS, root, run
+from toolkit.cli._output import print_table
 from toolkit.errors import (
     ClusterError,
     InputError,
@@ -81,6 +84,42 @@ def test_debug_prints_the_traceback(monkeypatch, capsys):
     monkeypatch.setattr("toolkit.cli.site.Site", site)
     assert run(["--debug", "site", "show", "--site", "x"]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_debug_may_stand_anywhere(broken_site, monkeypatch, capsys):
+    assert run(["site", "show", "--site", "/nowhere", "--debug"]) == 7
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_control_characters_of_strangers_are_shown_and_not_sent(broken_site, capsys):
+    broken_site(InputError("read", found="z\x1b[2K\x9b1A\u202eevil"))
+    assert "z\\x1b[2K\\x9b1A\\u202eevil" in capsys.readouterr().err
+
+
+def test_table_row_stays_one_line(capsys):
+    print_table(("NAME",), [("one\ntwo\x1b[A",)])
+    assert capsys.readouterr().out.splitlines() == ["NAME", "one two\\x1b[A"]
+
+
+def test_full_standard_output_is_a_storage_error(monkeypatch, capsys):
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stdout", Full())
+    assert run(["catalog", "list"]) == 6
+
+
+def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert run(["trust", "init", "--keys", str(tmp_path / "k")]) == 7
+    assert "FERRY_KEY_PASSPHRASE" in capsys.readouterr().err
+
+
+def test_journal_of_a_cluster_nobody_knows_is_an_input_error(tmp_path, capsys):
+    (tmp_path / "site.json").write_text('{"kind": "ferry-site", "format": 1}', encoding="utf-8")
+    assert run(["site", "journal", "--site", str(tmp_path), "--cluster", "nosuch"]) == 7
 
 
 def test_unknown_command_is_a_usage_error(capsys):

@@ -14,15 +14,16 @@ from tests.unit.cluster.fakes import (
     refusal,
 )
 from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster
-from toolkit.cluster._cmdlets import IMPORT_FOLDER
+from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
 from toolkit.errors import (
     AuthenticationError,
     CommandError,
     DigestError,
+    InputError,
     ReachError,
     SessionLostError,
     StateError,
-    UnknownTargetError,
+    StorageError,
 )
 from toolkit.logbundle import LogBundle, LogBundleWriter
 from toolkit.model import KnownCluster, Node, PayloadKind, SolutionVersion, UpdateState
@@ -173,6 +174,30 @@ def test_submission_that_never_arrived_is_sent_after_the_whole_wait(cluster, wor
     assert clock.now >= 600
 
 
+def test_update_that_the_cluster_lost_is_added_again(cluster, world, journal):
+    cluster.import_update(medium(), VERSION)
+    world.updates.clear()
+    assert cluster.import_update(medium(), VERSION, wait_s=60).update is not None
+    assert world.add_calls == 2
+    assert ("submit", "lost") in outcomes(journal)
+
+
+def test_update_still_being_discovered_is_not_added_again(cluster, world):
+    cluster.import_update(medium(), VERSION)
+    world.updates.clear()
+    world.folders.add(str(PACKAGES_FOLDER / f"Solution{VERSION}"))
+    assert cluster.import_update(medium(), VERSION, wait_s=60).update is None
+    assert world.add_calls == 1
+
+
+def test_journal_of_a_removed_cluster_does_not_count_for_its_successor(cluster, world, journal):
+    cluster.import_update(medium(), VERSION)
+    journal.append(cluster="plant7", subject="site", step="remove-cluster", outcome="done")
+    world.updates.clear()
+    with pytest.raises(StateError, match="does not know it"):
+        cluster.import_update(medium(), VERSION)
+
+
 def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journal):
     world.fail_on["Add-SolutionUpdate"] = refusal()
     with pytest.raises(CommandError, match="not enough space"):
@@ -205,7 +230,7 @@ def test_folder_that_somebody_else_put_there_is_not_used(cluster, world):
 
 
 def test_version_that_is_not_on_the_medium_is_refused_first(cluster, world):
-    with pytest.raises(UnknownTargetError, match=r"12\.2604\.1003\.9"):
+    with pytest.raises(InputError, match=r"12\.2604\.1003\.9"):
         cluster.import_update(medium(), SolutionVersion.parse("12.2603.1002.15"))
     assert not any("New-Item" in name for name in world.sent)
 
@@ -272,6 +297,13 @@ def test_start_returns_the_run_id_and_is_journalled(cluster, world, journal):
     listed(world, "ReadyToInstall")
     assert cluster.start(VERSION, prepare_only=False).endswith("/run-1")
     assert outcomes(journal, f"run {VERSION}") == [("start", "intent"), ("start", "done")]
+
+
+def test_reason_of_blanks_is_no_reason(cluster, world):
+    listed(world, "InstallationFailed")
+    with pytest.raises(StateError):
+        cluster.start(VERSION, prepare_only=False, fixed="  ")
+    assert starts(world) == []
 
 
 @pytest.mark.parametrize(
@@ -377,7 +409,7 @@ def test_watch_survives_nodes_that_restart(cluster, world):
 
 def test_watch_gives_up_when_no_node_answers_for_too_long(cluster, world, clock):
     world.fail_on["Test-Path"] = SessionLostError("ask")
-    with pytest.raises(SessionLostError):
+    with pytest.raises(ReachError, match=r"n1: .*; n2: "):
         list(cluster.watch(VERSION, poll_s=60, patience_s=600))
     assert 600 < clock.now < 1000
 
@@ -414,6 +446,19 @@ def test_every_source_of_every_node_is_in_the_bundle(cluster, world, tmp_path):
 def test_scratch_folder_is_removed_from_every_node(cluster, world, tmp_path):
     collect(cluster, tmp_path).close()
     assert world.files == {}
+
+
+def test_scratch_folder_is_removed_also_when_the_disk_here_is_full(cluster, world, tmp_path):
+    writer = LogBundleWriter(tmp_path / "b.zip", cluster="plant7")
+
+    def full(*arguments, **options):
+        raise StorageError("write log bundle")
+
+    writer.add = full
+    with pytest.raises(StorageError):
+        cluster.collect(writer, since=SINCE)
+    writer.abandon()
+    assert not any("ferry-" in folder for folder in world.folders)
 
 
 def test_unreachable_node_is_a_named_gap(world, journal, clock, tmp_path):

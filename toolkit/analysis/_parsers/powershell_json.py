@@ -16,7 +16,7 @@ from typing import Any
 from toolkit.analysis._records import clean
 from toolkit.errors import InputError
 
-LIMIT_BYTES = 64 << 20
+LIMIT_BYTES = 16 << 20
 """A step tree of a large cluster is a few MB; what is larger is not read."""
 
 _DATE = re.compile(r"\\?/Date\((-?\d{1,18})(?:[+-]\d{4})?\)\\?/")
