@@ -224,10 +224,9 @@ def test_an_authority_given_by_hand_is_not_overruled_by_the_environment(
     assert vendor.path.read_bytes() == vendor.data
 
 
-def test_a_missing_authority_file_is_a_download_error(vendor, tmp_path):
-    catalog = Catalog(tmp_path / "c", ca_file=tmp_path / "nowhere.pem", retry_delays_s=())
-    with pytest.raises(DownloadError, match=r"nowhere\.pem"):
-        catalog.download(vendor.manifest, url=vendor.server.url)
+def test_a_missing_authority_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.pem"):
+        Catalog(tmp_path / "c", ca_file=tmp_path / "nowhere.pem", retry_delays_s=())
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9/x", "file:///etc/passwd"])

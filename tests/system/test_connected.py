@@ -60,6 +60,12 @@ def test_unknown_certificate_authority_is_refused(stage, vendor):
     assert "certificate" in stage.ferry(*words, expect=4).err.lower()
 
 
+def test_authority_file_without_a_certificate_is_refused_at_once(stage):
+    (stage / "ca.pem").write_text("nothing", encoding="utf-8")
+    words = ["catalog", "download", VERSION, "--catalog", "catalog", "--ca", "ca.pem"]
+    assert "ca.pem" in stage.ferry(*words, expect=7).err
+
+
 def test_full_disk_leaves_no_file_under_a_final_name(stage, vendor):
     resource = pytest.importorskip("resource", reason="limits file sizes, POSIX only")
 

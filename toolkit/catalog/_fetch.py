@@ -20,12 +20,13 @@ import requests
 import urllib3
 
 from toolkit import __version__
-from toolkit.errors import DownloadError
+from toolkit.errors import DownloadError, InputError
 
 CONNECT_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 60.0
 """A line that brings nothing for this long has stalled."""
 
+_CA_LIMIT_BYTES = 4 << 20
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)\Z")
 
@@ -80,7 +81,13 @@ class HttpsFetcher:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """Trust the authorities of `ca_file` (PEM) instead of the public ones, if given."""
+        """Trust the authorities of `ca_file` (PEM) instead of the public ones, if given.
+
+        Raises:
+            InputError: No certificate stands in `ca_file`, or it cannot be read.
+        """
+        if ca_file is not None:
+            _check_authorities(ca_file)
         self._verify = None if ca_file is None else str(ca_file)
         self._timeout = (connect_timeout_s, read_timeout_s)
 
@@ -152,6 +159,22 @@ class _HttpsAnswer:
 
     def close(self) -> None:
         self._cleanup.close()
+
+
+def _check_authorities(ca_file: Path) -> None:
+    found = "no certificate"
+    try:
+        with ca_file.open("rb") as file:
+            if b"-----BEGIN CERTIFICATE-----" in file.read(_CA_LIMIT_BYTES):
+                return
+    except OSError as error:
+        found = error.strerror or str(error)
+    raise InputError(
+        "read certificate authority",
+        file=str(ca_file),
+        found=found,
+        expected="one or more PEM certificates",
+    )
 
 
 def _check(response: requests.Response, url: str) -> None:

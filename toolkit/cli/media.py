@@ -204,7 +204,7 @@ def _payloads(
 ) -> list[HeldPayload]:
     """Join what we hold with what is published of it today."""
     payloads = []
-    for manifest in map(manifests.find, versions):
+    for manifest in map(manifests.find, dict.fromkeys(versions)):
         if manifest.status is BundleStatus.RECALLED:
             raise InputError(
                 f"write {manifest.version} to a medium",
