@@ -14,6 +14,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,10 @@ class ReadMethod(StrEnum):
     NO_CACHE = "F_NOCACHE"
     DONT_NEED = "posix_fadvise"
     CACHED = "cached"
+
+
+class NotRegularError(OSError):
+    """A link, pipe, device or folder stands where a file belongs; it was not opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +119,17 @@ def on_storage(attempted: str) -> Iterator[None]:
         raise StorageError(
             attempted, found=f"{what} ({text})" if what else text, hint=hint
         ) from error
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is not a plain file: opening a pipe may never end, and a link leads off the medium.
+
+    Raises:
+        NotRegularError: Something else stands there.
+        OSError: Nothing stands there, or it cannot be looked at.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise NotRegularError(None, "not a regular file", str(path))
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -244,6 +260,7 @@ class DeviceReader:
 
     def __init__(self, path: Path) -> None:
         """Open the file in the strongest way the system offers."""
+        require_regular(path)
         self._path = path
         self._offset = 0
         self._file, self.method = _open_uncached(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from toolkit.media._device import (
     BlockDigest,
     DeviceReader,
     Measured,
+    NotRegularError,
     ReadMethod,
     measure,
     weakest,
@@ -184,7 +186,8 @@ class Medium:
         for file in self._plan.files:
             path = self.folder / file.path
             try:
-                if path.stat().st_size < file.size_bytes:
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode) and found.st_size < file.size_bytes:
                     lacking.append(f"{file.path} (cut short)")
             except OSError:
                 lacking.append(file.path)
@@ -273,6 +276,8 @@ class Medium:
             return read_manifest(read_small(self.folder / name), file=name)
         except FileNotFoundError:
             report = FileReport(path=name, verdict=Verdict.MISSING)
+        except NotRegularError as error:
+            report = FileReport(path=name, verdict=Verdict.DAMAGED, detail=str(error.strerror))
         except OSError as error:
             report = FileReport(
                 path=name, verdict=Verdict.UNREADABLE, detail=error.strerror or str(error)
@@ -303,12 +308,11 @@ class Medium:
             if relative.as_posix() in known or relative.parts[0] in _LATER:
                 continue
             litter = is_litter_path(relative)
-            part = path.suffix == ".part" or path.name == WRITING
             reports.append(
                 FileReport(
                     path=relative.as_posix(),
                     verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
-                    detail="left by unfinished writing" if part else "",
+                    detail=_oddity(path),
                 )
             )
         return sorted(reports, key=lambda report: report.path)
@@ -394,6 +398,8 @@ def _judge(
         found = measure(folder / path, progress=progress)
     except FileNotFoundError:
         return FileReport(path=path, verdict=Verdict.MISSING)
+    except NotRegularError as error:
+        return FileReport(path=path, verdict=Verdict.DAMAGED, detail=str(error.strerror))
     except OSError as error:
         detail = error.strerror or str(error)
         return FileReport(path=path, verdict=Verdict.UNREADABLE, detail=detail)
@@ -440,9 +446,22 @@ def _damage(block: int, size_bytes: int) -> Damage:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for where, _, names in os.walk(folder):
-        for name in names:
-            yield Path(where) / name
+    """Yield everything but folders that hold something, and never go through a link."""
+    for where, folders, names in os.walk(folder):
+        here = Path(where)
+        yield from (here / name for name in names)
+        yield from (here / name for name in folders if (here / name).is_symlink())
+        if not folders and not names and here != folder:
+            yield here
+
+
+def _oddity(path: Path) -> str:
+    if path.is_symlink():
+        return "a link"
+    if path.is_dir():
+        return "an empty folder"
+    is_part = path.suffix == ".part" or path.name == WRITING
+    return "left by unfinished writing" if is_part else ""
 
 
 def _read_back(folder: Path) -> str:

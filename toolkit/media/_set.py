@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, StorageError
-from toolkit.media._device import on_storage
+from toolkit.media._device import on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import check_path, check_set_name, check_together
 from toolkit.model import Sha256
@@ -233,9 +233,10 @@ def read_small(path: Path) -> bytes:
     """Return a small file whole; its size is bounded.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read; `NotRegularError` when it is no plain file.
         InputError: It is larger than any file of this kind.
     """
+    require_regular(path)
     with path.open("rb") as reading:
         data = reading.read(_SIZE_LIMIT_BYTES + 1)
     if len(data) > _SIZE_LIMIT_BYTES:

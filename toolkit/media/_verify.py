@@ -29,6 +29,7 @@ from toolkit.errors import (
     SignatureError,
     StorageError,
 )
+from toolkit.media._device import NotRegularError
 from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
 from toolkit.media._set import COMPLETE, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
 from toolkit.media._trust import Trust, TrustState
@@ -121,7 +122,7 @@ class _FolderFetcher(FetcherInterface):
         except (FileNotFoundError, NotADirectoryError) as error:
             # anything but 404 would abort the walk along the root chain
             raise exceptions.DownloadHTTPError(f"{TUF}/{name} is missing", 404) from error
-        except InputError as error:
+        except (InputError, NotRegularError) as error:
             raise exceptions.DownloadLengthMismatchError(str(error)) from error
 
 
@@ -226,7 +227,9 @@ def _require_same_bytes(
             found = fetcher.read(name)
         except exceptions.DownloadHTTPError as error:
             raise _unfinished(folder, str(error)) from error
-        except (exceptions.DownloadError, OSError) as error:
+        except exceptions.DownloadLengthMismatchError as error:
+            raise _differs(folder, f"{TUF}/{name}") from error
+        except OSError as error:
             raise StorageError(f"read {folder / TUF / name}", found=str(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
@@ -250,10 +253,10 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
         data = read_small(folder / SET_PATH)
     except FileNotFoundError as error:
         raise _unfinished(folder, f"{SET_PATH} is missing") from error
+    except (InputError, NotRegularError) as error:
+        raise _differs(folder, SET_PATH) from error
     except OSError as error:
         raise StorageError(f"read {folder / SET_PATH}", found=error.strerror) from error
-    except InputError as error:
-        raise _differs(folder, SET_PATH) from error
     if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
         if not finished:
             raise _unfinished(folder, f"{SET_PATH} was not written to its end")
@@ -289,6 +292,8 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
             data = read_small(folder / name)
         except FileNotFoundError as error:
             raise _unfinished(folder, f"{name} is missing") from error
+        except (InputError, NotRegularError) as error:
+            raise _differs(folder, name) from error
         except OSError as error:
             raise StorageError(f"read {folder / name}", found=error.strerror) from error
         if hashlib.sha256(data).hexdigest() != digest:

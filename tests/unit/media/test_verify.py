@@ -1,7 +1,10 @@
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
+import sys
 
 import pytest
 
@@ -233,9 +236,70 @@ def test_receipts_added_later_are_not_foreign(judged, folder):
     assert report.is_tidy(strict=True)
 
 
-def test_a_file_that_cannot_be_read_is_unreadable_and_a_storage_error(judged, folder):
-    (folder / BUNDLE).unlink()
-    (folder / BUNDLE).mkdir()
+def as_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def as_link(path):
+    away = path.rename(path.with_name("elsewhere"))
+    path.symlink_to(away)
+
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="needs pipes and links")
+
+
+@posix_only
+@pytest.mark.parametrize("replace", [as_pipe, as_link])
+@pytest.mark.parametrize("name", [BUNDLE, "start.txt", "manifest-sha256.txt"])
+def test_what_is_no_regular_file_is_damaged_and_never_opened(judged, folder, name, replace):
+    replace(folder / name)
+    _, files = judged()
+    assert (files[name].verdict, files[name].detail) == (Verdict.DAMAGED, "not a regular file")
+
+
+@posix_only
+@pytest.mark.parametrize("replace", [as_pipe, as_link])
+@pytest.mark.parametrize("name", ["tuf/timestamp.json", "tuf/1.root.json", "data/plan/set.json"])
+def test_metadata_that_are_no_regular_file_are_a_digest_error(site, folder, name, replace):
+    replace(folder / name)
+    with pytest.raises(DigestError):
+        site.open(folder)
+
+
+@posix_only
+def test_a_payload_that_is_a_link_is_not_copied(site, folder):
+    as_link(folder / BUNDLE)
+    medium = site.open(folder)
+    with pytest.raises(StorageError, match="not a regular file"):
+        medium.copy_target(BUNDLE.removeprefix("data/"), io.BytesIO())
+
+
+@posix_only
+def test_a_link_to_a_folder_is_foreign_and_not_followed(judged, folder, tmp_path):
+    (tmp_path / "off").mkdir()
+    (tmp_path / "off" / "secret").touch()
+    (folder / "data" / "off").symlink_to(tmp_path / "off", target_is_directory=True)
+    report, files = judged()
+    assert (files["data/off"].verdict, files["data/off"].detail) == (Verdict.FOREIGN, "a link")
+    assert "data/off/secret" not in files
+    assert not report.is_tidy()
+
+
+def test_an_empty_folder_is_foreign(judged, folder):
+    (folder / "data" / "spare").mkdir()
+    _, files = judged()
+    spare = files["data/spare"]
+    assert (spare.verdict, spare.detail) == (Verdict.FOREIGN, "an empty folder")
+
+
+def test_a_file_that_cannot_be_read_is_unreadable_and_a_storage_error(judged, monkeypatch):
+    def failing(path, progress=None):
+        if path.name == BUNDLE.rpartition("/")[2]:
+            raise OSError(errno.EIO, "Input/output error")
+        return measure(path, progress=progress)
+
+    monkeypatch.setattr("toolkit.media._medium.measure", failing)
     report, files = judged()
     assert files[BUNDLE].verdict is Verdict.UNREADABLE
     assert isinstance(report.problem(), StorageError)
