@@ -9,7 +9,7 @@ import click
 
 from toolkit.cli._output import echo, read_passphrase
 from toolkit.media import fingerprint as fingerprint_of
-from toolkit.media import init_trust, read_root_chain
+from toolkit.media import init_trust, read_root, read_root_chain
 
 PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
@@ -75,4 +75,5 @@ def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:
     if (root_file is None) == (keys_dir is None):
         raise click.UsageError("give a root.json or --keys DIR, one of them")
     root = root_file.read_bytes() if root_file else read_root_chain(keys_dir or Path())[0]
+    read_root(root, file=str(root_file or keys_dir))
     echo(fingerprint_of(root))

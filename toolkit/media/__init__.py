@@ -18,6 +18,7 @@ from toolkit.media._keys import (
     init_trust,
     open_keys,
     read_fingerprint,
+    read_root,
     read_root_chain,
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
@@ -41,6 +42,7 @@ __all__ = [
     "open_medium",
     "pin_root",
     "read_fingerprint",
+    "read_root",
     "read_root_chain",
     "write_medium",
 ]

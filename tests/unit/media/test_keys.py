@@ -3,8 +3,10 @@ import os
 import stat
 
 import pytest
+from click.testing import CliRunner
 
 from tests.unit.media.making import NOW, PASSPHRASE, Publisher, SiteTrust, days
+from toolkit.cli.trust import group as trust_commands
 from toolkit.errors import InputError, SignatureError, StorageError, TrustError
 from toolkit.media import (
     fingerprint,
@@ -119,6 +121,15 @@ def test_a_typed_fingerprint_may_differ_in_spaces_and_case():
 def test_what_is_no_fingerprint_is_an_input_error(typed):
     with pytest.raises(InputError, match="64 hex digits"):
         read_fingerprint(typed)
+
+
+def test_what_is_no_root_has_no_fingerprint_to_print(tmp_path):
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0::/root:/bin/sh\n", encoding="utf-8")
+    result = CliRunner().invoke(trust_commands, ["fingerprint", str(path)])
+    assert isinstance(result.exception, InputError)
+    assert str(path) in str(result.exception)
+    assert result.stdout == ""
 
 
 def test_a_root_with_another_fingerprint_is_not_pinned(tmp_path, publisher):
