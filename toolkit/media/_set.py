@@ -185,7 +185,7 @@ def read_back_method(data: bytes) -> str:
     """Return how the writer read the set back, from complete.json; empty where it does not say."""
     try:
         return str(json.loads(data)["read_back"]["method"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -122,7 +122,7 @@ def load_trust(trust_dir: Path) -> Trust:
         return fresh
     try:
         state = _read_state(saved)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             "read the trust state",
             file=str(path),

@@ -201,6 +201,15 @@ def test_a_complete_json_that_says_nothing_is_damaged(judged, folder, data):
     assert files["complete.json"].verdict is Verdict.DAMAGED
 
 
+def test_a_complete_json_nested_without_end_is_damaged(judged, site, folder):
+    (folder / "complete.json").write_bytes(b"[" * 200_000)
+    _, files = judged()
+    assert files["complete.json"].verdict is Verdict.DAMAGED
+    assert site.open(folder).describe().read_back == ""
+    with pytest.raises(InputError):
+        describe_medium(folder)
+
+
 def test_the_complete_json_of_another_set_is_damaged(judged, folder):
     document = json.loads((folder / "complete.json").read_bytes())
     document["set_id"] = "another"
