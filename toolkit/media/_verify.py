@@ -31,7 +31,7 @@ from toolkit.errors import (
 )
 from toolkit.media._device import NotRegularError
 from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
-from toolkit.media._set import COMPLETE, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
+from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
 from toolkit.media._trust import Trust, TrustState
 
 _BASE_URL = "medium:///"
@@ -184,7 +184,10 @@ def _refused(
                     attempted,
                     found=f"a medium issued {_as_date(offered)}",
                     expected=f"one not older than {_as_date(seen)}, which this site accepted",
-                    hint="use the newer medium; an old one could bring back a withdrawn update",
+                    hint="this site has already accepted a newer medium"
+                    f"{_carrying(trust.state.metadata.get('targets.json'))}; use that one, an old one could "
+                    "bring back a withdrawn update. Two spare sticks must be copies of one set: copy "
+                    "the set folder, do not write it twice",
                 )
     if isinstance(error, exceptions.LengthOrHashMismatchError):
         return DigestError(
@@ -337,8 +340,18 @@ def _version(data: bytes | None) -> int:
         return 0
 
 
+def _carrying(targets: bytes | None) -> str:
+    """Name the payloads of a medium accepted before; only for the message."""
+    with contextlib.suppress(exceptions.RepositoryError):
+        names = Metadata[Targets].from_bytes(targets or b"").signed.targets
+        return " with " + ", ".join(
+            name.removeprefix(PAYLOAD) for name in sorted(names) if name.startswith(PAYLOAD)
+        )
+    return ""
+
+
 def _as_date(version: int) -> str:
     try:
-        return f"{datetime.fromtimestamp(version, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{datetime.fromtimestamp(version, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, OSError, ValueError):
         return f"version {version}"

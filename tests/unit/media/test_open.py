@@ -125,6 +125,19 @@ def test_an_older_medium_is_refused_after_a_newer_one(site, medium, newer):
     assert "2026-12-01" in caught.value.expected
 
 
+def test_two_media_written_within_a_minute_are_told_apart_by_seconds(site, tmp_path, publisher):
+    held = make_payload(tmp_path / "catalog")
+    first = publisher.write(tmp_path / "first", held)
+    second = publisher.write(tmp_path / "second", held, now=NOW + days(1) / 86400)
+    site.open(second.folder)
+    with pytest.raises(RollbackError) as caught:
+        site.open(first.folder)
+    assert "12:00:00" in caught.value.found
+    assert "12:00:01" in caught.value.expected
+    assert held.name in caught.value.hint
+    assert "copy the set folder" in caught.value.hint
+
+
 def test_a_newer_medium_is_accepted_after_an_older_one(site, medium, newer):
     site.open(medium)
     assert site.open(newer, now=NOW + days(31)).targets()[0].version.release == 2604
@@ -239,9 +252,10 @@ def test_an_accepted_medium_is_remembered_in_one_file(site, medium):
     assert set(site.memory()) == {"root.json", "state.json"}
 
 
-def test_a_damaged_memory_is_never_reset_silently(site, medium):
+@pytest.mark.parametrize("garbage", [b'{"format": 1}', b"[" * 200_000], ids=["lacking", "nested"])
+def test_a_damaged_memory_is_never_reset_silently(site, medium, garbage):
     site.open(medium)
-    (site.folder / "state.json").write_bytes(b'{"format": 1}')
+    (site.folder / "state.json").write_bytes(garbage)
     with pytest.raises(InputError, match="trust state") as caught:
         site.open(medium)
     assert "backup" in caught.value.hint
