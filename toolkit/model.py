@@ -7,7 +7,7 @@ Microsoft's spelling. Values we do not know are kept (`raw` fields), never dropp
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -551,6 +551,3 @@ class Finding:
     evidence: tuple[Evidence, ...]
     affects: str = ""
     """The releases that a published guide names, if any."""
-
-
-Json = Mapping[str, object]
