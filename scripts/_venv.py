@@ -57,7 +57,9 @@ def ensure(upto: str) -> Path:
     wanted = folder / f"{upto}.txt"
     wanted.write_text(locked(upto), encoding="utf-8")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "--only-binary", ":all:", "-r", wanted], check=True)
+    subprocess.run(
+        [*pip, "--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", wanted], check=True
+    )
     subprocess.run([python, "-c", _POINTER, ROOT], check=True)
     stamp.write_text(digests[upto], encoding="utf-8")
     return python

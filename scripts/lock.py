@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = """\
 # Hashed lock of the sets base, test and dev; each needs the ones above it.
-# Made by scripts/lock.py; install everything: pip install --require-hashes -r requirements.lock
+# Made by scripts/lock.py; install everything: pip install --require-hashes --no-deps -r requirements.lock
 """
 
 
