@@ -172,6 +172,74 @@ class Witness:
         return re.fullmatch(r"[0-9a-f]{64}", self.value) is not None
 
 
+class StatementKind(StrEnum):
+    """What kind of witness speaks about a file."""
+
+    PUBLISHED_HASH = "published-hash"
+    """The publisher's page or our manifest names its SHA-256."""
+    PACKAGE_HASH = "package-hash"
+    """The vendor's discovery manifest names its hash."""
+    SIGNATURE = "signature"
+    """A signature inside the file, or over it."""
+    COLLEAGUE = "colleague"
+    """A signed catalog of somebody we know."""
+    MEASUREMENT = "measurement"
+    """Our own earlier measurement."""
+    SIZE = "size"
+    """The length that a server or manifest announced."""
+    STRUCTURE = "structure"
+    """What the file itself holds: zip directory, CRCs, XML that agrees with its neighbours."""
+
+
+class Stance(StrEnum):
+    """What a witness says of the file."""
+
+    FOR = "for"
+    AGAINST = "against"
+    SILENT = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What one witness says about one file."""
+
+    kind: StatementKind
+    stance: Stance
+    text: str
+    """What was said, in words."""
+    source: str = ""
+    """Who said it: page, address, key."""
+    seen_on: date | None = None
+
+
+class FileVerdict(StrEnum):
+    """What the witnesses together say of a file."""
+
+    PROVEN = "proven"
+    HASH_IMPOSSIBLE = "file good, published hash impossible"
+    BAD = "file bad"
+    UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict on a file, and what it rests on."""
+
+    verdict: FileVerdict
+    reasons: tuple[str, ...]
+    """Why, the weightiest first; what the operator reads."""
+    statements: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Somebody answers with their name for a file that its witnesses do not prove."""
+
+    by: str
+    reason: str
+    at: datetime
+
+
 class PayloadKind(StrEnum):
     """What a payload is for."""
 

@@ -34,6 +34,9 @@ _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)\Z")
 class InterruptedDownload(DownloadError):  # noqa: N818 - it is a DownloadError, of the kind that passes
     """The transfer stopped for a reason that may pass; trying again makes sense."""
 
+    retry_after_s: float | None = None
+    """What the server asked us to wait (`Retry-After`), if it did."""
+
 
 class Answer(Protocol):
     """An open answer of the server."""
@@ -59,11 +62,18 @@ class Answer(Protocol):
 class Fetcher(Protocol):
     """Whatever can open a URL at an offset."""
 
-    def open(self, url: str, *, offset: int, validator: str) -> Answer:
-        """Ask for a file, from `offset` on if it still is what `validator` names.
+    def open(self, url: str, *, offset: int, validator: str, stop: int | None = None) -> Answer:
+        """Ask for a file, from `offset` to before `stop`, if it still is what `validator` names.
+
+        Args:
+            url: An https address.
+            offset: First byte wanted.
+            validator: What named the state of the file in an earlier answer; empty: any.
+            stop: The byte after the last one wanted; None: to the end.
 
         Returns:
-            An answer that starts at `offset`, or at 0 where the server does not resume.
+            An answer that starts at `offset`, or at 0 where the server does not resume. It may go on
+            beyond `stop`: whoever reads stops reading.
 
         Raises:
             InterruptedDownload: May pass.
@@ -91,16 +101,16 @@ class HttpsFetcher:
         self._verify = None if ca_file is None else str(ca_file)
         self._timeout = (connect_timeout_s, read_timeout_s)
 
-    def open(self, url: str, *, offset: int, validator: str) -> Answer:
-        """Ask for a file, from `offset` on if it still is what `validator` names.
+    def open(self, url: str, *, offset: int, validator: str, stop: int | None = None) -> Answer:
+        """Ask for a file, from `offset` to before `stop`, if it still is what `validator` names.
 
         Raises:
             InterruptedDownload: The server or the line is out of order at the moment.
             DownloadError: The server refuses, is not trusted, or speaks no HTTPS.
         """
         headers = {"Accept-Encoding": "identity", "User-Agent": f"ferry/{__version__}"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
+        if offset or stop is not None:
+            headers["Range"] = f"bytes={offset}-{'' if stop is None else stop - 1}"
             if validator:
                 headers["If-Range"] = validator
         with contextlib.ExitStack() as cleanup:

@@ -1,0 +1,98 @@
+"""Signed documents: an edited value is noticed, a reflowed file is not, strangers are not believed."""
+
+import json
+
+import pytest
+
+from toolkit.errors import InputError, SignatureError
+from toolkit.signed import KnownKeys, canonical, open_key, seal, unseal
+
+BODY = {"cluster": "plänt7", "count": 4, "list": [True, None, "x"], "nested": {"b": 1, "a": 2}}
+
+
+@pytest.fixture
+def key(tmp_path):
+    return open_key(tmp_path / "site.key.pem")
+
+
+def test_what_is_sealed_is_read_back(key):
+    sealed = unseal(seal("ferry-request", BODY, key), kind="ferry-request")
+    assert sealed.body == {**BODY, "kind": "ferry-request"}
+    assert sealed.fingerprint == key.fingerprint
+
+
+def test_the_same_key_is_opened_again_and_only_its_owner_may_read_it(tmp_path, key):
+    assert open_key(tmp_path / "site.key.pem").public_hex == key.public_hex
+    assert (tmp_path / "site.key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_reflowed_document_is_still_good(key):
+    data = json.dumps(json.loads(seal("ferry-request", BODY, key)), sort_keys=True).encode()
+    assert unseal(b"\xef\xbb\xbf" + data, kind="ferry-request").body["count"] == 4
+
+
+def test_every_edited_value_is_noticed(key):
+    document = json.loads(seal("ferry-request", BODY, key))
+    for name, value in (("cluster", "other"), ("count", 5), ("list", []), ("new", "x")):
+        edited = {**document, "signed": {**document["signed"], name: value}}
+        with pytest.raises(SignatureError, match="does not hold"):
+            unseal(json.dumps(edited).encode(), kind="ferry-request")
+
+
+def test_another_kind_is_refused_also_when_it_is_renamed(key):
+    data = seal("ferry-catalog", BODY, key)
+    with pytest.raises(InputError, match="ferry-catalog"):
+        unseal(data, kind="ferry-request")
+    with pytest.raises(SignatureError):
+        unseal(data.replace(b"ferry-catalog", b"ferry-request"), kind="ferry-request")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[]", b"\xff", b'{"signed": 1, "signatures": []}', b'{"signed": {"kind": 1}}'],
+)
+def test_what_is_no_signed_document_is_refused_as_input(data):
+    with pytest.raises(InputError):
+        unseal(data, kind="ferry-request")
+
+
+def test_a_document_without_a_signature_is_refused_as_not_trusted(key):
+    document = {**json.loads(seal("ferry-request", BODY, key)), "signatures": []}
+    with pytest.raises(SignatureError):
+        unseal(json.dumps(document).encode(), kind="ferry-request")
+
+
+def test_numbers_that_mean_different_things_to_different_readers_cannot_be_signed(key):
+    for value in (1.5, 1 << 53, b"x"):
+        with pytest.raises(ValueError, match=r"signed|exact"):
+            canonical({"x": value})
+    with pytest.raises(InputError):
+        unseal(b'{"signed": {"kind": "x", "n": 1.5}, "signatures": []}', kind="x")
+
+
+def test_canonical_json_orders_keys_by_utf16_as_the_rfc_does():
+    assert (
+        canonical({"\ufb33": 1, "\U0001f600": 2, "a": 3})
+        == '{"a":3,"\U0001f600":2,"\ufb33":1}'.encode()
+    )
+
+
+def test_a_key_is_believed_only_after_its_fingerprint_was_compared(tmp_path, key):
+    keys = KnownKeys(tmp_path / "catalog" / "known-keys.json")
+    sealed = unseal(seal("ferry-request", BODY, key), kind="ferry-request")
+    with pytest.raises(SignatureError, match=sealed.fingerprint):
+        keys.require(sealed, what="request", hint="make it known")
+    with pytest.raises(SignatureError):
+        keys.add("plant7", sealed, "0000 " * 16)
+    keys.add("plant7", sealed, sealed.fingerprint.upper().replace(" ", "-"))
+    assert keys.require(sealed, what="request", hint="").name == "plant7"
+    assert keys.add("again", sealed, sealed.fingerprint).name == "plant7"
+
+
+def test_a_name_is_never_given_to_a_second_key(tmp_path, key):
+    keys = KnownKeys(tmp_path / "known-keys.json")
+    first = unseal(seal("x", {}, key), kind="x")
+    second = unseal(seal("x", {}, open_key(tmp_path / "other.pem")), kind="x")
+    keys.add("plant7", first, first.fingerprint)
+    with pytest.raises(InputError, match="another key"):
+        keys.add("PLANT7", second, second.fingerprint)

@@ -1,0 +1,126 @@
+"""What a site asks for: the nouns of `request.json`, the one file that goes home from a site.
+
+Everything in it was measured by `ferry cluster request`, or typed in by a person where nothing may be
+run; which of the two is said (`origin`). What could not be found out stands in `unknown` with its reason:
+a missing answer never means "fine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from toolkit.sbe import Hardware
+
+KIND = "ferry-request"
+FORMAT = 1
+
+
+class Origin(StrEnum):
+    """Where the answers of a request come from."""
+
+    MEASURED = "measured"
+    TYPED = "typed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedUpdate:
+    """One row of `Get-SolutionUpdate`, as far as a plan needs it."""
+
+    resource_id: str
+    version: str
+    state: str
+    package_type: str = ""
+    sbe_version: str = ""
+    """The SBE it is, or the SBE it asks for (`AdditionalContentRequired`)."""
+    sbe_family: str = ""
+    sbe_publisher: str = ""
+    min_version_required: str = ""
+    min_sbe_version_required: str = ""
+    prerequisites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoverySource:
+    """Where the cluster looks for updates, and how that went (`Get-SolutionDiscoveryDiagnosticInfo`)."""
+
+    component: str
+    """`Solution` or `SBE`."""
+    manifest_source: str
+    status: str
+    """`Ok`, `ConnectionFailure` …, as the cluster words it."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSpace:
+    """Free space on one volume."""
+
+    node: str
+    """Empty: a cluster shared volume, the same from every node."""
+    volume: str
+    """`C:` or `C:\\ClusterStorage\\Infrastructure_1`."""
+    free_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointReach:
+    """Whether one address outside can be reached from the cluster."""
+
+    group: str
+    """What it is for: `ARB`, `AKS`, `Update discovery` …"""
+    address: str
+    """`host:port`."""
+    is_reachable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSummary:
+    """The cluster's health in short."""
+
+    state: str = ""
+    """`HealthState` as the cluster words it."""
+    failed_critical: tuple[str, ...] = ()
+    failed_warning: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteRequest:
+    """What one cluster is and needs."""
+
+    request_id: str
+    """A UUID."""
+    site_id: str
+    """A UUID made with the site."""
+    cluster: str
+    made_at: datetime
+    origin: Origin
+    solution_version: str
+    package_versions: tuple[tuple[str, str], ...] = ()
+    sbe_publisher: str = ""
+    sbe_family: str = ""
+    sbe_version: str = ""
+    sbe_state: str = ""
+    """`installed`, `none`, `not installed` or what the cluster says (`partially installed`)."""
+    hardware: Hardware = field(default_factory=Hardware)
+    node_count: int = 0
+    update_state: str = ""
+    """`State` of `Get-SolutionUpdateEnvironment`."""
+    updates: tuple[ListedUpdate, ...] = ()
+    discovery: tuple[DiscoverySource, ...] = ()
+    volumes: tuple[VolumeSpace, ...] = ()
+    language_modes: tuple[tuple[str, str], ...] = ()
+    """(node, `FullLanguage` or `ConstrainedLanguage`)."""
+    health: HealthSummary = field(default_factory=HealthSummary)
+    endpoints: tuple[EndpointReach, ...] = ()
+    is_disconnected_operations: bool | None = None
+    """None: could not be found out."""
+    time_floor: datetime | None = None
+    """No earlier time is believed at the site."""
+    trusted_metadata: Mapping[str, int] = field(default_factory=dict)
+    """TUF role → the version the site accepted last."""
+    unknown: tuple[tuple[str, str], ...] = ()
+    """(what, why it could not be found out)."""
