@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from toolkit.catalog._releases import Release, ReleaseStatus, source_reader
-from toolkit.catalog._yaml import Value, read_yaml, require_format
 from toolkit.model import SolutionVersion
+from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
 _OFFERED = (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE)
