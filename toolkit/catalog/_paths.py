@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from toolkit.catalog._releases import Release, ReleaseStatus, source_reader
-from toolkit.catalog._yaml import Value, read_yaml, require_format
 from toolkit.model import SolutionVersion
 from toolkit.sbe import SbeVersion
+from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
 _OFFERED = (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE)
