@@ -1,0 +1,171 @@
+"""Public pages and manifests → a refresh: reads addresses or files, compares, writes what is safe.
+
+Pages are small: each is read whole, within its limit, and a passing fault is tried again a few times.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from toolkit.catalog import _discovery, _pagetables
+from toolkit.catalog._bundletable import read_bundle_page
+from toolkit.catalog._discovery import read_discovery
+from toolkit.catalog._fetch import Fetcher, HttpsFetcher, InterruptedDownload
+from toolkit.catalog._loading import Library, load_library
+from toolkit.catalog._proposals import Refresh
+from toolkit.catalog._refresh import RELEASES, Reading, propose
+from toolkit.catalog._storage import storage, write_beside
+from toolkit.errors import StorageError
+from toolkit.model import Progress, Silent
+
+T = TypeVar("T")
+
+BUNDLE_PAGE = (
+    "https://learn.microsoft.com/azure/azure-local/update/import-discover-updates-offline-23h2"
+)
+DISCOVERY = "https://aka.ms/AzureEdgeUpdates"
+"""Source: DellGEOS/AzureStackHOLs and NeilBird/Azure-Local, which read it without signing in."""
+RETRY_DELAYS_S = (1.0, 2.0, 4.0)
+_READ_BYTES = 64 << 10
+
+
+def refresh(
+    pages: Sequence[str] = (),
+    discoveries: Sequence[str] = (),
+    *,
+    manifest_dirs: Sequence[Path] = (),
+    write_to: Path | None = None,
+    ca_file: Path | None = None,
+    fetcher: Fetcher | None = None,
+    progress: Progress | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Refresh:
+    """Read what is published now and compare it with the manifests.
+
+    Args:
+        pages: Addresses or files of pages with the table of bundles.
+        discoveries: Addresses or files of solution discovery manifests. If nothing is named here and
+            in `pages`, both are read where Microsoft publishes them.
+        manifest_dirs: Folders of further manifests.
+        write_to: Where to write new and safely changed manifests; what stands there counts, too.
+        ca_file: PEM file with the authorities to trust instead of the public ones.
+        fetcher: What fetches; HTTPS by default.
+        progress: Told what is read.
+        sleep: Waits before a repetition.
+        now: The time, aware UTC.
+
+    Raises:
+        InputError: A page, discovery manifest or manifest cannot be understood.
+        DownloadError: An address does not give us the page.
+        StorageError: A file cannot be read or written.
+    """
+    if not pages and not discoveries:
+        pages, discoveries = (BUNDLE_PAGE,), (DISCOVERY,)
+    progress = progress or Silent()
+    fetcher = fetcher or HttpsFetcher(ca_file)
+    today = now().date()
+    folders = [*manifest_dirs, *([write_to] if write_to and write_to.is_dir() else [])]
+    library = load_library(folders)
+
+    def read(address: str, limit_bytes: int) -> bytes:
+        progress.say(f"reading {address}")
+        if not _is_address(address):
+            with storage(f"read {address}"), Path(address).open("rb") as file:
+                return file.read(limit_bytes + 1)
+        return _patiently(lambda: _fetch(fetcher, address, limit_bytes), sleep)
+
+    readings = [
+        *(_page(address, read(address, _pagetables.LIMIT_BYTES), today) for address in pages),
+        *(
+            Reading(
+                source=f"{_name(address)} (read on {today})",
+                seen_on=today,
+                discovery=read_discovery(read(address, _discovery.LIMIT_BYTES), file=address),
+            )
+            for address in discoveries
+        ),
+    ]
+    found = propose(readings, library)
+    return found if write_to is None else replace(found, written=_write(found, library, write_to))
+
+
+def _page(address: str, data: bytes, today: date) -> Reading:
+    page = read_bundle_page(data, file=address)
+    name = _name(address)
+    if page.address and not _is_address(address):
+        name = f"{page.address} saved as {name}"
+    day = f"page of {page.revised_on}" if page.revised_on else f"read on {today}"
+    return Reading(source=f"{name} ({day})", seen_on=page.revised_on or today, page=page)
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text
+
+
+def _name(address: str) -> str:
+    """Return what a source is called: the folders of this machine are nobody's business."""
+    return address if _is_address(address) else Path(address).name
+
+
+def _patiently(attempt: Callable[[], T], sleep: Callable[[float], None]) -> T:
+    for delay_s in RETRY_DELAYS_S:
+        try:
+            return attempt()
+        except InterruptedDownload as error:
+            sleep(error.retry_after_s or delay_s)
+    return attempt()
+
+
+def _fetch(fetcher: Fetcher, url: str, limit_bytes: int) -> bytes:
+    """Return a whole document, or a byte more than it may have."""
+    answer = fetcher.open(url, offset=0, validator="")
+    try:
+        data, buffer = bytearray(), memoryview(bytearray(_READ_BYTES))
+        while len(data) <= limit_bytes and (count := answer.readinto(buffer)):
+            data += buffer[:count]
+    finally:
+        answer.close()
+    if len(data) <= limit_bytes and answer.total_bytes not in (None, len(data)):
+        raise InterruptedDownload(
+            f"fetch {url}",
+            found=f"{len(data)} bytes",
+            expected=f"{answer.total_bytes} bytes, as the server announced",
+            hint="the line was cut; try again",
+        )
+    return bytes(data[: limit_bytes + 1])
+
+
+def _write(found: Refresh, library: Library, folder: Path) -> tuple[str, ...]:
+    """Write the safe texts of manifests; the table of releases belongs to ferry itself."""
+    with storage(f"write manifests to {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = {file.manifest.version: file.path for file in library.files}
+    written = []
+    for change in found.changes:
+        if change.name == RELEASES or change.version is None or change.safe == change.before:
+            continue
+        path = paths.get(change.version, folder)
+        if path.parent != folder:
+            path = folder / f"{change.version}.yaml"
+            _check_free(path)
+        with storage(f"write {path}"):
+            write_beside(path, change.safe)
+        written.append(path.name)
+    return tuple(written)
+
+
+def _check_free(path: Path) -> None:
+    """Refuse to overwrite a manifest of another version."""
+    if path.exists():
+        raise StorageError(
+            f"write {path}",
+            found="a manifest of another version under this name",
+            expected="no such file",
+            hint="rename that file after its own version",
+        )
