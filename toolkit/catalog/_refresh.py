@@ -541,11 +541,11 @@ def _notes(row: PublishedRow, reason: str) -> str:
 
 
 def _is_https(url: str) -> bool:
+    """Whether an address is one that a manifest may hold."""
     try:
-        https_url(url)
+        return plain(https_url(url)) == url
     except ValueError:
         return False
-    return True
 
 
 def _remarks(readings: Iterable[Reading], library: Library) -> Iterator[str]:

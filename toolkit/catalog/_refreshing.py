@@ -97,11 +97,11 @@ def refresh(
 
 def _page(address: str, data: bytes, today: date) -> Reading:
     page = read_bundle_page(data, file=address)
-    name = _name(address)
-    if page.address and not _is_address(address):
-        name = f"{page.address} saved as {name}"
     day = f"page of {page.revised_on}" if page.revised_on else f"read on {today}"
-    return Reading(source=f"{name} ({day})", seen_on=page.revised_on or today, page=page)
+    source = f"{_name(address)} ({day})"
+    if page.address and not _is_address(address):
+        source = f"{page.address} (saved as {_name(address)}, {day})"
+    return Reading(source=source, seen_on=page.revised_on or today, page=page)
 
 
 def _is_address(text: str) -> bool:
