@@ -22,7 +22,7 @@ def make_certificates(folder: Path) -> tuple[Path, Path, Path]:
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(certificate_usage(signs_certificates=True), critical=True)
         .add_extension(authority_id, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
@@ -32,7 +32,7 @@ def make_certificates(folder: Path) -> tuple[Path, Path, Path]:
     server = (
         _builder(name, ca_name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(certificate_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -68,7 +68,8 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def certificate_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """Return the usage of an authority's certificate, or of one that signs data."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
