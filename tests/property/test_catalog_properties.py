@@ -103,6 +103,79 @@ def test_a_path_only_goes_up_hangs_together_and_offers_nothing_withdrawn(start, 
         assert found.is_supported
 
 
+LAST_CUMULATIVES = {
+    "10.2405": ("10.2402.3", "10.2402.4"),
+    "10.2408": ("10.2405.3",),
+    "10.2411": ("10.2408.2",),
+    "10.2503": ("10.2411.3",),
+    "11.1001": ("10.2503.0",),
+    "11.1002": ("11.2509.1001",),
+    "12.1002": ("12.2509.1001",),
+    "12.1003": ("12.2603.1002",),
+}
+"""Feature train → what may come right before it, written down from release-information-23h2.md."""
+
+
+def feature_train(version):
+    """The train by its first number and feature build; 10.2505 and later are 11.x by another name."""
+    if version.product == 10 and version.release < 2504:
+        return f"10.{version.release}"
+    return f"{11 if version.product == 10 else version.product}.{version.train or 1001}"
+
+
+@settings(deadline=None)
+@given(start=any_version, goal=st.none() | any_version)
+def test_no_path_crosses_a_feature_boundary_without_the_last_cumulative_before_it(start, goal):
+    for step in LIBRARY.path(str(start), None if goal is None else str(goal)).steps:
+        here, there = feature_train(step.start), feature_train(step.version)
+        if step.start.os_train is not step.version.os_train:
+            continue  # the change to 24H2 stays in its feature train
+        if here != there:
+            assert str(step.start).rpartition(".")[0] in LAST_CUMULATIVES[there]
+
+
+@settings(deadline=None)
+@given(start=any_version, goal=st.none() | any_version)
+def test_the_change_to_24h2_stays_in_its_feature_train_and_takes_one_bundle_or_an_opt_in(
+    start, goal
+):
+    for step in LIBRARY.path(str(start), None if goal is None else str(goal)).steps:
+        if step.start.os_train is not step.version.os_train:
+            assert step.start.train == step.version.train
+            assert step.opt_in or (step.start.train, str(step.version)) == (
+                1002,
+                "12.2510.1002.531",
+            )
+
+
+@settings(deadline=None)
+@given(start=any_version)
+def test_a_path_to_the_newest_leaves_nothing_newer_and_ends_on_a_listed_release(start):
+    found = LIBRARY.path(str(start))
+    if not found.steps:
+        return
+    end = found.steps[-1].version
+    assert STATUS[end] is ReleaseStatus.LISTED
+    assert LIBRARY.path(str(end)).steps == ()
+    # it ends in the newest month that any supported path leads to
+    for manifest in LIBRARY:
+        if manifest.version > end and STATUS[manifest.version] is ReleaseStatus.LISTED:
+            assert not LIBRARY.path(str(start), str(manifest.version)).is_supported
+
+
+@settings(deadline=None)
+@given(start=any_version, goal=any_version)
+def test_a_path_ends_on_a_withdrawn_or_unconfirmed_release_only_if_asked_for_by_name(start, goal):
+    found = LIBRARY.path(str(start), str(goal))
+    for step in found.steps:
+        if STATUS[step.version] not in (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE):
+            assert step.version == goal
+            assert STATUS[step.version] is not ReleaseStatus.RECALLED
+    if found.nearest is not None:
+        assert LIBRARY.path(str(start), str(found.nearest)).steps
+        assert STATUS[found.nearest] in (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE)
+
+
 @settings(deadline=None)
 @given(start=any_version, goal=any_version)
 def test_a_path_from_a_step_on_is_no_longer_than_the_rest_of_the_path(start, goal):

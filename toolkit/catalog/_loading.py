@@ -12,9 +12,9 @@ from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
 from toolkit.catalog._storage import storage
 from toolkit.catalog._versions import resolve_version
-from toolkit.catalog._yaml import LIMIT_BYTES
 from toolkit.errors import InputError, StorageError
 from toolkit.model import Manifest, SolutionVersion
+from toolkit.yamltext import LIMIT_BYTES
 
 _RELEASES, _PATHS = "releases.yaml", "paths.yaml"
 _PACKAGE = Path(__file__).resolve().parent.parent

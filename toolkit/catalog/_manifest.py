@@ -11,7 +11,6 @@ from datetime import date
 from urllib.parse import urlsplit
 
 from toolkit.catalog._names import payload_name
-from toolkit.catalog._yaml import Value, read_yaml, require_format
 from toolkit.model import (
     BundleStatus,
     Manifest,
@@ -21,6 +20,7 @@ from toolkit.model import (
     SolutionVersion,
     Witness,
 )
+from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
 _REQUIRED = ("format", "version", "os_build", "available_on", "status", "payloads")

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from toolkit.catalog._releases import Release, ReleaseStatus, source_reader
-from toolkit.catalog._yaml import Value, read_yaml, require_format
 from toolkit.model import SolutionVersion
+from toolkit.sbe import SbeVersion
+from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
 _OFFERED = (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE)
@@ -80,6 +82,14 @@ class PathRule:
         )
 
 
+class SbeMoment(StrEnum):
+    """When an SBE goes onto a cluster, seen from the update it belongs to."""
+
+    BEFORE = "before the update"
+    EITHER = "before or with the update"
+    WITH = "with the update"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbeMinimum:
     """The Solution Builder Extension a vendor's clusters need for the change to 24H2."""
@@ -87,8 +97,31 @@ class SbeMinimum:
     vendor: str
     families: tuple[str, ...]
     minimum: str
-    when: str
+    """As published: an `x` stands for digits left open."""
+    when: SbeMoment
+    then_with: str = ""
+    """A later SBE that has to go with the update, if the page names one."""
     source: str
+
+    def names(self, family: str) -> bool:
+        """Whether this row is about a cluster's family.
+
+        The page writes `AX-16G` where a cluster says `AS-HCI-AX-16G-45n0c`: a name counts wherever it
+        stands whole.
+        """
+        return any(
+            re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", family, re.IGNORECASE)
+            for name in self.families
+        )
+
+
+def lowest(published: str) -> SbeVersion:
+    """Return the lowest version that a published minimum such as `4.2.2506.xx` allows.
+
+    Raises:
+        ValueError: Not of that form.
+    """
+    return SbeVersion.parse(published.replace("x", "0"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +164,8 @@ class UpdatePath:
     """Whether the goal can be reached, or is reached already."""
     reason: str
     """Why `steps` is empty, or empty."""
+    nearest: SolutionVersion | None = None
+    """Where the goal cannot be reached: what can be, closest to it."""
 
 
 def read_paths(data: bytes, *, file: str | None = None) -> PathRules:
@@ -185,14 +220,17 @@ def find_path(
     if goal == start:
         return replace(path, is_supported=True, reason=f"the cluster is at {goal} already")
     if refusal := _refusal(start, goal, known):
-        return replace(path, reason=refusal)
+        reached = _search(start, _offered(known, None), rules.rules)
+        return replace(path, reason=refusal, nearest=_nearest(goal, reached))
     ordinary = tuple(rule for rule in rules.rules if not rule.opt_in)
     for allowed in (ordinary, rules.rules):
         came_from = _search(start, _offered(known, goal), allowed)
         if goal in came_from:
             steps = _steps(goal, came_from, rules, bundles)
             return replace(path, steps=steps, is_supported=True)
-    return replace(path, reason=_no_way(start, goal, rules, known))
+    return replace(
+        path, reason=_no_way(start, goal, rules, came_from), nearest=_nearest(goal, came_from)
+    )
 
 
 def _is_up(start: SolutionVersion, goal: SolutionVersion) -> bool:
@@ -281,15 +319,25 @@ def _no_way(
     start: SolutionVersion,
     goal: SolutionVersion,
     rules: PathRules,
-    known: Mapping[SolutionVersion, Release],
+    reached: Collection[SolutionVersion],
 ) -> str:
     leading = [rule for rule in rules.rules if any(pattern.fits(goal) for pattern in rule.goals)]
-    reached = _search(start, _offered(known, goal), rules.rules)
     furthest = f"; from {start} the furthest is {max(reached)}" if reached else ""
     if not leading:
         return f"no supported step leads to {goal}{furthest}"
     starts = ", ".join(sorted({pattern.text for rule in leading for pattern in rule.starts}))
     return f"{goal} can be installed only from {starts}, which {start} does not reach{furthest}"
+
+
+def _nearest(goal: SolutionVersion, reached: Collection[SolutionVersion]) -> SolutionVersion | None:
+    """Return the reachable version closest to a goal: of its month, else the last before, else the newest."""
+    month = [
+        version
+        for version in reached
+        if (version.os_train, version.release) == (goal.os_train, goal.release)
+    ]
+    before = [version for version in reached if version < goal]
+    return max(month or before or reached, default=None)
 
 
 def _rule(item: Value, source: Callable[[Value], str]) -> PathRule:
@@ -311,14 +359,22 @@ def _rule(item: Value, source: Callable[[Value], str]) -> PathRule:
 
 
 def _minimum(item: Value, source: Callable[[Value], str]) -> SbeMinimum:
-    values = item.record(("vendor", "families", "minimum", "when", "source"))
+    values = item.record(("vendor", "families", "minimum", "when", "source"), ("then_with",))
     return SbeMinimum(
         vendor=values["vendor"].text(),
         families=tuple(family.text() for family in values["families"].items()),
-        minimum=values["minimum"].text(),
-        when=values["when"].text(),
+        minimum=values["minimum"].parse(_published_minimum, "an SBE version like 4.2.2506.xx"),
+        when=values["when"].parse(SbeMoment, " or ".join(SbeMoment)),
+        then_with=values["then_with"].parse(_published_minimum, "an SBE version like 4.2.2508.x")
+        if "then_with" in values
+        else "",
         source=source(values["source"]),
     )
+
+
+def _published_minimum(text: str) -> str:
+    lowest(text)
+    return text
 
 
 def _patterns(value: Value) -> tuple[VersionPattern, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from toolkit.catalog._yaml import Value, read_yaml, require_format
 from toolkit.model import Manifest, SolutionVersion
+from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
 

@@ -144,9 +144,12 @@ def path(
                 echo(f"   first: {step.opt_in}")
             for sbe in step.sbe_minimums:
                 families = ", ".join(sbe.families)
-                echo(f"   SBE {sbe.vendor} {families}: {sbe.minimum} or later, {sbe.when}")
+                then = f", then {sbe.then_with} or later with it" if sbe.then_with else ""
+                echo(f"   SBE {sbe.vendor} {families}: {sbe.minimum} or later, {sbe.when}{then}")
         if found.reason:
             echo(found.reason)
+        if found.nearest:
+            echo(f"nearest that can be reached: {found.nearest}")
     return 0 if found.is_supported else EXIT_NO
 
 

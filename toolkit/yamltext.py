@@ -18,7 +18,7 @@ from toolkit.errors import InputError
 T = TypeVar("T")
 
 LIMIT_BYTES = 1 << 20
-"""A manifest is a page of text; anything larger is not one."""
+"""What people write is a page of text; anything larger is not that."""
 
 _DEEPEST = 20
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,12 +32,14 @@ class Value:
     node: yaml.Node
     key: str
     file: str | None
+    what: str = "manifest"
+    """What is being read, for error messages."""
 
     def refuse(self, *, found: str, expected: str, hint: str | None = None) -> InputError:
         """Return the error that names this value's place."""
         line = _line(self.node.start_mark.line)
         return InputError(
-            "read manifest",
+            f"read {self.what}",
             file=self.file,
             place=f"{self.key}, {line}" if self.key else line,
             found=found,
@@ -81,7 +83,7 @@ class Value:
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.refuse(found=_kind(self.node), expected="a list")
         return tuple(
-            Value(item, f"{self.key}[{index}]", self.file)
+            Value(item, f"{self.key}[{index}]", self.file, self.what)
             for index, item in enumerate(self.node.value)
         )
 
@@ -95,8 +97,8 @@ class Value:
             raise self.refuse(found=_kind(self.node), expected="keys with values")
         values: dict[str, Value] = {}
         for key_node, node in self.node.value:
-            key = Value(key_node, self.key, self.file).text()
-            place = Value(node, f"{self.key}.{key}" if self.key else key, self.file)
+            key = Value(key_node, self.key, self.file, self.what).text()
+            place = Value(node, f"{self.key}.{key}" if self.key else key, self.file, self.what)
             if key in values:
                 raise place.refuse(found=f"the key {key!r} again", expected="each key once")
             values[key] = place
@@ -119,8 +121,13 @@ class Value:
         return values
 
 
-def read_yaml(data: bytes, *, file: str | None) -> Value:
+def read_yaml(data: bytes, *, file: str | None, what: str = "manifest") -> Value:
     """Return the one document in `data`.
+
+    Args:
+        data: The document.
+        file: Its name, for error messages.
+        what: What is being read, for error messages.
 
     Raises:
         InputError: Not UTF-8, not YAML, empty, too large, or with aliases.
@@ -128,7 +135,7 @@ def read_yaml(data: bytes, *, file: str | None) -> Value:
 
     def refuse(place: str | None, found: str) -> InputError:
         return InputError(
-            "read manifest",
+            f"read {what}",
             file=file,
             place=place,
             found=found,
@@ -156,7 +163,7 @@ def read_yaml(data: bytes, *, file: str | None) -> Value:
         raise refuse(None, str(error).splitlines()[0] if str(error) else "not YAML") from error
     if node is None:
         raise refuse(None, "nothing")
-    return Value(node, "", file)
+    return Value(node, "", file, what)
 
 
 def require_format(value: Value, known: int) -> None:
