@@ -141,6 +141,7 @@ class _HttpsAnswer:
         headers = response.headers
         self._raw: urllib3.HTTPResponse = response.raw
         self._url, self._cleanup = url, cleanup
+        self.url = response.url  # after all redirects
         self._finished = False
         etag = headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""
