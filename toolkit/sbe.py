@@ -85,7 +85,20 @@ class Sbe:
     """Solution versions it was validated with, as patterns: `10.2408.*.*`; empty: not said."""
     package_sha256: Sha256 | None = None
     """`packageHash` of its zip, if it can be read as a SHA-256."""
+    package_hash: str = ""
+    """`packageHash` as the vendor wrote it; empty: none."""
+    digests: tuple[Sha256, ...] = ()
+    """Everything in its entry that can be a SHA-256, under whatever name."""
+    package_size_mb: int | None = None
+    urls: tuple[tuple[str, str], ...] = ()
+    """(file name, https address) of each of its files that its entry says where to get."""
     release_link: str = ""
+    notify_message: str = ""
+    """What the vendor wants operators to read (`SBENotifyMessage`)."""
+    min_solution_version: str = ""
+    """`MinVersionRequired`."""
+    min_sbe_version: str = ""
+    """`MinSbeVersionRequired`."""
     is_recalled: bool = False
 
     @property

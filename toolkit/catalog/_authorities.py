@@ -1,0 +1,69 @@
+"""The certificate authorities whose word counts for signatures: the operating system's, or those of a file.
+
+On Windows the system says of each root what it is trusted for; only those for code signing (or anything)
+are taken, and its list of intermediate certificates helps where a signature leaves some out. Other systems have
+one list, made for web servers: an authority for code that is missing there is named with `--ca`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from toolkit.catalog._storage import storage
+from toolkit.catalog._xmlsig import Authorities, load_certificate
+from toolkit.errors import InputError
+
+_LIMIT_BYTES = 4 << 20
+
+
+def system_authorities() -> Authorities:
+    """Return whom the operating system knows."""
+    stores = getattr(ssl, "enum_certificates", None)  # Windows alone has it
+    if stores is None:
+        known = ssl.create_default_context().get_ca_certs(binary_form=True)
+        return Authorities(roots=tuple(_read(known)))
+    return Authorities(
+        roots=tuple(_read(_for_code(stores("ROOT")))),
+        intermediates=tuple(_read(_for_code(stores("CA")))),
+    )
+
+
+def authorities_of(ca_file: Path) -> Authorities:
+    """Return the authorities that stand in a PEM file.
+
+    Raises:
+        InputError: No certificate stands there.
+        StorageError: It cannot be read.
+    """
+    with storage(f"read {ca_file}"), ca_file.open("rb") as file:
+        data = file.read(_LIMIT_BYTES)
+    try:
+        return Authorities(roots=tuple(x509.load_pem_x509_certificates(data)))
+    except ValueError as error:
+        raise InputError(
+            "read certificate authority",
+            file=str(ca_file),
+            found=str(error),
+            expected="one or more PEM certificates",
+        ) from error
+
+
+def _for_code(rows: Iterable[tuple[bytes, str, bool | Collection[str]]]) -> Iterator[bytes]:
+    """Return the certificates of a Windows store that are trusted for code signing."""
+    wanted = ExtendedKeyUsageOID.CODE_SIGNING.dotted_string
+    for data, encoding, trust in rows:
+        if encoding == "x509_asn" and (trust is True or (trust is not False and wanted in trust)):
+            yield data
+
+
+def _read(certificates: Iterable[bytes]) -> Iterator[x509.Certificate]:
+    """Return what can be understood: a store may hold old oddities, which vouch for nobody."""
+    for data in certificates:
+        with contextlib.suppress(ValueError):
+            yield load_certificate(data)
