@@ -15,9 +15,9 @@ from enum import StrEnum
 
 from toolkit.catalog._paths import VersionPattern, patterns
 from toolkit.catalog._releases import source_reader
+from toolkit.catalog._sbe_choice import uses_sbe
 from toolkit.model import SolutionVersion
 from toolkit.request import SiteRequest
-from toolkit.sbe import NO_SBE
 from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
@@ -181,16 +181,6 @@ def _match(issue: KnownIssue, request: SiteRequest) -> IssueMatch | None:
         else issue.guide,
         source=issue.source,
     )
-
-
-def uses_sbe(request: SiteRequest) -> bool | None:
-    """Return whether a cluster has a Solution Builder Extension, or None if the request does not tell.
-
-    Source: solution-builder-extension.md (2.1.0.0: no SBE).
-    """
-    if request.sbe_family:
-        return True
-    return None if not request.sbe_version else request.sbe_version != str(NO_SBE)
 
 
 def _is_single_node(request: SiteRequest) -> bool | None:
