@@ -281,6 +281,7 @@ def _need(
     is_required = requested is not None or (floor is not None and not _has(case.installed, floor))
     chosen = _choose(case, solution, floor=floor)
     if chosen is None and requested is not None:
+        _refuse_wrong_requested(case, solution, requested)
         _refuse_wrong_at_hand(case, solution, f"{requested}, which {case.goal} asks for")
         chosen = Sbe(publisher=case.publisher, family=case.family, version=requested)
     elif chosen is None and is_required:
@@ -335,6 +336,22 @@ def _choose(case: SbeCase, solution: SolutionVersion, *, floor: SbeVersion | Non
         and (sbe.version == case.requested or validated_for(sbe, solution).fit is Fit.YES)
     ]
     return max(named or sure, key=lambda sbe: sbe.version, default=None)
+
+
+def _refuse_wrong_requested(
+    case: SbeCase, solution: SolutionVersion, requested: SbeVersion
+) -> None:
+    """Refuse the very SBE that an update asks for if its vendor's manifest speaks against it."""
+    for sbe in case.supply.described:
+        is_it = sbe.version == requested and sbe.family.casefold() == case.family.casefold()
+        if is_it and _is_of(sbe, case.publisher) and (reasons := case.against(sbe, solution)):
+            raise wrong_sbe(
+                case.request.cluster,
+                sbe,
+                reasons,
+                needed=f"one that fits, although {case.goal} asks for this one",
+                hint=f"ask {sbe.publisher}: its manifest and the cluster disagree",
+            )
 
 
 def _refuse_wrong_at_hand(case: SbeCase, solution: SolutionVersion, needed: str) -> None:

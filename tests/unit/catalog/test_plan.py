@@ -455,6 +455,13 @@ def test_a_wrong_sbe_in_the_catalog_is_refused_where_the_right_one_is_nowhere():
     assert "4.2.2603.5, which 12.2603.1002.15 asks for" in caught.value.expected
 
 
+def test_a_requested_sbe_that_its_vendor_recalled_is_refused():
+    request = request_of(updates=(asks_for("4.2.2603.5"),))
+    with pytest.raises(InputError, match="recalled by Contoso") as caught:
+        plan_of(request, sbes=[sbe_of(is_recalled=True)])
+    assert "although 12.2603.1002.15 asks for this one" in caught.value.expected
+
+
 def test_a_wrong_sbe_beside_the_right_one_is_a_warning():
     request = request_of(updates=(asks_for("4.2.2603.5"),))
     held = [Held("sbe/Contoso_GenA_4.2.2601.1", "SBE_Contoso_GenA_4.2.2601.1.zip")]
