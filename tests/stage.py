@@ -115,7 +115,7 @@ class Stage:
         folder = self / "vendor"
         folder.mkdir(exist_ok=True)
         bundle = make_bundle(folder, VERSION, size_bytes=size_mib << 20)
-        sbe = make_sbe(folder, "Contoso", "GenA", SBE_VERSION, supported_model="Contoso GenA 100")
+        sbe = make_sbe(folder, "Contoso", "GenA", SBE_VERSION, supported_model="Contoso680")
         return [bundle, *sbe]
 
     def declare(self, files: Sequence[Path], url: str) -> None:

@@ -294,6 +294,8 @@ class HeldPayload:
     witnesses: tuple[Witness, ...]
     os_build: str = ""
     """The OS build of that solution bundle, where its manifest was at hand."""
+    shelf: str = ""
+    """Its folder in the catalog: `12.2603.1002.15`, or `sbe/<publisher>_<family>_<version>`."""
 
 
 # --- medium -------------------------------------------------------------------------------------

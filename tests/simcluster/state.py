@@ -310,7 +310,13 @@ class World:
                     update.state = self._resting_state(update)  # its first; nothing led to it
                     self.updates.append(update)
             self.advance()
-            return list(self.updates)
+            return [update for update in self.updates if not self._is_hidden(update)]
+
+    def _is_hidden(self, update: SolutionUpdate) -> bool:
+        """Whether an added SBE that is not the one asked for leaves this update without a valid match."""
+        return update.state == "AdditionalContentRequired" and any(
+            _is_sbe(other) and other.state != "Installed" for other in self.updates
+        )
 
     def _settle(self, update: SolutionUpdate) -> None:
         """Let a listed update's state follow from the rest of the world."""
@@ -325,6 +331,8 @@ class World:
 
     def _resting_state(self, update: SolutionUpdate) -> str:
         busy = self.active_run is not None or self.is_other_update_running
+        if _is_sbe(update) and not self._is_fitting(update):
+            return "HasPrerequisite"
         if update.package_type == "Solution" and version_key(update.version) <= version_key(
             self.current_version
         ):
@@ -347,8 +355,17 @@ class World:
         return "NotApplicableBecauseAnotherUpdateIsInProgress" if busy else "Ready"
 
     def _has_sbe(self, version: str) -> bool:
-        held = [self.current_sbe_version, *(u.sbe_version for u in self.updates if _is_sbe(u))]
-        return any(version_key(one) >= version_key(version) for one in held)
+        added = (u.sbe_version for u in self.updates if _is_sbe(u) and self._is_fitting(u))
+        return any(
+            version_key(one) >= version_key(version) for one in (self.current_sbe_version, *added)
+        )
+
+    def _is_fitting(self, sbe: SolutionUpdate) -> bool:
+        """Whether an SBE is of this system's family and not older than the installed one."""
+        family = sbe.additional_properties.get("SBEFamily", "")
+        return family.lower() == self.sbe_family.lower() and version_key(
+            sbe.sbe_version
+        ) >= version_key(self.current_sbe_version)
 
     def start(
         self, update: SolutionUpdate, *, is_prepare_only: bool, ignores_warnings: bool = False

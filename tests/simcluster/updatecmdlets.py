@@ -294,24 +294,18 @@ def _refused(call: Call, words: str, source: str) -> Exception:
 
 
 def _check_version(call: Call, package: Package, source: str) -> None:
-    world = call.world
-    installed = (
-        world.current_sbe_version if package.package_type == "SBE" else world.current_version
+    """Refuse an old solution update; a wrong SBE is taken, and hides updates.
+
+    Source: Update-missing-after-importing-SBE.md.
+    """
+    installed = call.world.current_version
+    if package.package_type == "SBE" or version_key(package.version) >= version_key(installed):
+        return
+    raise _refused(
+        call,
+        f"Package {package.name} cannot be added: version {installed} is installed, which is newer.",
+        source,
     )
-    if version_key(package.version) < version_key(installed):
-        raise _refused(
-            call,
-            f"Package {package.name} cannot be added: version {installed} is installed, which is "
-            "newer.",
-            source,
-        )
-    if package.package_type == "SBE" and package.family.lower() != world.sbe_family.lower():
-        raise _refused(
-            call,
-            f"Package {package.name} is of family {package.family}; this system is of family "
-            f"{world.sbe_family}.",
-            source,
-        )
 
 
 def _copy(files: tuple[Path, ...], folder: Path) -> None:

@@ -13,5 +13,13 @@ the network.
 from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 
-__all__ = ["Catalog", "Manifests", "load_manifests", "read_manifest"]
+__all__ = [
+    "Catalog",
+    "Manifests",
+    "SbeManifest",
+    "load_manifests",
+    "read_manifest",
+    "read_sbe_manifest",
+]

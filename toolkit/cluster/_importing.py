@@ -13,12 +13,13 @@ folder).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._sbe_choice import CarriedSbe, carried_sbes, choose_sbe, doubts
 from toolkit.errors import (
     CommandError,
     DigestError,
@@ -118,22 +119,24 @@ class Import:
         """Import the version, going on from whatever an earlier try left.
 
         Raises:
-            InputError: The medium does not carry the version.
+            InputError: The medium does not carry the version, or an SBE on it cannot be understood.
             DigestError: What arrived on the node differs from what was signed.
-            StateError: Something stands in the import folder that ferry did not write.
+            StateError: Something stands in the import folder that ferry did not write, or no SBE on the
+                medium is the one that the update asks for.
             ClusterError: `Add-SolutionUpdate` or another cmdlet refused, in the cluster's words.
             ReachError: The node went away; the same command continues.
         """
-        bundle, sbe = self._wanted()
+        bundle = self._bundle()
+        sbes = carried_sbes(self.medium)
         listed = self._listed()
         if listed is None:
             folder = self._expanded(bundle)
             listed = self._submitted("submit", folder, _is_listed)
         else:
             self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
-        if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbe:
-            listed = self._add_sbe(sbe)
-        elif sbe:
+        if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbes:
+            listed = self._add_sbe(listed, sbes)
+        elif sbes:
             self.progress.say("the SBE on the medium was not asked for and not imported")
         return ImportResult(
             version=self.version,
@@ -142,17 +145,16 @@ class Import:
             copied_bytes=self._copied_bytes,
         )
 
-    def _wanted(self) -> tuple[Target, tuple[Target, ...]]:
-        mine = [target for target in self.medium.targets() if target.version == self.version]
-        bundles = [target for target in mine if target.kind is PayloadKind.SOLUTION_BUNDLE]
-        if len(bundles) != 1:
-            carried = sorted({str(target.version) for target in self.medium.targets()})
-            raise InputError(
-                f"import {self.version}",
-                found=f"the medium carries {', '.join(carried) or 'nothing'}",
-                hint="name a version that is on the medium: ferry media show PATH",
-            )
-        return bundles[0], tuple(target for target in mine if target.kind is PayloadKind.SBE)
+    def _bundle(self) -> Target:
+        for target in self.medium.targets():
+            if target.version == self.version and target.kind is PayloadKind.SOLUTION_BUNDLE:
+                return target
+        carried = sorted({str(target.version) for target in self.medium.targets()})
+        raise InputError(
+            f"import {self.version}",
+            found=f"the medium carries {', '.join(carried) or 'nothing'}",
+            hint="name a version that is on the medium: ferry media show PATH",
+        )
 
     def _listed(self) -> Update | None:
         for update in self.session.invoke(_cmdlets.updates()):
@@ -218,11 +220,17 @@ class Import:
         self._note(step, "done", path=str(final))
         return final
 
-    def _add_sbe(self, files: tuple[Target, ...]) -> Update | None:
+    def _add_sbe(self, listed: Update, sbes: Sequence[CarriedSbe]) -> Update | None:
         """Add the hardware vendor's three files, which the listed update asks for."""
+        environment = self.session.invoke(_cmdlets.environment())
+        chosen = choose_sbe(sbes, update=listed, version=self.version, environment=environment)
         folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-SBE"
-        self.progress.say("the update asks for the vendor's SBE; the medium carries it")
-        for target in files:
+        self.progress.say(
+            f"the update asks for the vendor's {chosen.sbe.title}; it is on the medium"
+        )
+        for doubt in doubts(chosen, version=self.version, environment=environment):
+            self.progress.say(f"not checked: {doubt}")
+        for target in chosen.files:
             self._placed(target, folder)
         return self._submitted("submit SBE", folder, _has_its_sbe)
 

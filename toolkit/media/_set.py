@@ -31,6 +31,8 @@ BAG_DECLARATION = "bagit.txt"
 TUF = "tuf"
 PAYLOAD = "payload/"
 """Prefix of the target names of vendor files; below `data/` it is also their folder."""
+SBE_SHELF = "sbe/"
+"""Beginning of the catalog shelves that hold the files of one SBE."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _SIZE_LIMIT_BYTES = 8 << 20

@@ -40,6 +40,7 @@ from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
     PAYLOAD,
+    SBE_SHELF,
     SET_PATH,
     TUF,
     WRITING,
@@ -138,7 +139,7 @@ def _check_request(
         )
     for held in payloads:
         check_file_name(held.name)
-    check_together("X" * 13, (_path(held.name) for held in payloads))
+    check_together("X" * 13, (_path(held) for held in payloads))
 
 
 def _begin(
@@ -202,9 +203,10 @@ class _Writing:
         """Bring the set to its end from wherever it stands."""
         for part in self.folder.rglob("*.part"):
             part.unlink()
-        for name in ("data/payload", "data/plan", TUF):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        ordered = sorted(payloads, key=lambda held: held.name)
+        ordered = sorted(payloads, key=_path)
+        folders = {(self.folder / _path(held)).parent for held in ordered}
+        for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
+            folder.mkdir(parents=True, exist_ok=True)
         self._require_room(ordered)
         placed = [self._place(held) for held in ordered]
         plan = self._plan(placed)
@@ -222,7 +224,7 @@ class _Writing:
                     hint="format the medium as exFAT or NTFS",
                 )
         missing = sum(
-            held.size_bytes for held in payloads if not (self.folder / _path(held.name)).exists()
+            held.size_bytes for held in payloads if not (self.folder / _path(held)).exists()
         )
         needed = int(missing * (1 + _RESERVE)) + _METADATA_ROOM_BYTES
         free = free_bytes(self.folder)
@@ -236,11 +238,11 @@ class _Writing:
 
     def _place(self, held: HeldPayload) -> PlacedPayload:
         """Have a payload stand on the medium, read back, and return its block hashes."""
-        target = self.folder / _path(held.name)
+        target = self.folder / _path(held)
         if target.exists():
             found = self._read_back(target, held.size_bytes)
             if found is not None and found[0] == held.sha256:
-                return PlacedPayload(held=held, target=_target(held.name), blocks=found[1])
+                return PlacedPayload(held=held, target=_target(held), blocks=found[1])
             _logger.warning("%s is damaged on the medium and is written again", target)
             target.unlink()
         self._copy(held, target)
@@ -252,7 +254,7 @@ class _Writing:
                 expected=f"sha256 {held.sha256}",
                 hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
             )
-        return PlacedPayload(held=held, target=_target(held.name), blocks=found[1])
+        return PlacedPayload(held=held, target=_target(held), blocks=found[1])
 
     def _copy(self, held: HeldPayload, target: Path) -> None:
         if not held.path.is_file():
@@ -298,7 +300,7 @@ class _Writing:
             files=tuple(
                 SetFile(
                     target=item.target,
-                    path=_path(item.held.name),
+                    path=_path(item.held),
                     size_bytes=item.held.size_bytes,
                     sha256=item.held.sha256,
                 )
@@ -369,7 +371,7 @@ def _read_intent(folder: Path) -> Intent | None:
 
 
 def _facts(payloads: Sequence[HeldPayload]) -> tuple[tuple[str, int, Sha256], ...]:
-    return tuple(sorted((held.name, held.size_bytes, held.sha256) for held in payloads))
+    return tuple(sorted((_carried_name(held), held.size_bytes, held.sha256) for held in payloads))
 
 
 def _new_name(root: Path, release: str, choose: Callable[[str], str] = secrets.choice) -> str:
@@ -379,12 +381,24 @@ def _new_name(root: Path, release: str, choose: Callable[[str], str] = secrets.c
             return name
 
 
-def _path(name: str) -> str:
-    return f"data/{PAYLOAD}{name}"
+def _carried_name(held: HeldPayload) -> str:
+    """Return a payload's place below `payload/`.
+
+    The files of an SBE have a folder of their own, named by eight digits that follow from their shelf:
+    vendors give their discovery manifest the same name in every SBE, and long family names would make
+    paths too long.
+    """
+    if not held.shelf.startswith(SBE_SHELF):
+        return held.name
+    return f"sbe/{hashlib.sha256(held.shelf.encode()).hexdigest()[:8]}/{held.name}"
 
 
-def _target(name: str) -> TargetName:
-    return TargetName(f"{PAYLOAD}{name}")
+def _path(held: HeldPayload) -> str:
+    return f"data/{_target(held)}"
+
+
+def _target(held: HeldPayload) -> TargetName:
+    return TargetName(f"{PAYLOAD}{_carried_name(held)}")
 
 
 def _sha256(data: bytes) -> Sha256:

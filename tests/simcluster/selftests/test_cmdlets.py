@@ -362,9 +362,22 @@ def test_update_that_asks_for_an_sbe_becomes_ready_with_it(site):
     assert site.state(resource_id) == "Ready"
 
 
-def test_sbe_of_another_family_is_refused(site):
-    make_sbe(site.drive(FOLDER), "Contoso", "GenB", "4.2.2603.1", supported_model="X")
-    assert "family" in refusal(site)
+@pytest.mark.parametrize(("family", "version"), [("GenB", "4.2.2602.1"), ("GenA", "4.1.2409.1")])
+def test_sbe_that_is_foreign_or_older_hides_the_update_until_the_right_one_is_added(
+    site, family, version
+):
+    site.world.required_sbe_version = "4.2.2603.1"
+    update = site.add()
+    for number, (its_family, its_version) in enumerate([(family, version), ("GenA", "4.2.2603.1")]):
+        folder = rf"{SHARE}\import\sbe{number}"
+        site.drive(folder).mkdir()
+        make_sbe(site.drive(folder), "Contoso", its_family, its_version, supported_model="X")
+        add(site, folder)
+        for _ in range(3):
+            listed = {row.resource_id: row.state for row in site.world.list_updates()}
+        if number == 0:
+            assert listed == {f"redmond/SBE{version}": "HasPrerequisite"}
+    assert listed[update] == "Ready"
 
 
 def test_sbe_without_its_payload_is_refused(site):

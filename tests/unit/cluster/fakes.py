@@ -12,7 +12,23 @@ from toolkit.model import PayloadKind, Sha256, SolutionVersion, Target, TargetNa
 
 VERSION = SolutionVersion.parse("12.2604.1003.9")
 BUNDLE = b"solution bundle" * 1000
-SBE = {f"SBE_Contoso_GenA_4.2.2604.1.{kind}": kind.encode() for kind in ("xml", "zip")}
+SBE_VERSION = "4.2.2604.1"
+
+
+def sbe_files(
+    family: str = "GenA", version: str = SBE_VERSION, *, validated: str = "12.2604.*.*"
+) -> dict[str, bytes]:
+    """The three files of an SBE, as small as they can be."""
+    files = {f"SBE_Contoso_{family}_{version}.{kind}": kind.encode() for kind in ("xml", "zip")}
+    discovery = f"""<ASZSolutionBundleUpdates><ApplicableUpdate Version="{version}"><UpdateInfo>
+        <SBEPublisher>Contoso</SBEPublisher><SBEFamily>{family}</SBEFamily><Version>{version}</Version>
+        <SupportedModels><SupportedModel>Contoso680</SupportedModel></SupportedModels>
+        <ValidatedConfigurations><Solution>{validated}</Solution></ValidatedConfigurations>
+        </UpdateInfo></ApplicableUpdate></ASZSolutionBundleUpdates>"""
+    return {**files, "SBE_Discovery_Contoso.xml": discovery.encode()}
+
+
+SBE = sbe_files()
 
 
 class Medium:
@@ -149,6 +165,7 @@ class Session:
                     "ResourceId": f"redmond/Solution{VERSION}",
                     "Version": str(VERSION),
                     "State": self.world.state_after_add,
+                    "SbeVersion": SBE_VERSION,
                 }
             )
         return []
@@ -168,7 +185,15 @@ class Session:
     def _Get_SolutionUpdateEnvironment(self, values, command):
         if "Set-Content" in command.name:
             return self._save(command)
-        return [{"CurrentVersion": "12.2603.1002.15", "State": "UpdateAvailable"}]
+        return [
+            {
+                "CurrentVersion": "12.2603.1002.15",
+                "State": "UpdateAvailable",
+                "SbeFamily": "GenA",
+                "CurrentSbeVersion": "4.2.2512.1616",
+                "HardwareModel": "Contoso 680",
+            }
+        ]
 
     def _Get_Cluster(self, values, command):
         return [{"Name": "plant7"}]

@@ -1,4 +1,5 @@
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from tests.unit.cluster.fakes import (
     Unreachable,
     World,
     refusal,
+    sbe_files,
 )
 from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
@@ -75,10 +77,11 @@ def make(journal, clock, sessions):
     )
 
 
-def medium(*, sbe=False):
+def medium(*sbes):
+    """A medium with a solution bundle and SBEs, each the three files of `sbe_files`."""
     files = {"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, BUNDLE)}
-    if sbe:
-        files |= {name: (PayloadKind.SBE, data) for name, data in SBE.items()}
+    for number, sbe in enumerate(sbes):
+        files |= {f"sbe/{number}/{name}": (PayloadKind.SBE, data) for name, data in sbe.items()}
     return Medium(files)
 
 
@@ -237,15 +240,59 @@ def test_version_that_is_not_on_the_medium_is_refused_first(cluster, world):
 
 def test_sbe_of_the_medium_is_added_when_the_update_asks_for_it(cluster, world):
     world.state_after_add = "AdditionalContentRequired"
-    result = cluster.import_update(medium(sbe=True), VERSION)
+    result = cluster.import_update(medium(SBE), VERSION)
     assert result.update.state is UpdateState.Ready
     assert world.add_calls == 2
     assert {path.rpartition("\\")[2] for path in world.files} >= set(SBE)
 
 
 def test_sbe_is_left_alone_when_nobody_asks_for_it(cluster, world):
-    cluster.import_update(medium(sbe=True), VERSION)
+    cluster.import_update(medium(SBE), VERSION)
     assert world.add_calls == 1
+
+
+@pytest.mark.parametrize(
+    ("sbe", "reason"),
+    [
+        (sbe_files("GenB"), "of the family GenB, the cluster is GenA"),
+        (sbe_files(version="4.2.2511.1"), "older than the installed 4.2.2512.1616"),
+        (sbe_files(version="4.2.2603.1"), "older than 4.2.2604.1, which the update asks for"),
+        (sbe_files(validated="12.2603.*.*"), "not for 12.2604.1003.9"),
+    ],
+    ids=["foreign", "older", "not asked for", "not validated"],
+)
+def test_sbe_that_would_hide_the_update_is_refused_before_anything_of_it_is_sent(
+    cluster, world, sbe, reason
+):
+    world.state_after_add = "AdditionalContentRequired"
+    with pytest.raises(StateError, match=re.escape(reason)) as refused:
+        cluster.import_update(medium(sbe), VERSION)
+    assert "hides solution updates" in refused.value.hint
+    assert world.add_calls == 1
+    assert not any(path.rpartition("\\")[2] in sbe for path in world.files)
+
+
+def test_the_sbe_that_fits_is_chosen_among_several(cluster, world):
+    world.state_after_add = "AdditionalContentRequired"
+    cluster.import_update(medium(sbe_files("GenB"), SBE), VERSION)
+    sent = {path.rpartition("\\")[2] for path in world.files}
+    assert sent >= set(SBE)
+    assert not any("GenB" in name for name in sent)
+
+
+@pytest.mark.parametrize("lost", sorted(SBE))
+def test_sbe_without_one_of_its_files_is_refused_first(cluster, world, lost):
+    incomplete = {name: data for name, data in SBE.items() if name != lost}
+    with pytest.raises(InputError, match="SBE"):
+        cluster.import_update(medium(incomplete), VERSION)
+    assert not any("New-Item" in name for name in world.sent)
+
+
+def test_sbe_that_its_own_discovery_manifest_does_not_list_is_refused(cluster, world):
+    odd = {**sbe_files("GenB"), "SBE_Discovery_Contoso.xml": SBE["SBE_Discovery_Contoso.xml"]}
+    with pytest.raises(InputError, match="no entry for SBE_Contoso_GenB"):
+        cluster.import_update(medium(odd), VERSION)
+    assert world.add_calls == 0
 
 
 def test_unreachable_node_is_passed_over(world, journal, clock):

@@ -1,5 +1,7 @@
+import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -346,3 +348,27 @@ def test_a_set_cut_off_at_its_first_file_is_begun_again_under_its_name(root, pub
     (root / "AZL-1").mkdir()
     (root / "AZL-1" / "writing.json.part").write_bytes(b'{"form')
     assert publisher.write(root, payload, set_name="AZL-1").missing() == ()
+
+
+def test_two_sbes_with_one_name_for_their_discovery_manifest_fit_on_one_medium(
+    tmp_path, publisher, root
+):
+    payloads = [make_payload(tmp_path / "catalog")]
+    for family in ("AX-15G", "AX-16G"):
+        held = make_payload(
+            tmp_path / family, name="SBE_Discovery_Dell.xml", data=f"<{family}/>".encode()
+        )
+        payloads.append(replace(held, shelf=f"sbe/Dell_{family}_4.2.2506.1600"))
+    medium = publisher.write(root, *payloads)
+    names = [target.name for target in medium.targets()]
+    found = [
+        re.fullmatch(r"payload/sbe/[0-9a-f]{8}/SBE_Discovery_Dell\.xml", name) for name in names
+    ]
+    assert [bool(match) for match in found] == [False, True, True]
+    assert len(set(names)) == 3
+    contents = []
+    for name in names[1:]:
+        sink = io.BytesIO()
+        medium.copy_target(name, sink)
+        contents.append(sink.getvalue())
+    assert sorted(contents) == [b"<AX-15G/>", b"<AX-16G/>"]

@@ -1,0 +1,170 @@
+"""Which SBE on a medium is the one that an update asks for, and why another must not be imported.
+
+An SBE that is older, of another family or not validated for the update overrides what the cluster knows of
+its vendor's releases, and the update is listed no more. So one SBE is chosen by what its vendor's discovery
+manifest says of it, under the rules of `toolkit.sbe`, before anything of it is sent.
+
+Source: Update-missing-after-importing-SBE.md, update-via-powershell-23h2.md (the three files).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
+
+from toolkit.catalog import read_sbe_manifest
+from toolkit.errors import InputError, StateError
+from toolkit.model import (
+    PayloadKind,
+    Progress,
+    Silent,
+    SolutionVersion,
+    Target,
+    TargetName,
+    Update,
+    UpdateEnvironment,
+)
+from toolkit.sbe import Hardware, Sbe, SbeVersion, sbe_named, unfit_reasons, unsure_reasons
+
+_DISCOVERY = re.compile(r"SBE_Discovery_.+\.xml\Z", re.IGNORECASE)
+_DISCOVERY_LIMIT_BYTES = 10 << 20
+
+
+class TargetSource(Protocol):
+    """What is needed of a verified medium."""
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return every target of the medium."""
+
+    def copy_target(self, name: TargetName, sink: BinaryIO, *, progress: Progress) -> None:
+        """Copy one target, proving every byte on the way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedSbe:
+    """One SBE on a medium: what its vendor says of it, and its three files."""
+
+    sbe: Sbe
+    files: tuple[Target, ...]
+
+
+def carried_sbes(medium: TargetSource) -> tuple[CarriedSbe, ...]:
+    """Return every SBE on a medium, by its vendor's own discovery manifest.
+
+    Raises:
+        InputError: Not the three files that belong together, or a manifest that cannot be understood.
+        TrustError: The discovery manifest on the medium is not the signed one.
+        StorageError: It cannot be read.
+    """
+    folders: dict[str, list[Target]] = {}
+    for target in medium.targets():
+        if target.kind is PayloadKind.SBE:
+            folders.setdefault(target.name.rpartition("/")[0], []).append(target)
+    return tuple(carried for files in folders.values() for carried in _carried(medium, files))
+
+
+def choose_sbe(
+    carried: Sequence[CarriedSbe],
+    *,
+    update: Update,
+    version: SolutionVersion,
+    environment: UpdateEnvironment,
+) -> CarriedSbe:
+    """Return the SBE that an update asks for.
+
+    Raises:
+        StateError: None on the medium belongs on this cluster; says why each does not.
+    """
+    requested = _version(update.sbe_version)
+    reasons: list[str] = []
+    for candidate in carried:
+        against = unfit_reasons(
+            candidate.sbe,
+            hardware=Hardware(model=environment.hardware_model),
+            installed_family=environment.sbe_family,
+            installed_version=_version(environment.current_sbe_version),
+            requested=requested,
+            solution=version,
+        )
+        if not against:
+            return candidate
+        reasons += against
+    raise StateError(
+        f"import the SBE that {version} asks for",
+        current="; ".join(reasons),
+        expected=f"SBE {update.sbe_version or '(version not said)'} of the family "
+        f"{environment.sbe_family or '(not known)'}",
+        hint="nothing of it was added: a wrong SBE hides solution updates from the cluster. Bring the "
+        "three files of the right one: `ferry cluster request` says which, `ferry catalog plan` finds them",
+    )
+
+
+def doubts(
+    carried: CarriedSbe, *, version: SolutionVersion, environment: UpdateEnvironment
+) -> tuple[str, ...]:
+    """Return what is not known about a chosen SBE on this cluster, each a sentence."""
+    return unsure_reasons(
+        carried.sbe,
+        hardware=Hardware(model=environment.hardware_model),
+        installed_family=environment.sbe_family,
+        installed_version=_version(environment.current_sbe_version),
+        requested=None,
+        solution=version,
+    )
+
+
+def _carried(medium: TargetSource, files: Sequence[Target]) -> Iterator[CarriedSbe]:
+    """Return the SBEs whose files lie in one folder."""
+    discovery = [target for target in files if _DISCOVERY.match(_file_name(target))]
+    pairs: dict[str, list[Target]] = {}
+    for target in sorted(set(files) - set(discovery), key=lambda item: item.name):
+        pairs.setdefault(_file_name(target).rpartition(".")[0].casefold(), []).append(target)
+    for pair in pairs.values():
+        named = sbe_named(_file_name(pair[0]))
+        endings = sorted(_file_name(target).rpartition(".")[2].lower() for target in pair)
+        if named is None or endings != ["xml", "zip"] or len(discovery) != 1:
+            raise InputError(
+                "read the SBE on the medium",
+                found=", ".join(_file_name(target) for target in files),
+                expected="SBE_Discovery_<vendor>.xml and the .xml and .zip of one SBE",
+                hint="have the medium written again with all three files",
+            )
+        yield CarriedSbe(sbe=_as_listed(medium, discovery[0], named), files=(*pair, discovery[0]))
+
+
+def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
+    if discovery.size_bytes > _DISCOVERY_LIMIT_BYTES:
+        raise InputError(
+            "read the SBE on the medium",
+            file=_file_name(discovery),
+            found=f"{discovery.size_bytes} bytes",
+            expected=f"at most {_DISCOVERY_LIMIT_BYTES}",
+        )
+    sink = io.BytesIO()
+    medium.copy_target(discovery.name, sink, progress=Silent())
+    manifest = read_sbe_manifest(sink.getvalue(), file=_file_name(discovery))
+    listed = manifest.find(named.family, named.version)
+    if not listed:
+        raise InputError(
+            "read the SBE on the medium",
+            file=_file_name(discovery),
+            found=f"no entry for {named.title}",
+            expected="the manifest that lists the SBE beside it",
+            hint="take the vendor's newest discovery manifest: ferry catalog add, then write again",
+        )
+    entry = listed[0]
+    return replace(entry, family=entry.family or named.family)
+
+
+def _file_name(target: Target) -> str:
+    return target.name.rpartition("/")[2]
+
+
+def _version(text: str) -> SbeVersion | None:
+    try:
+        return SbeVersion.parse(text)
+    except ValueError:
+        return None
