@@ -11,7 +11,15 @@ the network.
 """
 
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 
-__all__ = ["Catalog", "Manifests", "load_manifests", "read_manifest"]
+__all__ = [
+    "Catalog",
+    "Manifests",
+    "is_fit_to_travel",
+    "load_manifests",
+    "read_manifest",
+    "require_fit_to_travel",
+]

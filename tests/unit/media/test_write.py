@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -346,3 +347,10 @@ def test_a_set_cut_off_at_its_first_file_is_begun_again_under_its_name(root, pub
     (root / "AZL-1").mkdir()
     (root / "AZL-1" / "writing.json.part").write_bytes(b'{"form')
     assert publisher.write(root, payload, set_name="AZL-1").missing() == ()
+
+
+def test_an_sbe_without_an_update_is_not_written(root, publisher, payload):
+    alone = replace(payload, version=None, shelf="sbe/Contoso_GenA_4.2.2603.1")
+    with pytest.raises(InputError, match="no update"):
+        publisher.write(root, payload, alone)
+    assert list(root.iterdir()) == []
