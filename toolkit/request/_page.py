@@ -25,7 +25,7 @@ PAGE_MARK = '<meta name="generator" content="ferry request">'
 
 _LAYOUTS = {1: "one", 2: "two", 3: "three"}
 """By the number of codes; `many` codes take the place of the lists."""
-_MOST = {"one": (5, 12, 7), "two": (4, 6, 4), "three": (4, 6, 4), "many": (0, 0, 5)}
+_MOST = {"one": (4, 12, 6), "two": (2, 5, 3), "three": (2, 5, 3), "many": (0, 0, 3)}
 """Layout → how many updates, volumes and unknown things fit."""
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
