@@ -174,8 +174,10 @@ class Survey:
         return answer
 
     def _ask_node(self, session: SurveySession, node: str) -> None:
-        volumes = self._ask(session, f"volumes of {node}", _cmdlets.local_volumes(node))
-        self._volumes += volumes or ()
+        what = f"volumes of {node}"
+        volumes = self._ask(session, what, _cmdlets.local_volumes(node))
+        if volumes is not None:
+            self._volumes += self._told(what, volumes)
         mode = self._ask(session, f"language_modes of {node}", _cmdlets.language_mode())
         if mode is not None:
             self._modes.append((node, mode))
@@ -192,7 +194,7 @@ class Survey:
             (_OF_ENVIRONMENT, _cmdlets.environment(), _of_environment),
             ("updates", _cmdlets.listed_updates(), lambda rows: {"updates": rows}),
             ("discovery", _cmdlets.discovery(), lambda rows: {"discovery": rows}),
-            ("volumes", _cmdlets.shared_volumes(), lambda rows: {"volumes": rows}),
+            ("volumes", _cmdlets.shared_volumes(), self._of_volumes),
             ("node_count", _cmdlets.cluster_nodes(), self._of_nodes),
         )
         for what, command, facts in questions:
@@ -233,6 +235,14 @@ class Survey:
             self._unknown["endpoints"] = "; ".join(untold)
 
     # --- judging --------------------------------------------------------------------------------
+
+    def _told(self, what: str, volumes: _cmdlets.Volumes) -> tuple[VolumeSpace, ...]:
+        if volumes.untold:
+            self._unknown[what] = f"no space is told of {', '.join(volumes.untold)}"
+        return volumes.spaces
+
+    def _of_volumes(self, volumes: _cmdlets.Volumes) -> dict[str, Any]:
+        return {"volumes": self._told("volumes", volumes)}
 
     def _of_nodes(self, nodes: tuple[tuple[str, str], ...]) -> dict[str, Any]:
         known = {_short(node.name) for node in self.known.nodes}

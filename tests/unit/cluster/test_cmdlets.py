@@ -219,17 +219,22 @@ def test_only_volumes_with_a_letter_that_stay_in_the_machine_are_told():
         {"DriveLetter": "\0", "DriveType": "Fixed", "Size": 9, "SizeRemaining": 0},
         {"DriveLetter": None, "DriveType": "Fixed", "Size": 9, "SizeRemaining": 0},
     )
-    assert _cmdlets.local_volumes("n1").parse(rows) == (
+    assert _cmdlets.local_volumes("n1").parse(rows).spaces == (
         VolumeSpace(node="n1", volume="C:", free_bytes=1, size_bytes=9),
         VolumeSpace(node="n1", volume="D:", free_bytes=2, size_bytes=9),
     )
 
 
-@pytest.mark.parametrize("free", [None, "many", -1, 1 << 53, 1.5])
-def test_space_that_is_no_number_of_bytes_is_an_input_error(free):
-    row = {"DriveLetter": "C", "Size": 9, "SizeRemaining": free}
-    with pytest.raises(InputError, match="C:"):
-        _cmdlets.local_volumes("n1").parse((row,))
+@pytest.mark.parametrize("free", [None, "many", -1, 10, 1 << 53, 1.5])
+def test_volume_without_a_number_of_free_bytes_does_not_lose_the_others(free):
+    rows = (
+        {"FriendlyVolumeName": "one", "Partition": {"FreeSpace": free, "Size": 9}},
+        {"FriendlyVolumeName": "two", "Partition": {"FreeSpace": 5, "Size": 9}},
+        {"FriendlyVolumeName": "three", "Partition": None},
+    )
+    told = _cmdlets.shared_volumes().parse(rows)
+    assert [volume.volume for volume in told.spaces] == ["two"]
+    assert told.untold == ("one", "three")
 
 
 def test_hardware_is_told_without_the_blanks_of_the_firmware():

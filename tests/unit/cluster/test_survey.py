@@ -234,6 +234,13 @@ def test_node_that_the_site_does_not_know_is_named():
     assert [what for what, _ in request.unknown] == ["everything of n2"]
 
 
+def test_volume_that_is_offline_is_named(cluster):
+    cluster.replies["Get-ClusterSharedVolume"] += [{"FriendlyVolumeName": "C:\\CSV\\2"}]
+    request = cluster.run()
+    assert [volume.volume for volume in request.volumes] == ["C:\\CSV\\1", "C:"]
+    assert dict(request.unknown) == {"volumes": "no space is told of C:\\CSV\\2"}
+
+
 def test_language_mode_that_cannot_be_told_is_unknown(cluster):
     cluster.replies["Get-Variable"] = [{"LanguageMode": None}]
     request = cluster.run()
