@@ -2,8 +2,7 @@
 
 import pytest
 
-from toolkit.cluster import ENDPOINTS
-from toolkit.cluster._surveying import ENDPOINTS_S, Survey
+from toolkit.cluster._surveying import ENDPOINTS, ENDPOINTS_S, Survey
 from toolkit.errors import (
     AuthenticationError,
     CommandError,
@@ -338,6 +337,21 @@ def test_missing_cmdlet_is_not_tried_for_every_address(cluster):
     request = cluster.run()
     assert request.endpoints == ()
     assert cluster.sent.count(("n1", "Test-NetConnection")) == 2
+
+
+def test_node_that_goes_away_while_addresses_are_asked_keeps_what_it_told(cluster):
+    cluster.raises["", "Test-NetConnection"] = ConnectError("connect to n1")
+    request = cluster.run()
+    assert "connect to n1" in dict(request.unknown)["endpoints"]
+    assert request.node_count == 1
+
+
+def test_every_address_is_asked_also_behind_a_proxy(cluster):
+    cluster.replies["HKLM:Environment"] = [{"HTTP_PROXY": "http://proxy"}]
+    cluster.replies["Test-NetConnection"] = [False]
+    request = cluster.run()
+    assert request.endpoints == ()
+    assert all(host in dict(request.unknown)["endpoints"] for _, host, _ in ENDPOINTS)
 
 
 def test_addresses_reached_in_spite_of_a_proxy_are_told(cluster):
