@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from toolkit.catalog._issues import match_issues
-from toolkit.catalog._lacking import lacking_at
+from toolkit.catalog._lacking import Supply, lacking_at
 from toolkit.catalog._loading import Manifests
 from toolkit.catalog._paths import PathStep, SbeMoment, UpdatePath
 from toolkit.catalog._plan import ClusterPlan, Hop, Plan, PlannedPayload
@@ -465,6 +465,8 @@ def _warnings(trip: _Trip, request: SiteRequest, plan: ClusterPlan) -> Iterable[
         return
     yield from _about_release(trip, plan)
     yield from _about_sbes(trip, request, plan)
+    if plan.lacking is not None and plan.lacking.supply in (Supply.BLOCKED, Supply.DISCONNECTED):
+        yield plan.lacking.text
     for need in plan.space:
         if need.room is Room.SHORT:
             yield f"too little room on {need.place}: {need.why}"
