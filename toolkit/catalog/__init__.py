@@ -6,17 +6,19 @@
     catalog = Catalog(Path("D:/catalog"))
     held = catalog.download(manifests.find("12.2603"), known=manifests)
 
-`read_manifest` is pure; `load_manifests` reads the shipped folder; `Catalog` is the only one that reaches
-the network.
+`read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
+network, and `Catalog` makes one if it is given none.
 """
 
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 
 __all__ = [
     "Catalog",
+    "HttpsFetcher",
     "Manifests",
     "SbeManifest",
     "load_manifests",

@@ -11,13 +11,16 @@ from toolkit.catalog._lint import LintFinding, lint
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
+from toolkit.catalog._sbe_sources import SbeSources, read_sbe_sources
 from toolkit.catalog._storage import storage
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import InputError, StorageError
 from toolkit.model import Manifest, SolutionVersion
 from toolkit.yamltext import LIMIT_BYTES
 
-_RELEASES, _PATHS, _ISSUES = "releases.yaml", "paths.yaml", "issues.yaml"
+_RELEASES, _PATHS = "releases.yaml", "paths.yaml"
+_ISSUES, _SBE_SOURCES = "issues.yaml", "sbe-sources.yaml"
+_TABLES = frozenset({_RELEASES, _PATHS, _ISSUES, _SBE_SOURCES})
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -125,6 +128,16 @@ def load_manifests(extra_folders: Iterable[Path] = ()) -> Manifests:
     )
 
 
+def load_sbe_sources() -> SbeSources:
+    """Return where vendors publish their SBE discovery manifests, as shipped.
+
+    Raises:
+        InputError: The file cannot be understood.
+        StorageError: It cannot be read.
+    """
+    return read_sbe_sources(_read(_shipped_folder() / _SBE_SOURCES), file=_SBE_SOURCES)
+
+
 def _shipped_folder() -> Path:
     """Return `toolkit/manifests` as in the wheel, or `manifests` beside the package as in a checkout."""
     for folder in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests"):
@@ -144,7 +157,7 @@ def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
         )
     seen: dict[SolutionVersion, str] = {}
     for path in paths:
-        if path.name in (_RELEASES, _PATHS, _ISSUES):
+        if path.name in _TABLES:
             continue
         manifest = read_manifest(_read(path), file=str(path))
         if manifest.version in seen:

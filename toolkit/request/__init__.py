@@ -21,14 +21,17 @@ from toolkit.request._nouns import (
     Origin,
     SiteRequest,
     VolumeSpace,
+    new_request,
+    sbe_state_of,
 )
-from toolkit.request._page import render_page
+from toolkit.request._page import PAGE_MARK, render_page
 from toolkit.request._paper import from_paper, to_paper
 
 __all__ = [
     "ANSWERS",
     "FORMAT",
     "KIND",
+    "PAGE_MARK",
     "DiscoverySource",
     "EndpointReach",
     "HealthSummary",
@@ -37,9 +40,11 @@ __all__ = [
     "SiteRequest",
     "VolumeSpace",
     "from_paper",
+    "new_request",
     "read_answers",
     "read_request",
     "render_page",
+    "sbe_state_of",
     "to_bytes",
     "to_paper",
 ]

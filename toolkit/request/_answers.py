@@ -24,6 +24,7 @@ from toolkit.request._nouns import (
     new_request,
     sbe_state_of,
 )
+from toolkit.request._paper import as_utf8
 from toolkit.sbe import Hardware, SbeVersion
 from toolkit.yamltext import Value, read_yaml, require_format
 
@@ -138,28 +139,39 @@ _A_VERSION = "a version of four numbers"
 
 
 def read_answers(
-    data: bytes, *, site_id: str, file: str | None = None, now: datetime | None = None
+    data: bytes,
+    *,
+    site_id: str,
+    cluster: str | None = None,
+    file: str | None = None,
+    now: datetime | None = None,
 ) -> SiteRequest:
     """Return the request that typed answers make.
 
     Args:
         data: The filled-in form.
         site_id: The site that asks.
+        cluster: Which cluster it must be about, if that is known.
         file: The form's name, for error messages.
         now: When; the clock by default.
 
     Raises:
         InputError: Something in it cannot be understood; says file, key and line.
     """
-    values = read_yaml(data, file=file, what="answers").record(("format", "cluster"), _KEYS)
+    values = read_yaml(as_utf8(data), file=file, what="answers").record(
+        ("format", "cluster"), _KEYS
+    )
     require_format(values["format"], FORMAT)
+    name = values["cluster"].text()
+    if cluster is not None and name.casefold() != cluster.casefold():
+        raise values["cluster"].refuse(found=name, expected=f"{cluster}, as was asked for")
     form = _Form(values)
     sbe = form.part("sbe", ("publisher", "family", "version", "state"), prefix="sbe_")
     sbe_version = sbe.one("version", _sbe_version, "an SBE version like 4.2.2512.1616")
     hardware = form.part("hardware", ("manufacturer", "model", "sku"))
     health = form.part("health", ("state", "failed_critical", "failed_warning"))
     request = replace(
-        new_request(values["cluster"].text(), site_id=site_id, origin=Origin.TYPED, now=now),
+        new_request(name, site_id=site_id, origin=Origin.TYPED, now=now),
         solution_version=form.one("solution_version", _version, "a version like 12.2602.1002.501"),
         package_versions=form.pairs("package_versions", _dotted, _A_VERSION),
         sbe_publisher=sbe.one("publisher"),

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from toolkit.errors import InputError
 from toolkit.request._nouns import FORMAT, KIND, SiteRequest
-from toolkit.request._paper import from_paper, is_paper
+from toolkit.request._paper import as_utf8, from_paper, is_paper
 from toolkit.signed import Sealed, SigningKey, seal, unseal
 
 _PAIRS = {
@@ -53,6 +53,7 @@ def read_request(data: bytes, *, file: str | None = None) -> tuple[SiteRequest, 
         InputError: Not a request, one of a newer format, or a value of the wrong kind, with its place.
         SignatureError: It was edited, or is not signed.
     """
+    data = as_utf8(data)
     if is_paper(data):
         data = from_paper(data, file=file)
     sealed = unseal(data, kind=KIND, file=file)

@@ -20,11 +20,13 @@ from markupsafe import Markup
 from toolkit.request._nouns import SiteRequest, VolumeSpace
 from toolkit.request._paper import to_paper
 
-_MOST_UPDATES = 5
-_MOST_VOLUMES = 8
-_MOST_UNKNOWN = 8
-_WIDE_CODES = 3
-"""With more codes than fit into one column, they take the place of the lists."""
+PAGE_MARK = '<meta name="generator" content="ferry request">'
+"""Stands near the beginning of every page; by it an earlier page is recognised."""
+
+_LAYOUTS = {1: "one", 2: "two", 3: "three"}
+"""By the number of codes; `many` codes take the place of the lists."""
+_MOST = {"one": (5, 12, 7), "two": (4, 6, 4), "three": (4, 6, 4), "many": (0, 0, 5)}
+"""Layout → how many updates, volumes and unknown things fit."""
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
@@ -48,7 +50,8 @@ def render_page(request: SiteRequest, data: bytes, fingerprint: str) -> str:
         InputError: The document is too large for the codes of one page.
     """
     codes = to_paper(data)
-    is_crowded = len(codes) > _WIDE_CODES
+    layout = _LAYOUTS.get(len(codes), "many")
+    most_updates, most_volumes, most_unknown = _MOST[layout]
     template = _environment().from_string(
         (resources.files("toolkit.request") / "_page.html.j2").read_text(encoding="utf-8")
     )
@@ -56,11 +59,11 @@ def render_page(request: SiteRequest, data: bytes, fingerprint: str) -> str:
         request=request,
         fingerprint=fingerprint.split(),
         codes=[_code(text) for text in codes],
-        is_crowded=is_crowded,
+        layout=layout,
         reach=_reach(request),
-        updates=_cut(request.updates, 0 if is_crowded else _MOST_UPDATES),
-        volumes=_cut(sorted(request.volumes, key=_fullest), 0 if is_crowded else _MOST_VOLUMES),
-        unknown=_cut(request.unknown, _MOST_UNKNOWN),
+        updates=_cut(request.updates, most_updates),
+        volumes=_cut(sorted(request.volumes, key=_scarcest), most_volumes),
+        unknown=_cut(request.unknown, most_unknown),
     )
 
 
@@ -71,17 +74,25 @@ def _code(text: str) -> Markup:
     return Markup(svg)  # noqa: S704 - made of the modules alone, no text of anybody's in it
 
 
-def _reach(request: SiteRequest) -> list[tuple[str, int, int]]:
-    """Return (group, addresses reached, addresses asked), in the order of the request."""
+def _reach(request: SiteRequest) -> str:
+    """Say which groups of addresses outside were reached."""
     groups: dict[str, list[bool]] = {}
     for endpoint in request.endpoints:
         groups.setdefault(endpoint.group, []).append(endpoint.is_reachable)
-    return [(group, sum(answers), len(answers)) for group, answers in groups.items()]
+    reached = [group for group, answers in groups.items() if all(answers)]
+    in_part = [group for group, answers in groups.items() if any(answers) and not all(answers)]
+    if not groups:
+        return "not known"
+    if len(reached) == len(groups):
+        return f"yes, all {len(groups)} groups asked"
+    if not reached and not in_part:
+        return f"no, none of {len(groups)} groups asked"
+    return f"yes: {', '.join(reached) or 'none'}; in part: {', '.join(in_part) or 'none'}; else no"
 
 
-def _fullest(volume: VolumeSpace) -> tuple[bool, float]:
-    """Cluster volumes first, then those with the smallest share free."""
-    return bool(volume.node), volume.free_bytes / max(1, volume.size_bytes)
+def _scarcest(volume: VolumeSpace) -> tuple[bool, int]:
+    """Cluster volumes first, then those of the nodes, each with the least space first."""
+    return bool(volume.node), volume.free_bytes
 
 
 def _cut(rows: Sequence[Any], most: int) -> _Cut:

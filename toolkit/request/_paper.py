@@ -12,6 +12,7 @@ A valid signature is what proves the content; `sum` only finds a part that is mi
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
 import re
 import zlib
@@ -59,9 +60,16 @@ def to_paper(data: bytes) -> tuple[str, ...]:
     )
 
 
+def as_utf8(data: bytes) -> bytes:
+    """Return a text as UTF-8; Windows PowerShell's `>` writes UTF-16 with a byte order mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace").encode()
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
 def is_paper(data: bytes) -> bool:
     """Whether this is the text of such codes, whatever their format."""
-    return _ANY_MARK.match(data.removeprefix(b"\xef\xbb\xbf")) is not None
+    return _ANY_MARK.match(data) is not None
 
 
 def from_paper(text: bytes, *, file: str | None = None) -> bytes:

@@ -4,15 +4,20 @@ It belongs to the format FERRY1 of a request on paper and never changes: a paper
 cannot be read. A better dictionary is a format FERRY2. What is likeliest stands last.
 """
 
-WORDS = rb"""redmond/SBE Dell Inc. Lenovo HPE DataON HitachiVantara PowerEdge ThinkAgile ProLiant DL380 Gen11
-could not be found out: run Get-SolutionUpdateEnvironment | Select-Object on node connect to node
-its name cannot be resolved to an address the connection is refused no answer in time
-the cluster does not tell it  not answered  no update or SBE names it
+WORDS = rb"""Dell Inc. Lenovo HPE DataON HitachiVantara PowerEdge ThinkAgile ProLiant DL380 Gen11
+is_disconnected_operations time_floor, trusted_metadata the nodes differ: the nodes say: True nothing
+solution_version, package_versions, sbe_family, sbe_version, update_state, health
+run Get-SolutionUpdateEnvironment | Select-Object on node hardware.sku not asked, it would have taken too
+long: language_modes of node this site does not know the node no listed update names it not answered
+its name cannot be resolved to an address no answer in time (expected:
  "unknown": [
    {
-    "what": "",
-    "why": ""
+    "what": "everything of node",
+    "why": "connect to node node: the connection is refused"
    },
+    "what": "discovery of Solution",
+    "why": "the cluster does not tell it"
+   }
   "trusted_metadata": {
    "root": 1,
    "snapshot": 17,
