@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from toolkit.catalog._issues import Bearing
 from toolkit.catalog._lacking import Supply
 from toolkit.catalog._plan import Plan
-from toolkit.catalog._space import Room, SpaceNeed
+from toolkit.catalog._space import Room, at_least
 from toolkit.model import human_size
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
@@ -35,14 +35,7 @@ def plan_page(plan: Plan) -> str:
     template = _environment().from_string(
         (resources.files("toolkit.catalog") / "_plan_page.html.j2").read_text(encoding="utf-8")
     )
-    return template.render(plan=plan, tones=_TONES, general=Bearing.GENERAL)
-
-
-def at_least(need: SpaceNeed) -> str:
-    """Return how much room a place needs, as people say it."""
-    if need.is_complete:
-        return human_size(need.need_bytes)
-    return f"more than {human_size(need.need_bytes)}" if need.need_bytes else "not known"
+    return template.render(plan=plan, tones=_TONES)
 
 
 def _environment() -> Environment:

@@ -2,84 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._loading import Manifests
 from toolkit.catalog._plan import Plan
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_file import read_plan, to_bytes
+from toolkit.catalog._plan_page import plan_page
+from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._storage import storage, write_beside
 from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
+from toolkit.model import Sha256
 from toolkit.request import SiteRequest, read_request
-from toolkit.sbe import Sbe
 from toolkit.signed import LIMIT_BYTES, KnownKeys
 
 _KNOWN_KEYS, _PLANS = "known-keys.json", "plans"
 
 
-def open_requests(paths: Iterable[Path], catalog: Path) -> tuple[SiteRequest, ...]:
-    """Return the requests of known sites, as JSON or as scanned from paper.
+@dataclass(frozen=True, slots=True)
+class _Shelved:
+    """A held payload and its shelf."""
+
+    shelf: str
+    name: str
+    size_bytes: int
+    sha256: Sha256
+
+
+def plan_from_files(
+    requests: Iterable[Path],
+    catalog: Catalog,
+    *,
+    goal: str | None,
+    manifests: Manifests,
+    sbe_manifests: Iterable[Path],
+    named: Sequence[str],
+    tool: str,
+    now: datetime,
+) -> Plan:
+    """Return the plan of a trip to every cluster whose request is given.
 
     Args:
-        paths: Where they are.
-        catalog: The catalog, which knows the keys of the sites.
+        requests: Signed requests, as JSON or as scanned from paper.
+        catalog: What is held; it also knows the keys of the sites.
+        goal: The wanted version, in full or short; None: for each cluster the newest it can reach.
+        manifests: What exists, the supported paths and the known issues.
+        sbe_manifests: Vendors' discovery manifests.
+        named: SBEs that a person asks for, by name or version.
+        tool: Which ferry plans.
+        now: The time, aware UTC.
 
     Raises:
-        SignatureError: One was edited, or signed by a key that nobody here has decided to believe.
-        InputError: One cannot be understood, or is of a newer format.
-        StorageError: One cannot be read.
+        SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
+        InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
+        StorageError: A file or the catalog cannot be read.
     """
-    known = KnownKeys(catalog / _KNOWN_KEYS)
-    requests = []
-    for path in paths:
-        request, sealed = read_request(_read(path, LIMIT_BYTES), file=str(path))
-        known.require(
-            sealed,
-            what=f"request of {request.cluster}",
-            hint="compare the fingerprint with the site over another channel, then: "
-            f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{catalog}"',
-        )
-        requests.append(request)
-    return tuple(requests)
-
-
-def open_sbe_manifests(paths: Iterable[Path]) -> tuple[Sbe, ...]:
-    """Return every SBE that vendors' discovery manifests list.
-
-    Raises:
-        InputError: One cannot be understood.
-        StorageError: One cannot be read.
-    """
-    return tuple(
-        sbe
-        for path in paths
-        for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
+    return plan_trip(
+        [_request(path, catalog) for path in requests],
+        goal=None if goal is None else manifests.version(goal),
+        manifests=manifests,
+        sbes=[
+            sbe
+            for path in sbe_manifests
+            for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
+        ],
+        held=[
+            _Shelved(str(item.version), item.name, item.size_bytes, item.sha256)
+            for item in catalog.held()
+        ],
+        now=now,
+        tool=tool,
+        named=named,
+        home_free_bytes=_free(catalog.root),
     )
 
 
-def keep_plan(plan: Plan, catalog: Path, to: Path) -> None:
+def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = None) -> None:
     """Write a plan, and a copy into the catalog, which keeps everything that a plan refers to.
+
+    Args:
+        plan: The plan.
+        catalog: Where the copy goes: `plans/<plan_id>.json`.
+        to: The file to write.
+        page: Also write the page to read, there.
 
     Raises:
         StorageError: It cannot be written.
     """
     text = to_bytes(plan).decode()
-    folder = catalog / _PLANS
+    folder = catalog.root / _PLANS
     with storage(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_beside(folder / f"{plan.plan_id}.json", text)
-    write_text(to, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        StorageError: It cannot be written.
-    """
-    with storage(f"write {path}"):
-        write_beside(path, text)
+    _write(folder / f"{plan.plan_id}.json", text)
+    _write(to, text)
+    if page is not None:
+        _write(page, plan_page(plan))
 
 
 def open_plan(path: Path) -> Plan:
@@ -90,6 +113,27 @@ def open_plan(path: Path) -> Plan:
         StorageError: It cannot be read.
     """
     return read_plan(_read(path, PLAN_LIMIT_BYTES), file=str(path))
+
+
+def _request(path: Path, catalog: Catalog) -> SiteRequest:
+    request, sealed = read_request(_read(path, LIMIT_BYTES), file=str(path))
+    KnownKeys(catalog.root / _KNOWN_KEYS).require(
+        sealed,
+        what=f"request of {request.cluster}",
+        hint="compare the fingerprint with the site over another channel, then: "
+        f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{catalog.root}"',
+    )
+    return request
+
+
+def _free(folder: Path) -> int:
+    with storage(f"ask for free space in {folder}"):
+        return shutil.disk_usage(folder).free
+
+
+def _write(path: Path, text: str) -> None:
+    with storage(f"write {path}"):
+        write_beside(path, text)
 
 
 def _read(path: Path, limit_bytes: int) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_options import manifests_option
+from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import (
     TerminalProgress,
@@ -21,25 +21,11 @@ from toolkit.cli._output import (
 )
 from toolkit.model import Manifest
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _LACKING = (
     "not in the payload: the images of Azure Arc resource bridge and of AKS on Azure Local; a connected-mode\n"
     "  cluster fetches them during the update, so without any egress it cannot finish from this file alone\n"
     "  (import-discover-updates-offline-23h2.md, update-best-practices.md)"
 )
-
-
-def manifests_option(command: F) -> F:
-    """Add `--manifests DIR` (repeatable, or the environment variable FERRY_MANIFESTS)."""
-    return click.option(
-        "--manifests",
-        "manifest_dirs",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        multiple=True,
-        envvar="FERRY_MANIFESTS",
-        help="A folder of further manifests; repeat for several (or set FERRY_MANIFESTS).",
-    )(command)
 
 
 @click.group(name="catalog")
@@ -231,3 +217,6 @@ def _print_manifest(manifest: Manifest) -> None:
     echo(f"\n{_LACKING}")
     for name, source in manifest.sources:
         echo(f"{name:14}read in {source}")
+
+
+group.add_command(plan_command)
