@@ -13,6 +13,7 @@ network, and `Catalog` makes one if it is given none.
 
 from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._fetch import HttpsFetcher
+from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
@@ -27,6 +28,7 @@ __all__ = [
     "Plan",
     "SbeManifest",
     "check_held_sbes",
+    "is_fit_to_travel",
     "keep_plan",
     "load_manifests",
     "open_plan",
@@ -34,6 +36,7 @@ __all__ = [
     "plan_text",
     "read_manifest",
     "read_sbe_manifest",
+    "require_fit_to_travel",
     "wanted_sbes",
     "wanted_versions",
 ]

@@ -293,8 +293,8 @@ def _need(
         why, where = _nothing_known(case, solution)
     return SbeNeed(
         moment=moment,
-        publisher=chosen.publisher if chosen else case.publisher,
-        family=chosen.family if chosen else case.family,
+        publisher=(chosen.publisher if chosen else "") or case.publisher,
+        family=(chosen.family if chosen else "") or case.family,
         version=str(chosen.version) if chosen else "",
         wanted=wanted,
         why=why,
@@ -387,7 +387,9 @@ def _has(installed: SbeVersion | None, floor: SbeVersion) -> bool:
 
 
 def _is_of(sbe: Sbe, publisher: str) -> bool:
-    return not publisher or sbe.publisher.casefold() in ("", publisher.casefold())
+    """Whether an SBE is of a vendor; `Dell` and `DellEMC` or `Dell Inc.` count as one."""
+    known, asked = sbe.publisher.casefold(), publisher.casefold()
+    return known.startswith(asked) or asked.startswith(known)
 
 
 def named_sbes(texts: Sequence[str], supply: SbeSupply) -> tuple[Sbe, ...]:

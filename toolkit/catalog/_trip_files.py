@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,21 +17,10 @@ from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._storage import storage, write_beside
 from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
-from toolkit.model import Sha256
 from toolkit.request import SiteRequest, read_request
 from toolkit.signed import LIMIT_BYTES, KnownKeys
 
-_KNOWN_KEYS, _PLANS = "known-keys.json", "plans"
-
-
-@dataclass(frozen=True, slots=True)
-class _Shelved:
-    """A held payload and its shelf."""
-
-    shelf: str
-    name: str
-    size_bytes: int
-    sha256: Sha256
+_KNOWN_KEYS = "known-keys.json"
 
 
 def plan_from_files(
@@ -72,10 +60,7 @@ def plan_from_files(
             for path in sbe_manifests
             for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
         ],
-        held=[
-            _Shelved(str(item.version), item.name, item.size_bytes, item.sha256)
-            for item in catalog.held()
-        ],
+        held=catalog.held(),
         now=now,
         tool=tool,
         named=named,
@@ -96,7 +81,7 @@ def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = Non
         StorageError: It cannot be written.
     """
     text = to_bytes(plan).decode()
-    folder = catalog.root / _PLANS
+    folder = catalog.store.plans
     with storage(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{plan.plan_id}.json", text)

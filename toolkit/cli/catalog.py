@@ -8,13 +8,12 @@ import click
 
 from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
 from toolkit.cli import EXIT_NO
-from toolkit.cli._catalog_options import manifests_option
+from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
 from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
-    human_size,
     json_option,
     print_json,
     print_table,
@@ -164,15 +163,16 @@ def download(
     *,
     fetcher: HttpsFetcher,
     json_output: bool,
-) -> None:
-    """Fetch the payloads of updates and prove them; the same command resumes and repeats safely.
+) -> int:
+    """Fetch the payloads of updates and judge them; the same command resumes and repeats safely.
 
     \b
     Example:
       ferry catalog download 12.2603 --catalog D:\\catalog
 
-    Changes: adds verified files to the catalog folder. A file with another hash than the pinned one goes
-    to its folder quarantine, with the reasons, and the exit code is 3.
+    Changes: adds files to the catalog folder, each with its verdict; exit 1 if one is not proven. A bad
+    file, or one with another hash than the pinned one, goes to its folder quarantine, with the reasons,
+    and the exit code is 3.
     """
     manifests = load_manifests(manifest_dirs)
     wanted = [manifests.find(version) for version in versions]
@@ -183,13 +183,8 @@ def download(
         for manifest in wanted
         for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
     ]
-    if json_output:
-        print_json("held-payloads", held)
-        return
-    print_table(
-        ("VERSION", "PAYLOAD", "SIZE", "SHA-256"),
-        [(item.version, item.name, human_size(item.size_bytes), item.sha256) for item in held],
-    )
+    print_held(held, json_output=json_output)
+    return exit_code(held)
 
 
 def _print_manifest(manifest: Manifest) -> None:

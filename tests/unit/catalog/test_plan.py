@@ -288,6 +288,15 @@ def test_without_a_request_the_newest_validated_one_goes_along():
     assert not need.is_required
 
 
+@pytest.mark.parametrize(
+    ("publisher", "is_taken"),
+    [("Contoso", True), ("contoso", True), ("Contoso Inc.", True), ("", True), ("Fabrikam", False)],
+)
+def test_a_vendor_is_known_by_the_beginning_of_its_name(publisher, is_taken):
+    cluster = one(request_of(sbe_publisher=publisher), sbes=[sbe_of()])
+    assert (cluster.hops[0].sbes[0].version == "4.2.2603.5") is is_taken
+
+
 def test_an_sbe_of_which_nothing_but_the_name_is_known_never_goes_along_by_itself():
     held = [Held("sbe/Contoso_GenA_4.2.2603.5", "SBE_Contoso_GenA_4.2.2603.5.zip", 1 * GIB)]
     cluster = one(held=held)
