@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.catalog._catalog import Catalog
-from toolkit.catalog._loading import Manifests
+from toolkit.catalog._loading import Manifests, load_sbe_sources
 from toolkit.catalog._plan import Plan
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_file import read_plan, to_bytes
@@ -60,6 +60,7 @@ def plan_from_files(
             for path in sbe_manifests
             for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
         ],
+        sbe_sources=load_sbe_sources(),
         held=catalog.held(),
         now=now,
         tool=tool,
