@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
+from toolkit.model import human_size as human_size  # commands take it from here
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -96,16 +97,6 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         echo(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         )
-
-
-def human_size(size_bytes: int) -> str:
-    """Return a size as people say it: `1.3 GiB`."""
-    amount = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 class TerminalProgress:

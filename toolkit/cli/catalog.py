@@ -9,6 +9,7 @@ import click
 from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
+from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import (
     TerminalProgress,
@@ -211,3 +212,6 @@ def _print_manifest(manifest: Manifest) -> None:
     echo(f"\n{_LACKING}")
     for name, source in manifest.sources:
         echo(f"{name:14}read in {source}")
+
+
+group.add_command(plan_command)
