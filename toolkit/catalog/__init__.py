@@ -5,21 +5,42 @@
     manifests = load_manifests()
     catalog = Catalog(Path("D:/catalog"))
     held = catalog.download(manifests.find("12.2603"), known=manifests)
+    for payload in held:
+        require_fit_to_travel(payload)
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; `Catalog` is the only one that reaches
-the network.
+the network. Upkeep: `verify_held`, `catalog_status`, `prune`; between colleagues: `export_catalog`,
+`import_catalog`, `know_key`.
 """
 
+from toolkit.catalog._adding import add_solution_bundle, is_solution_bundle
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
+from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
 
 __all__ = [
     "Catalog",
+    "CatalogStatus",
+    "Condition",
+    "Export",
     "Manifests",
+    "Pruning",
+    "VerifiedPayload",
+    "add_solution_bundle",
+    "catalog_status",
+    "export_catalog",
+    "import_catalog",
     "is_fit_to_travel",
+    "is_solution_bundle",
+    "know_key",
     "load_manifests",
+    "problem_of",
+    "prune",
     "read_manifest",
     "require_fit_to_travel",
+    "verify_held",
 ]
