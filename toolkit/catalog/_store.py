@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._locks import locked
 from toolkit.catalog._names import Shelf
 from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
-from toolkit.catalog._storage import remove_file, storage, sync_folder, write_beside
+from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256
 
@@ -160,8 +159,8 @@ class Store:
             StorageError: It cannot be read, or there is no room for it.
         """
         with storage(f"copy {source} to {self.root}"):
-            size, free = source.stat().st_size, shutil.disk_usage(draft.parent).free
-            if size > free:
+            size, free = source.stat().st_size, free_bytes(draft.parent)
+            if free is not None and size > free:
                 raise StorageError(
                     f"copy {source} to {self.root}",
                     found=f"{free} bytes free",
