@@ -242,8 +242,8 @@ class Store:
         target, before = self.jailed(name, digest)
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
             write_beside(_explanation(target), before + text)
+            path.replace(target)
         return _explanation(target)
 
 
