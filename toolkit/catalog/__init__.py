@@ -11,7 +11,8 @@ the network.
 """
 
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 
-__all__ = ["Catalog", "Manifests", "load_manifests", "read_manifest"]
+__all__ = ["Catalog", "Limits", "Manifests", "load_manifests", "read_manifest"]

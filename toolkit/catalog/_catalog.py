@@ -29,9 +29,11 @@ import filelock
 from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
 from toolkit.catalog._judgement import Verdict, judge, other_payloads
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._manifest import https_url, sha256
 from toolkit.catalog._names import payload_name
 from toolkit.catalog._storage import storage, sync_folder, write_beside
+from toolkit.catalog._together import Together, size_of
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.model import (
     BundleStatus,
@@ -60,6 +62,15 @@ class _Record:
     modified_ns: int
     siblings: tuple[str, ...]
     """Names of all payloads of the update, this one among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """One payload to hold, and where it may be fetched from."""
+
+    manifest: Manifest
+    payload: Payload
+    urls: tuple[str, ...]
 
 
 class Catalog:
@@ -92,40 +103,44 @@ class Catalog:
 
     def download(
         self,
-        manifest: Manifest,
-        *,
-        url: str | None = None,
+        *manifests: Manifest,
+        urls: Sequence[str] = (),
         known: Iterable[Manifest] = (),
         progress: Progress | None = None,
+        limits: Limits | None = None,
     ) -> tuple[HeldPayload, ...]:
-        """Fetch every payload of an update that is not held yet, and prove it.
+        """Fetch every payload of updates that is not held yet, and prove it.
 
         The same call resumes what an earlier one left. A payload whose hash is not the pinned one goes
         to quarantine.
 
         Args:
-            manifest: What to fetch, with a pinned hash for each payload.
-            url: Where to fetch from instead of the published URLs: the address of a folder, or the full
-                address of one payload (its path ends with the payload's name; the others keep theirs).
+            manifests: What to fetch, with a pinned hash for each payload.
+            urls: Where to fetch from instead of the published URLs: each the address of a folder, or the
+                full address of one payload (its path ends with the payload's name). Several of one
+                payload are mirrors; payloads that none is for keep their published address.
             known: Other manifests, to recognise another release's file.
             progress: Told what happens.
+            limits: How much of the line may be taken, and when.
 
         Raises:
             DigestError: A payload is not what was published.
-            DownloadError: The server does not give us the whole file.
+            DownloadError: No server gives us the whole file.
             StorageError: The disk is full or fails, or another process works on the same payload.
-            InputError: The update was recalled, a payload has no pinned hash, or `url` is not https.
+            InputError: An update was recalled, a payload has no pinned hash, or a URL is not https.
         """
         progress = progress or Silent()
-        self._check_offered(manifest)
-        addresses = {
-            payload.name: _address(payload, manifest.payloads, url) for payload in manifest.payloads
-        }
-        known = tuple(known)
-        return tuple(
-            self._hold(manifest, payload, addresses[payload.name], known, progress)
+        for manifest in manifests:
+            self._check_offered(manifest)
+        names = {payload.name for manifest in manifests for payload in manifest.payloads}
+        wanted = [
+            _Wanted(manifest, payload, _addresses(payload, names, urls))
+            for manifest in manifests
             for payload in manifest.payloads
-        )
+        ]
+        queue = Together(progress, self._sizes(wanted))
+        known = tuple(known)
+        return tuple(self._hold(each, known, progress, queue, limits) for each in wanted)
 
     def held(self) -> tuple[HeldPayload, ...]:
         """Return every payload we hold, by version and name.
@@ -165,6 +180,16 @@ class Catalog:
 
     # --- one payload ----------------------------------------------------------------------------
 
+    def _sizes(self, wanted: Sequence[_Wanted]) -> list[int | None]:
+        """Return the size of each payload that is to be fetched, as far as it can be known."""
+        missing = [each for each in wanted if not self._path(each).exists()]
+        if len(missing) < 2:
+            return [each.payload.size_bytes for each in missing]
+        return [each.payload.size_bytes or size_of(each.urls, self._fetcher) for each in missing]
+
+    def _path(self, wanted: _Wanted) -> Path:
+        return self.root / str(wanted.manifest.version) / wanted.payload.name
+
     def _check_offered(self, manifest: Manifest) -> None:
         if manifest.status is BundleStatus.RECALLED:
             instead = manifest.superseded_by
@@ -184,13 +209,14 @@ class Catalog:
 
     def _hold(
         self,
-        manifest: Manifest,
-        payload: Payload,
-        url: str,
+        wanted: _Wanted,
         known: tuple[Manifest, ...],
         progress: Progress,
+        queue: Together,
+        limits: Limits | None,
     ) -> HeldPayload:
-        path = self.root / str(manifest.version) / payload.name
+        manifest, payload, urls = wanted.manifest, wanted.payload, wanted.urls
+        path = self._path(wanted)
         with storage(f"write catalog {self.root}"):
             path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path):
@@ -199,13 +225,17 @@ class Catalog:
                 progress.say(f"{payload.name}: held already")
                 return present
             part = PartFile(path)
-            fetched = self._fetch(url, part, progress)
-            if fetched.sha256 != payload.sha256 and fetched.resumed_bytes:
-                # power may have failed while an earlier command wrote: its bytes prove nothing
-                progress.say(f"{payload.name}: the resumed file is not right; fetching it anew")
+            fetched = self._fetch(urls, part, queue, limits)
+            if fetched.sha256 != payload.sha256 and (
+                fetched.resumed_bytes or len(fetched.sources) > 1
+            ):
+                # power may have failed while an earlier command wrote, or a mirror has another file
+                progress.say(f"{payload.name}: put together it is not right; fetching it anew")
                 with storage(f"write catalog {self.root}"):
                     part.remove()
-                fetched = self._fetch(url, part, progress)
+                fetched = self._fetch(urls[:1], part, queue, limits)
+            queue.next()
+            url = next(iter(fetched.sources), urls[0])
             if fetched.sha256 != payload.sha256:
                 raise self._quarantine(payload, url, part, fetched, known, progress)
             with storage(f"write {path}"):
@@ -214,12 +244,15 @@ class Catalog:
             progress.say(f"{payload.name}: SHA-256 is the pinned one")
             return self._record(manifest, payload, url, path, fetched.size_bytes)
 
-    def _fetch(self, url: str, part: PartFile, progress: Progress) -> Downloaded:
+    def _fetch(
+        self, urls: Sequence[str], part: PartFile, progress: Progress, limits: Limits | None
+    ) -> Downloaded:
         return download(
-            url,
+            urls,
             part,
             fetcher=self._fetcher,
             progress=progress,
+            limits=limits,
             retry_delays_s=self._retry_delays_s,
             sleep=self._sleep,
         )
@@ -340,22 +373,22 @@ def _explain(
     return "\n".join(lines) + "\n\n"
 
 
-def _address(payload: Payload, payloads: Sequence[Payload], url: str | None) -> str:
-    """Return where to fetch a payload from: see `Catalog.download`."""
-    if url is None:
-        return payload.url
-    try:
-        https_url(url)
-    except ValueError as error:
-        raise InputError(
-            "read --url", found=str(error), hint="payloads are fetched over https only"
-        ) from error
-    last = unquote(urlsplit(url).path.rpartition("/")[2])
-    if last == payload.name:
-        return url
-    if last in {other.name for other in payloads}:
-        return payload.url
-    return f"{url.rstrip('/')}/{payload.name}"
+def _addresses(payload: Payload, names: set[str], urls: Sequence[str]) -> tuple[str, ...]:
+    """Return where to fetch a payload from, `names` being those of all: see `Catalog.download`."""
+    found = []
+    for url in urls:
+        try:
+            https_url(url)
+        except ValueError as error:
+            raise InputError(
+                "read --url", found=str(error), hint="payloads are fetched over https only"
+            ) from error
+        last = unquote(urlsplit(url).path.rpartition("/")[2])
+        if last == payload.name:
+            found.append(url)
+        elif last not in names:
+            found.append(f"{url.rstrip('/')}/{payload.name}")
+    return tuple(dict.fromkeys(found)) or (payload.url,)
 
 
 def _names(manifest: Manifest) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.catalog import Catalog, load_manifests
+from toolkit.catalog import Catalog, Limits, load_manifests
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_line import line_options
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -159,10 +160,7 @@ def path(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that holds verified payloads; it is made if missing.",
 )
-@click.option(
-    "--url",
-    help="Fetch from here: a folder's address, or one payload's full address. Default: as published.",
-)
+@line_options
 @click.option(
     "--ca",
     "ca_file",
@@ -174,7 +172,8 @@ def path(
 def download(
     versions: tuple[str, ...],
     catalog_dir: Path,
-    url: str | None,
+    urls: tuple[str, ...],
+    limits: Limits,
     ca_file: Path | None,
     manifest_dirs: tuple[Path, ...],
     *,
@@ -193,11 +192,7 @@ def download(
     wanted = [manifests.find(version) for version in versions]
     catalog = Catalog(catalog_dir, ca_file=ca_file)
     progress = TerminalProgress(quiet=json_output)
-    held = [
-        payload
-        for manifest in wanted
-        for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
-    ]
+    held = catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
     if json_output:
         print_json("held-payloads", held)
         return
