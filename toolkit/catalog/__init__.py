@@ -19,6 +19,7 @@ from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
@@ -61,3 +62,4 @@ __all__ = [
     "wanted_sbes",
     "wanted_versions",
 ]
+__all__ = ["Catalog", "Limits", "Manifests", "load_manifests", "read_manifest"]

@@ -120,9 +120,9 @@ class TerminalProgress:
             echo(f"{what}{size}", err=True)
 
     def advance(self, count_bytes: int) -> None:
-        """Move the bar."""
+        """Move the bar; without bytes, show at least that time goes by."""
         if self._bar is not None:
-            self._bar.update(count_bytes)
+            self._bar.update(count_bytes) if count_bytes else self._bar.refresh()
 
     def end(self) -> None:
         """Close the bar."""
