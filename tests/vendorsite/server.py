@@ -169,7 +169,7 @@ class VendorServer:
         with self._lock:
             self.requests.append(request)
 
-    def hang_up_idle(self) -> None:
+    def hang_up(self) -> None:
         """Close every connection."""
         with self._lock:
             sockets, self._open = self._open, set()

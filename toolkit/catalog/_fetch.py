@@ -365,22 +365,30 @@ class _Address:
 
 def _read_address(url: str, attempted: str) -> _Address:
     try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode()
-        port = parts.port or http.client.HTTPS_PORT
-    except ValueError:  # no number, no such IPv6 address, a name that DNS does not allow
-        host, port = "", 0
-    if parts.scheme != "https" or not host or "@" in parts.netloc:
+        return _parse_address(url)
+    except ValueError as error:
         raise DownloadError(
             attempted,
             found="an address that cannot be used",
             expected="https://HOST/PATH without a user name",
             hint="payloads are fetched over https only; give another address: --url",
-        )
+        ) from error
+
+
+def _parse_address(url: str) -> _Address:
+    """Take an address apart.
+
+    Raises:
+        ValueError: Not https, a user in it, an impossible port or IPv6 address, no name for DNS.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode()
+    if parts.scheme != "https" or not host or "@" in parts.netloc:
+        raise ValueError(shown(url))
     target = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
     if parts.query:
         target += "?" + quote(parts.query, safe=_SAFE_IN_TARGET)
-    return _Address(url=url, host=host, port=port, target=target)
+    return _Address(url=url, host=host, port=parts.port or http.client.HTTPS_PORT, target=target)
 
 
 def _request(netloc: str, target: str, fields: dict[str, str]) -> bytes:
