@@ -125,6 +125,13 @@ def test_chunks_are_put_together_and_said(client, server):
     assert asking.said[-1].endswith("sends in chunks, without saying how much will come")
 
 
+def test_a_range_may_come_in_chunks(client, server):
+    server.faults.chunked = True
+    with contextlib.closing(client().open(offset=1000, stop=90_000)) as answer:
+        assert (answer.start, answer.total_bytes) == (1000, len(DATA))
+        assert read(answer) == DATA[1000:90_000]
+
+
 def test_a_missing_length_is_said_and_the_file_comes(client, server):
     server.faults.no_length = True
     asking = client()

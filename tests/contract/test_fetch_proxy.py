@@ -128,7 +128,7 @@ def test_hosts_in_no_proxy_are_reached_directly(client, proxy, monkeypatch, no_p
 def test_what_is_no_proxys_address_is_refused_without_repeating_it(text):
     with pytest.raises(InputError, match="http://HOST:PORT") as caught:
         HttpsFetcher(proxy=text)
-    assert "s3cret" not in "".join(traceback.format_exception(caught.value)).replace(repr(text), "")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_password_on_the_command_line_is_refused(client, proxy):

@@ -258,7 +258,7 @@ class HttpsAnswer:
         self.start, self.total_bytes, self.validator = head.start, head.total_bytes, head.validator
         self.is_whole, self.url = response.status == 200, url
         self._line, self._response, self._lines, self._attempted = line, response, lines, attempted
-        self._left = head.body_bytes
+        self._left = None if response.chunked else head.body_bytes
         self._ends_file = head.total_bytes == head.start + (head.body_bytes or 0)
         self._receive = line.sock.recv_into
         self._ahead: bytes | None = None
