@@ -43,6 +43,16 @@ def is_device_name(name: str) -> bool:
     return _DEVICE.match(name) is not None
 
 
+def human_size(size_bytes: int) -> str:
+    """Return a size as people say it: `1.3 GiB`."""
+    amount = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
 # --- progress -----------------------------------------------------------------------------------
 
 
@@ -281,21 +291,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPayload:
-    """A payload the catalog holds, as measured."""
+    """A payload the catalog holds, as measured and judged."""
 
-    version: SolutionVersion
-    """The solution bundle this payload belongs to (also for SBE files)."""
+    version: SolutionVersion | None
+    """The solution bundle it belongs to; None: an SBE file on a shelf of its own."""
+    shelf: str
+    """Where the catalog keeps it: `12.2603.1002.15` or `sbe/Dell_AX-16G_4.2.2506.1600`."""
     name: str
     kind: PayloadKind
     url: str
     path: Path
+    """The file with these bytes, named by its digest."""
     size_bytes: int
     sha256: Sha256
     witnesses: tuple[Witness, ...]
+    judgement: Judgement
+    acceptance: Acceptance | None = None
     os_build: str = ""
     """The OS build of that solution bundle, where its manifest was at hand."""
-    shelf: str = ""
-    """Its folder in the catalog: `12.2603.1002.15`, or `sbe/<publisher>_<family>_<version>`."""
 
 
 # --- medium -------------------------------------------------------------------------------------
@@ -472,6 +485,8 @@ class UpdateEnvironment:
     sbe_family: str = ""
     package_versions: tuple[tuple[str, str], ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
+    additional: tuple[tuple[str, str], ...] = ()
+    """`AdditionalData`: (`SBEAdditionalData`, "… is partially installed …")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

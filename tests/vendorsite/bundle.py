@@ -11,10 +11,12 @@ a seeded generator and is stored, so it does not compress.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import random
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree as ET
@@ -76,10 +78,85 @@ def solution_update_xml(version: str, size_bytes: int) -> bytes:
     return _xml(root)
 
 
+@dataclass(frozen=True)
+class SbeEntry:
+    """One SBE as a discovery manifest lists it."""
+
+    manufacturer: str
+    family: str
+    version: str
+    models: tuple[tuple[str, str, str], ...] = ()
+    """(model, `SupportedSKUs`, `NotSupportedSKUs`)."""
+    package_hash: str = ""
+    validated: tuple[str, ...] = ("10.*.*.*", "11.*.*.*", "12.*.*.*")
+    facts: tuple[tuple[str, str], ...] = ()
+    """What else it says: `SBEReleaseLink`, `MinVersionRequired` …"""
+    is_recalled: bool = False
+
+
+def sbe_discovery_xml(
+    entries: Iterable[SbeEntry], *, attributes: bool = False, namespace: str = ""
+) -> bytes:
+    """Return `SBE_Discovery_<Manufacturer>.xml`, its facts as elements or as attributes."""
+    root = ET.Element("ASZSolutionBundleUpdates", {"xmlns": namespace} if namespace else {})
+    for entry in entries:
+        name = "RecalledUpdate" if entry.is_recalled else "ApplicableUpdate"
+        update = ET.SubElement(root, name, Version=entry.version)
+        info = ET.SubElement(update, "UpdateInfo")
+        facts = {
+            "UpdateName": f"SBE_{entry.manufacturer}_{entry.family}_{entry.version}",
+            "Version": entry.version,
+            "Publisher": entry.manufacturer,
+            "Family": entry.family,
+            "packageHash": entry.package_hash,
+            **dict(entry.facts),
+        }
+        written = {key: value for key, value in facts.items() if value}
+        if attributes:
+            info.attrib.update(written)
+        else:
+            _texts(info, **written)
+        models = ET.SubElement(info, "SupportedModels")
+        for model, skus, excluded in entry.models:
+            limits = {"SupportedSKUs": skus, "NotSupportedSKUs": excluded}
+            limits = {key: value for key, value in limits.items() if value}
+            ET.SubElement(models, "SupportedModel", limits).text = model
+        validated = ET.SubElement(info, "ValidatedConfigurations")
+        for versions in entry.validated:
+            ET.SubElement(validated, "RequiredPackage", Version=versions)
+    return _xml(root)
+
+
 def make_sbe(
-    folder: Path, manufacturer: str, family: str, version: str, *, supported_model: str
+    folder: Path,
+    manufacturer: str,
+    family: str,
+    version: str,
+    *,
+    supported_model: str,
+    others: Iterable[SbeEntry] = (),
+    attributes: bool = False,
+    namespace: str = "",
+    base64_hash: bool = False,
+    validated: tuple[str, ...] = SbeEntry.validated,
+    facts: Mapping[str, str] | None = None,
+    sign: Callable[[bytes], bytes] = bytes,
 ) -> tuple[Path, Path, Path]:
     """Write the three files of a Solution Builder Extension; return (discovery, metadata, payload).
+
+    Args:
+        folder: Where.
+        manufacturer: Its vendor.
+        family: The family it is for.
+        version: Its version.
+        supported_model: The one model it is for.
+        others: Further entries of the discovery manifest, after this one.
+        attributes: Facts of the discovery manifest as attributes instead of elements.
+        namespace: The default namespace of the discovery manifest.
+        base64_hash: `packageHash` in base64 instead of hex.
+        validated: Solution versions it was validated for.
+        facts: Further facts of its entry.
+        sign: Signs both XML files.
 
     Source: Solution-builder-extension-overview.md and Troubleshooting-SBEHealth-Test-Endpoint-
     Matches-ModelSKU.md (file names, `packageHash`, `SupportedModels`, `ValidatedConfigurations`).
@@ -92,6 +169,30 @@ def make_sbe(
             _entry("Configuration/SolutionExtension/SolutionExtension.psd1"),
             f"@{{ ModuleVersion = '{version}' }}\r\n",
         )
+    metadata = folder / f"{name}.xml"
+    metadata.write_bytes(sign(sbe_metadata_xml(payload, manufacturer, family, version)))
+    digest = hashlib.sha256(payload.read_bytes())
+    entry = SbeEntry(
+        manufacturer,
+        family,
+        version,
+        models=((supported_model, "", ""),),
+        package_hash=(
+            base64.b64encode(digest.digest()).decode()
+            if base64_hash
+            else digest.hexdigest().upper()
+        ),
+        validated=validated,
+        facts=tuple((facts or {}).items()),
+    )
+    discovery = folder / f"SBE_Discovery_{manufacturer}.xml"
+    text = sbe_discovery_xml([entry, *others], attributes=attributes, namespace=namespace)
+    discovery.write_bytes(sign(text))
+    return discovery, metadata, payload
+
+
+def sbe_metadata_xml(payload: Path, manufacturer: str, family: str, version: str) -> bytes:
+    """Return the metadata of an SBE: whose it is, and its files with their hashes."""
     bom = ET.Element("SolutionBuilderExtension")
     _texts(bom, Manufacturer=manufacturer, Family=family, Version=version)
     with zipfile.ZipFile(payload) as archive:
@@ -100,27 +201,19 @@ def make_sbe(
             ET.SubElement(
                 files, "File", Path=member, Sha256=hashlib.sha256(archive.read(member)).hexdigest()
             )
-    metadata = folder / f"{name}.xml"
-    metadata.write_bytes(_xml(bom))
+    return _xml(bom)
 
-    root = ET.Element("ASZSolutionBundleUpdates")
-    update = ET.SubElement(root, "ApplicableUpdate", Version=version)
-    info = ET.SubElement(update, "UpdateInfo")
-    _texts(
-        info,
-        UpdateName=name,
-        Version=version,
-        Publisher=manufacturer,
-        Family=family,
-        packageHash=hashlib.sha256(payload.read_bytes()).hexdigest().upper(),
-    )
-    ET.SubElement(ET.SubElement(info, "SupportedModels"), "SupportedModel").text = supported_model
-    validated = ET.SubElement(info, "ValidatedConfigurations")
-    for versions in ("10.*.*.*", "11.*.*.*", "12.*.*.*"):
-        ET.SubElement(validated, "RequiredPackage", Version=versions)
-    discovery = folder / f"SBE_Discovery_{manufacturer}.xml"
-    discovery.write_bytes(_xml(root))
-    return discovery, metadata, payload
+
+def make_outer_zip(
+    path: Path, files: Iterable[Path], *, sub_folder: str = "", compress: bool = False
+) -> Path:
+    """Write the zip in which a vendor hands out the files of an SBE: `Bundle_SBE_Dell_….zip`."""
+    with zipfile.ZipFile(path, "w", allowZip64=True) as outer:
+        for file in files:
+            entry = _entry(f"{sub_folder}/{file.name}" if sub_folder else file.name)
+            entry.compress_type = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
+            outer.writestr(entry, file.read_bytes())
+    return path
 
 
 def _lowest_start(product: int, release: int, train: int) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from toolkit.catalog._issues import KnownIssue, read_issues
 from toolkit.catalog._lint import LintFinding, lint
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
+from toolkit.catalog._sbe_sources import SbeSources, read_sbe_sources
 from toolkit.catalog._storage import storage
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import InputError, StorageError
@@ -17,6 +19,8 @@ from toolkit.model import BundleStatus, Manifest, SolutionVersion
 from toolkit.yamltext import LIMIT_BYTES
 
 _RELEASES, _PATHS = "releases.yaml", "paths.yaml"
+_ISSUES, _SBE_SOURCES = "issues.yaml", "sbe-sources.yaml"
+_TABLES = frozenset({_RELEASES, _PATHS, _ISSUES, _SBE_SOURCES})
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -29,6 +33,8 @@ class Manifests:
     releases: tuple[Release, ...]
     """By version; those of `manifests` among them."""
     rules: PathRules
+    issues: tuple[KnownIssue, ...] = ()
+    """Known issues of releases."""
 
     def __iter__(self) -> Iterator[Manifest]:
         """Iterate over the manifests, by version."""
@@ -56,6 +62,19 @@ class Manifests:
             hint="write a manifest for it (docs/reference/formats.md) and name its folder: --manifests",
         )
 
+    def version(self, text: str) -> SolutionVersion:
+        """Return the version that a person typed, in full or short.
+
+        Raises:
+            InputError: Not a version, or ambiguous.
+        """
+        known = (  # what only third parties name must be written in full
+            release.version
+            for release in self.releases
+            if release.status is not ReleaseStatus.UNCONFIRMED
+        )
+        return resolve_version(text, known)
+
     def path(self, start: str, goal: str | None = None) -> UpdatePath:
         """Return the supported updates from one version to another, or why there are none.
 
@@ -66,14 +85,9 @@ class Manifests:
         Raises:
             InputError: Not a version, or ambiguous.
         """
-        known = [  # what only third parties name must be written in full
-            release.version
-            for release in self.releases
-            if release.status is not ReleaseStatus.UNCONFIRMED
-        ]
         return find_path(
-            resolve_version(start, known),
-            None if goal is None else resolve_version(goal, known),
+            self.version(start),
+            None if goal is None else self.version(goal),
             rules=self.rules,
             releases=self.releases,
             bundles=frozenset(manifest.version for manifest in self.manifests),
@@ -143,6 +157,7 @@ def load_library(extra_folders: Iterable[Path] = ()) -> Library:
             manifests=tuple(files[version].manifest for version in sorted(files)),
             releases=tuple(releases[version] for version in sorted(releases)),
             rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
+            issues=read_issues(_read(shipped / _ISSUES), file=_ISSUES),
         ),
         files=tuple(files[version] for version in sorted(files)),
         releases_text=_text(table),
@@ -165,6 +180,16 @@ def _still_withdrawn(manifest: Manifest, known: Release | None) -> Manifest:
     )
 
 
+def load_sbe_sources() -> SbeSources:
+    """Return where vendors publish their SBE discovery manifests, as shipped.
+
+    Raises:
+        InputError: The file cannot be understood.
+        StorageError: It cannot be read.
+    """
+    return read_sbe_sources(_read(_shipped_folder() / _SBE_SOURCES), file=_SBE_SOURCES)
+
+
 def _shipped_folder() -> Path:
     """Return `toolkit/manifests` as in the wheel, or `manifests` beside the package as in a checkout."""
     for folder in (_PACKAGE / "manifests", _PACKAGE.parent / "manifests"):
@@ -184,7 +209,7 @@ def _read_folder(folder: Path) -> Iterator[ManifestFile]:
         )
     seen: dict[SolutionVersion, str] = {}
     for path in paths:
-        if path.name in (_RELEASES, _PATHS):
+        if path.name in _TABLES:
             continue
         data = _read(path)
         manifest = read_manifest(data, file=str(path))

@@ -1,7 +1,4 @@
-"""Public pages and manifests → a refresh: reads addresses or files, compares, writes what is safe.
-
-Pages are small: each is read whole, within its limit, and a passing fault is tried again a few times.
-"""
+"""Public pages and manifests → a refresh: reads addresses or files, compares, writes what is safe."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from toolkit.catalog import _discovery, _pagetables
 from toolkit.catalog._bundletable import read_bundle_page
 from toolkit.catalog._discovery import read_discovery
-from toolkit.catalog._fetch import Fetcher, HttpsFetcher, InterruptedDownload
+from toolkit.catalog._document import fetch_document
+from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._loading import Library, load_library
 from toolkit.catalog._proposals import Refresh
 from toolkit.catalog._refresh import RELEASES, Reading, propose
@@ -23,25 +20,20 @@ from toolkit.catalog._storage import storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Silent
 
-T = TypeVar("T")
-
 BUNDLE_PAGE = (
     "https://learn.microsoft.com/azure/azure-local/update/import-discover-updates-offline-23h2"
 )
 DISCOVERY = "https://aka.ms/AzureEdgeUpdates"
 """Source: DellGEOS/AzureStackHOLs and NeilBird/Azure-Local, which read it without signing in."""
-RETRY_DELAYS_S = (1.0, 2.0, 4.0)
-_READ_BYTES = 64 << 10
 
 
 def refresh(
     pages: Sequence[str] = (),
     discoveries: Sequence[str] = (),
     *,
+    fetcher: Fetcher,
     manifest_dirs: Sequence[Path] = (),
     write_to: Path | None = None,
-    ca_file: Path | None = None,
-    fetcher: Fetcher | None = None,
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -52,10 +44,9 @@ def refresh(
         pages: Addresses or files of pages with the table of bundles.
         discoveries: Addresses or files of solution discovery manifests. If nothing is named here and
             in `pages`, both are read where Microsoft publishes them.
+        fetcher: What fetches addresses.
         manifest_dirs: Folders of further manifests.
         write_to: Where to write new and safely changed manifests; what stands there counts, too.
-        ca_file: PEM file with the authorities to trust instead of the public ones.
-        fetcher: What fetches; HTTPS by default.
         progress: Told what is read.
         sleep: Waits before a repetition.
         now: The time, aware UTC.
@@ -68,7 +59,6 @@ def refresh(
     if not pages and not discoveries:
         pages, discoveries = (BUNDLE_PAGE,), (DISCOVERY,)
     progress = progress or Silent()
-    fetcher = fetcher or HttpsFetcher(ca_file)
     today = now().date()
     folders = [*manifest_dirs, *([write_to] if write_to and write_to.is_dir() else [])]
     library = load_library(folders)
@@ -78,7 +68,7 @@ def refresh(
         if not _is_address(address):
             with storage(f"read {address}"), Path(address).open("rb") as file:
                 return file.read(limit_bytes + 1)
-        return _patiently(lambda: _fetch(fetcher, address, limit_bytes), sleep)
+        return fetch_document(fetcher, address, limit_bytes=limit_bytes, sleep=sleep).data
 
     readings = [
         *(_page(address, read(address, _pagetables.LIMIT_BYTES), today) for address in pages),
@@ -111,34 +101,6 @@ def _is_address(text: str) -> bool:
 def _name(address: str) -> str:
     """Return what a source is called: the folders of this machine are nobody's business."""
     return address if _is_address(address) else Path(address).name
-
-
-def _patiently(attempt: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    for delay_s in RETRY_DELAYS_S:
-        try:
-            return attempt()
-        except InterruptedDownload as error:
-            sleep(error.retry_after_s or delay_s)
-    return attempt()
-
-
-def _fetch(fetcher: Fetcher, url: str, limit_bytes: int) -> bytes:
-    """Return a whole document, or a byte more than it may have."""
-    answer = fetcher.open(url, offset=0, validator="")
-    try:
-        data, buffer = bytearray(), memoryview(bytearray(_READ_BYTES))
-        while len(data) <= limit_bytes and (count := answer.readinto(buffer)):
-            data += buffer[:count]
-    finally:
-        answer.close()
-    if len(data) <= limit_bytes and answer.total_bytes not in (None, len(data)):
-        raise InterruptedDownload(
-            f"fetch {url}",
-            found=f"{len(data)} bytes",
-            expected=f"{answer.total_bytes} bytes, as the server announced",
-            hint="the line was cut; try again",
-        )
-    return bytes(data[: limit_bytes + 1])
 
 
 def _write(found: Refresh, library: Library, folder: Path) -> tuple[str, ...]:

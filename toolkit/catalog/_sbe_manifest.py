@@ -24,13 +24,10 @@ from toolkit.catalog._manifest import https_url
 from toolkit.catalog._vendorxml import SIGNATURE_NAMESPACE, Element, read_xml
 from toolkit.errors import InputError
 from toolkit.model import Sha256, SolutionVersion
-from toolkit.sbe import Sbe, SbeVersion, SupportedModel
+from toolkit.sbe import Sbe, SbeVersion, SupportedModel, sbe_named
 
 DISCOVERY_NAME = re.compile(r"SBE_Discovery_([A-Za-z0-9-]+)\.xml\Z", re.IGNORECASE)
 """Source: samples of file names on Microsoft's and the vendors' pages."""
-FILE_NAME = re.compile(r"SBE_([^_]+)_(.+)_(\d+(?:\.\d+){3})\.(xml|zip)\Z", re.IGNORECASE)
-"""Metadata and payload: manufacturer, family (may hold `-` and `_`), version, ending."""
-
 _ATTEMPTED = "read SBE discovery manifest"
 _TITLE = re.compile(r"SBE_([^_\s/\\]+)_([^\s/\\]+?)_(\d+(?:\.\d+){3})(?![\d.]*\d)", re.IGNORECASE)
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}\Z")
@@ -307,7 +304,7 @@ class _Reader:
                 continue
             try:
                 name = unquote(urlsplit(value).path.rpartition("/")[2])
-                if FILE_NAME.match(name):
+                if sbe_named(name) and name.lower().endswith((".xml", ".zip")):
                     yield name, https_url(value)
             except ValueError as error:
                 self.remarks.append(f"{place}: {error}")

@@ -24,7 +24,7 @@ SIGNATURE_NAMESPACE = "http://www.w3.org/2000/09/xmldsig#"
 LIMIT_BYTES = 10 << 20
 """A vendor's manifest has tens of kilobytes, a list of files perhaps some megabytes."""
 DEEPEST = 60
-MOST_NODES = 150_000
+MOST_NODES = 100_000
 """Elements and attributes together."""
 
 

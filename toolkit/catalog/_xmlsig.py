@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -117,10 +117,13 @@ def check_signature(
         InputError: Not XML within the limits of a vendor's file.
     """
     root = read_xml(data, attempted="check XML signature", file=name)
+    has_time_stamp = any(True for _ in root.named("SignatureTimeStamp", "EncapsulatedTimeStamp"))
     try:
-        content, leaf, others = _signed(root, data)
+        certificates = _announced(root)
+        del root  # signxml makes several trees of its own
+        content, leaf, others = _signed(data, certificates)
         stance, text = _judge(leaf, others, authorities, signers, now)
-        if _has_time_stamp(root) and stance is not Stance.FOR:
+        if has_time_stamp and stance is not Stance.FOR:
             text += "; the time stamp in it is not checked"
     except _Unclear as unclear:
         content, stance, text = data, Stance.SILENT, str(unclear)
@@ -134,16 +137,26 @@ def check_signature(
     )
 
 
-def _signed(root: Element, data: bytes) -> tuple[bytes, x509.Certificate, list[x509.Certificate]]:
-    """Return the signed bytes, the certificate whose key signed them, and the others beside it.
+def _announced(root: Element) -> list[x509.Certificate]:
+    """Return the certificates of the one signature, whose form is one that we can check.
 
     Raises:
         _Unclear: No signature, or one that we cannot judge.
-        InvalidSignature: It does not hold.
     """
     signature = _only_signature(root)
     _check_form(signature, root)
-    certificates = list(_certificates(signature))
+    return list(_certificates(signature))
+
+
+def _signed(
+    data: bytes, certificates: Sequence[x509.Certificate]
+) -> tuple[bytes, x509.Certificate, list[x509.Certificate]]:
+    """Return the signed bytes, the certificate whose key signed them, and the others beside it.
+
+    Raises:
+        _Unclear: A signature that we cannot judge.
+        InvalidSignature: It does not hold.
+    """
     if not certificates:
         _verify(data, None)
         raise _Unclear("signed with a bare key that bears nobody's name")
@@ -154,7 +167,7 @@ def _signed(root: Element, data: bytes) -> tuple[bytes, x509.Certificate, list[x
         except (InvalidSignature, _Unclear) as problem:
             problems.append(problem)
         else:
-            return content, certificate, certificates[:at] + certificates[at + 1 :]
+            return content, certificate, [*certificates[:at], *certificates[at + 1 :]]
     raise min(problems, key=_weight)
 
 
@@ -381,10 +394,6 @@ def _is_signer(subject: x509.Name, signers: Collection[str]) -> bool:
             if "".join(re.findall(r"\w+", signer)).casefold() in beginnings:
                 return True
     return False
-
-
-def _has_time_stamp(root: Element) -> bool:
-    return any(True for _ in root.named("SignatureTimeStamp", "EncapsulatedTimeStamp"))
 
 
 def _name(name: x509.Name) -> str:

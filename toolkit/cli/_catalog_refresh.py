@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Refresh, refresh
+from toolkit.catalog import HttpsFetcher, Refresh, refresh
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import manifests_option
+from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
 
 
@@ -34,21 +35,16 @@ from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
     metavar="DIR",
     help="Write new and safely changed manifests into this folder, to be used with --manifests.",
 )
-@click.option(
-    "--ca",
-    "ca_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Certificate authorities to trust (PEM). Default: the public ones, or REQUESTS_CA_BUNDLE.",
-)
+@reach_options
 @manifests_option
 @json_option
-def refresh_manifests(
+def refresh_command(
     pages: tuple[str, ...],
     discoveries: tuple[str, ...],
     write_to: Path | None,
-    ca_file: Path | None,
     manifest_dirs: tuple[Path, ...],
     *,
+    fetcher: HttpsFetcher,
     json_output: bool,
 ) -> int:
     """Compare what is published now with the manifests; print what is new as a diff for `git apply`.
@@ -68,7 +64,7 @@ def refresh_manifests(
         discoveries,
         manifest_dirs=manifest_dirs,
         write_to=write_to,
-        ca_file=ca_file,
+        fetcher=fetcher,
         progress=TerminalProgress(quiet=json_output),
     )
     if json_output:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, load_manifests
-from toolkit.cli import EXIT_NO
-from toolkit.cli._catalog_options import manifests_option
-from toolkit.cli._catalog_refresh import refresh_manifests
+from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
+from toolkit.cli import EXIT_NO, _catalog_add, _catalog_exchange, _catalog_upkeep
+from toolkit.cli._catalog_line import line_options
+from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
+from toolkit.cli._catalog_plan import plan_command
+from toolkit.cli._catalog_reach import reach_options
+from toolkit.cli._catalog_refresh import refresh_command
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
-    human_size,
     json_option,
     print_json,
     print_table,
@@ -29,7 +31,7 @@ _LACKING = (
 
 @click.group(name="catalog")
 def group() -> None:
-    """See what exists, which path leads there, and download what is needed."""
+    """See what exists, which path leads there, download what is needed, and look after it."""
 
 
 @group.command("list")
@@ -148,52 +150,37 @@ def path(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that holds verified payloads; it is made if missing.",
 )
-@click.option(
-    "--url",
-    help="Fetch from here: a folder's address, or one payload's full address. Default: as published.",
-)
-@click.option(
-    "--ca",
-    "ca_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Certificate authorities to trust (PEM). Default: the public ones, or REQUESTS_CA_BUNDLE.",
-)
+@line_options
+@reach_options
 @manifests_option
 @json_option
 def download(
     versions: tuple[str, ...],
     catalog_dir: Path,
-    url: str | None,
-    ca_file: Path | None,
+    urls: tuple[str, ...],
+    limits: Limits,
     manifest_dirs: tuple[Path, ...],
     *,
+    fetcher: HttpsFetcher,
     json_output: bool,
-) -> None:
-    """Fetch the payloads of updates and prove them; the same command resumes and repeats safely.
+) -> int:
+    """Fetch the payloads of updates and judge them; the same command resumes and repeats safely.
 
     \b
     Example:
       ferry catalog download 12.2603 --catalog D:\\catalog
 
-    Changes: adds verified files to the catalog folder. A file with another hash than the pinned one goes
-    to its folder quarantine, with the reasons, and the exit code is 3.
+    Changes: adds files to the catalog folder, each with its verdict; exit 1 if one is not proven. A bad
+    file, or one with another hash than the pinned one, goes to its folder quarantine, with the reasons,
+    and the exit code is 3.
     """
     manifests = load_manifests(manifest_dirs)
     wanted = [manifests.find(version) for version in versions]
-    catalog = Catalog(catalog_dir, ca_file=ca_file)
+    catalog = Catalog(catalog_dir, fetcher=fetcher)
     progress = TerminalProgress(quiet=json_output)
-    held = [
-        payload
-        for manifest in wanted
-        for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
-    ]
-    if json_output:
-        print_json("held-payloads", held)
-        return
-    print_table(
-        ("VERSION", "PAYLOAD", "SIZE", "SHA-256"),
-        [(item.version, item.name, human_size(item.size_bytes), item.sha256) for item in held],
-    )
+    held = catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
+    print_held(held, json_output=json_output)
+    return exit_code(held)
 
 
 def _print_manifest(manifest: Manifest) -> None:
@@ -223,4 +210,7 @@ def _print_manifest(manifest: Manifest) -> None:
         echo(f"{name:14}read in {source}")
 
 
-group.add_command(refresh_manifests)
+group.add_command(plan_command)
+group.add_command(refresh_command)
+for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
+    group.add_command(_command)

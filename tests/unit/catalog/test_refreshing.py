@@ -11,7 +11,8 @@ import pytest
 from tests.data import bundle_pages as pages
 from tests.unit.catalog.fakes import FakeSite
 from toolkit.catalog import load_manifests, read_manifest, refresh
-from toolkit.catalog._refreshing import BUNDLE_PAGE, DISCOVERY, RETRY_DELAYS_S
+from toolkit.catalog._document import RETRY_DELAYS_S
+from toolkit.catalog._refreshing import BUNDLE_PAGE, DISCOVERY
 from toolkit.errors import DownloadError, InputError, StorageError
 from toolkit.model import BundleStatus
 
@@ -114,7 +115,7 @@ def test_an_address_without_a_page_is_a_download_error():
 def test_a_page_that_never_ends_is_not_read_to_its_end():
     data = bytes(64 << 20)
     site = FakeSite({ADDRESS: data})
-    with pytest.raises(InputError, match="more than"):
+    with pytest.raises(DownloadError, match="more than"):
         read(site=site)
     assert site.bytes_served < 5 << 20
 
@@ -146,7 +147,7 @@ def test_tools_take_the_diff(saved, checkout, command):
     rows = [NEW, *(row.but(sha256=FRESH) if row.version == V else row for row in ROWS)]
     announced = checkout.parent / "edge.xml"
     announced.write_text(EDGE.replace(V, "12.2604.1003.500"), encoding="utf-8")
-    found = refresh([saved(rows)], [str(announced)], now=now)
+    found = refresh([saved(rows)], [str(announced)], fetcher=FakeSite(), now=now)
     assert len(found.changes) == 3
     subprocess.run(
         command.split(), cwd=checkout, input=found.diff.encode(), check=True, capture_output=True
@@ -229,7 +230,9 @@ def test_a_recall_is_written_and_honoured(saved, tmp_path):
     announced.write_text(
         EDGE.replace(V, "12.2602.1002.501").replace("</ASZ", recall), encoding="utf-8"
     )
-    refresh([saved(ROWS)], [str(announced)], write_to=tmp_path / "mine", now=now)
+    refresh(
+        [saved(ROWS)], [str(announced)], fetcher=FakeSite(), write_to=tmp_path / "mine", now=now
+    )
     manifests = load_manifests([tmp_path / "mine"])
     assert manifests.find(V).status is BundleStatus.RECALLED
     path = manifests.path("12.2602.1002.501")

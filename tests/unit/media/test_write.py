@@ -10,7 +10,6 @@ from tests.unit.media.making import NOW, days, flip, make_payload
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint
-from toolkit.media._device import FAT_LIMIT_BYTES
 from toolkit.model import Silent
 
 
@@ -215,10 +214,6 @@ def test_a_file_of_exactly_the_limit_is_written(root, publisher, payload, monkey
     assert publisher.write(root, payload).missing() == ()
 
 
-def test_fat32_holds_4_gib_minus_one():
-    assert FAT_LIMIT_BYTES == 4_294_967_295
-
-
 def test_a_medium_that_returns_other_bytes_is_a_storage_error(
     root, publisher, payload, monkeypatch
 ):
@@ -372,3 +367,10 @@ def test_two_sbes_with_one_name_for_their_discovery_manifest_fit_on_one_medium(
         medium.copy_target(name, sink)
         contents.append(sink.getvalue())
     assert sorted(contents) == [b"<AX-15G/>", b"<AX-16G/>"]
+
+
+def test_an_sbe_without_an_update_is_not_written(root, publisher, payload):
+    alone = replace(payload, version=None, shelf="sbe/Contoso_GenA_4.2.2603.1")
+    with pytest.raises(InputError, match="no update"):
+        publisher.write(root, payload, alone)
+    assert list(root.iterdir()) == []

@@ -1,0 +1,67 @@
+"""A small document from an address: read whole, within a limit, and tried again after a passing fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from toolkit.catalog._fetch import Fetcher, InterruptedDownload
+from toolkit.errors import DownloadError
+
+RETRY_DELAYS_S = (1.0, 2.0, 4.0)
+_READ_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What an address gave us."""
+
+    data: bytes
+    url: str
+    """Where it came from in the end, after all redirects."""
+
+
+def fetch_document(
+    fetcher: Fetcher,
+    url: str,
+    *,
+    limit_bytes: int,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Document:
+    """Return the document at an https address.
+
+    Raises:
+        DownloadError: The server does not give it to us, or it is longer than the limit.
+    """
+    for delay_s in RETRY_DELAYS_S:
+        try:
+            return _fetch(fetcher, url, limit_bytes)
+        except InterruptedDownload as error:
+            sleep(error.retry_after_s or delay_s)
+    return _fetch(fetcher, url, limit_bytes)
+
+
+def _fetch(fetcher: Fetcher, url: str, limit_bytes: int) -> Document:
+    answer = fetcher.open(url, offset=0, validator="")
+    try:
+        data, buffer = bytearray(), memoryview(bytearray(_READ_BYTES))
+        while len(data) <= limit_bytes and (count := answer.readinto(buffer)):
+            data += buffer[:count]
+    finally:
+        answer.close()
+    if len(data) > limit_bytes:
+        raise DownloadError(
+            f"fetch {url}",
+            found=f"more than {limit_bytes} bytes",
+            expected="a small document",
+            hint="is this the right address?",
+        )
+    if answer.total_bytes not in (None, len(data)):
+        raise InterruptedDownload(
+            f"fetch {url}",
+            found=f"{len(data)} bytes",
+            expected=f"{answer.total_bytes} bytes, as the server announced",
+            hint="the line was cut; try again",
+        )
+    return Document(data=bytes(data), url=getattr(answer, "url", url))

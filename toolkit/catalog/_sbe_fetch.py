@@ -1,0 +1,135 @@
+"""A vendor's SBE discovery manifest, from where the vendor publishes it or from a copy of it.
+
+The manifest says which SBEs there are; where it names the addresses of their files, these can be fetched, and
+otherwise the vendor's pages are the place. Either way `ferry catalog add` takes them in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from toolkit.catalog._document import fetch_document
+from toolkit.catalog._fetch import Fetcher
+from toolkit.catalog._manifest import https_url
+from toolkit.catalog._sbe_manifest import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
+from toolkit.catalog._sbe_sources import SbeSources
+from toolkit.catalog._storage import storage
+from toolkit.catalog._vendorxml import LIMIT_BYTES
+from toolkit.catalog._xmlsig import Authorities, check_signature
+from toolkit.errors import InputError, SignatureError
+from toolkit.model import Stance, Statement
+from toolkit.sbe import Sbe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorManifest:
+    """A discovery manifest, and where it comes from."""
+
+    manufacturer: str
+    name: str
+    """Its file name: `SBE_Discovery_Dell.xml`."""
+    data: bytes
+    asked: str
+    """The address or file that was asked for."""
+    url: str
+    """Where it came from in the end; empty: from a file."""
+    signature: Statement
+    content: SbeManifest
+    notes: tuple[str, ...]
+    """What a person should know, but need not act on."""
+
+
+def read_vendor_manifest(
+    manufacturer: str,
+    origin: str | None,
+    *,
+    sources: SbeSources,
+    fetcher: Fetcher,
+    authorities: Authorities,
+    signers: Collection[str] = (),
+    now: datetime | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> VendorManifest:
+    """Return a vendor's discovery manifest.
+
+    Args:
+        manufacturer: Whose.
+        origin: An https address or a file; None: where the vendor publishes it.
+        sources: Where vendors publish.
+        fetcher: What fetches.
+        authorities: Whose word counts for its signature.
+        signers: Organisations that sign for this vendor, besides itself.
+        now: The time, aware UTC.
+        sleep: Waits before a repetition.
+
+    Raises:
+        DownloadError: The address does not give it to us.
+        StorageError: The file cannot be read.
+        SignatureError: Its signature does not hold.
+        InputError: It is no discovery manifest, or the name or address cannot be used.
+    """
+    try:
+        source = sources.find(manufacturer)
+        asked = origin or source.address
+        is_address = "://" in asked
+        if is_address:
+            https_url(asked)
+    except ValueError as error:
+        raise InputError("read SBE discovery manifest", found=str(error)) from error
+    url, notes = "", []
+    if is_address:
+        document = fetch_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
+        data, url = document.data, document.url
+        host = urlsplit(url).hostname or ""
+        if origin is None and source.hosts and host.casefold() not in source.hosts:
+            notes.append(f"it came from {host}; seen before: {', '.join(source.hosts)}")
+        last = unquote(urlsplit(url).path.rpartition("/")[2])
+    else:
+        with storage(f"read {asked}"), Path(asked).open("rb") as file:
+            data = file.read(LIMIT_BYTES + 1)
+        last = Path(asked).name
+    name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
+    names = (source.manufacturer, *source.aliases, *signers)
+    checked = check_signature(
+        data, name=name, authorities=authorities, signers=names, now=now or datetime.now(UTC)
+    )
+    if checked.statement.stance is Stance.AGAINST:
+        raise SignatureError(
+            f"read {name} from {url or asked}",
+            found=checked.statement.text,
+            expected="the manifest as its vendor signed it",
+            hint="get it again, over another line; if it stays so, ask the vendor",
+        )
+    content = read_sbe_manifest(checked.content, file=name)
+    return VendorManifest(
+        manufacturer=source.manufacturer,
+        name=name,
+        data=data,
+        asked=asked,
+        url=url,
+        signature=checked.statement,
+        content=content,
+        notes=(*notes, *content.remarks),
+    )
+
+
+def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
+    """Return (file name, address) of metadata and package where the vendor's manifest names both, else nothing."""
+    known = {name.casefold(): (name, url) for name, url in sbe.urls}
+    wanted = [f"{sbe.title}{ending}".casefold() for ending in (".xml", ".zip")]
+    return tuple(known[name] for name in wanted) if known.keys() >= set(wanted) else ()
+
+
+def how_to_get(sbe: Sbe) -> Iterator[str]:
+    """Return how a person gets the files of an SBE, step by step."""
+    if addresses(sbe):
+        yield f"ferry catalog add {sbe.title} --catalog DIR"
+        return
+    where = sbe.release_link or f"{sbe.publisher or 'the vendor'}'s support pages"
+    yield f"get {sbe.title}.xml and {sbe.title}.zip, or the vendor's zip with them: {where}"
+    yield "then: ferry catalog add FILE… --catalog DIR"
