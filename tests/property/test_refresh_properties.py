@@ -17,7 +17,8 @@ from toolkit.catalog._discovery import DiscoveryManifest, read_discovery
 from toolkit.catalog._lint import is_patterned
 from toolkit.catalog._loading import load_library
 from toolkit.catalog._manifesttext import add_witness, plain
-from toolkit.catalog._refresh import RELEASES, Reading, propose
+from toolkit.catalog._readings import Reading
+from toolkit.catalog._refresh import RELEASES, propose
 from toolkit.catalog._releases import read_releases
 from toolkit.errors import InputError
 from toolkit.model import Witness

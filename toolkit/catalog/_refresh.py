@@ -5,29 +5,20 @@ the version's manifest, and what is new becomes an edit of the manifest's text. 
 adds evidence, declares a new version or withdraws one; it is a *decision* when it says something else than
 the manifest: another hash, address, date or OS build. Decisions stand in the diff and are written nowhere;
 a person who applies the diff has decided. A pinned hash is never changed: a hash that differs from it is
-proposed as one more witness.
-
-A hash is *impossible* when it is not 64 hex digits, repeats itself, or was published for another version:
-each of these has stood on the page. An impossible hash is recorded as a witness and never pinned.
-
-Source: import-discover-updates-offline-23h2.md, revisions of 2025-05-13 to 2026-03-23.
+proposed as one more witness, and one that cannot be right is recorded as a witness that says why.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from itertools import chain
 from pathlib import Path
 
-from toolkit.catalog._bundletable import BundlePage, PublishedRow
 from toolkit.catalog._discovery import AnnouncedUpdate, DiscoveryManifest
-from toolkit.catalog._lint import is_patterned
 from toolkit.catalog._loading import Library, ManifestFile
-from toolkit.catalog._manifest import https_url, read_manifest
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._manifesttext import (
     add_witness,
     pin,
@@ -37,8 +28,10 @@ from toolkit.catalog._manifesttext import (
     set_url,
     write_manifest,
 )
+from toolkit.catalog._newmanifest import is_address, new_manifest
 from toolkit.catalog._proposals import FileChange, Proposal, Refresh
 from toolkit.catalog._proposals import ProposalKind as Kind
+from toolkit.catalog._readings import PublishedHashes, Reading, ReadRow, document_of
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases
 from toolkit.model import (
     BundleStatus,
@@ -52,20 +45,8 @@ from toolkit.model import (
 
 RELEASES = "releases.yaml"
 _NAMED_NODES = 12
-_WITHDRAWN = (ReleaseStatus.SUPERSEDED, ReleaseStatus.RECALLED)
 
 _Edit = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One document as it was read."""
-
-    source: str
-    """Where, and of which day: what becomes the source of a witness."""
-    seen_on: date
-    page: BundlePage | None = None
-    discovery: DiscoveryManifest | None = None
 
 
 def propose(readings: Sequence[Reading], library: Library) -> Refresh:
@@ -89,14 +70,6 @@ def propose(readings: Sequence[Reading], library: Library) -> Refresh:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """One row and where it was read."""
-
-    row: PublishedRow
-    reading: Reading
-
-
 @dataclass(slots=True)
 class _Draft:
     """A file and the edits proposed for it, in order."""
@@ -114,43 +87,6 @@ class _Draft:
         return text
 
 
-class _Published:
-    """Every hash that was ever published, and for which versions."""
-
-    def __init__(self, library: Library, statements: Iterable[_Statement]) -> None:
-        self._pinned: dict[str, SolutionVersion] = {}
-        self._seen: dict[str, set[SolutionVersion]] = defaultdict(set)
-        for manifest in library.manifests:
-            for payload in manifest.payloads:
-                for witness in payload.witnesses:
-                    self._seen[witness.value].add(manifest.version)
-                if payload.sha256:
-                    self._pinned[payload.sha256] = manifest.version
-        for statement in statements:
-            self._seen[statement.row.sha256].add(statement.row.version)
-
-    def flaw(self, value: str, version: SolutionVersion, pinned: str | None = None) -> str:
-        """Return why a hash cannot be this version's; empty: nothing speaks against it."""
-        if not re.fullmatch(r"[0-9a-f]{64}", value):
-            is_hex = re.fullmatch(r"[0-9a-f]+", value)
-            flaw = (
-                f"{len(value)} hex digits"
-                if is_hex
-                else f"{len(value)} characters, not all hex digits"
-            )
-            if is_patterned(value):
-                return f"{flaw} and a repeating pattern: a placeholder"
-            is_longer = pinned and value.startswith(pinned)
-            return f"{flaw}: trailing {value[64:].upper()}" if is_longer else flaw
-        if is_patterned(value):
-            return "A repeating pattern: a placeholder"
-        owner = self._pinned.get(value, version)
-        if owner != version:
-            return f"Well-formed but wrong row: this is the hash of {owner}"
-        others = sorted(self._seen[value] - {version})
-        return f"Published for {', '.join(map(str, others))} too" if others else ""
-
-
 class _Comparison:
     """Collects proposals, and the edits of each file."""
 
@@ -161,21 +97,23 @@ class _Comparison:
         self._table = {
             release.version: release for release in read_releases(library.releases_text.encode())
         }
-        self._statements: dict[SolutionVersion, list[_Statement]] = defaultdict(list)
+        self._rows: dict[SolutionVersion, list[ReadRow]] = defaultdict(list)
         for reading in readings:
             for row in reading.page.rows if reading.page else ():
-                self._statements[row.version].append(_Statement(row, reading))
+                self._rows[row.version].append(ReadRow(row, reading))
         self._recalls = _by_version(readings, lambda discovery: discovery.recalled)
-        self._published = _Published(library, chain.from_iterable(self._statements.values()))
+        self._published = PublishedHashes(
+            library.manifests, chain.from_iterable(self._rows.values())
+        )
         self._drafts: dict[SolutionVersion, _Draft] = {}
         self._releases = _Draft(RELEASES, library.releases_text)
 
     def compare(self) -> None:
         """Find everything there is to find."""
-        for version, statements in sorted(self._statements.items()):
-            file = self._files.get(version) or self._new_file(version, statements)
+        for version, rows in sorted(self._rows.items()):
+            file = self._files.get(version) or self._new_file(version, rows)
             if file is not None:
-                self._compare_rows(file, statements)
+                self._compare_rows(file, rows)
         self._unreadable_rows()
         self._recalled()
         self._vanished()
@@ -206,29 +144,29 @@ class _Comparison:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _compare_rows(self, file: ManifestFile, statements: Sequence[_Statement]) -> None:
+    def _compare_rows(self, file: ManifestFile, rows: Sequence[ReadRow]) -> None:
         manifest = file.manifest
         payload = _bundle(manifest)
         if payload is None:
             text = "its manifest declares no solution bundle"
-            self._say(Kind.DIFFERENCE, manifest.version, text, statements[0].reading, decide=True)
+            self._say(Kind.DIFFERENCE, manifest.version, text, rows[0].reading, decide=True)
             return
         facts = {
             "os_build": manifest.os_build,
             "available_on": str(manifest.available_on),
             "url": payload.url,
         }
-        for statement in statements:
-            self._compare_facts(file, payload, statement, facts)
-            payload = self._compare_hash(file, payload, statement)
+        for read in rows:
+            self._compare_facts(file, payload, read, facts)
+            payload = self._compare_hash(file, payload, read)
 
-    def _compare_hash(self, file: ManifestFile, payload: Payload, statement: _Statement) -> Payload:
+    def _compare_hash(self, file: ManifestFile, payload: Payload, read: ReadRow) -> Payload:
         """Compare a row's hash with all that is known of the payload; return it with what is new."""
-        version, reading, value = file.manifest.version, statement.reading, statement.row.sha256
+        version, reading, value = file.manifest.version, read.reading, read.row.sha256
         if not value and payload.sha256:
-            text = f"{statement.row.place} has no hash; pinned is {payload.sha256}"
+            text = f"{read.row.place} has no hash; pinned is {payload.sha256}"
             self._say(Kind.UNREADABLE, version, text, reading, decide=True)
-        if not value or _is_known(value, reading, payload.witnesses):
+        if not value or not self._published.is_news(read, payload.witnesses):
             return payload
         kind, text, comment = self._judge(value, payload, version)
         witness = Witness(
@@ -266,10 +204,10 @@ class _Comparison:
         return Kind.CHANGED_HASH, text, "Published instead of the hash known before"
 
     def _compare_facts(
-        self, file: ManifestFile, payload: Payload, statement: _Statement, facts: dict[str, str]
+        self, file: ManifestFile, payload: Payload, read: ReadRow, facts: dict[str, str]
     ) -> None:
         """Compare a row's date, OS build and address with ours, or with what was proposed already."""
-        row, reading, version = statement.row, statement.reading, file.manifest.version
+        row, reading, version = read.row, read.reading, file.manifest.version
         published = {
             "os_build": row.os_build,
             "available_on": str(row.available_on or ""),
@@ -279,111 +217,43 @@ class _Comparison:
             if value in ("", facts[key]):
                 continue
             text = f"{key} is {value} there and {facts[key]} here"
-            if key == "url" and not _is_https(value):
+            if key == "url" and not is_address(value):
                 self._say(Kind.UNREADABLE, version, f"{text}; no plain https", reading, decide=True)
                 continue
             facts[key] = value
             self._say(Kind.DIFFERENCE, version, text, reading, decide=True)
             self._edit(file, _setter(key, value, payload, reading), is_safe=False)
 
-    def _new_file(
-        self, version: SolutionVersion, statements: Sequence[_Statement]
-    ) -> ManifestFile | None:
-        """Propose a manifest for a version that has none; None: its row says too little."""
-        row, reading = statements[0].row, statements[0].reading
+    def _new_file(self, version: SolutionVersion, rows: Sequence[ReadRow]) -> ManifestFile | None:
+        """Propose a manifest for a version that has none; None: its rows say too little."""
         release = self._table.get(version)
-        os_build = row.os_build or (release.os_build if release else "")
-        available_on = row.available_on or (release.available_on if release else None)
-        if not os_build or available_on is None or not _is_https(row.url):
-            facts = (
-                f"OS build {os_build or '?'}, available on {available_on or '?'}, address {row.url}"
-            )
-            text = f"{row.place} does not say enough for a manifest: {facts}"
-            self._say(Kind.UNREADABLE, version, text, reading, decide=True)
-            return None
-        witnesses, pinned, how = self._hashes_of_new(version, statements)
-        status, superseded_by, status_source = self._status_of_new(version, release, reading)
-        elsewhere = release.source if release else reading.source
-        sources = {
-            "version": reading.source,
-            "os_build": reading.source if row.os_build else elsewhere,
-            "available_on": reading.source if row.available_on else elsewhere,
-            "status": status_source,
-            "payloads": reading.source,
-            **({"superseded_by": status_source} if superseded_by else {}),
-        }
-        manifest = Manifest(
-            version=version,
-            os_build=os_build,
-            available_on=available_on,
-            status=status,
-            payloads=(
-                Payload(
-                    name=f"CombinedSolutionBundle.{version}.zip",
-                    kind=PayloadKind.SOLUTION_BUNDLE,
-                    url=row.url,
-                    witnesses=witnesses,
-                    sha256=pinned,
-                ),
-            ),
-            superseded_by=superseded_by,
-            notes=_notes(row, "" if pinned else how),
-            sources=tuple(sorted(sources.items())),
+        new = new_manifest(
+            version,
+            rows,
+            published=self._published,
+            release=release,
+            recall=self._recalls.get(version),
         )
-        is_open = pinned is None and sum(not witness.comment for witness in witnesses) > 1
-        text = f"OS build {os_build}, available on {available_on}, {status}; {how}"
-        self._say(Kind.NEW, version, text, reading, decide=is_open)
-        self._drafts[version] = _Draft(f"{version}.yaml", "")
+        if new is None:
+            row = rows[0].row
+            facts = f"OS build {row.os_build or '?'}, {row.available_on or 'no date'}, {row.url}"
+            text = f"{row.place} does not say enough for a manifest: {facts}"
+            self._say(Kind.UNREADABLE, version, text, rows[0].reading, decide=True)
+            return None
+        manifest = new.manifest
+        facts = f"OS build {manifest.os_build}, {manifest.available_on}, {manifest.status}"
+        self._say(Kind.NEW, version, f"{facts}. {new.how}", new.reading, decide=new.is_open)
         file = ManifestFile(path=Path(f"{version}.yaml"), text="", manifest=manifest)
         self._edit(file, lambda _: write_manifest(manifest), is_safe=True)
-        if release and release.status.value != status.value:
+        if release and release.status.value != manifest.status.value:
             changed = replace(
                 release,
-                status=ReleaseStatus(status.value),
-                os_build=os_build,
-                available_on=available_on,
+                status=ReleaseStatus(manifest.status.value),
+                os_build=manifest.os_build,
+                available_on=manifest.available_on,
             )
-            self._set_release(changed, reading, "bundle-page")
+            self._set_release(changed, new.reading, "bundle-page")
         return file
-
-    def _hashes_of_new(
-        self, version: SolutionVersion, statements: Sequence[_Statement]
-    ) -> tuple[tuple[Witness, ...], Sha256 | None, str]:
-        """Return a new version's witnesses, the hash to pin, and how that came about."""
-        witnesses: list[Witness] = []
-        for statement in statements:
-            value, reading = statement.row.sha256, statement.reading
-            if value and not _is_known(value, reading, witnesses):
-                witnesses.append(
-                    Witness(
-                        value=value,
-                        source=reading.source,
-                        seen_on=reading.seen_on,
-                        comment=self._published.flaw(value, version),
-                    )
-                )
-        believable = {witness.value for witness in witnesses if not witness.comment}
-        if len(believable) == 1:
-            (value,) = believable
-            return tuple(witnesses), Sha256(value), f"pinned is {value}"
-        if believable:
-            how = f"not pinned: {' and '.join(sorted(believable))} were both published"
-        elif witnesses:
-            how = f"not pinned: {witnesses[0].value} cannot be right: {witnesses[0].comment}"
-        else:
-            how = "not pinned: no hash is published"
-        return tuple(witnesses), None, how
-
-    def _status_of_new(
-        self, version: SolutionVersion, release: Release | None, reading: Reading
-    ) -> tuple[BundleStatus, str, str]:
-        """Return status, successor, and where they were read."""
-        if version in self._recalls:
-            successor = release.superseded_by if release else ""
-            return BundleStatus.RECALLED, successor, self._recalls[version].source
-        if release and release.status in _WITHDRAWN:
-            return BundleStatus(release.status.value), release.superseded_by, release.source
-        return BundleStatus.LISTED, "", reading.source
 
     def _unreadable_rows(self) -> None:
         for reading in self._readings:
@@ -409,21 +279,21 @@ class _Comparison:
                 self._set_release(changed, reading, "edge-updates")
             if is_news:
                 has_page = any(reading.page for reading in self._readings)
-                row = "is still there" if version in self._statements else "is not there"
+                row = "is still there" if version in self._rows else "is not there"
                 text = "recalled by the vendor" + (f"; its row {row}" if has_page else "")
                 self._say(Kind.RECALL, version, text, reading)
 
     def _vanished(self) -> None:
         """Report listed versions that a page listed once and does not list any more."""
-        pages = {_document(r.source): r for r in self._readings if r.page}
+        pages = {document_of(r.source): r for r in self._readings if r.page}
         unread = " ".join(p.text for r in pages.values() if r.page for p in r.page.problems)
         for version, file in sorted(self._files.items()):
             payload = _bundle(file.manifest)
             was_in = (
-                {_document(witness.source) for witness in payload.witnesses} if payload else set()
+                {document_of(witness.source) for witness in payload.witnesses} if payload else set()
             )
             gone_from = [reading for name, reading in pages.items() if name in was_in]
-            is_gone = version not in self._statements and str(version) not in unread
+            is_gone = version not in self._rows and str(version) not in unread
             is_listed = file.manifest.status is BundleStatus.LISTED and version not in self._recalls
             if gone_from and is_gone and is_listed:
                 text = "its row is gone and nothing recalls it; it stays as it is"
@@ -434,7 +304,7 @@ class _Comparison:
         announced = _by_version(self._readings, lambda discovery: discovery.applicable)
         for version, reading in sorted(announced.items(), key=lambda item: item[0]):
             release = self._table.get(version)
-            if {version} & (self._files.keys() | self._statements.keys() | self._recalls.keys()):
+            if {version} & (self._files.keys() | self._rows.keys() | self._recalls.keys()):
                 continue
             if release and release.status is not ReleaseStatus.UNCONFIRMED:
                 continue
@@ -517,35 +387,6 @@ def _by_version(
 def _bundle(manifest: Manifest) -> Payload | None:
     bundles = (p for p in manifest.payloads if p.kind is PayloadKind.SOLUTION_BUNDLE)
     return next(bundles, None)
-
-
-def _is_known(value: str, reading: Reading, witnesses: Iterable[Witness]) -> bool:
-    """Whether this document was seen with this hash before, in whichever revision."""
-    document = _document(reading.source)
-    return any(
-        witness.value == value and _document(witness.source) == document for witness in witnesses
-    )
-
-
-def _document(source: str) -> str:
-    """Return which document a source is a revision of: its name, wherever a copy of it is kept."""
-    words = [word for word in source.partition(" (")[0].split() if "/" in word or "." in word]
-    path = re.split(r"[?#]", words[-1] if words else source)[0]
-    return re.sub(r"\.(?:md|html?)\Z", "", path.rstrip("/").rpartition("/")[2].casefold())
-
-
-def _notes(row: PublishedRow, reason: str) -> str:
-    said = f'The page says beside it: "{plain(row.note)}".' if row.note else ""
-    unpinned = f"{reason[0].upper()}{reason[1:]}." if reason else ""
-    return " ".join(filter(None, (said, unpinned)))
-
-
-def _is_https(url: str) -> bool:
-    """Whether an address is one that a manifest may hold."""
-    try:
-        return plain(https_url(url)) == url
-    except ValueError:
-        return False
 
 
 def _remarks(readings: Iterable[Reading], library: Library) -> Iterator[str]:

@@ -15,7 +15,8 @@ from toolkit.catalog._document import fetch_document
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._loading import Library, load_library
 from toolkit.catalog._proposals import Refresh
-from toolkit.catalog._refresh import RELEASES, Reading, propose
+from toolkit.catalog._readings import Reading
+from toolkit.catalog._refresh import RELEASES, propose
 from toolkit.catalog._storage import storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Silent

@@ -15,7 +15,8 @@ from toolkit.catalog._discovery import read_discovery
 from toolkit.catalog._loading import ManifestFile, load_library
 from toolkit.catalog._manifesttext import write_manifest
 from toolkit.catalog._proposals import ProposalKind
-from toolkit.catalog._refresh import RELEASES, Reading, propose
+from toolkit.catalog._readings import Reading
+from toolkit.catalog._refresh import RELEASES, propose
 from toolkit.catalog._releases import ReleaseStatus, read_releases
 from toolkit.model import BundleStatus
 
@@ -131,20 +132,22 @@ def test_a_changed_hash_is_not_part_of_what_is_safe():
 
 def test_a_conflict_that_a_person_decided_is_nothing_new():
     found = propose([page(with_row(V, sha256=FRESH))], LIBRARY)
-    decided = replace(
-        LIBRARY,
-        files=tuple(
-            ManifestFile(
-                path=file.path,
-                text=change_of(found, f"{V}.yaml").after,
-                manifest=proposed(found),
-            )
-            if str(file.manifest.version) == V
-            else file
-            for file in LIBRARY.files
-        ),
-    )
+    decided = holding(found, V)
     assert propose([page(with_row(V, sha256=FRESH))], decided).proposals == ()
+
+
+def test_a_hash_that_comes_back_after_another_one_is_a_further_witness():
+    between = replace(page(with_row(V, sha256=FRESH)), seen_on=date(2026, 4, 1))
+    library = holding(propose([between], LIBRARY), V)
+    found = propose([page(ROWS)], library)
+    assert only(found).kind is ProposalKind.WITNESS
+    witnesses = proposed(found).payloads[0].witnesses
+    assert [witness.value for witness in witnesses] == [
+        ROWS[0].sha256.lower(),
+        FRESH.lower(),
+        ROWS[0].sha256.lower(),
+    ]
+    assert propose([page(ROWS)], holding(found, V)).proposals == ()
 
 
 @pytest.mark.parametrize(
@@ -354,8 +357,10 @@ def holding(found, version):
     change = change_of(found, f"{version}.yaml")
     manifest = read_manifest(change.after.encode())
     file = ManifestFile(path=Path(change.name), text=change.after, manifest=manifest)
-    manifests = replace(LIBRARY.manifests, manifests=(*LIBRARY.manifests.manifests, manifest))
-    return replace(LIBRARY, files=(*LIBRARY.files, file), manifests=manifests)
+    others = [item for item in LIBRARY.files if str(item.manifest.version) != version]
+    files = (*others, file)
+    manifests = replace(LIBRARY.manifests, manifests=tuple(item.manifest for item in files))
+    return replace(LIBRARY, files=files, manifests=manifests)
 
 
 def test_what_a_new_row_lacks_is_taken_from_the_table_of_releases():
