@@ -138,6 +138,19 @@ def test_an_os_build_with_its_first_numbers_is_read():
     assert read_row(f"| 10.0.26100.32522 | [{V}]({URL}) | {HASH} |").os_build == "26100.32522"
 
 
+def test_a_row_that_is_not_closed_ends_at_the_next_one():
+    other = f"| 26100.32370 | [12.2602.1002.501]({URL.replace(V, '12.2602.1002.501')}) | {HASH} |"
+    page = read(f"{TOP}| 26100.32522 | [{V}]({URL}) | {HASH}\n{other}\n")
+    assert [str(row.version) for row in page.rows] == [V, "12.2602.1002.501"]
+    assert not page.problems
+
+
+@pytest.mark.parametrize("day", ["99/99/2026", "soon", "2026-02-31"])
+def test_a_day_of_the_page_that_is_none_is_not_guessed(day):
+    data = pages.one_table(ROWS).replace(b"03/23/2026", day.encode())
+    assert read_bundle_page(data).revised_on is None
+
+
 # --- rows that cannot be understood ---------------------------------------------------------------
 
 

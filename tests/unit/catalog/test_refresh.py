@@ -18,7 +18,7 @@ from toolkit.catalog._proposals import ProposalKind
 from toolkit.catalog._readings import Reading
 from toolkit.catalog._refresh import RELEASES, propose
 from toolkit.catalog._releases import ReleaseStatus, read_releases
-from toolkit.model import BundleStatus
+from toolkit.model import BundleStatus, PayloadKind
 
 LIBRARY = load_library()
 ROWS = pages.shipped_rows()
@@ -495,6 +495,26 @@ def test_an_announced_release_that_has_a_row_needs_no_place_in_the_table():
     row = pages.new_row()
     found = propose([page([row, *ROWS]), announce(row.version)], LIBRARY)
     assert [change.name for change in found.changes] == [f"{row.version}.yaml"]
+
+
+def test_an_announced_release_that_is_known_to_be_online_only_is_nothing_new():
+    assert propose([announce("12.2504.1001.20")], LIBRARY).proposals == ()
+
+
+def test_an_announcement_that_cannot_be_understood_is_remarked():
+    found = propose([announce(V, "4.2.2506.1600", recalled=["soon"])], LIBRARY)
+    assert len(found.remarks) == 2
+    assert (found.proposals, found.changes) == ((), ())
+
+
+def test_a_manifest_that_declares_no_solution_bundle_is_for_a_person():
+    file = next(file for file in LIBRARY.files if str(file.manifest.version) == V)
+    (payload,) = file.manifest.payloads
+    sbe = replace(payload, kind=PayloadKind.SBE)
+    mine = replace(file, manifest=replace(file.manifest, payloads=(sbe,)))
+    found = propose([page(ROWS[:1])], replace(LIBRARY, files=(mine,)))
+    assert only(found).needs_decision
+    assert found.changes == ()
 
 
 def test_unknown_nodes_files_and_commented_rows_are_remarked():
