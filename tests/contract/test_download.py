@@ -152,16 +152,18 @@ def test_one_flipped_byte_goes_to_quarantine_and_the_file_is_blamed(vendor):
     assert caught.value.exit_code == 3
     assert not vendor.path.exists()
     (text,) = (vendor.root / "quarantine").glob("*.txt")
-    assert "likelier culprit: file" in text.read_text(encoding="utf-8")
+    explained = text.read_text(encoding="utf-8")
+    assert "verdict   file bad" in explained
+    assert "its CRC-32 is" in explained
 
 
-def test_a_wrong_published_hash_is_suspected_when_the_archive_is_whole(vendor):
-    vendor.payload = payload_of(b"something else", vendor.bundle.name)
+def test_a_placeholder_is_blamed_when_the_archive_is_whole(vendor):
+    vendor.payload = payload_of(b"", vendor.bundle.name, sha256="3a2e5d7f1b8c9f6a" * 4)
     vendor.manifest = manifest_of(vendor.payload)
     with pytest.raises(DigestError, match="sha256"):
         vendor.download()
     (text,) = (vendor.root / "quarantine").glob("*.txt")
-    assert "likelier culprit: published hash" in text.read_text(encoding="utf-8")
+    assert "verdict   file good, published hash impossible" in text.read_text(encoding="utf-8")
 
 
 def test_a_content_length_too_large_does_not_spoil_a_whole_file(vendor):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,14 +29,16 @@ import filelock
 
 from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
-from toolkit.catalog._judgement import Verdict, judge, other_payloads
+from toolkit.catalog._inside import Expects, inspect_zip
 from toolkit.catalog._manifest import https_url, sha256
 from toolkit.catalog._names import payload_name
 from toolkit.catalog._storage import storage, sync_folder, write_beside
+from toolkit.catalog._witness import Earlier, Measured, judge, other_payloads
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.model import (
     BundleStatus,
     HeldPayload,
+    Judgement,
     Manifest,
     Payload,
     PayloadKind,
@@ -306,35 +309,47 @@ class Catalog:
             part.rename(target)
             before = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
             progress.say(f"{payload.name}: not what was published; looking into the file")
-            verdict = judge(
+            judgement = judge(
                 payload,
-                target,
-                sha256=fetched.sha256,
-                size_bytes=fetched.size_bytes,
-                announced_bytes=fetched.announced_bytes,
-                earlier_downloads=before.count("downloaded "),
-                known=other_payloads(known, payload),
+                Measured(
+                    sha256=fetched.sha256,
+                    size_bytes=fetched.size_bytes,
+                    announced_bytes=fetched.announced_bytes,
+                ),
+                structure=(
+                    inspect_zip(target, expects=Expects.of(payload.name), progress=progress)
+                    if payload.name.lower().endswith(".zip")
+                    else None
+                ),
+                others=other_payloads(known, payload),
+                earlier=tuple(_earlier(before, fetched.sha256)),
             )
-            text = _explain(payload, url, fetched, verdict, self._now())
+            text = _explain(payload, url, fetched, judgement, self._now())
             write_beside(explanation, before + text)
         return DigestError(
             f"download {payload.name} from {url}",
             found=f"{fetched.size_bytes} bytes, sha256 {fetched.sha256}",
             expected=f"sha256 {payload.sha256}",
-            hint=f"{verdict.advice}; the file and the reasons are in {explanation}",
+            hint=f"{judgement.reasons[-1]}; the file and the reasons are in {explanation}",
         )
 
 
+def _earlier(explanation: str, digest: Sha256) -> Iterator[Earlier]:
+    """Yield the earlier downloads of this very file that its explanation tells of."""
+    told = re.findall(r"^downloaded (\d{4}-\d\d-\d\d)T\S+ from (\S+)$", explanation, re.MULTILINE)
+    for day, address in told:
+        yield Earlier(sha256=digest, measured_on=date.fromisoformat(day), source=address)
+
+
 def _explain(
-    payload: Payload, url: str, fetched: Downloaded, verdict: Verdict, now: datetime
+    payload: Payload, url: str, fetched: Downloaded, judgement: Judgement, now: datetime
 ) -> str:
     lines = [
         f"downloaded {now.isoformat(timespec='seconds')} from {url}",
         f"  expected  sha256 {payload.sha256}",
         f"  found     sha256 {fetched.sha256}, {fetched.size_bytes} bytes",
-        f"  likelier culprit: {verdict.culprit}",
-        *(f"  - {reason}" for reason in verdict.reasons),
-        f"  {verdict.advice}",
+        f"  verdict   {judgement.verdict.value}",
+        *(f"  - {reason}" for reason in judgement.reasons),
         "  This file was not let into the catalog.",
     ]
     return "\n".join(lines) + "\n\n"

@@ -26,7 +26,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.catalog._inside._data import PIECE_BYTES, WholeMember, content, read_members
+from toolkit.catalog._inside._data import BUFFER_BYTES, WholeMember, content, read_members
 from toolkit.catalog._inside._directory import Directory, FileSource, read_directory
 from toolkit.catalog._inside._expects import (
     METADATA,
@@ -97,7 +97,7 @@ def inspect_zip(
     with (
         storage(f"read {path}"),
         path.open("rb", buffering=0) as raw,
-        io.BufferedReader(raw, PIECE_BYTES) as file,
+        io.BufferedReader(raw, BUFFER_BYTES) as file,
     ):
         looking = _Inspection(file, expects or Expects.of(path.name))
         looking.look(f"check {path.name}", is_deep=is_deep, progress=progress or Silent())
