@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from toolkit.catalog import Catalog, load_manifests
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, _catalog_inspect
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -225,6 +225,8 @@ def _print_manifest(manifest: Manifest) -> None:
         echo(f"\n{payload.name}  ({payload.kind.value})")
         echo(f"  url     {payload.url}")
         echo(f"  pinned  {payload.sha256 or 'no hash can be believed'}")
+        if payload.decided:
+            echo(f"  decided {payload.decided.on} by {payload.decided.by}: {payload.decided.why}")
         for witness in payload.witnesses:
             remark = f"  [{witness.comment}]" if witness.comment else ""
             echo(f"  witness {witness.value}{remark}")
@@ -232,3 +234,6 @@ def _print_manifest(manifest: Manifest) -> None:
     echo(f"\n{_LACKING}")
     for name, source in manifest.sources:
         echo(f"{name:14}read in {source}")
+
+
+group.add_command(_catalog_inspect.inspect)
