@@ -319,6 +319,15 @@ def test_a_user_name_with_a_colon_is_not_shown_by_basic(client, proxy):
     assert company.record.logons == []
 
 
+@pytest.mark.parametrize("method", ["NTLM", "Negotiate"])
+def test_a_challenge_that_makes_no_sense_is_named(client, proxy, method):
+    company = proxy(method)
+    company.faults.challenge = b"NTLMSSP\x00\x02\x00\x00\x00nonsense"
+    error = client(company).refused(AuthenticationError)
+    assert f"the proxy's {method} challenge cannot be answered" in error.found
+    assert company.record.logons == []
+
+
 def test_a_proxy_that_hangs_up_in_the_middle_of_a_log_on_is_named(client, proxy):
     company = proxy("NTLM")
     company.faults.closes_after_407 = True

@@ -43,6 +43,8 @@ class ProxyFaults:
     """Refuse Negotiate at its first leg, as a proxy does that knows Kerberos only."""
     ticket: bytes | None = None
     """What lets in by Negotiate at its first leg, as a Kerberos ticket does."""
+    challenge: bytes | None = None
+    """Send this instead of the second leg of NTLM or Negotiate."""
     page: bytes = b"no"
     """The page that goes with a refusal."""
 
@@ -213,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if is_last:
             return offers
+        answer = self.server.proxy.faults.challenge or answer
         return [f"{scheme} {base64.b64encode(answer).decode()}"]
 
     def _note(self, scheme: str, accepted: bool) -> bool:
