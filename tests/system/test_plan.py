@@ -196,7 +196,7 @@ def test_a_foreign_sbe_is_caught_when_the_trip_is_planned(home, ask, manifest_of
     name = ask(updates=(asks_for(SBE_VERSION),))
     foreign = "SBE_Contoso_GenB_4.2.2603.1"
     refused = plan(home, name, *manifest_of_vendor, "--sbe", foreign, expect=7)
-    assert "family GenB; the clusters are of GenA" in refused.err
+    assert "family GenB; the clusters have GenA" in refused.err
 
 
 def test_a_wrong_sbe_that_a_manifest_declares_is_caught_where_the_right_one_is_nowhere(home, ask):
