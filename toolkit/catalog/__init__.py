@@ -5,13 +5,18 @@
     manifests = load_manifests()
     catalog = Catalog(Path("D:/catalog"))
     held = catalog.download(manifests.find("12.2603"), known=manifests)
+    for payload in held:
+        require_fit_to_travel(payload)
     plan = open_plan(Path("plan.json"))                   # made by plan_from_files from sites' requests
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
-network, and `Catalog` makes one if it is given none.
+network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
+between colleagues: `export_catalog`, `import_catalog`, `know_key`.
 """
 
+from toolkit.catalog._adding import add_solution_bundle, is_solution_bundle
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
@@ -20,23 +25,39 @@ from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_ver
 from toolkit.catalog._plan_text import plan_text
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
+from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
+from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
 
 __all__ = [
     "Catalog",
+    "CatalogStatus",
+    "Condition",
+    "Export",
     "HttpsFetcher",
     "Manifests",
     "Plan",
+    "Pruning",
     "SbeManifest",
+    "VerifiedPayload",
+    "add_solution_bundle",
+    "catalog_status",
     "check_held_sbes",
+    "export_catalog",
+    "import_catalog",
     "is_fit_to_travel",
+    "is_solution_bundle",
     "keep_plan",
+    "know_key",
     "load_manifests",
     "open_plan",
     "plan_from_files",
     "plan_text",
+    "problem_of",
+    "prune",
     "read_manifest",
     "read_sbe_manifest",
     "require_fit_to_travel",
+    "verify_held",
     "wanted_sbes",
     "wanted_versions",
 ]

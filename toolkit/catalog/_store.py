@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._locks import locked
 from toolkit.catalog._names import Shelf
 from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
-from toolkit.catalog._storage import remove_file, storage, sync_folder, write_beside
+from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256
 
@@ -160,8 +159,8 @@ class Store:
             StorageError: It cannot be read, or there is no room for it.
         """
         with storage(f"copy {source} to {self.root}"):
-            size, free = source.stat().st_size, shutil.disk_usage(draft.parent).free
-            if size > free:
+            size, free = source.stat().st_size, free_bytes(draft.parent)
+            if free is not None and size > free:
                 raise StorageError(
                     f"copy {source} to {self.root}",
                     found=f"{free} bytes free",
@@ -207,14 +206,20 @@ class Store:
         except OSError:
             return False
 
+    def hide(self, record: Record) -> None:
+        """Remove the link on the shelf, if it is one to these bytes."""
+        held = record.held
+        path = self.shelf(held.shelf) / held.name
+        if self.is_shown(held.shelf, held.name, held.sha256):
+            with storage(f"write {path.parent}"):
+                remove_file(path)
+
     def forget(self, record: Record) -> None:
         """Remove a record and its link; the bytes stay. Only while `changing`."""
-        held = record.held
-        folder = self.shelf(held.shelf)
+        self.hide(record)
+        folder = self.shelf(record.held.shelf)
         with storage(f"write {folder}"):
-            if self.is_shown(held.shelf, held.name, held.sha256):
-                remove_file(folder / held.name)
-            remove_file(record_path(folder, held.name))
+            remove_file(record_path(folder, record.held.name))
             sync_folder(folder)
 
     def jailed(self, name: str, digest: Sha256) -> tuple[Path, str]:
@@ -237,8 +242,8 @@ class Store:
         target, before = self.jailed(name, digest)
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
             write_beside(_explanation(target), before + text)
+            path.replace(target)
         return _explanation(target)
 
 
