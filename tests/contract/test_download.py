@@ -157,8 +157,8 @@ def test_one_flipped_byte_goes_to_quarantine_and_the_file_is_blamed(vendor):
     assert "verdict: file bad" in text.read_text(encoding="utf-8")
 
 
-def test_a_wrong_published_hash_is_suspected_when_the_archive_is_whole(vendor):
-    vendor.payload = payload_of(b"something else", vendor.bundle.name)
+def test_a_placeholder_is_blamed_when_the_archive_is_whole(vendor):
+    vendor.payload = payload_of(b"", vendor.bundle.name, sha256="3a2e5d7f1b8c9f6a" * 4)
     vendor.manifest = manifest_of(vendor.payload)
     with pytest.raises(DigestError, match="sha256"):
         vendor.download()

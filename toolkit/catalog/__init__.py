@@ -10,7 +10,7 @@
     news = refresh(fetcher=HttpsFetcher())                # what is published now, as proposals
     plan = open_plan(Path("plan.json"))                   # made by plan_from_files from sites' requests
 
-`read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
+`read_manifest` is pure; `load_manifests` reads the shipped folder; `inspect_zip` looks into one archive; only an `HttpsFetcher` reaches the
 network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
 between colleagues: `export_catalog`, `import_catalog`, `know_key`.
 """
@@ -20,6 +20,7 @@ from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
+from toolkit.catalog._inside import ZipReport, inspect_zip
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
@@ -45,11 +46,13 @@ __all__ = [
     "Refresh",
     "SbeManifest",
     "VerifiedPayload",
+    "ZipReport",
     "add_solution_bundle",
     "catalog_status",
     "check_held_sbes",
     "export_catalog",
     "import_catalog",
+    "inspect_zip",
     "is_fit_to_travel",
     "is_solution_bundle",
     "keep_plan",

@@ -18,7 +18,7 @@ from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, down
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
 from toolkit.catalog._gate import SET_ASIDE, advice
 from toolkit.catalog._hashing import Measured, measure
-from toolkit.catalog._judging import Found, Wanted, judged
+from toolkit.catalog._judging import Found, Wanted, earlier_downloads, judged
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._manifest import https_url
 from toolkit.catalog._names import Shelf, payload_name
@@ -197,8 +197,8 @@ class Catalog:
                 else:
                     measured = self.store.copy(source, draft, progress=progress)
             try:
-                found = _found(draft, measured)
-                judgement = self._judged(wanted, found)
+                found = _found(draft, measured, is_deep=True)
+                judgement = self._judged(wanted, found, progress)
                 refused = wanted.must_be not in (None, measured.sha256)
                 if refused or judgement.verdict is FileVerdict.BAD:
                     raise DigestError(
@@ -306,7 +306,13 @@ class Catalog:
         write_record(record_path(self.store.shelf(record.held.shelf), record.held.name), record)
 
     def judge_again(
-        self, record: Record, *, manifest: Manifest | None, known: Sequence[Manifest], is_deep: bool
+        self,
+        record: Record,
+        *,
+        manifest: Manifest | None,
+        known: Sequence[Manifest],
+        is_deep: bool,
+        progress: Progress,
     ) -> Judgement:
         """Judge a file that was just measured again and is what its record says.
 
@@ -315,6 +321,7 @@ class Catalog:
             manifest: What is published of its update today; None: as recorded.
             known: All manifests.
             is_deep: Whether to read the whole zip.
+            progress: Told what happens.
 
         Raises:
             StorageError: The file cannot be read.
@@ -332,7 +339,8 @@ class Catalog:
             known=tuple(known),
         )
         statements = (*_without_measurement(held), self._measured_again())
-        return self._judged(wanted, _found(held.path, held, statements, is_deep=is_deep))
+        found = _found(held.path, held, statements, is_deep=is_deep)
+        return self._judged(wanted, found, progress)
 
     # --- one payload ----------------------------------------------------------------------------
 
@@ -410,12 +418,14 @@ class Catalog:
                 sha256=fetched.sha256,
                 size_bytes=fetched.size_bytes,
                 announced_bytes=fetched.announced_bytes,
-                earlier_downloads=self.store.jailed(payload.name, fetched.sha256)[1].count(
-                    "downloaded "
+                earlier=tuple(
+                    earlier_downloads(
+                        self.store.jailed(payload.name, fetched.sha256)[1], fetched.sha256
+                    )
                 ),
-                is_deep=wanted.must_be is None,
+                is_deep=fetched.sha256 != wanted.must_be,
             )
-            judgement = self._judged(wanted, found)
+            judgement = self._judged(wanted, found, progress)
             if wanted.must_be not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
                 raise self._quarantine(payload, url, part, found, judgement)
             held = self._keep(wanted, found, judgement, progress)
@@ -437,10 +447,10 @@ class Catalog:
             sleep=self._sleep,
         )
 
-    def _judged(self, wanted: Wanted, found: Found) -> Judgement:
+    def _judged(self, wanted: Wanted, found: Found, progress: Progress) -> Judgement:
         """Weigh what all witnesses say of a file: the one place where that is asked."""
         with storage(f"read {found.path}"):
-            return judged(wanted, found)
+            return judged(wanted, found, progress)
 
     def _present(self, wanted: Wanted, progress: Progress) -> HeldPayload | None:
         """Return the payload if its bytes are there; they are measured only if they were touched.
@@ -475,7 +485,7 @@ class Catalog:
                 return None
             statements = (*statements, self._measured_again())
         found = Found(path=path, sha256=digest, size_bytes=facts.st_size, statements=statements)
-        judgement = self._judged(wanted, found)
+        judgement = self._judged(wanted, found, progress)
         if judgement.verdict is FileVerdict.BAD:
             raise DigestError(
                 f"use {payload.name}", found="; ".join(judgement.reasons), hint=SET_ASIDE
@@ -516,8 +526,8 @@ class Catalog:
                 return None
             hint = "it was changed after the download; move it away and download again"
             raise _changed(path, measured.sha256, wanted.must_be, hint)
-        found = _found(path, measured, (self._measured_again(),))
-        judgement = self._judged(wanted, found)
+        found = _found(path, measured, (self._measured_again(),), is_deep=True)
+        judgement = self._judged(wanted, found, progress)
         if judgement.verdict is FileVerdict.BAD:
             raise DigestError(
                 f"use {path}",

@@ -374,11 +374,10 @@ def _payload(offer: _Offer) -> Payload:
 
 
 def _statement(offer: _Offer, colleague: KnownKey, sealed: Sealed, made_at: datetime) -> Statement:
-    reasons = "; ".join(offer.reasons)
     return Statement(
         kind=StatementKind.COLLEAGUE,
         stance=Stance.FOR if offer.verdict is FileVerdict.PROVEN else Stance.SILENT,
-        text=f"{colleague.name} holds it as {offer.verdict.value}: {reasons}",
+        text=f"{colleague.name} holds it as {offer.verdict.value}",
         source=f"catalog signed by {sealed.fingerprint}",
         seen_on=made_at.date(),
     )

@@ -122,7 +122,8 @@ def load_manifests(extra_folders: Iterable[Path] = ()) -> Manifests:
     """Read the shipped manifests, then those of further folders.
 
     A further manifest may declare a new version, or repeat a known one with more payloads; it may not
-    change a pinned hash. It may recall a release, but never bring a recalled one back.
+    change a pinned hash without the record of a person's decision. It may withdraw a release, but never
+    bring one back.
 
     Raises:
         InputError: A file cannot be understood, or a pinned hash differs; says file, key and line.
@@ -236,13 +237,14 @@ def _text(data: bytes) -> str:
 
 def _check_pins(known: Manifest, extra: Manifest, folder: Path) -> None:
     pins = {payload.name: payload.sha256 for payload in extra.payloads}
+    decided = {payload.name for payload in extra.payloads if payload.decided}
     for payload in known.payloads:
-        if pins.get(payload.name) != payload.sha256:
+        if pins.get(payload.name) != payload.sha256 and payload.name not in decided:
             raise InputError(
                 "read manifest",
                 file=str(folder),
                 place=f"{extra.version}, payload {payload.name}",
                 found=f"sha256 {pins.get(payload.name)}",
                 expected=f"sha256 {payload.sha256}, which is pinned already",
-                hint="a pinned hash is changed only in the shipped manifest, after a review",
+                hint="a pinned hash is changed only after a review: record it as `decided`",
             )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import yaml
 
 from toolkit.catalog._manifest import FORMAT
-from toolkit.model import Manifest, Payload, SolutionVersion, Witness
+from toolkit.model import Decision, Manifest, Payload, SolutionVersion, Witness
 from toolkit.yamltext import Value, read_yaml
 
 _WIDTH = 98
@@ -163,10 +163,15 @@ def _payload_lines(payload: Payload) -> list[str]:
         f"url: {_scalar(payload.url)}",
         *([f"sha256: {payload.sha256}"] if payload.sha256 else []),
         *([f"size_bytes: {payload.size_bytes}"] if payload.size_bytes else []),
+        *([_decision(payload.decided)] if payload.decided else []),
         "witnesses:" if payload.witnesses else "witnesses: []",
     ]
     witnesses = (_item(_witness_facts(witness), 6) for witness in payload.witnesses)
     return [*_item(facts, 2), *(line for lines in witnesses for line in lines)]
+
+
+def _decision(decided: Decision) -> str:
+    return f"decided: {{on: {decided.on}, by: {_quoted(decided.by)}, why: {_quoted(decided.why)}}}"
 
 
 def _witness_facts(witness: Witness) -> list[str]:

@@ -3,8 +3,8 @@
 Theory of operation: every row of a published table is a statement about one version. It is compared with
 the version's manifest, and what is new becomes an edit of the manifest's text. An edit is *safe* when it
 adds evidence, declares a new version or withdraws one; it is a *decision* when it says something else than
-the manifest: another hash, address, date or OS build. Decisions stand in the diff and are written nowhere;
-a person who applies the diff has decided. A pinned hash is never changed: a hash that differs from it is
+the manifest: another hash, address, date or OS build. Decisions stand in the diff and are written nowhere:
+a person takes them over, and about a hash records why (`decided`). A pinned hash is never changed: a hash that differs from it is
 proposed as one more witness, and one that cannot be right is recorded as a witness that says why.
 """
 
@@ -111,9 +111,17 @@ class _Comparison:
     def compare(self) -> None:
         """Find everything there is to find."""
         for version, rows in sorted(self._rows.items()):
-            file = self._files.get(version) or self._new_file(version, rows)
-            if file is not None:
-                self._compare_rows(file, rows)
+            known = self._files.get(version)
+            file = known or self._new_file(version, rows)
+            payload = _bundle(file.manifest) if file else None
+            if file and payload:
+                self._compare_facts(file, payload, rows)
+            if known and payload:
+                for read in rows:
+                    payload = self._compare_hash(known, payload, read)
+            elif known:
+                text = "its manifest declares no solution bundle"
+                self._say(Kind.DIFFERENCE, version, text, rows[0].reading, decide=True)
         self._unreadable_rows()
         self._recalled()
         self._vanished()
@@ -144,29 +152,20 @@ class _Comparison:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _compare_rows(self, file: ManifestFile, rows: Sequence[ReadRow]) -> None:
-        manifest = file.manifest
-        payload = _bundle(manifest)
-        if payload is None:
-            text = "its manifest declares no solution bundle"
-            self._say(Kind.DIFFERENCE, manifest.version, text, rows[0].reading, decide=True)
-            return
-        facts = {
-            "os_build": manifest.os_build,
-            "available_on": str(manifest.available_on),
-            "url": payload.url,
-        }
-        for read in rows:
-            self._compare_facts(file, payload, read, facts)
-            payload = self._compare_hash(file, payload, read)
-
     def _compare_hash(self, file: ManifestFile, payload: Payload, read: ReadRow) -> Payload:
         """Compare a row's hash with all that is known of the payload; return it with what is new."""
         version, reading, value = file.manifest.version, read.reading, read.row.sha256
         if not value and payload.sha256:
             text = f"{read.row.place} has no hash; pinned is {payload.sha256}"
             self._say(Kind.UNREADABLE, version, text, reading, decide=True)
-        if not value or not self._published.is_news(read, payload.witnesses):
+        if not value:
+            return payload
+        if not self._published.is_news(read, payload.witnesses):
+            if self._is_undecided(value, payload, version):
+                text = (
+                    f"{value} is recorded, but nobody decided: pin one and record it as `decided`"
+                )
+                self._say(Kind.CHANGED_HASH, version, text, reading, decide=True)
             return payload
         kind, text, comment = self._judge(value, payload, version)
         witness = Witness(
@@ -180,6 +179,13 @@ class _Comparison:
             return known
         self._edit(file, lambda text: pin(text, payload.name, value), is_safe=True)
         return replace(known, sha256=Sha256(value))
+
+    def _is_undecided(self, value: str, payload: Payload, version: SolutionVersion) -> bool:
+        """Whether a hash that we keep could be right, is not the pinned one, and nobody chose."""
+        if value == payload.sha256 or self._published.flaw(value, version):
+            return False
+        first_seen = min(w.seen_on for w in payload.witnesses if w.value == value)
+        return payload.decided is None or payload.decided.on < first_seen
 
     def _judge(
         self, value: str, payload: Payload, version: SolutionVersion
@@ -203,26 +209,31 @@ class _Comparison:
         text = f"{value}; ours is {ours} ({'; '.join(where) or 'no witness'}), and stays until a person decides"
         return Kind.CHANGED_HASH, text, "Published instead of the hash known before"
 
-    def _compare_facts(
-        self, file: ManifestFile, payload: Payload, read: ReadRow, facts: dict[str, str]
-    ) -> None:
-        """Compare a row's date, OS build and address with ours, or with what was proposed already."""
-        row, reading, version = read.row, read.reading, file.manifest.version
-        published = {
-            "os_build": row.os_build,
-            "available_on": str(row.available_on or ""),
-            "url": row.url,
+    def _compare_facts(self, file: ManifestFile, payload: Payload, rows: Sequence[ReadRow]) -> None:
+        """Compare dates, OS builds and addresses with ours, and with what was proposed already."""
+        version = file.manifest.version
+        ours = {
+            "os_build": file.manifest.os_build,
+            "available_on": str(file.manifest.available_on),
+            "url": payload.url,
         }
-        for key, value in published.items():
-            if value in ("", facts[key]):
-                continue
-            text = f"{key} is {value} there and {facts[key]} here"
-            if key == "url" and not is_address(value):
-                self._say(Kind.UNREADABLE, version, f"{text}; no plain https", reading, decide=True)
-                continue
-            facts[key] = value
-            self._say(Kind.DIFFERENCE, version, text, reading, decide=True)
-            self._edit(file, _setter(key, value, payload, reading), is_safe=False)
+        for read in rows:
+            theirs = {
+                "os_build": read.row.os_build,
+                "available_on": str(read.row.available_on or ""),
+                "url": read.row.url,
+            }
+            for key, value in theirs.items():
+                if value in ("", ours[key]):
+                    continue
+                text = f"{key} is {value} there and {ours[key]} here"
+                if key == "url" and not is_address(value):
+                    text += "; it is no plain https address"
+                    self._say(Kind.UNREADABLE, version, text, read.reading, decide=True)
+                    continue
+                ours[key] = value
+                self._say(Kind.DIFFERENCE, version, text, read.reading, decide=True)
+                self._edit(file, _setter(key, value, payload, read.reading), is_safe=False)
 
     def _new_file(self, version: SolutionVersion, rows: Sequence[ReadRow]) -> ManifestFile | None:
         """Propose a manifest for a version that has none; None: its rows say too little."""

@@ -18,7 +18,7 @@ from toolkit.catalog._proposals import ProposalKind
 from toolkit.catalog._readings import Reading
 from toolkit.catalog._refresh import RELEASES, propose
 from toolkit.catalog._releases import ReleaseStatus, read_releases
-from toolkit.model import BundleStatus, PayloadKind
+from toolkit.model import BundleStatus, Decision, PayloadKind
 
 LIBRARY = load_library()
 ROWS = pages.shipped_rows()
@@ -130,10 +130,36 @@ def test_a_changed_hash_is_not_part_of_what_is_safe():
     assert change.safe == change.before
 
 
+def test_a_conflict_that_is_only_recorded_stays_for_a_person():
+    library = holding(propose([page(with_row(V, sha256=FRESH))], LIBRARY), V)
+    found = propose([page(with_row(V, sha256=FRESH))], library)
+    proposal = only(found)
+    assert (proposal.kind, proposal.needs_decision) == (ProposalKind.CHANGED_HASH, True)
+    assert "decided" in proposal.text
+    assert found.changes == ()
+
+
 def test_a_conflict_that_a_person_decided_is_nothing_new():
-    found = propose([page(with_row(V, sha256=FRESH))], LIBRARY)
-    decided = holding(found, V)
-    assert propose([page(with_row(V, sha256=FRESH))], decided).proposals == ()
+    library = deciding(propose([page(with_row(V, sha256=FRESH))], LIBRARY), date(2026, 4, 22))
+    assert propose([page(with_row(V, sha256=FRESH))], library).proposals == ()
+    assert propose([page(ROWS)], library).proposals == ()
+
+
+def test_a_third_hash_after_a_decision_is_a_conflict_again():
+    library = deciding(propose([page(with_row(V, sha256=FRESH))], LIBRARY), date(2026, 4, 22))
+    found = propose([page(with_row(V, sha256="D" + FRESH[1:]))], library)
+    assert only(found).kind is ProposalKind.CHANGED_HASH
+    assert len(proposed(found).payloads[0].witnesses) == 3
+    assert proposed(found).payloads[0].decided == library.files[-1].manifest.payloads[0].decided
+
+
+def deciding(found, day):
+    """Return the library in which a person took the proposal over and kept the pinned hash."""
+    manifest = proposed(found)
+    (payload,) = manifest.payloads
+    decided = replace(payload, decided=Decision(on=day, by="Ann Other", why='by "phone"'))
+    text = write_manifest(replace(manifest, payloads=(decided,)))
+    return holding(replace(found, changes=(replace(found.changes[0], after=text),)), V)
 
 
 def test_a_hash_that_comes_back_after_another_one_is_a_further_witness():
@@ -319,6 +345,8 @@ def test_two_new_rows_with_one_hash_are_both_not_pinned():
 
 def test_two_hashes_for_a_new_version_are_for_a_person():
     found = propose([page([pages.new_row()]), page([pages.new_row(sha256=FRESH)], OTHER)], LIBRARY)
+    assert kinds(found)[0] is ProposalKind.NEW
+    assert ProposalKind.CHANGED_HASH not in kinds(found)
     assert found.needs_decision
     (payload,) = proposed(found, "12.2604.1003.5").payloads
     assert payload.sha256 is None

@@ -121,6 +121,17 @@ def test_a_further_manifest_with_another_hash_for_a_shipped_version_is_refused(t
         load_manifests([tmp_path])
 
 
+def test_a_further_manifest_may_change_a_pinned_hash_with_a_recorded_decision(tmp_path):
+    pin = LIBRARY.find("12.2603.1002.15").payloads[0].sha256
+    decided = "    decided: {on: 2026-04-21, by: Ann, why: confirmed by phone}\n    witnesses:\n"
+    text = shipped_text().replace(f"sha256: {pin}", f"sha256: {'0f' * 32}")
+    text = text.replace("    witnesses:\n", decided)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    (payload,) = load_manifests([tmp_path]).find("12.2603.1002.15").payloads
+    assert payload.sha256 == "0f" * 32
+    assert pin in {witness.value for witness in payload.witnesses}
+
+
 def test_a_further_manifest_that_drops_a_shipped_payload_is_refused(tmp_path):
     text = shipped_text().replace("name: Combined", "name: Other")
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
