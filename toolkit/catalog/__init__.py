@@ -7,6 +7,7 @@
     held = catalog.download(manifests.find("12.2603"), known=manifests)
     for payload in held:
         require_fit_to_travel(payload)
+    news = refresh(fetcher=HttpsFetcher())                # what is published now, as proposals
     plan = open_plan(Path("plan.json"))                   # made by plan_from_files from sites' requests
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; `inspect_zip` looks into one archive; only an `HttpsFetcher` reaches the
@@ -25,6 +26,8 @@ from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
 from toolkit.catalog._plan_text import plan_text
+from toolkit.catalog._proposals import Refresh
+from toolkit.catalog._refreshing import refresh
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
 from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
@@ -36,9 +39,11 @@ __all__ = [
     "Condition",
     "Export",
     "HttpsFetcher",
+    "Limits",
     "Manifests",
     "Plan",
     "Pruning",
+    "Refresh",
     "SbeManifest",
     "VerifiedPayload",
     "ZipReport",
@@ -60,9 +65,9 @@ __all__ = [
     "prune",
     "read_manifest",
     "read_sbe_manifest",
+    "refresh",
     "require_fit_to_travel",
     "verify_held",
     "wanted_sbes",
     "wanted_versions",
 ]
-__all__ = ["Catalog", "Limits", "Manifests", "load_manifests", "read_manifest"]
