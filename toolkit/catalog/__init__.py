@@ -11,14 +11,21 @@ the network.
 """
 
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._sbe import find_sbes
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
+from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
 
 __all__ = [
     "Catalog",
+    "ClusterFacts",
+    "HttpsFetcher",
     "Manifests",
     "SbeManifest",
+    "SbeOffers",
+    "find_sbes",
     "load_manifests",
     "read_manifest",
     "read_sbe_manifest",

@@ -7,7 +7,7 @@ otherwise the vendor's pages are the place. Either way `ferry catalog add` takes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,6 @@ from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
 from toolkit.model import Stance, Statement
-from toolkit.sbe import Sbe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,20 +115,3 @@ def read_vendor_manifest(
         content=content,
         notes=(*notes, *content.remarks),
     )
-
-
-def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
-    """Return (file name, address) of metadata and package where the vendor's manifest names both, else nothing."""
-    known = {name.casefold(): (name, url) for name, url in sbe.urls}
-    wanted = [f"{sbe.title}{ending}".casefold() for ending in (".xml", ".zip")]
-    return tuple(known[name] for name in wanted) if known.keys() >= set(wanted) else ()
-
-
-def how_to_get(sbe: Sbe) -> Iterator[str]:
-    """Return how a person gets the files of an SBE, step by step."""
-    if addresses(sbe):
-        yield f"ferry catalog add {sbe.title} --catalog DIR"
-        return
-    where = sbe.release_link or f"{sbe.publisher or 'the vendor'}'s support pages"
-    yield f"get {sbe.title}.xml and {sbe.title}.zip, or the vendor's zip with them: {where}"
-    yield "then: ferry catalog add FILE… --catalog DIR"

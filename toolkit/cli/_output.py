@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
+from toolkit.sbe import SbeVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,7 +62,7 @@ def echo(text: str, *, err: bool = False) -> None:
 def as_json(value: object) -> object:
     """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
     match value:
-        case SolutionVersion() | PurePath():
+        case SolutionVersion() | SbeVersion() | PurePath():
             return str(value)
         case Enum():
             return value.value

@@ -10,6 +10,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -235,3 +236,6 @@ def _print_manifest(manifest: Manifest) -> None:
     echo(f"\n{_LACKING}")
     for name, source in manifest.sources:
         echo(f"{name:14}read in {source}")
+
+
+group.add_command(sbe)
