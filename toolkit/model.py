@@ -472,6 +472,8 @@ class UpdateEnvironment:
     sbe_family: str = ""
     package_versions: tuple[tuple[str, str], ...] = ()
     health_checks: tuple[HealthCheck, ...] = ()
+    additional: tuple[tuple[str, str], ...] = ()
+    """`AdditionalData`: (`SBEAdditionalData`, "… is partially installed …")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

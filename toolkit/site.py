@@ -2,10 +2,11 @@
 
 Layout::
 
-    site.json        what this is; written last by `Site.create`
+    site.json        what this is, with its id; written last by `Site.create`
     clusters.json    the clusters and how to reach their nodes (no credential is ever written)
     ca/              certificates of the authorities that the nodes' certificates chain to
     trust/           pinned root and trust state; its content belongs to `toolkit.media`
+    request.key.pem  the key this site signs its requests with; made with the first one
     journal.jsonl    every change made to a cluster, append-only, one JSON object a line
     lock             held by the one process that may change something
 """
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import filelock
 
@@ -180,9 +182,44 @@ class Site:
         pin(root / "trust")
         _write_json(
             root / "site.json",
-            {"format": FORMAT, "kind": "ferry-site", "created_at": datetime.now(UTC).isoformat()},
+            {
+                "format": FORMAT,
+                "kind": "ferry-site",
+                "site_id": str(uuid4()),
+                "created_at": datetime.now(UTC).isoformat(),
+            },
         )
         return cls(root)
+
+    def site_id(self) -> str:
+        """Return the site's UUID; a site made before there were any gets one now.
+
+        Raises:
+            InputError: `site.json` holds something else there.
+            StorageError: It must be written, and another process holds the site or the disk refuses.
+        """
+        path = self.root / "site.json"
+        if "site_id" not in _read_json(path, "open site"):
+            with self.lock():
+                document = _read_json(path, "open site")
+                _write_json(path, {**document, "site_id": document.get("site_id", str(uuid4()))})
+        found = _read_json(path, "open site")["site_id"]
+        try:
+            return str(UUID(found))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise InputError(
+                "read the id of the site",
+                file=str(path),
+                place="site_id",
+                found=repr(found),
+                expected="a UUID",
+                hint="restore it from a backup: home knows the site by it",
+            ) from error
+
+    @property
+    def request_key(self) -> Path:
+        """The file of the key that signs this site's requests."""
+        return self.root / "request.key.pem"
 
     @property
     def trust_dir(self) -> Path:

@@ -47,6 +47,12 @@ class Value:
             hint=hint or "correct the file at this place",
         )
 
+    def says(self, *texts: str) -> bool:
+        """Whether one of these lower-case texts stands here, in any case; "" is nothing at all."""
+        return (
+            isinstance(self.node, yaml.ScalarNode) and str(self.node.value).strip().lower() in texts
+        )
+
     def text(self) -> str:
         """Return a scalar's text.
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.catalog.fakes import FakeSite, digest_of, manifest_of, payload_of
 from toolkit.catalog import Catalog, load_manifests, read_manifest
+from toolkit.catalog._issues import read_issues
 from toolkit.catalog._lint import is_patterned
 from toolkit.catalog._names import payload_name
 from toolkit.catalog._paths import read_paths
@@ -25,7 +26,7 @@ VERSIONS = [release.version for release in LIBRARY.releases]
 STATUS = {release.version: release.status for release in LIBRARY.releases}
 FOLDER = Path(__file__).resolve().parents[2] / "manifests"
 GOOD = (FOLDER / "11.2504.1001.19.yaml").read_bytes()
-READERS = [read_manifest, read_releases, read_paths]
+READERS = [read_manifest, read_releases, read_paths, read_issues]
 
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL"} | {
     f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)

@@ -21,6 +21,7 @@ from psrpcore.types import (
     ErrorCategoryInfo,
     ErrorRecord,
     NETException,
+    PSChar,
     PSCustomObject,
     PSDict,
     PSDouble,
@@ -36,6 +37,7 @@ from psrpcore.types import (
 
 from tests.simcluster.values import (
     OBJECT,
+    NetChar,
     NetEnum,
     NetObject,
     NetVersion,
@@ -58,6 +60,8 @@ def to_wire(value: Value, depth: int = REMOTING_DEPTH) -> Any:
             return PSDouble(value)
         case NetVersion():
             return PSVersion(value.text)
+        case NetChar():
+            return PSChar(ord(value.text))
         case NetEnum():
             return _enumeration(value) if depth > 0 else value.name
         case list() | tuple():

@@ -219,3 +219,48 @@ def get_cluster_group(call: Call) -> Iterator[Value]:
                 },
                 text=name,
             )
+
+
+@LIBRARY.cmdlet(
+    "Get-ClusterSharedVolume",
+    Parameter("Name", text, position=0),
+    Parameter("Cluster"),
+    owner=f"{CLUSTERS}.GetClusterSharedVolumeCommand",
+)
+def get_cluster_shared_volume(call: Call) -> Iterator[Value]:
+    """List the cluster shared volumes; each has one partition."""
+    for number, volume in enumerate(call.world.shared_volumes, start=1):
+        name = f"Cluster Virtual Disk ({volume.name.rpartition(chr(92))[2]})"
+        if call["Name"] is not None and call["Name"].lower() != name.lower():
+            continue
+        used = volume.size_bytes - volume.free_bytes
+        partition = NetObject(
+            (f"{CLUSTERS}.ClusterDiskPartitionInfo", OBJECT),
+            {
+                "Name": rf"\\?\Volume{{00000000-0000-0000-0000-{number:012}}}",
+                "FileSystem": "CSVFS",
+                "Size": volume.size_bytes,
+                "FreeSpace": volume.free_bytes,
+                "UsedSpace": used,
+                "PercentFree": 100.0 * volume.free_bytes / max(1, volume.size_bytes),
+            },
+        )
+        shared = NetObject(
+            (f"{CLUSTERS}.ClusterSharedVolumeInfo", OBJECT),
+            {
+                "FriendlyVolumeName": volume.name,
+                "Partition": partition,
+                "PartitionNumber": 2,
+                "VolumeOffset": 16777216,
+            },
+        )
+        yield NetObject(
+            (f"{CLUSTERS}.ClusterSharedVolume", OBJECT),
+            {
+                "Name": name,
+                "State": enumeration("ClusterResourceState", "Online"),
+                "OwnerNode": call.node.name,
+                "SharedVolumeInfo": [shared],
+            },
+            text=name,
+        )

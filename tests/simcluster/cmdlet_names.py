@@ -54,9 +54,12 @@ _ENUMERATIONS: dict[str, tuple[str, ...]] = {
     f"{MODELS}.UpdateAvailabilityType": ("Local", "Online", "Notify"),
     f"{MODELS}.RebootRequirement": ("Unknown", "True", "False"),
     f"{MODELS}.PackageType": ("Solution", "SBE"),
+    f"{MODELS}.ManifestStatus": ("Ok", "ConnectionFailure"),
     f"{CAU}.RunState": ("RunNotInProgress", "RunInProgress", "RunFailed"),
     f"{CLUSTERS}.ClusterNodeState": ("Up", "Down", "Paused", "Joining"),
     f"{CLUSTERS}.ClusterGroupState": ("Online", "Offline", "Failed"),
+    f"{CLUSTERS}.ClusterResourceState": ("Online", "Offline", "Failed"),
+    "Microsoft.DnsClient.Commands.RecordType": ("UNKNOWN", "A_AAAA", "A"),
     "System.Management.Automation.PSLanguageMode": (
         "FullLanguage",
         "RestrictedLanguage",

@@ -6,6 +6,7 @@ from tests.simcluster import (
     clustercmdlets,
     filecmdlets,
     generic,
+    netcmdlets,
     nodecmdlets,
     updatecmdlets,
     wevtutil,
@@ -13,5 +14,13 @@ from tests.simcluster import (
 from tests.simcluster.pipeline import Library
 
 LIBRARY = Library()
-for _part in (generic, filecmdlets, nodecmdlets, wevtutil, updatecmdlets, clustercmdlets):
+for _part in (
+    generic,
+    filecmdlets,
+    nodecmdlets,
+    netcmdlets,
+    wevtutil,
+    updatecmdlets,
+    clustercmdlets,
+):
     LIBRARY.include(_part.LIBRARY)

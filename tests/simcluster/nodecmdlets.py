@@ -5,13 +5,20 @@ Source: Microsoft Learn, module references of Windows PowerShell 5.1.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 
 from tests.simcluster.cmdlet_names import enumeration
 from tests.simcluster.pipeline import Call, Library, Parameter, anything, switch, text
-from tests.simcluster.values import OBJECT, NetObject, NetVersion, Value, custom, text_of
+from tests.simcluster.values import (
+    OBJECT,
+    NetChar,
+    NetObject,
+    NetVersion,
+    Value,
+    custom,
+    text_of,
+)
 
 LIBRARY = Library()
 
@@ -49,35 +56,42 @@ def get_time_zone(call: Call) -> Iterator[Value]:
     owner="Get-Volume",
 )
 def get_volume(call: Call) -> Iterator[Value]:
-    """Describe drive C: by the disk the simulator runs on."""
-    if call["DriveLetter"] is not None and call["DriveLetter"].upper() != "C":
+    """List the node's volumes and, as on every node of a cluster, the shared ones."""
+    wanted = call["DriveLetter"]
+    found = [
+        volume
+        for volume in (*call.node.volumes, *call.world.shared_volumes)
+        if wanted is None or volume.name.upper() == wanted.upper()
+    ]
+    if wanted is not None and not found:
         call.error(
             call.failure(
-                f"No MSFT_Volume objects found with property 'DriveLetter' equal to "
-                f"'{call['DriveLetter']}'.",
+                f"No MSFT_Volume objects found with property 'DriveLetter' equal to '{wanted}'.",
                 "CmdletizationQuery_NotFound_DriveLetter",
                 "ObjectNotFound",
                 exception="Microsoft.PowerShell.Cmdletization.Cim.CimJobException",
-                target=call["DriveLetter"],
+                target=wanted,
             )
         )
-        return
-    usage = shutil.disk_usage(call.node.drive.root)
-    yield NetObject(
-        (
-            "Microsoft.Management.Infrastructure.CimInstance#ROOT/Microsoft/Windows/Storage/"
-            "MSFT_Volume",
-            "Microsoft.Management.Infrastructure.CimInstance",
-            OBJECT,
-        ),
-        {
-            "DriveLetter": "C",
-            "FileSystemType": "NTFS",
-            "HealthStatus": "Healthy",
-            "Size": usage.total,
-            "SizeRemaining": usage.free,
-        },
-    )
+    for volume in found:
+        is_letter = len(volume.name) == 1
+        yield NetObject(
+            (
+                "Microsoft.Management.Infrastructure.CimInstance#ROOT/Microsoft/Windows/Storage/"
+                "MSFT_Volume",
+                "Microsoft.Management.Infrastructure.CimInstance",
+                OBJECT,
+            ),
+            {
+                "DriveLetter": NetChar(volume.name if is_letter else "\0"),
+                "DriveType": volume.drive_type,
+                "FileSystemLabel": "" if is_letter else volume.name.rpartition("\\")[2],
+                "FileSystemType": volume.file_system,
+                "HealthStatus": "Healthy",
+                "Size": volume.size_bytes,
+                "SizeRemaining": volume.free_bytes,
+            },
+        )
 
 
 @LIBRARY.cmdlet(
@@ -124,6 +138,7 @@ def get_variable(call: Call) -> Iterator[Value]:
 
 _WINDOWS_VERSION = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 _BIOS = r"HKLM:\HARDWARE\DESCRIPTION\System\BIOS"
+_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 
 
 def _registry(call: Call) -> dict[str, dict[str, Value]]:
@@ -138,7 +153,12 @@ def _registry(call: Call) -> dict[str, dict[str, Value]]:
         _BIOS.lower(): {
             "SystemManufacturer": world.manufacturer,
             "SystemProductName": world.hardware_model,
-            "SystemSKU": "",
+            "SystemSKU": call.node.sku,
+        },
+        _ENVIRONMENT.lower(): {
+            "ComSpec": r"C:\Windows\system32\cmd.exe",
+            "OS": "Windows_NT",
+            **call.node.variables,
         },
     }
 

@@ -28,6 +28,9 @@ from tests.simcluster.story import PREPARATION, Failure, Story, cau_run
 SHARE = r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1"
 PACKAGES = SHARE + r"\Updates\Packages"
 
+_GB = 1 << 30
+_RECOVERY = 499 << 20
+
 TRANSITIONS: dict[str, frozenset[str]] = {
     "HasPrerequisite": frozenset({"Ready", "AdditionalContentRequired", "Obsolete"}),
     "AdditionalContentRequired": frozenset({"Ready", "HasPrerequisite", "Obsolete"}),
@@ -106,6 +109,39 @@ class Clock:
         self._since, self._since_real_s, self.factor = now, self._real(), factor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """Space on a volume."""
+
+    name: str
+    """A drive letter, nothing for a volume without one, or the path of a cluster shared volume."""
+    size_bytes: int
+    free_bytes: int
+    drive_type: str = "Fixed"
+    file_system: str = "NTFS"
+
+
+NODE_VOLUMES: tuple[Volume, ...] = (
+    Volume(name="", size_bytes=_RECOVERY, free_bytes=_RECOVERY // 4),
+    Volume(name="C", size_bytes=446 * _GB, free_bytes=388 * _GB),
+)
+"""A recovery partition without a letter, and the system drive."""
+SHARED_VOLUMES: tuple[Volume, ...] = (
+    Volume(
+        name=r"C:\ClusterStorage\Infrastructure_1",
+        size_bytes=252 * _GB,
+        free_bytes=187 * _GB,
+        file_system="CSVFS_ReFS",
+    ),
+    Volume(
+        name=r"C:\ClusterStorage\UserStorage_1",
+        size_bytes=4096 * _GB,
+        free_bytes=2913 * _GB,
+        file_system="CSVFS_ReFS",
+    ),
+)
+
+
 @dataclass(slots=True, kw_only=True)
 class Node:
     """One machine of the cluster."""
@@ -117,6 +153,11 @@ class Node:
     clock_offset: timedelta = timedelta()
     """How much its clock is ahead of the cluster's."""
     is_up: bool = True
+    volumes: list[Volume] = field(default_factory=lambda: list(NODE_VOLUMES))
+    sku: str = "0A6B"
+    """`SystemSKU` as its firmware says."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables of the machine, apart from the usual ones."""
     channels: dict[str, list[Event]] = field(default_factory=dict)
     """Event log channel → events, apart from those of the run that is going on."""
 
@@ -215,6 +256,16 @@ class World:
     sbe_family: str = "GenA"
     current_sbe_version: str = "4.2.2512.1616"
     hardware_model: str = "Contoso680"
+    sbe_remark: str = ""
+    """What `AdditionalData` says about the installed SBE."""
+    shared_volumes: list[Volume] = field(default_factory=lambda: list(SHARED_VOLUMES))
+    sbe_discovery: str = "ConnectionFailure"
+    """`SbeManifestResult.Status`."""
+    reachable: set[str] = field(default_factory=set)
+    """Addresses outside that the nodes reach, as `host:port`."""
+    resolvable: set[str] = field(default_factory=set)
+    """Further hosts whose names have addresses, which a firewall blocks."""
+    name_service_answers: bool = True
     required_sbe_version: str | None = None
     """Imported solution updates ask for this SBE first (`AdditionalContentRequired`)."""
     discovery_polls: int = 2
@@ -347,6 +398,10 @@ class World:
             and not self._has_sbe(self.required_sbe_version)
         ):
             update.sbe_version = self.required_sbe_version
+            update.additional_properties |= {
+                "SBEFamily": self.sbe_family,
+                "SBEPublisher": self.manufacturer,
+            }
             update.notify_message = (
                 f"Solution Builder Extension {self.required_sbe_version} of {self.manufacturer} is "
                 "needed; add its three files."

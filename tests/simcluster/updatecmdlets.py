@@ -69,7 +69,7 @@ def get_environment(call: Call) -> Iterator[Value]:
                 if call["FullHealthCheckDetails"] or check.has_failed
             ],
             "HealthCheckDate": world.clock.now() if checks else _NO_DATE,
-            "AdditionalData": {},
+            "AdditionalData": {"SBEAdditionalData": world.sbe_remark} if world.sbe_remark else {},
         },
     )
 
@@ -140,7 +140,7 @@ def invoke_precheck(call: Call) -> Iterator[Value]:
     owner=f"{LCM}.GetSolutionDiscoveryDiagnosticInfoCmdlet",
 )
 def get_discovery_info(call: Call) -> Iterator[Value]:
-    """Say where manifests are looked for; an isolated cluster reaches none of them."""
+    """Say where manifests are looked for, and how the last look at the SBE's ended."""
     uri = f"https://aka.ms/AzureStackSBEUpdate/{call.world.manufacturer}"
     yield NetObject(
         (f"{MODELS}.DiscoveryDiagnosticInfo", OBJECT),
@@ -153,8 +153,11 @@ def get_discovery_info(call: Call) -> Iterator[Value]:
                 (f"{MODELS}.ManifestResult", OBJECT),
                 {
                     "ManifestSource": uri,
-                    "Status": "ConnectionFailure",
-                    "Description": "The remote name could not be resolved.",
+                    "Status": enumeration("ManifestStatus", call.world.sbe_discovery),
+                    "Description": "Successfully read the discovery manifest."
+                    if call.world.sbe_discovery == "Ok"
+                    else "There was an exception reading the discovery manifest: An error occurred "
+                    "while sending the request..",
                 },
             ),
         },
@@ -329,7 +332,9 @@ def _new_update(package: Package, resource_id: str) -> SolutionUpdate:
         package_path=f"{PACKAGES}\\{package.name}",
         package_size_in_mb=package.size_in_mb,
         os_build=package.os_build,
-        additional_properties={"SBEFamily": package.family} if is_sbe else {},
+        additional_properties={"SBEFamily": package.family, "SBEPublisher": package.publisher}
+        if is_sbe
+        else {},
     )
 
 

@@ -38,6 +38,16 @@ class NetVersion:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class NetChar:
+    """`System.Char`, for instance a drive letter; the letter a volume without one has is the NUL."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @dataclass(slots=True)
 class NetObject:
     """A .NET object, or with `is_custom` the property bag `Select-Object` makes."""

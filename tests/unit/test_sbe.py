@@ -136,6 +136,11 @@ def test_an_unknown_family_is_open_and_nothing_against_it():
     assert "family is not known" in open_about(installed_family="")
 
 
+def test_an_sbe_whose_manifest_names_no_family_is_open():
+    assert against(replace(GEN3, family="")) == ""
+    assert "the family of" in open_about(replace(GEN3, family=""))
+
+
 def test_an_older_sbe_than_the_installed_one_is_refused_and_the_same_one_is_not():
     assert "older than the installed" in against(installed_version=SbeVersion.parse("4.2.2603.6"))
     assert against(installed_version=GEN3.version) == ""

@@ -17,7 +17,7 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,22 @@ class Faults:
     """Stop sending after this many body bytes and keep the connection open."""
     redirect_to: str | None = None
     """Answer 302 with this Location."""
+    redirect_times: int | None = None
+    """How many answers are redirects; None: every one."""
+    raw_answer: bytes | None = None
+    """Answer with these bytes, whatever they are, and hang up."""
+    chunked: bool = False
+    """Send in chunks, without a Content-Length."""
+    no_length: bool = False
+    """Announce no length; the end of the connection is the end of the file."""
+    ends_dirty: bool = False
+    """With `no_length`: hang up without saying over TLS that this is the end."""
+    surplus: int = 0
+    """Send this many bytes more than announced."""
+    ignores_if_range: bool = False
+    """Answer a range also when the file has changed."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Header fields of every answer; of the same name, they replace ours."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +98,48 @@ class VendorServer:
         self.requests: list[Request] = []
         self.bytes_served = 0
         """Body bytes handed to the connection, over all answers."""
-        self.ca_file, certificate, key = make_certificates(tls_dir)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._httpd = _Httpd(self, context)
+        self.connections = 0
+        """TLS connections that were accepted."""
+        self._open: set[ssl.SSLSocket] = set()
+        self.client_names: list[str] = []
+        """Common names of the client certificates that were shown."""
+        self.ca_file, self._certificate, self._key = make_certificates(tls_dir)
+        self._httpd = _Httpd(self)
+        self.show()
         self._thread = threading.Thread(target=self._httpd.serve_forever, args=(0.05,), daemon=True)
         self._lock = threading.Lock()
         self.stopping = threading.Event()
 
+    def show(
+        self,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        *,
+        clients: Path | None = None,
+    ) -> None:
+        """Show this certificate from now on; without one, our own again.
+
+        Args:
+            certificate: The certificate (PEM).
+            key: Its key.
+            clients: The authority whose certificates a client must show.
+        """
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate or self._certificate, key or self._key)
+        if clients is not None:
+            context.load_verify_locations(clients)
+            context.verify_mode = ssl.CERT_REQUIRED
+        self._httpd.context = context
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self._httpd.server_address[1])
+
     @property
     def url(self) -> str:
         """Base URL of the folder, without a trailing slash."""
-        return f"https://127.0.0.1:{self._httpd.server_address[1]}"
+        return f"https://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Begin to answer."""
@@ -123,6 +169,28 @@ class VendorServer:
         with self._lock:
             self.requests.append(request)
 
+    def hang_up_idle(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            sockets, self._open = self._open, set()
+        for sock in sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def ended(self, sock: ssl.SSLSocket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._open.discard(sock)
+
+    def accepted(self, sock: ssl.SSLSocket) -> None:
+        """Count a connection."""
+        shown = sock.getpeercert() or {}
+        names = [value for item in shown.get("subject", ()) for _key, value in item]
+        with self._lock:
+            self.connections += 1
+            self._open.add(sock)
+            self.client_names += names
+
     def served(self, count_bytes: int) -> None:
         """Count body bytes."""
         with self._lock:
@@ -141,10 +209,11 @@ class _Httpd(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a stalled answer must not keep a test waiting
 
-    def __init__(self, site: VendorServer, context: ssl.SSLContext) -> None:
+    context: ssl.SSLContext
+
+    def __init__(self, site: VendorServer) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.site = site
-        self.context = context
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay silent: clients that hang up or refuse our certificate are part of the tests."""
@@ -152,11 +221,13 @@ class _Httpd(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Httpd
 
     def setup(self) -> None:
         # the handshake runs in this connection's thread, not in the accepting one
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        self.server.site.accepted(self.request)
         super().setup()
 
     def finish(self) -> None:
@@ -164,6 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             super().finish()
         finally:
+            self.server.site.ended(self.request)
             self.request.close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
@@ -177,13 +249,23 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a file, or a range of it."""
         self._answer(with_body=True)
 
+    def _misbehave(self) -> bool:
+        """Answer something else than a file, if a fault says so."""
+        site, faults = self.server.site, self.server.site.faults
+        if faults.raw_answer is not None:
+            self.wfile.write(faults.raw_answer)
+            self._hang_up()
+        elif faults.redirect_to is not None and site.takes("redirect_times"):
+            self._plain(302, {"Location": faults.redirect_to})
+        elif faults.status is not None and site.takes("status_times"):
+            self._plain(faults.status)
+        else:
+            return False
+        return True
+
     def _answer(self, *, with_body: bool) -> None:
         site, faults = self.server.site, self.server.site.faults
-        if faults.redirect_to is not None:
-            self._plain(302, {"Location": faults.redirect_to})
-            return
-        if faults.status is not None and site.takes("status_times"):
-            self._plain(faults.status)
+        if self._misbehave():
             return
         path = _inside(site.folder, self.path)
         if path is None:
@@ -192,7 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
         size, etag, changed = self._validators(path)
         start, end = 0, size - 1
         wanted = self.headers.get("Range")
-        fresh = self.headers.get("If-Range") in (None, etag, changed)
+        fresh = faults.ignores_if_range or self.headers.get("If-Range") in (None, etag, changed)
         if wanted and fresh and not faults.no_ranges and (found := _RANGE.match(wanted)):
             start = int(found[1])
             end = min(int(found[2] or end), end)
@@ -203,19 +285,23 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status = 200
         self._note(status)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(end - start + 1 + faults.extra_length))
+        count = end - start + 1
+        fields = {"Content-Type": "application/octet-stream"}
+        if faults.chunked:
+            fields["Transfer-Encoding"] = "chunked"
+        elif faults.no_length:
+            fields["Connection"] = "close"
+        else:
+            fields["Content-Length"] = str(count + faults.extra_length)
         if not faults.no_ranges:
-            self.send_header("Accept-Ranges", "bytes")
+            fields["Accept-Ranges"] = "bytes"
         if not faults.no_validators:
-            self.send_header("ETag", etag)
-            self.send_header("Last-Modified", changed)
+            fields |= {"ETag": etag, "Last-Modified": changed}
         if status == 206:
-            self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
-        self.end_headers()
+            fields["Content-Range"] = f"bytes {start}-{end}/{size}"
+        self._head(status, fields)
         if with_body:
-            self._send(path, start, end - start + 1)
+            self._send(path, start, count)
 
     def _validators(self, path: Path) -> tuple[int, str, str]:
         faults, facts = self.server.site.faults, path.stat()
@@ -240,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
                 flip = -1 if faults.flip_byte_at is None else faults.flip_byte_at - start - sent
                 if 0 <= flip < len(data):
                     data[flip] ^= 0xFF
-                self.wfile.write(data)
+                self._write(data)
                 site.served(len(data))
                 sent += len(data)
                 if faults.bytes_per_s:
@@ -250,22 +336,38 @@ class _Handler(BaseHTTPRequestHandler):
                     site.stopping.wait()
         if cut is not None or faults.extra_length > 0:
             self._hang_up()
+        elif faults.chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        elif faults.no_length and not faults.ends_dirty:
+            self.connection.settimeout(10)
+            with contextlib.suppress(OSError):  # the client hangs up, or answers in kind
+                self.connection.unwrap()
+        elif faults.surplus:
+            self.wfile.write(bytes(faults.surplus))
+
+    def _write(self, data: bytes) -> None:
+        if self.server.site.faults.chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.wfile.write(data)
 
     def _hang_up(self) -> None:
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
 
-    def _plain(self, status: int, headers: dict[str, str] | None = None) -> None:
+    def _plain(self, status: int, fields: dict[str, str] | None = None) -> None:
         self._note(status)
         body = http.HTTPStatus(status).phrase.encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
+        self._head(status, {**(fields or {}), "Content-Length": str(len(body))})
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _head(self, status: int, fields: dict[str, str]) -> None:
+        self.send_response_only(status)
+        fields = {"Date": self.date_time_string(), **fields, **self.server.site.faults.fields}
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _note(self, status: int) -> None:
         self.server.site.note(

@@ -6,8 +6,8 @@
     catalog = Catalog(Path("D:/catalog"))
     held = catalog.download(manifests.find("12.2603"), known=manifests)
 
-`read_manifest` is pure; `load_manifests` reads the shipped folder; `Catalog` is the only one that reaches
-the network.
+`read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
+network, and `Catalog` makes one if it is given none.
 """
 
 from toolkit.catalog._catalog import Catalog

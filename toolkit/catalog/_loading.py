@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from toolkit.catalog._issues import KnownIssue, read_issues
 from toolkit.catalog._lint import LintFinding, lint
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
@@ -17,7 +18,9 @@ from toolkit.errors import InputError, StorageError
 from toolkit.model import Manifest, SolutionVersion
 from toolkit.yamltext import LIMIT_BYTES
 
-_RELEASES, _PATHS, _SBE_SOURCES = "releases.yaml", "paths.yaml", "sbe-sources.yaml"
+_RELEASES, _PATHS = "releases.yaml", "paths.yaml"
+_ISSUES, _SBE_SOURCES = "issues.yaml", "sbe-sources.yaml"
+_TABLES = frozenset({_RELEASES, _PATHS, _ISSUES, _SBE_SOURCES})
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +33,8 @@ class Manifests:
     releases: tuple[Release, ...]
     """By version; those of `manifests` among them."""
     rules: PathRules
+    issues: tuple[KnownIssue, ...] = ()
+    """Known issues of releases."""
 
     def __iter__(self) -> Iterator[Manifest]:
         """Iterate over the manifests, by version."""
@@ -111,6 +116,7 @@ def load_manifests(extra_folders: Iterable[Path] = ()) -> Manifests:
         manifests=tuple(manifests[version] for version in sorted(manifests)),
         releases=tuple(releases[version] for version in sorted(releases)),
         rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
+        issues=read_issues(_read(shipped / _ISSUES), file=_ISSUES),
     )
 
 
@@ -143,7 +149,7 @@ def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
         )
     seen: dict[SolutionVersion, str] = {}
     for path in paths:
-        if path.name in (_RELEASES, _PATHS, _SBE_SOURCES):
+        if path.name in _TABLES:
             continue
         manifest = read_manifest(_read(path), file=str(path))
         if manifest.version in seen:

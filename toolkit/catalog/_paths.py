@@ -344,8 +344,8 @@ def _rule(item: Value, source: Callable[[Value], str]) -> PathRule:
     values = item.record(("id", "from", "to", "text", "confidence", "source"), ("month", "opt_in"))
     return PathRule(
         rule=values["id"].text(),
-        starts=_patterns(values["from"]),
-        goals=_patterns(values["to"]),
+        starts=patterns(values["from"]),
+        goals=patterns(values["to"]),
         month=values["month"].parse(_one_of("same", "later"), "same or later")
         if "month" in values
         else "",
@@ -377,7 +377,12 @@ def _published_minimum(text: str) -> str:
     return text
 
 
-def _patterns(value: Value) -> tuple[VersionPattern, ...]:
+def patterns(value: Value) -> tuple[VersionPattern, ...]:
+    """Return a list of version patterns.
+
+    Raises:
+        InputError: No list, or one of them is none.
+    """
     return tuple(
         item.parse(VersionPattern.parse, "a pattern like 12.2504-2509.1001.*")
         for item in value.items()

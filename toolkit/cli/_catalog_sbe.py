@@ -8,6 +8,7 @@ import click
 
 from toolkit.catalog import ClusterFacts, HttpsFetcher, SbeOffers, find_sbes
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
 from toolkit.errors import InputError
 from toolkit.sbe import Fit, Hardware, Sbe, SbeVersion
@@ -47,7 +48,7 @@ def signing_options(command: F) -> F:
 @click.option("--family", default="", help="The cluster's SBE family (`SbeFamily`).")
 @click.option("--installed", metavar="VERSION", help="The cluster's SBE (`CurrentSbeVersion`).")
 @click.option("--for", "solution", metavar="VERSION", help="The solution version it will have.")
-@click.option("--ca", "ca_file", type=_FILE, help="Authorities (PEM) that the web server may have.")
+@reach_options
 @signing_options
 @json_option
 def sbe(
@@ -58,10 +59,10 @@ def sbe(
     family: str,
     installed: str | None,
     solution: str | None,
-    ca_file: Path | None,
     signing_ca: Path | None,
     signers: tuple[str, ...],
     *,
+    fetcher: HttpsFetcher,
     json_output: bool,
 ) -> int:
     """List the SBEs a vendor released and, told of a cluster, which belong on it; exit 1 if none does.
@@ -81,7 +82,7 @@ def sbe(
     found = find_sbes(
         manufacturer,
         about=about,
-        fetcher=HttpsFetcher(ca_file),
+        fetcher=fetcher,
         origin=origin,
         signing_ca=signing_ca,
         signers=signers,

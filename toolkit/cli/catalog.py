@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.catalog import Catalog, load_manifests
+from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
     TerminalProgress,
@@ -167,21 +168,16 @@ def path(
     "--url",
     help="Fetch from here: a folder's address, or one payload's full address. Default: as published.",
 )
-@click.option(
-    "--ca",
-    "ca_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Certificate authorities to trust (PEM). Default: the public ones, or REQUESTS_CA_BUNDLE.",
-)
+@reach_options
 @manifests_option
 @json_option
 def download(
     versions: tuple[str, ...],
     catalog_dir: Path,
     url: str | None,
-    ca_file: Path | None,
     manifest_dirs: tuple[Path, ...],
     *,
+    fetcher: HttpsFetcher,
     json_output: bool,
 ) -> None:
     """Fetch the payloads of updates and prove them; the same command resumes and repeats safely.
@@ -195,7 +191,7 @@ def download(
     """
     manifests = load_manifests(manifest_dirs)
     wanted = [manifests.find(version) for version in versions]
-    catalog = Catalog(catalog_dir, ca_file=ca_file)
+    catalog = Catalog(catalog_dir, fetcher=fetcher)
     progress = TerminalProgress(quiet=json_output)
     held = [
         payload

@@ -1,4 +1,4 @@
-"""`ferry cluster`: discover and import updates."""
+"""`ferry cluster`: discover and import updates, and say what is needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO
+from toolkit.cli._cluster_request import request
 from toolkit.cli._output import (
     TerminalProgress,
     cluster_option,
@@ -140,3 +141,6 @@ def import_(
             f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
         )
     return 0 if result.update is not None else EXIT_NO
+
+
+group.add_command(request)

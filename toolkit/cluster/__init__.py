@@ -22,7 +22,9 @@ from toolkit.cluster._importing import (
     NodeSession,
     SourceMedium,
 )
+from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.cluster._surveying import ENDPOINTS, Survey
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import (
@@ -37,10 +39,12 @@ from toolkit.model import (
     Update,
     UpdateEnvironment,
 )
+from toolkit.request import SiteRequest
 from toolkit.site import Journal
 
 __all__ = [
     "CLUSTER_SOURCES",
+    "ENDPOINTS",
     "NODE_SOURCES",
     "PHASES",
     "Cluster",
@@ -48,7 +52,9 @@ __all__ = [
     "Overview",
     "Phase",
     "Sight",
+    "SignedRequest",
     "deepest_error",
+    "sign_request",
     "walk",
 ]
 
@@ -118,6 +124,27 @@ class Cluster:
             )
 
         return self._on_some_node(both)
+
+    def survey(self, *, site_id: str) -> SiteRequest:
+        """Measure what a request tells of the cluster; nothing is changed.
+
+        A node that does not answer and a cmdlet that fails are noted in `unknown`.
+
+        Raises:
+            AuthenticationError: A node refused the credential; no other was asked.
+            ReachError: No node answered.
+        """
+        survey = Survey(
+            known=self.known,
+            site_id=site_id,
+            open=self._connect,
+            progress=self._progress,
+            clock=self._clock,
+        )
+        request = survey.run()
+        if len(survey.lost) == len(self.known.nodes):
+            raise self._unreached(survey.lost)
+        return request
 
     def import_update(
         self,
@@ -304,9 +331,12 @@ class Cluster:
                     raise
                 _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
+        raise self._unreached(lost)
+
+    def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:
-            raise lost[0][1]
-        raise ConnectError(
+            return lost[0][1]
+        return ConnectError(
             f"reach cluster {self.known.name}",
             found="; ".join(f"{node.name}: {error.found or error}" for node, error in lost),
             expected="one node that answers",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PureWindowsPath
 
@@ -32,12 +33,25 @@ from toolkit.model import (
     UpdateRun,
     UpdateState,
 )
+from toolkit.request import DiscoverySource, ListedUpdate, VolumeSpace
+from toolkit.sbe import Hardware
 
 INFRASTRUCTURE_SHARE = PureWindowsPath(
     r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1"
 )
 IMPORT_FOLDER = INFRASTRUCTURE_SHARE / "import"
 PACKAGES_FOLDER = INFRASTRUCTURE_SHARE / "Updates" / "Packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSettings:
+    """Environment variables of a machine that decide what it can reach."""
+
+    disconnected_operations: str
+    """`DISCONNECTED_OPS_SUPPORT` as it stands there; empty: not set."""
+    has_proxy: bool
+    """Web traffic goes through a proxy; its address may hold a password and is not read home."""
+
 
 _JSON_DEPTH = 30
 """Step trees are more than 8 levels deep; ConvertTo-Json cuts at 2 by default."""
@@ -122,6 +136,7 @@ _ENVIRONMENT_PROPERTIES = [
     "State",
     "HealthState",
     "HealthCheckResult",
+    "AdditionalData",
 ]
 
 
@@ -193,6 +208,155 @@ def run_states(resource_id: ResourceId) -> Command[dict[str, str]]:
     )
 
 
+# --- what a request tells -----------------------------------------------------------------------
+
+_LISTED_PROPERTIES = [
+    "ResourceId",
+    "Version",
+    "SbeVersion",
+    "State",
+    "PackageType",
+    "MinVersionRequired",
+    "MinSbeVersionRequired",
+    "Prerequisites",
+    "AdditionalProperties",
+]
+_BIOS = r"HKLM:\HARDWARE\DESCRIPTION\System\BIOS"
+_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+_LANGUAGE_MODES = ("FullLanguage", "ConstrainedLanguage", "RestrictedLanguage", "NoLanguage")
+_NOT_FIXED = ("removable", "network", "cd-rom", "ram disk", "2", "4", "5", "6")
+"""`DriveType` by name or number (MSFT_Volume) of what an update's files are never put on."""
+_MOST_BYTES = 1 << 53
+
+
+def listed_updates() -> Command[tuple[ListedUpdate, ...]]:
+    """Read the listed updates with what they ask for; asking also triggers the cluster's discovery.
+
+    Source: solution-builder-extension.md (AdditionalProperties of an update that needs an SBE).
+    """
+    return Command(
+        pipeline=(Cmdlet("Get-SolutionUpdate"), _select(_LISTED_PROPERTIES)),
+        parse=lambda reply: tuple(
+            _listed_update(_row(item, "Get-SolutionUpdate")) for item in reply
+        ),
+    )
+
+
+def discovery() -> Command[tuple[DiscoverySource, ...]]:
+    """Read where the cluster looks for updates, and how its last look ended.
+
+    Source: Firewall-blocks-update-discovery.md. `SolutionManifestResult` is not documented: where there
+    is none, only the address is told.
+    """
+    stage = Cmdlet("Get-SolutionDiscoveryDiagnosticInfo")
+    properties = ["Configuration", "SolutionManifestResult", "SbeManifestResult"]
+    return Command(
+        pipeline=(stage, _select(properties)),
+        parse=lambda reply: _discovery_sources(_only(reply, stage)),
+    )
+
+
+def cluster_nodes() -> Command[tuple[tuple[str, str], ...]]:
+    """Read the cluster's nodes and their states: (`node1`, `Up`)."""
+    return Command(
+        pipeline=(Cmdlet("Get-ClusterNode"), _select(["Name", "State"])),
+        parse=lambda reply: tuple(
+            (_text(row, "Name"), _text(row, "State"))
+            for row in (_row(item, "Get-ClusterNode") for item in reply)
+        ),
+    )
+
+
+def local_volumes(node: str) -> Command[tuple[VolumeSpace, ...]]:
+    """Read the space on every volume of a node that has a drive letter and stays in the machine."""
+    properties = ["DriveLetter", "DriveType", "Size", "SizeRemaining"]
+    return Command(
+        pipeline=(Cmdlet("Get-Volume"), _select(properties)),
+        parse=lambda reply: tuple(
+            _space(node, f"{letter}:", row.get("SizeRemaining"), row.get("Size"), "Get-Volume")
+            for row in (_row(item, "Get-Volume") for item in reply)
+            if (letter := _text(row, "DriveLetter").strip("\0 "))
+            and _text(row, "DriveType").lower() not in _NOT_FIXED
+        ),
+    )
+
+
+def shared_volumes() -> Command[tuple[VolumeSpace, ...]]:
+    """Read the space on every cluster shared volume, by the path that every node sees it at."""
+    name = "Get-ClusterSharedVolume"
+    stages = (
+        Cmdlet(name),
+        _expand_property("SharedVolumeInfo"),
+        _select(["FriendlyVolumeName", "Partition"]),
+    )
+    return Command(
+        pipeline=stages,
+        parse=lambda reply: tuple(
+            _space(
+                "",
+                _text(row, "FriendlyVolumeName"),
+                partition.get("FreeSpace"),
+                partition.get("Size"),
+                name,
+            )
+            for row in (_row(item, name) for item in reply)
+            for partition in [_row(row.get("Partition"), name)]
+        ),
+    )
+
+
+def language_mode() -> Command[str]:
+    """Read the language mode of the session, without a script to ask for it."""
+    variable = (("Name", "ExecutionContext"), ("ValueOnly", None))
+    stages = (
+        Cmdlet("Get-Variable", variable),
+        _expand_property("SessionState"),
+        _select(["LanguageMode"]),
+    )
+    return Command(pipeline=stages, parse=lambda reply: _mode(_only(reply, stages[0])))
+
+
+def hardware() -> Command[Hardware]:
+    """Read what the firmware says the machine is: by this an SBE is chosen.
+
+    Source: Troubleshooting-SBEHealth-Test-Endpoint-Matches-ModelSKU.md.
+    """
+    stages = _registry(_BIOS, ["SystemManufacturer", "SystemProductName", "SystemSKU"])
+    return Command(pipeline=stages, parse=lambda reply: _firmware(_only(reply, stages[0])))
+
+
+def machine_settings() -> Command[MachineSettings]:
+    """Read two environment variables of the machine, from where the registry keeps them.
+
+    Source: disconnected-operations-update.md (`DISCONNECTED_OPS_SUPPORT` is `True`),
+    azure-arc/servers/manage-agent.md (`HTTPS_PROXY`).
+    """
+    stages = _registry(_ENVIRONMENT, ["DISCONNECTED_OPS_SUPPORT", "HTTPS_PROXY", "HTTP_PROXY"])
+    return Command(pipeline=stages, parse=lambda reply: _settings(_only(reply, stages[0])))
+
+
+def resolves(host: str) -> Command[bool]:
+    """Ask the node's name service for an address of a host; an unknown name is an error of the cmdlet."""
+    parameters = (("Name", host), ("Type", "A"), ("DnsOnly", None), ("QuickTimeout", None))
+    return Command(
+        pipeline=(Cmdlet("Resolve-DnsName", parameters), _select(["IPAddress"])),
+        parse=lambda reply: any(
+            _text(_row(item, "Resolve-DnsName"), "IPAddress") for item in reply
+        ),
+        timeout_s=30,
+    )
+
+
+def reaches(host: str, port: int) -> Command[bool]:
+    """Let the node open a connection to a port; where a firewall is silent it takes half a minute."""
+    parameters = (("ComputerName", host), ("Port", port), ("InformationLevel", "Quiet"))
+    return Command(
+        pipeline=(Cmdlet("Test-NetConnection", parameters),),
+        parse=lambda reply: reply[-1:] in ((True,), ("True",)),
+        timeout_s=60,
+    )
+
+
 # --- evidence -----------------------------------------------------------------------------------
 
 
@@ -258,6 +422,15 @@ def cluster_name() -> Command[str]:
 
 def _select(properties: list[str]) -> Cmdlet:
     return Cmdlet("Select-Object", (("Property", list[Plain](properties)),))
+
+
+def _expand_property(name: str) -> Cmdlet:
+    return Cmdlet("Select-Object", (("ExpandProperty", name),))
+
+
+def _registry(key: str, values: list[str]) -> tuple[Cmdlet, Cmdlet]:
+    """Read values of a registry key; one that is not there is no error."""
+    return Cmdlet("Get-ItemProperty", (("LiteralPath", key),)), _select(values)
 
 
 def _to_json() -> Cmdlet:
@@ -330,6 +503,12 @@ def _items(value: Plain) -> list[Plain]:
     return value if isinstance(value, list) else [value]
 
 
+def _pairs(value: Plain) -> tuple[tuple[str, str], ...]:
+    """Read a dictionary of texts."""
+    rows = value.items() if isinstance(value, dict) else ()
+    return tuple((name, "" if item is None else str(item)) for name, item in rows)
+
+
 def _hash(reply: tuple[Plain, ...]) -> Sha256:
     value = _text(_only(reply, Cmdlet("Get-FileHash")), "Hash").lower()
     if not re.fullmatch(r"[0-9a-f]{64}", value):
@@ -361,6 +540,7 @@ def _environment(row: dict[str, Plain]) -> UpdateEnvironment:
             for item in _items(row.get("HealthCheckResult"))
             if isinstance(item, dict)
         ),
+        additional=_pairs(row.get("AdditionalData")),
     )
 
 
@@ -404,6 +584,82 @@ def _update(row: dict[str, Plain]) -> Update:
             for item in _items(row.get("Prerequisites"))
         ),
     )
+
+
+def _listed_update(row: dict[str, Plain]) -> ListedUpdate:
+    update = _update(row)
+    asked = dict(_pairs(row.get("AdditionalProperties")))
+    return ListedUpdate(
+        resource_id=update.resource_id,
+        version=update.version,
+        state=update.state_raw,
+        package_type=update.package_type,
+        sbe_version=update.sbe_version,
+        sbe_family=asked.get("SBEFamily", ""),
+        sbe_publisher=asked.get("SBEPublisher", ""),
+        min_version_required=_text(row, "MinVersionRequired"),
+        min_sbe_version_required=_text(row, "MinSbeVersionRequired"),
+        prerequisites=update.prerequisites,
+    )
+
+
+def _discovery_sources(row: dict[str, Plain]) -> tuple[DiscoverySource, ...]:
+    configuration = row.get("Configuration")
+    uris = configuration.get("ComponentUris") if isinstance(configuration, dict) else None
+    addresses = dict(_pairs(uris))
+    sources = []
+    for component, name in (("Solution", "SolutionManifestResult"), ("SBE", "SbeManifestResult")):
+        told = row.get(name)
+        result = told if isinstance(told, dict) else {}
+        source = _text(result, "ManifestSource") or addresses.get(component, "")
+        if source or result:
+            sources.append(
+                DiscoverySource(
+                    component=component,
+                    manifest_source=source,
+                    status=_text(result, "Status"),
+                    description=_text(result, "Description"),
+                )
+            )
+    return tuple(sources)
+
+
+def _space(node: str, volume: str, free: Plain, size: Plain, cmdlet: str) -> VolumeSpace:
+    found = [value for value in (free, size) if isinstance(value, int)]
+    if len(found) < 2 or not all(0 <= value < _MOST_BYTES for value in found):
+        raise InputError(
+            f"read the reply of {cmdlet}",
+            place=volume,
+            found=f"{free!r} of {size!r} bytes free",
+            expected="two whole numbers",
+        )
+    return VolumeSpace(node=node, volume=volume, free_bytes=found[0], size_bytes=found[1])
+
+
+def _firmware(row: dict[str, Plain]) -> Hardware:
+    return Hardware(
+        manufacturer=_text(row, "SystemManufacturer").strip(),
+        model=_text(row, "SystemProductName").strip(),
+        sku=_text(row, "SystemSKU").strip(),
+    )
+
+
+def _settings(row: dict[str, Plain]) -> MachineSettings:
+    return MachineSettings(
+        disconnected_operations=_text(row, "DISCONNECTED_OPS_SUPPORT").strip(),
+        has_proxy=any(_text(row, name).strip() for name in ("HTTPS_PROXY", "HTTP_PROXY")),
+    )
+
+
+def _mode(row: dict[str, Plain]) -> str:
+    mode = _text(row, "LanguageMode")
+    if mode not in _LANGUAGE_MODES:
+        raise InputError(
+            "read the language mode of a session",
+            found=repr(mode),
+            expected=f"one of {', '.join(_LANGUAGE_MODES)}",
+        )
+    return mode
 
 
 def _runs(reply: tuple[Plain, ...]) -> tuple[UpdateRun, ...]:

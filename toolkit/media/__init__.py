@@ -24,7 +24,7 @@ from toolkit.media._keys import (
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
 from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
-from toolkit.media._trust import pin_root
+from toolkit.media._trust import Remembered, pin_root, recall
 from toolkit.media._write import write_medium
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Medium",
     "MediumLabel",
     "MediumReport",
+    "Remembered",
     "SigningKeys",
     "Verdict",
     "describe_medium",
@@ -44,5 +45,6 @@ __all__ = [
     "read_fingerprint",
     "read_root",
     "read_root_chain",
+    "recall",
     "write_medium",
 ]

@@ -1,4 +1,4 @@
-"""The physics of a medium: durable writes, room, largest file, and reading past the page cache.
+"""The physics of a medium: durable writes, room, and reading past the page cache.
 
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
@@ -30,10 +30,6 @@ CHUNK_BYTES = 4 << 20
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
 
-FAT_LIMIT_BYTES = (4 << 30) - 1
-"""Largest file on FAT32. Source: Microsoft, "FAT32 File System Specification" (32-bit file size)."""
-
-_FAT = frozenset({"vfat", "msdos", "fat", "fat32"})
 _REASONS = {
     errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
     errno.EROFS: ("write-protected", "open its write lock or take another one"),
@@ -327,11 +323,6 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def largest_file_bytes(folder: Path) -> int | None:
-    """Return the largest file that the file system under a folder can hold, or None if not known."""
-    return FAT_LIMIT_BYTES if _file_system(folder).lower() in _FAT else None
-
-
 # --- the operating systems ----------------------------------------------------------------------
 
 
@@ -407,29 +398,3 @@ if sys.platform == "win32":
             raise ctypes.WinError(code)
         number = msvcrt.open_osfhandle(handle, os.O_RDONLY | os.O_BINARY)
         return cast("BinaryIO", os.fdopen(number, "rb", buffering=0)), ReadMethod.NO_BUFFERING
-
-    def _file_system(folder: Path) -> str:
-        name = ctypes.create_unicode_buffer(64)
-        found = _kernel32.GetVolumeInformationW(
-            folder.resolve().anchor, None, 0, None, None, None, name, len(name)
-        )
-        return name.value if found else ""
-
-else:
-
-    def _file_system(folder: Path) -> str:
-        """Return the type of the innermost mount over a folder, from /proc/mounts where there is one."""
-        try:
-            lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            return ""
-        here = folder.resolve()
-        best, kind = -1, ""
-        for line in lines:
-            fields = line.split(" ")
-            if len(fields) < 3:
-                continue
-            point = Path(fields[1].replace("\\040", " "))
-            if here.is_relative_to(point) and len(point.parts) >= best:
-                best, kind = len(point.parts), fields[2]
-        return kind

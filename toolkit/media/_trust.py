@@ -56,6 +56,15 @@ class Trust:
     state: TrustState
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What a site remembers of the media it accepted, in short; for the publisher of the next one."""
+
+    floor: datetime
+    versions: Mapping[str, int]
+    """Role (`root`, `timestamp`, `snapshot`, `targets`) → the version accepted last."""
+
+
 def pin_root(trust_dir: Path, root_bytes: bytes, expected_fingerprint: str) -> None:
     """Make a root the one this site believes, once.
 
@@ -133,6 +142,32 @@ def load_trust(trust_dir: Path) -> Trust:
         root=root,
         state=TrustState(metadata=state.metadata, floor=max(state.floor, fresh.state.floor)),
     )
+
+
+def recall(trust_dir: Path) -> Remembered:
+    """Return the time floor and the metadata versions a site has accepted; a new one knows its root.
+
+    Raises:
+        TrustError: No root was pinned here.
+        InputError: The memory is damaged.
+        StorageError: It cannot be read.
+    """
+    trust = load_trust(trust_dir)
+    versions = {"root": read_root(trust.root, file=ROOT_FILE).version}
+    for name, data in trust.state.metadata.items():
+        role = name.rpartition("/")[2].split(".")[-2]  # targets.json, root_history/2.root.json
+        try:
+            version = int(json.loads(data)["signed"]["version"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise InputError(
+                "read the trust state",
+                file=str(trust_dir / STATE_FILE),
+                place=name,
+                found=f"{type(error).__name__}: {error}",
+                hint="restore it from a backup",
+            ) from error
+        versions[role] = max(version, versions.get(role, 0))
+    return Remembered(floor=trust.state.floor, versions=versions)
 
 
 def save_state(trust_dir: Path, state: TrustState) -> None:

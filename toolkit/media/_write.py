@@ -20,12 +20,12 @@ from pathlib import Path
 
 from toolkit import __version__
 from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.filesystem import largest_file_bytes
 from toolkit.media import _bag
 from toolkit.media._device import (
     ReadMethod,
     copy_durably,
     free_bytes,
-    largest_file_bytes,
     measure,
     on_storage,
     sync_folder,

@@ -427,27 +427,6 @@ def test_block_hashes_do_not_depend_on_how_the_stream_is_cut(small_blocks):
     assert len(results) == 1
 
 
-@pytest.mark.parametrize(
-    ("mounts", "limit"),
-    [
-        ("/dev/sdb1 / vfat rw 0 0\n", device.FAT_LIMIT_BYTES),
-        ("/dev/sda1 / ext4 rw 0 0\n", None),
-        ("/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {here} vfat rw 0 0\n", device.FAT_LIMIT_BYTES),
-        ("/dev/sdb1 / vfat rw 0 0\n/dev/sda1 {here} exfat rw 0 0\nbroken\n", None),
-        ("", None),
-    ],
-)
-@pytest.mark.skipif(device.sys.platform == "win32", reason="Windows is asked directly")
-def test_the_innermost_mount_tells_the_largest_file(tmp_path, monkeypatch, mounts, limit):
-    table = tmp_path / "mounts"
-    table.write_text(mounts.format(here=tmp_path), encoding="utf-8")
-    honest = device.Path
-    monkeypatch.setattr(
-        device, "Path", lambda text: table if text == "/proc/mounts" else honest(text)
-    )
-    assert device.largest_file_bytes(tmp_path) == limit
-
-
 def test_a_medium_copied_to_another_disk_is_still_good(site, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     assert site.open(tmp_path / "copy", now=NOW).verify().problem() is None

@@ -10,7 +10,6 @@ from tests.unit.media.making import NOW, days, flip, make_payload
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint
-from toolkit.media._device import FAT_LIMIT_BYTES
 from toolkit.model import Silent
 
 
@@ -213,10 +212,6 @@ def test_a_file_above_fat32_s_limit_is_refused(root, publisher, payload, monkeyp
 def test_a_file_of_exactly_the_limit_is_written(root, publisher, payload, monkeypatch):
     monkeypatch.setattr(writing, "largest_file_bytes", lambda folder: payload.size_bytes)
     assert publisher.write(root, payload).missing() == ()
-
-
-def test_fat32_holds_4_gib_minus_one():
-    assert FAT_LIMIT_BYTES == 4_294_967_295
 
 
 def test_a_medium_that_returns_other_bytes_is_a_storage_error(

@@ -1,18 +1,15 @@
-"""What a site asks for: the nouns of `request.json`, the one file that goes home from a site.
-
-Everything in it was measured by `ferry cluster request`, or typed in by a person where nothing may be
-run; which of the two is said (`origin`). What could not be found out stands in `unknown` with its reason:
-a missing answer never means "fine".
-"""
+"""The nouns of a request. The order of their fields is the order in which a person reads the document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from uuid import uuid4
 
-from toolkit.sbe import Hardware
+from toolkit import __version__
+from toolkit.sbe import NO_SBE, UNINSTALLED_SBE, Hardware, SbeVersion
 
 KIND = "ferry-request"
 FORMAT = 1
@@ -98,7 +95,10 @@ class SiteRequest:
     cluster: str
     made_at: datetime
     origin: Origin
+    tool: str = ""
+    """Which ferry made it: `ferry 0.2.0`."""
     solution_version: str
+    """Empty: could not be found out."""
     package_versions: tuple[tuple[str, str], ...] = ()
     sbe_publisher: str = ""
     sbe_family: str = ""
@@ -123,4 +123,34 @@ class SiteRequest:
     trusted_metadata: Mapping[str, int] = field(default_factory=dict)
     """TUF role → the version the site accepted last."""
     unknown: tuple[tuple[str, str], ...] = ()
-    """(what, why it could not be found out)."""
+    """(what, why it could not be found out). What: a key of the document, or `volumes of node3`."""
+
+
+def new_request(
+    cluster: str, *, site_id: str, origin: Origin, now: datetime | None = None
+) -> SiteRequest:
+    """Return a request of a cluster in which no question is answered yet."""
+    return SiteRequest(
+        request_id=str(uuid4()),
+        site_id=site_id,
+        cluster=cluster,
+        made_at=(now or datetime.now(UTC)).replace(microsecond=0),
+        origin=origin,
+        tool=f"ferry {__version__}",
+        solution_version="",
+    )
+
+
+def sbe_state_of(version: str, told: str = "") -> str:
+    """Return `sbe_state` of an installed SBE version and of what the cluster says about it.
+
+    Source: solution-builder-extension.md (2.1.0.0: none; 4.0.0.0: there, but not installed);
+    update-troubleshooting-23h2.md (`SBEAdditionalData`: "... is partially installed ...").
+    """
+    if told:
+        return "partially installed" if "partially installed" in told.lower() else told
+    try:
+        installed = SbeVersion.parse(version)
+    except ValueError:
+        return ""
+    return {NO_SBE: "none", UNINSTALLED_SBE: "not installed"}.get(installed, "installed")
