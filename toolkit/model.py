@@ -281,21 +281,24 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPayload:
-    """A payload the catalog holds, as measured."""
+    """A payload the catalog holds, as measured and judged."""
 
-    version: SolutionVersion
-    """The solution bundle this payload belongs to (also for SBE files)."""
+    version: SolutionVersion | None
+    """The solution bundle it belongs to; None: an SBE file on a shelf of its own."""
+    shelf: str
+    """Where the catalog keeps it: `12.2603.1002.15` or `sbe/Dell_AX-16G_4.2.2506.1600`."""
     name: str
     kind: PayloadKind
     url: str
     path: Path
+    """The file with these bytes, named by its digest."""
     size_bytes: int
     sha256: Sha256
     witnesses: tuple[Witness, ...]
+    judgement: Judgement
+    acceptance: Acceptance | None = None
     os_build: str = ""
     """The OS build of that solution bundle, where its manifest was at hand."""
-    shelf: str = ""
-    """Its folder in the catalog: `12.2603.1002.15`, or `sbe/<publisher>_<family>_<version>`."""
 
 
 # --- medium -------------------------------------------------------------------------------------

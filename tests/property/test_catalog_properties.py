@@ -204,7 +204,7 @@ def test_a_digest_is_patterned_only_if_a_run_of_eight_digits_repeats(data):
 def test_whatever_happens_only_the_published_bytes_get_the_final_name(
     published, left, cuts, resumes, served
 ):
-    payload = payload_of(published)
+    payload = payload_of(published, "payload.bin")
     site = FakeSite({payload.url: served or published}, cuts=list(cuts), resumes=resumes)
     with tempfile.TemporaryDirectory() as folder:
         catalog = Catalog(Path(folder), fetcher=site, sleep=lambda _: None)

@@ -12,6 +12,7 @@ network, and `Catalog` makes one if it is given none.
 
 from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._fetch import HttpsFetcher
+from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._sbe import find_sbes
@@ -26,7 +27,9 @@ __all__ = [
     "SbeManifest",
     "SbeOffers",
     "find_sbes",
+    "is_fit_to_travel",
     "load_manifests",
     "read_manifest",
     "read_sbe_manifest",
+    "require_fit_to_travel",
 ]

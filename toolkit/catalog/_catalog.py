@@ -1,41 +1,37 @@
-"""The catalog: a folder of payloads that we downloaded and verified, on the connected side.
+"""The catalog: a folder of payloads that we downloaded or were given, each judged by its witnesses.
 
-Layout::
-
-    <version>/<name>             a verified payload; nothing unverified ever has this name
-    <version>/<name>.held.json   what was measured and where it came from, written last
-    <version>/<name>.part …      an unfinished download and its journal
-    <version>/<name>.lock        held by the process that works on this payload
-    quarantine/                  files that are not what was published, each with an explanation
-
-Every name appears whole, by a rename; a process may be killed at any moment.
+How the folder is laid out stands in `_store.py`. Here stands how a payload gets in: it is fetched or
+copied beside its place, measured, judged, and only then named by its SHA-256 and recorded. A payload that
+is not what was published goes to quarantine.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
-
-import filelock
 
 from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
-from toolkit.catalog._judgement import Verdict, judge, other_payloads
-from toolkit.catalog._manifest import https_url, sha256
-from toolkit.catalog._names import payload_name
-from toolkit.catalog._storage import storage, sync_folder, write_beside
+from toolkit.catalog._gate import SET_ASIDE, advice
+from toolkit.catalog._hashing import Measured, measure
+from toolkit.catalog._judging import Found, Wanted, judged
+from toolkit.catalog._manifest import https_url
+from toolkit.catalog._names import Shelf, payload_name
+from toolkit.catalog._records import Record, record_path, write_record
+from toolkit.catalog._storage import remove_file, storage
+from toolkit.catalog._store import Store
+from toolkit.catalog._versions import resolve_version
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.model import (
+    Acceptance,
     BundleStatus,
+    FileVerdict,
     HeldPayload,
+    Judgement,
     Manifest,
     Payload,
     PayloadKind,
@@ -43,23 +39,11 @@ from toolkit.model import (
     Sha256,
     Silent,
     SolutionVersion,
+    Stance,
+    Statement,
+    StatementKind,
     Witness,
 )
-
-FORMAT = 1
-_RECORD = ".held.json"
-_RECORD_LIMIT_BYTES = 1 << 20
-_READ_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """What `<name>.held.json` says."""
-
-    held: HeldPayload
-    modified_ns: int
-    siblings: tuple[str, ...]
-    """Names of all payloads of the update, this one among them."""
 
 
 class Catalog:
@@ -85,10 +69,12 @@ class Catalog:
             sleep: Waits.
             now: The time, aware UTC.
         """
-        self.root = root
+        self.root, self.store, self.now = root, Store(root), now
         self._fetcher = fetcher or HttpsFetcher(ca_file)
         self._retry_delays_s = tuple(retry_delays_s)
-        self._sleep, self._now = sleep, now
+        self._sleep = sleep
+
+    # --- getting in -----------------------------------------------------------------------------
 
     def download(
         self,
@@ -98,13 +84,13 @@ class Catalog:
         known: Iterable[Manifest] = (),
         progress: Progress | None = None,
     ) -> tuple[HeldPayload, ...]:
-        """Fetch every payload of an update that is not held yet, and prove it.
+        """Fetch every payload of an update that is not held yet, and judge it.
 
         The same call resumes what an earlier one left. A payload whose hash is not the pinned one goes
-        to quarantine.
+        to quarantine; one without a pinned hash is held, and does not travel before it is proven.
 
         Args:
-            manifest: What to fetch, with a pinned hash for each payload.
+            manifest: What to fetch.
             url: Where to fetch from instead of the published URLs: the address of a folder, or the full
                 address of one payload (its path ends with the payload's name; the others keep theirs).
             known: Other manifests, to recognise another release's file.
@@ -114,18 +100,112 @@ class Catalog:
             DigestError: A payload is not what was published.
             DownloadError: The server does not give us the whole file.
             StorageError: The disk is full or fails, or another process works on the same payload.
-            InputError: The update was recalled, a payload has no pinned hash, or `url` is not https.
+            InputError: The update was recalled, or `url` is not https.
         """
         progress = progress or Silent()
-        self._check_offered(manifest)
+        _check_offered(manifest)
         addresses = {
             payload.name: _address(payload, manifest.payloads, url) for payload in manifest.payloads
         }
         known = tuple(known)
         return tuple(
-            self._hold(manifest, payload, addresses[payload.name], known, progress)
+            self._hold(wanted_of(manifest, payload, known), addresses[payload.name], progress)
             for payload in manifest.payloads
         )
+
+    def adopt(
+        self,
+        source: Path,
+        *,
+        shelf: str,
+        name: str,
+        kind: PayloadKind,
+        url: str,
+        expected_sha256: Sha256 | None,
+        siblings: Sequence[str],
+        statements: Sequence[Statement] = (),
+        witnesses: Sequence[Witness] = (),
+        size_bytes: int | None = None,
+        known: Iterable[Manifest] = (),
+        progress: Progress | None = None,
+    ) -> HeldPayload:
+        """Take in a file that came by another way, and judge it.
+
+        On the same file system a file of ours gets a second name instead of a copy, and becomes
+        read-only with it; it may be deleted afterwards.
+
+        Args:
+            source: The file, whatever it is called.
+            shelf: `12.2603.1002.15` or `sbe/<publisher>_<family>_<version>`.
+            name: The payload's own name.
+            kind: What it is for.
+            url: Where it is published; may be empty.
+            expected_sha256: The hash it must have; None if nobody knows.
+            siblings: Names of all payloads of the update or SBE, this one among them.
+            statements: What other witnesses say of it.
+            witnesses: Hashes published for it.
+            size_bytes: Its published length.
+            known: Other manifests, to recognise another release's file.
+            progress: Told what happens.
+
+        Raises:
+            DigestError: It is not what was published; nothing was added.
+            StorageError: It cannot be read, the disk is full, or another process works on it.
+            InputError: `shelf` or `name` cannot be used.
+        """
+        progress = progress or Silent()
+        payload = Payload(
+            name=name,
+            kind=kind,
+            url=url,
+            witnesses=tuple(witnesses),
+            sha256=expected_sha256,
+            size_bytes=size_bytes,
+        )
+        wanted = Wanted(
+            shelf=shelf,
+            payload=payload,
+            siblings=tuple(siblings),
+            statements=tuple(statements),
+            known=tuple(known),
+        )
+        return self.take_in(source, wanted, progress)
+
+    def take_in(self, source: Path, wanted: Wanted, progress: Progress) -> HeldPayload:
+        """Do what `adopt` says."""
+        payload = wanted.payload
+        _check_place(wanted)
+        attempted = f"add {source}"
+        with self.store.working_on(
+            wanted.shelf, payload.name, attempted=attempted, progress=progress
+        ):
+            present = self._present(wanted, progress)
+            if present is not None and payload.sha256 is not None:
+                progress.say(f"{payload.name}: held already; {source} was not read")
+                return present
+            draft = self.store.draft(wanted.shelf, payload.name)
+            with storage(f"read {source}"):
+                if self.store.link(source, draft):
+                    measured = measure(draft, what=f"check {source.name}", progress=progress)
+                else:
+                    measured = self.store.copy(source, draft, progress=progress)
+            try:
+                found = _found(draft, measured)
+                judgement = self._judged(wanted, found)
+                refused = payload.sha256 not in (None, measured.sha256)
+                if refused or judgement.verdict is FileVerdict.BAD:
+                    raise DigestError(
+                        attempted,
+                        found=f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}",
+                        expected=f"sha256 {payload.sha256}" if payload.sha256 else None,
+                        hint="nothing was added; get the file again, from another line or place",
+                    )
+                return self._keep(wanted, found, judgement, progress)
+            finally:
+                with storage(f"write {draft}"):
+                    remove_file(draft)
+
+    # --- what is held ---------------------------------------------------------------------------
 
     def held(self) -> tuple[HeldPayload, ...]:
         """Return every payload we hold, by version and name.
@@ -134,10 +214,8 @@ class Catalog:
             StorageError: A held file is missing or was changed, or the folder cannot be read.
             InputError: A record cannot be understood.
         """
-        with storage(f"read catalog {self.root}"):
-            paths = sorted(self.root.glob(f"*/*{_RECORD}"))
-        held = [_checked(_read_record(path)).held for path in paths]
-        return tuple(sorted(held, key=lambda item: (item.version, item.name)))
+        found = [_checked(record).held for record in self.store.records()]
+        return tuple(sorted(found, key=by_shelf))
 
     def find(self, version: SolutionVersion) -> tuple[HeldPayload, ...]:
         """Return all payloads of one update.
@@ -146,73 +224,172 @@ class Catalog:
             StorageError: They are not all held, or one is missing or was changed.
             InputError: A record cannot be understood.
         """
-        folder = self.root / str(version)
-        with storage(f"read catalog {self.root}"):
-            paths = sorted(folder.glob(f"*{_RECORD}"))
-        records = [_checked(_read_record(path)) for path in paths]
+        hint = f"run `ferry catalog download {version} --catalog {self.root}`"
+        return self._all_of(str(version), hint)
+
+    def find_sbe(self, shelf: str) -> tuple[HeldPayload, ...]:
+        """Return all files of one SBE, by its shelf `sbe/<publisher>_<family>_<version>`.
+
+        Raises:
+            StorageError: They are not all held, or one is missing or was changed.
+            InputError: A record cannot be understood.
+        """
+        return self._all_of(shelf, f"add its files with `ferry catalog add` to {self.root}")
+
+    def select(self, words: Sequence[str]) -> tuple[Record, ...]:
+        """Return the records that a person means: all of them, or by version, shelf or name.
+
+        Args:
+            words: Versions (`12.2603`), shelves, names, or `shelf/name`; none: everything.
+
+        Raises:
+            InputError: A word names nothing that is held.
+            StorageError: A record cannot be read.
+        """
+        records = sorted(self.store.records(), key=lambda record: by_shelf(record.held))
+        chosen: dict[tuple[str, str], Record] = {}
+        for word in words:
+            named = [record for record in records if _is_meant(word, record.held)]
+            if not named:
+                versions = {record.held.version for record in records if record.held.version}
+                try:
+                    version = resolve_version(word, versions)
+                except InputError as error:
+                    raise InputError(
+                        f"find {word} in catalog {self.root}",
+                        found="nothing of that name",
+                        expected=", ".join(dict.fromkeys(record.held.shelf for record in records))
+                        or "something held",
+                        hint="`ferry catalog status` lists what is held",
+                    ) from error
+                named = [record for record in records if record.held.version == version]
+            chosen |= {(record.held.shelf, record.held.name): record for record in named}
+        return tuple(chosen.values()) if words else tuple(records)
+
+    def accept(
+        self, word: str, *, by: str, reason: str, progress: Progress | None = None
+    ) -> HeldPayload:
+        """Write down who answers for a file that its witnesses do not prove, and why.
+
+        Args:
+            word: Its name, or `shelf/name` where several shelves have one.
+            by: Who answers for it.
+            reason: Why.
+            progress: Told when the file system has no locks.
+
+        Raises:
+            DigestError: The file is bad.
+            InputError: Nothing or several things of that name, no reason or name given, proven
+                anyway, or its published hash is impossible.
+            StorageError: The catalog cannot be written.
+        """
+        if not by.strip() or not reason.strip():
+            raise InputError(f"accept {word}", found="nobody's name" if reason else "no reason")
+        with self.store.changing(progress or Silent()):
+            record = self._only(word)
+            held = record.held
+            _check_acceptable(held)
+            accepted = Acceptance(by=by.strip(), reason=reason.strip(), at=self.now())
+            record = replace(record, held=replace(held, acceptance=accepted))
+            self.write(record)
+        return record.held
+
+    def write(self, record: Record) -> None:
+        """Write a record. Only while `store.changing`."""
+        write_record(record_path(self.store.shelf(record.held.shelf), record.held.name), record)
+
+    def judge_again(
+        self, record: Record, *, manifest: Manifest | None, known: Sequence[Manifest], is_deep: bool
+    ) -> Judgement:
+        """Judge a file that was just measured again and is what its record says.
+
+        Args:
+            record: Its record.
+            manifest: What is published of its update today; None: as recorded.
+            known: All manifests.
+            is_deep: Whether to read the whole zip.
+
+        Raises:
+            StorageError: The file cannot be read.
+        """
+        held = record.held
+        published = next(
+            (item for item in (manifest.payloads if manifest else ()) if item.name == held.name),
+            _as_recorded(held),
+        )
+        wanted = Wanted(
+            shelf=held.shelf, payload=published, siblings=record.siblings, known=tuple(known)
+        )
+        statements = (*_without_measurement(held), self._measured_again())
+        return self._judged(wanted, _found(held.path, held, statements, is_deep=is_deep))
+
+    # --- one payload ----------------------------------------------------------------------------
+
+    def _all_of(self, shelf: str, hint: str) -> tuple[HeldPayload, ...]:
+        paths = self.store.record_paths(shelf)
+        records = [_checked(record) for record in self.store.records(paths)]
         wanted = {name for record in records for name in record.siblings}
         missing = wanted - {record.held.name for record in records}
         if not records or missing:
             raise StorageError(
-                f"find {version} in catalog {self.root}",
+                f"find {shelf} in catalog {self.root}",
                 found=f"{len(records)} payloads, not {', '.join(sorted(missing))}"
                 if missing
+                else "only what an earlier ferry recorded"
+                if paths
                 else "nothing",
                 expected="all its payloads",
-                hint=f"run `ferry catalog download {version} --catalog {self.root}`",
+                hint=hint,
             )
-        return tuple(sorted((record.held for record in records), key=lambda item: item.name))
+        return tuple(sorted((record.held for record in records), key=by_shelf))
 
-    # --- one payload ----------------------------------------------------------------------------
-
-    def _check_offered(self, manifest: Manifest) -> None:
-        if manifest.status is BundleStatus.RECALLED:
-            instead = manifest.superseded_by
+    def _only(self, word: str) -> Record:
+        records = self.select([word])
+        if len(records) > 1:
             raise InputError(
-                f"download {manifest.version}",
-                found="a release that its publisher recalled",
-                hint=f"take {instead}" if instead else "choose another with `ferry catalog path`",
+                f"find one file called {word} in catalog {self.root}",
+                found=f"{len(records)} of them",
+                expected=" or ".join(f"{item.held.shelf}/{item.held.name}" for item in records),
             )
-        for payload in manifest.payloads:
-            if payload.sha256 is None:
-                raise InputError(
-                    f"download {payload.name}",
-                    found="no pinned hash in the manifest",
-                    expected="sha256 with the 64 digits that the vendor publishes",
-                    hint="find out the hash from the vendor and write it into the manifest",
-                )
+        return records[0]
 
-    def _hold(
-        self,
-        manifest: Manifest,
-        payload: Payload,
-        url: str,
-        known: tuple[Manifest, ...],
-        progress: Progress,
-    ) -> HeldPayload:
-        path = self.root / str(manifest.version) / payload.name
-        with storage(f"write catalog {self.root}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
-            present = self._present(manifest, payload, path, progress)
+    def _hold(self, wanted: Wanted, url: str, progress: Progress) -> HeldPayload:
+        payload = wanted.payload
+        with self.store.working_on(
+            wanted.shelf, payload.name, attempted=f"download {payload.name}", progress=progress
+        ):
+            part = PartFile(self.store.shelf(wanted.shelf) / payload.name)
+            present = self._present(wanted, progress)
             if present is not None:
+                with storage(f"write catalog {self.root}"):
+                    part.remove()
                 progress.say(f"{payload.name}: held already")
                 return present
-            part = PartFile(path)
             fetched = self._fetch(url, part, progress)
-            if fetched.sha256 != payload.sha256 and fetched.resumed_bytes:
+            if payload.sha256 not in (None, fetched.sha256) and fetched.resumed_bytes:
                 # power may have failed while an earlier command wrote: its bytes prove nothing
                 progress.say(f"{payload.name}: the resumed file is not right; fetching it anew")
                 with storage(f"write catalog {self.root}"):
                     part.remove()
                 fetched = self._fetch(url, part, progress)
-            if fetched.sha256 != payload.sha256:
-                raise self._quarantine(payload, url, part, fetched, known, progress)
-            with storage(f"write {path}"):
-                part.rename(path)
-                sync_folder(path.parent)
-            progress.say(f"{payload.name}: SHA-256 is the pinned one")
-            return self._record(manifest, payload, url, path, fetched.size_bytes)
+            found = Found(
+                path=part.path,
+                sha256=fetched.sha256,
+                size_bytes=fetched.size_bytes,
+                announced_bytes=fetched.announced_bytes,
+                earlier_downloads=self.store.jailed(payload.name, fetched.sha256)[1].count(
+                    "downloaded "
+                ),
+                is_deep=payload.sha256 is None,
+            )
+            judgement = self._judged(wanted, found)
+            if payload.sha256 not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
+                raise self._quarantine(payload, url, part, found, judgement)
+            held = self._keep(wanted, found, judgement, progress)
+            with storage(f"write catalog {self.root}"):
+                part.remove()
+            progress.say(f"{payload.name}: {judgement.verdict.value}")
+            return held
 
     def _fetch(self, url: str, part: PartFile, progress: Progress) -> Downloaded:
         return download(
@@ -224,120 +401,247 @@ class Catalog:
             sleep=self._sleep,
         )
 
-    def _present(
-        self, manifest: Manifest, payload: Payload, path: Path, progress: Progress
-    ) -> HeldPayload | None:
-        """Return the payload if the file is there and proven; hash it only if it was touched.
+    def _judged(self, wanted: Wanted, found: Found) -> Judgement:
+        """Weigh what all witnesses say of a file: the one place where that is asked."""
+        with storage(f"read {found.path}"):
+            return judged(wanted, found)
+
+    def _present(self, wanted: Wanted, progress: Progress) -> HeldPayload | None:
+        """Return the payload if its bytes are there; they are measured only if they were touched.
 
         Raises:
-            DigestError: A file of that name is there and is not the pinned one.
+            DigestError: Bytes stand under this name that are not what it says.
         """
+        payload = wanted.payload
+        record = self.store.record(wanted.shelf, payload.name)
+        digest = payload.sha256 or (record.held.sha256 if record else None)
+        if digest is None:
+            return None
+        path = self.store.object(digest)
         with storage(f"read {path}"):
-            if not path.exists():
+            facts = path.stat() if path.exists() else None
+        if facts is None:
+            return self._taken_over(wanted, record, progress)
+        if record is not None and record.held.sha256 != digest:
+            record = None
+        statements = _without_measurement(record.held) if record else ()
+        if (
+            record is not None
+            and record.held.judgement.verdict is not FileVerdict.BAD
+            and (facts.st_size, facts.st_mtime_ns) == (record.held.size_bytes, record.modified_ns)
+        ):
+            statements = record.held.judgement.statements
+        else:
+            with storage(f"read {path}"):
+                measured = measure(path, what=f"check {payload.name}", progress=progress)
+            if measured.sha256 != digest:
+                raise _changed(path, measured.sha256, digest, SET_ASIDE)
+            statements = (*statements, self._measured_again())
+        found = Found(path=path, sha256=digest, size_bytes=facts.st_size, statements=statements)
+        judgement = self._judged(wanted, found)
+        if judgement.verdict is FileVerdict.BAD:
+            raise DigestError(
+                f"use {payload.name}", found="; ".join(judgement.reasons), hint=SET_ASIDE
+            )
+        return self._keep(wanted, found, judgement, progress)
+
+    def _taken_over(
+        self, wanted: Wanted, record: Record | None, progress: Progress
+    ) -> HeldPayload | None:
+        """Take a file that an earlier ferry left under its name, once it is proven again."""
+        payload = wanted.payload
+        path = self.store.shelf(wanted.shelf) / payload.name
+        with storage(f"read {path}"):
+            if payload.sha256 is None or not path.is_file():
                 return None
-            facts = path.stat()
-            record_path = _record_path(path)
-            if record_path.exists():
-                record = _read_record(record_path)
-                untouched = (record.held.size_bytes, record.modified_ns) == (
-                    facts.st_size,
-                    facts.st_mtime_ns,
-                )
-                if (
-                    untouched
-                    and record.held.sha256 == payload.sha256
-                    and record.siblings == _names(manifest)
-                ):
-                    return record.held
-            digest = _hash(path, progress)
-        if digest != payload.sha256:
+            measured = measure(path, what=f"check {payload.name}", progress=progress)
+        if measured.sha256 != payload.sha256:
+            if record is not None:  # the link to bytes that were pinned before
+                return None
+            hint = "it was changed after the download; move it away and download again"
+            raise _changed(path, measured.sha256, payload.sha256, hint)
+        found = _found(path, measured, (self._measured_again(),))
+        judgement = self._judged(wanted, found)
+        if judgement.verdict is FileVerdict.BAD:
             raise DigestError(
                 f"use {path}",
-                found=f"sha256 {digest}",
-                expected=f"sha256 {payload.sha256}",
-                hint="it was changed after the download; move it away and download again",
+                found="; ".join(judgement.reasons),
+                hint="move it away and download again",
             )
-        return self._record(manifest, payload, payload.url, path, facts.st_size)
+        return self._keep(wanted, found, judgement, progress)
 
-    def _record(
-        self, manifest: Manifest, payload: Payload, url: str, path: Path, size_bytes: int
+    def _keep(
+        self, wanted: Wanted, found: Found, judgement: Judgement, progress: Progress
     ) -> HeldPayload:
-        values = {
-            "format": FORMAT,
-            "version": str(manifest.version),
-            "name": payload.name,
-            "kind": payload.kind.value,
-            "url": url,
-            "size_bytes": size_bytes,
-            "sha256": payload.sha256,
-            "modified_ns": path.stat().st_mtime_ns,
-            "verified_at": self._now().isoformat(timespec="seconds"),
-            "payloads_of_update": list(_names(manifest)),
-            "witnesses": [
-                {
-                    "value": witness.value,
-                    "source": witness.source,
-                    "seen_on": witness.seen_on.isoformat(),
-                    "comment": witness.comment,
-                }
-                for witness in payload.witnesses
-            ],
-        }
-        record_path = _record_path(path)
-        with storage(f"write {record_path}"):
-            write_beside(record_path, json.dumps(values, indent=1, ensure_ascii=False))
-        return _read_record(record_path).held
+        """Name the bytes by their SHA-256, hang them on their shelf, and record them last."""
+        payload, store = wanted.payload, self.store
+        path = store.object(found.sha256)
+        with storage(f"read {path}"):
+            if path != found.path and path.exists():
+                there = measure(path, what=f"check {payload.name}", progress=progress)
+                if there.sha256 != found.sha256:
+                    raise _changed(path, there.sha256, found.sha256, SET_ASIDE)
+        with store.changing(progress):
+            if path != found.path:
+                store.place(found.path, found.sha256)
+            before = store.record(wanted.shelf, payload.name)
+            if before is not None and before.held.sha256 != found.sha256:
+                store.forget(before)
+                before = None
+            store.show(wanted.shelf, payload.name, found.sha256)
+            accepted = before.held.acceptance if before else None
+            held = HeldPayload(
+                version=Shelf.parse(wanted.shelf).version,
+                shelf=wanted.shelf,
+                name=payload.name,
+                kind=payload.kind,
+                url=payload.url,
+                path=path,
+                size_bytes=found.size_bytes,
+                sha256=found.sha256,
+                witnesses=payload.witnesses,
+                judgement=judgement,
+                acceptance=accepted if judgement.verdict is FileVerdict.UNPROVEN else None,
+            )
+            with storage(f"read {path}"):
+                modified_ns = path.stat().st_mtime_ns
+            record = Record(
+                held=held,
+                modified_ns=modified_ns,
+                verified_at=self.now(),
+                siblings=wanted.siblings,
+            )
+            if before is None or replace(before, verified_at=record.verified_at) != record:
+                self.write(record)
+        return held
+
+    def _measured_again(self) -> Statement:
+        return Statement(
+            kind=StatementKind.MEASUREMENT,
+            stance=Stance.FOR,
+            text="measured again: the same SHA-256",
+            source="this catalog",
+            seen_on=self.now().date(),
+        )
 
     def _quarantine(
-        self,
-        payload: Payload,
-        url: str,
-        part: PartFile,
-        fetched: Downloaded,
-        known: tuple[Manifest, ...],
-        progress: Progress,
+        self, payload: Payload, url: str, part: PartFile, found: Found, judgement: Judgement
     ) -> DigestError:
         """Move the file away, write down why, and return the error to raise."""
-        folder = self.root / "quarantine"
-        target = folder / f"{payload.name}.{fetched.sha256[:12]}"
-        explanation = target.with_name(target.name + ".txt")
-        with storage(f"write {folder}"):
-            folder.mkdir(exist_ok=True)
-            part.rename(target)
-            before = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
-            progress.say(f"{payload.name}: not what was published; looking into the file")
-            verdict = judge(
-                payload,
-                target,
-                sha256=fetched.sha256,
-                size_bytes=fetched.size_bytes,
-                announced_bytes=fetched.announced_bytes,
-                earlier_downloads=before.count("downloaded "),
-                known=other_payloads(known, payload),
-            )
-            text = _explain(payload, url, fetched, verdict, self._now())
-            write_beside(explanation, before + text)
+        text = _explain(payload, url, found, judgement, self.now())
+        explanation = self.store.jail(part.path, payload.name, found.sha256, text)
+        with storage(f"write catalog {self.root}"):
+            part.remove()
         return DigestError(
             f"download {payload.name} from {url}",
-            found=f"{fetched.size_bytes} bytes, sha256 {fetched.sha256}",
-            expected=f"sha256 {payload.sha256}",
-            hint=f"{verdict.advice}; the file and the reasons are in {explanation}",
+            found=f"{judgement.verdict.value}; {found.size_bytes} bytes, sha256 {found.sha256}",
+            expected=f"sha256 {payload.sha256}" if payload.sha256 else "a good file",
+            hint=f"{advice(judgement)}; the file and the reasons are in {explanation}",
         )
 
 
-def _explain(
-    payload: Payload, url: str, fetched: Downloaded, verdict: Verdict, now: datetime
-) -> str:
+def _changed(path: Path, found: Sha256, expected: Sha256, hint: str) -> DigestError:
+    return DigestError(
+        f"use {path}", found=f"sha256 {found}", expected=f"sha256 {expected}", hint=hint
+    )
+
+
+def _found(
+    path: Path,
+    measured: Measured | HeldPayload,
+    statements: tuple[Statement, ...] = (),
+    *,
+    is_deep: bool = False,
+) -> Found:
+    return Found(
+        path=path,
+        sha256=measured.sha256,
+        size_bytes=measured.size_bytes,
+        statements=statements,
+        is_deep=is_deep,
+    )
+
+
+def _without_measurement(held: HeldPayload) -> tuple[Statement, ...]:
+    statements = held.judgement.statements
+    return tuple(said for said in statements if said.kind is not StatementKind.MEASUREMENT)
+
+
+def _as_recorded(held: HeldPayload) -> Payload:
+    """Return what was published of a payload, as far as its record knows."""
+    is_pinned = any(
+        said.kind is StatementKind.PUBLISHED_HASH and said.stance is Stance.FOR
+        for said in held.judgement.statements
+    )
+    return Payload(
+        name=held.name,
+        kind=held.kind,
+        url=held.url,
+        witnesses=held.witnesses,
+        sha256=held.sha256 if is_pinned else None,
+    )
+
+
+def _check_offered(manifest: Manifest) -> None:
+    if manifest.status is BundleStatus.RECALLED:
+        instead = manifest.superseded_by
+        raise InputError(
+            f"download {manifest.version}",
+            found="a release that its publisher recalled",
+            hint=f"take {instead}" if instead else "choose another with `ferry catalog path`",
+        )
+
+
+def _check_place(wanted: Wanted) -> None:
+    try:
+        Shelf.parse(wanted.shelf)
+        payload_name(wanted.payload.name)
+    except ValueError as error:
+        raise InputError(
+            f"add {wanted.payload.name} to {wanted.shelf}", found=str(error)
+        ) from error
+
+
+def _check_acceptable(held: HeldPayload) -> None:
+    attempted, judgement = f"accept {held.name} of {held.shelf}", held.judgement
+    found = f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}"
+    match judgement.verdict:
+        case FileVerdict.UNPROVEN:
+            return
+        case FileVerdict.BAD:
+            raise DigestError(attempted, found=found, hint=advice(judgement))
+        case FileVerdict.HASH_IMPOSSIBLE:
+            raise InputError(
+                attempted,
+                found=found,
+                expected="a reviewed hash instead of a person's word",
+                hint=advice(judgement),
+            )
+        case FileVerdict.PROVEN:
+            raise InputError(attempted, found=found, hint="it travels as it is")
+
+
+def _explain(payload: Payload, url: str, found: Found, judgement: Judgement, now: datetime) -> str:
     lines = [
         f"downloaded {now.isoformat(timespec='seconds')} from {url}",
-        f"  expected  sha256 {payload.sha256}",
-        f"  found     sha256 {fetched.sha256}, {fetched.size_bytes} bytes",
-        f"  likelier culprit: {verdict.culprit}",
-        *(f"  - {reason}" for reason in verdict.reasons),
-        f"  {verdict.advice}",
+        f"  expected  sha256 {payload.sha256 or 'unknown'}",
+        f"  found     sha256 {found.sha256}, {found.size_bytes} bytes",
+        f"  verdict: {judgement.verdict.value}",
+        *(f"  - {reason}" for reason in judgement.reasons),
+        f"  {advice(judgement)}",
         "  This file was not let into the catalog.",
     ]
     return "\n".join(lines) + "\n\n"
+
+
+def wanted_of(manifest: Manifest, payload: Payload, known: Sequence[Manifest]) -> Wanted:
+    """Return a payload of an update as something to be held."""
+    return Wanted(
+        shelf=str(manifest.version),
+        payload=payload,
+        siblings=tuple(item.name for item in manifest.payloads),
+        known=tuple(known),
+    )
 
 
 def _address(payload: Payload, payloads: Sequence[Payload], url: str | None) -> str:
@@ -358,98 +662,29 @@ def _address(payload: Payload, payloads: Sequence[Payload], url: str | None) -> 
     return f"{url.rstrip('/')}/{payload.name}"
 
 
-def _names(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(payload.name for payload in manifest.payloads)
+def by_shelf(held: HeldPayload) -> tuple[bool, SolutionVersion | str, str]:
+    """Sort key: updates by version, then SBEs by shelf; by name on each."""
+    return (held.version is None, held.version or held.shelf, held.name)
 
 
-def _record_path(path: Path) -> Path:
-    return path.with_name(path.name + _RECORD)
+def _is_meant(word: str, held: HeldPayload) -> bool:
+    meant = word.replace("\\", "/").strip("/").casefold()
+    names = (held.name, held.shelf, f"{held.shelf}/{held.name}")
+    return meant in {name.casefold() for name in names}
 
 
-def _read_record(path: Path) -> _Record:
-    """Read a record.
-
-    Raises:
-        StorageError: It cannot be read.
-        InputError: It cannot be understood.
-    """
-    with storage(f"read {path}"), path.open("rb") as file:
-        data = file.read(_RECORD_LIMIT_BYTES)
-    try:
-        values: dict[str, Any] = json.loads(data)
-        return _Record(
-            held=HeldPayload(
-                version=SolutionVersion.parse(values["version"]),
-                name=payload_name(values["name"]),
-                kind=PayloadKind(values["kind"]),
-                url=str(values["url"]),
-                path=path.with_name(payload_name(values["name"])),
-                size_bytes=int(values["size_bytes"]),
-                sha256=sha256(values["sha256"]),
-                witnesses=tuple(
-                    Witness(
-                        value=str(item["value"]),
-                        source=str(item["source"]),
-                        seen_on=date.fromisoformat(item["seen_on"]),
-                        comment=str(item["comment"]),
-                    )
-                    for item in values["witnesses"]
-                ),
-            ),
-            modified_ns=int(values["modified_ns"]),
-            siblings=tuple(map(str, values["payloads_of_update"])),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            "read catalog record",
-            file=str(path),
-            found=f"{type(error).__name__}: {error}",
-            hint="delete this record; `ferry catalog download` proves the file and writes it anew",
-        ) from error
-
-
-def _checked(record: _Record) -> _Record:
-    """Return the record if its file is there with its length; the bytes are proven when used."""
-    path = record.held.path
-    with storage(f"read {path}"):
-        size = path.stat().st_size if path.exists() else None
-    if size != record.held.size_bytes:
+def _checked(record: Record) -> Record:
+    """Return the record if its bytes are there in full length; they are proven when used."""
+    held = record.held
+    with storage(f"read {held.path}"):
+        size = held.path.stat().st_size if held.path.exists() else None
+    if size != held.size_bytes:
         raise StorageError(
-            f"use {path}",
-            found="no such file" if size is None else f"{size} bytes",
-            expected=f"{record.held.size_bytes} bytes",
+            f"use {held.name} of {held.shelf}",
+            found=f"no such file as {held.path}"
+            if size is None
+            else f"{size} bytes in {held.path}",
+            expected=f"{held.size_bytes} bytes",
             hint="run `ferry catalog download` for it again",
         )
     return record
-
-
-def _hash(path: Path, progress: Progress) -> Sha256:
-    digest = hashlib.sha256()
-    progress.begin(f"check {path.name}", total_bytes=path.stat().st_size)
-    try:
-        with path.open("rb") as file:
-            while data := file.read(_READ_BYTES):
-                digest.update(data)
-                progress.advance(len(data))
-    finally:
-        progress.end()
-    return Sha256(digest.hexdigest())
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold one payload; a second process is told at once instead of spoiling the first one's file."""
-    lock = filelock.FileLock(path.with_name(path.name + ".lock"), timeout=0)
-    with storage(f"lock {path}"):
-        try:
-            lock.acquire()
-        except filelock.Timeout as error:
-            raise StorageError(
-                f"download {path.name}",
-                found="another ferry is working on it",
-                hint="wait until that one has ended",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()

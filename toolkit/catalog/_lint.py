@@ -76,7 +76,7 @@ def _one_payload(manifest: Manifest, payload: Payload) -> Iterator[tuple[LintKin
     for witness in payload.witnesses:
         yield from _one_witness(payload, witness)
     if payload.sha256 is None:
-        yield (LintKind.UNPINNED, "no hash is pinned; this payload cannot be downloaded", "")
+        yield (LintKind.UNPINNED, "no hash is pinned; a download of it stays unproven", "")
     else:
         if is_patterned(payload.sha256):
             yield (LintKind.PATTERNED_HASH, "the pinned hash repeats itself", "")

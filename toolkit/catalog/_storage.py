@@ -10,7 +10,9 @@ from pathlib import Path
 
 from toolkit.errors import StorageError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNKNOWN_TO_NETWORK_DISKS = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+"""What a file system answers that cannot flush a folder: its server decides when a rename is durable."""
 
 
 @contextlib.contextmanager
@@ -22,6 +24,8 @@ def storage(attempted: str) -> Iterator[None]:
         found = error.strerror or str(error)
         if error.errno in _FULL:
             hint = "free space there; the same command goes on with what is there already"
+        elif error.errno == errno.EFBIG:
+            hint = "a file of that size does not fit there: FAT32 ends at 4 GiB; use NTFS, exFAT or ext4"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "check that the disk is not write-protected and the folder is yours"
         else:
@@ -55,5 +59,17 @@ def sync_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _UNKNOWN_TO_NETWORK_DISKS:
+                raise
         finally:
             os.close(handle)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there, also a read-only one on Windows, which refuses that."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        path.chmod(0o644)
+        path.unlink(missing_ok=True)

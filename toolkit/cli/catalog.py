@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
-    human_size,
     json_option,
     print_json,
     print_table,
 )
 from toolkit.model import Manifest
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _LACKING = (
     "not in the payload: the images of Azure Arc resource bridge and of AKS on Azure Local; a connected-mode\n"
     "  cluster fetches them during the update, so without any egress it cannot finish from this file alone\n"
     "  (import-discover-updates-offline-23h2.md, update-best-practices.md)"
 )
-
-
-def manifests_option(command: F) -> F:
-    """Add `--manifests DIR` (repeatable, or the environment variable FERRY_MANIFESTS)."""
-    return click.option(
-        "--manifests",
-        "manifest_dirs",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        multiple=True,
-        envvar="FERRY_MANIFESTS",
-        help="A folder of further manifests; repeat for several (or set FERRY_MANIFESTS).",
-    )(command)
 
 
 @click.group(name="catalog")
@@ -179,15 +163,16 @@ def download(
     *,
     fetcher: HttpsFetcher,
     json_output: bool,
-) -> None:
-    """Fetch the payloads of updates and prove them; the same command resumes and repeats safely.
+) -> int:
+    """Fetch the payloads of updates and judge them; the same command resumes and repeats safely.
 
     \b
     Example:
       ferry catalog download 12.2603 --catalog D:\\catalog
 
-    Changes: adds verified files to the catalog folder. A file with another hash than the pinned one goes
-    to its folder quarantine, with the reasons, and the exit code is 3.
+    Changes: adds files to the catalog folder, each with its verdict; exit 1 if one is not proven. A bad
+    file, or one with another hash than the pinned one, goes to its folder quarantine, with the reasons,
+    and the exit code is 3.
     """
     manifests = load_manifests(manifest_dirs)
     wanted = [manifests.find(version) for version in versions]
@@ -198,13 +183,8 @@ def download(
         for manifest in wanted
         for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
     ]
-    if json_output:
-        print_json("held-payloads", held)
-        return
-    print_table(
-        ("VERSION", "PAYLOAD", "SIZE", "SHA-256"),
-        [(item.version, item.name, human_size(item.size_bytes), item.sha256) for item in held],
-    )
+    print_held(held, json_output=json_output)
+    return exit_code(held)
 
 
 def _print_manifest(manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, Manifests, load_manifests
+from toolkit.catalog import Catalog, Manifests, load_manifests, require_fit_to_travel
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
@@ -202,7 +202,7 @@ def _trust(
 def _payloads(
     catalog: Catalog, manifests: Manifests, versions: tuple[str, ...]
 ) -> list[HeldPayload]:
-    """Join what we hold with what is published of it today."""
+    """Join what we hold, and what may travel of it, with what is published of it today."""
     payloads = []
     for manifest in map(manifests.find, dict.fromkeys(versions)):
         if manifest.status is BundleStatus.RECALLED:
@@ -211,9 +211,9 @@ def _payloads(
                 found="a release that its publisher recalled",
                 hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
             )
-        payloads += [
-            replace(held, os_build=manifest.os_build) for held in catalog.find(manifest.version)
-        ]
+        for held in catalog.find(manifest.version):
+            require_fit_to_travel(held)
+            payloads.append(replace(held, os_build=manifest.os_build))
     return payloads
 
 

@@ -84,6 +84,12 @@ def _target(item: PlacedPayload) -> TargetFile:
     }
     if held.os_build:
         custom["os_build"] = held.os_build
+    if held.acceptance:
+        custom["accepted"] = {
+            "by": held.acceptance.by,
+            "reason": held.acceptance.reason,
+            "at": as_instant(held.acceptance.at),
+        }
     return TargetFile(held.size_bytes, {"sha256": held.sha256}, item.target, {"custom": custom})
 
 

@@ -139,6 +139,12 @@ def _check_request(
         )
     for held in payloads:
         check_file_name(held.name)
+        if held.version is None:
+            raise InputError(
+                "write a medium",
+                found=f"{held.name} of {held.shelf}, with no update it goes with",
+                hint="an SBE travels with an update: plan the trip with `ferry catalog plan`",
+            )
     check_together("X" * 13, (_path(held) for held in payloads))
 
 
@@ -164,7 +170,7 @@ def _begin(
             continue
         if intent.expires_at > now:
             return folder, intent
-    newest = max(held.version for held in payloads)
+    newest = max(held.version for held in payloads if held.version is not None)
     name = set_name or _new_name(root, f"{newest.release:04}")
     folder = root / name
     if folder.exists() and {item.name for item in folder.iterdir()} - {f"{WRITING}.part"}:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import random
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -95,6 +98,19 @@ class Listener:
 
     def say(self, message: str) -> None:
         self.lines.append(message)
+
+
+def zip_of(size_bytes: int, *, seed: int = 4) -> bytes:
+    """Return a whole zip archive of exactly that many bytes, which do not compress."""
+    noise = random.Random(seed)
+
+    def packed(count: int) -> bytes:
+        sink = io.BytesIO()
+        with zipfile.ZipFile(sink, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("SolutionUpdate.zip"), noise.randbytes(count))
+        return sink.getvalue()
+
+    return packed(size_bytes - len(packed(0)))
 
 
 def digest_of(data: bytes) -> Sha256:

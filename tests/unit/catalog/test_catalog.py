@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import filelock
@@ -14,13 +14,14 @@ from tests.unit.catalog.fakes import (
     manifest_of,
     payload_of,
     witness_of,
+    zip_of,
 )
-from toolkit.catalog import Catalog
+from toolkit.catalog import Catalog, require_fit_to_travel
 from toolkit.catalog import _download as download_module
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
-from toolkit.model import BundleStatus, PayloadKind
+from toolkit.model import BundleStatus, FileVerdict, PayloadKind
 
-DATA = random.Random(4).randbytes(300_000)
+DATA = zip_of(300_000)
 PAYLOAD = payload_of(DATA)
 MANIFEST = manifest_of(PAYLOAD)
 URL = PAYLOAD.url
@@ -52,6 +53,14 @@ class Desk:
         return self.root / "12.2604.1003.9" / PAYLOAD.name
 
     @property
+    def object(self):
+        return self.root / "objects" / PAYLOAD.sha256[:2] / PAYLOAD.sha256
+
+    @property
+    def record(self):
+        return self.path.with_name(PAYLOAD.name + ".held.json")
+
+    @property
     def part(self):
         return self.path.with_name(PAYLOAD.name + ".part")
 
@@ -76,8 +85,11 @@ def desk(tmp_path):
 
 def test_a_download_is_held_with_what_was_measured(desk):
     (held,) = desk.download()
+    assert held.path == desk.object
     assert held.path.read_bytes() == DATA
     assert (held.size_bytes, held.sha256, held.url) == (len(DATA), PAYLOAD.sha256, URL)
+    assert (held.shelf, held.version) == ("12.2604.1003.9", MANIFEST.version)
+    assert held.judgement.verdict is FileVerdict.PROVEN
     assert desk.catalog().held() == (held,)
     assert desk.catalog().find(MANIFEST.version) == (held,)
 
@@ -85,6 +97,13 @@ def test_a_download_is_held_with_what_was_measured(desk):
 def test_nothing_but_the_file_its_record_and_its_lock_is_left(desk):
     desk.download()
     assert desk.names() == [PAYLOAD.name, PAYLOAD.name + ".held.json", PAYLOAD.name + ".lock"]
+    assert [path.name for path in desk.object.parent.iterdir()] == [PAYLOAD.sha256]
+
+
+def test_the_name_on_the_shelf_is_a_link_to_the_same_read_only_bytes(desk):
+    desk.download()
+    assert desk.path.samefile(desk.object)
+    assert desk.object.stat().st_mode & 0o777 == 0o444
 
 
 def test_every_answer_is_closed_and_every_progress_step_ended(desk):
@@ -103,26 +122,84 @@ def test_a_held_payload_is_not_fetched_again(desk):
 
 def test_a_held_payload_that_was_only_touched_is_proven_and_kept(desk):
     desk.download()
-    desk.path.touch()
+    desk.object.touch()
     desk.site.files.clear()
-    assert desk.download()[0].path == desk.path
+    assert desk.download()[0].path == desk.object
     assert ("check " + PAYLOAD.name, len(DATA)) in desk.listener.steps
 
 
 def test_a_held_payload_that_was_changed_is_a_digest_error(desk):
     desk.download()
     desk.path.write_bytes(DATA[:-1] + b"?")
-    with pytest.raises(DigestError, match="sha256"):
+    with pytest.raises(DigestError, match="sha256") as caught:
         desk.download()
+    assert "--quarantine" in caught.value.hint
 
 
-def test_a_file_without_record_is_proven_and_recorded(desk):
+def test_bytes_without_a_record_are_proven_and_recorded(desk):
     desk.download()
-    record = desk.path.with_name(PAYLOAD.name + ".held.json")
-    record.unlink()
+    desk.record.unlink()
     desk.site.files.clear()
     desk.download()
-    assert record.exists()
+    assert desk.record.exists()
+
+
+def test_a_link_that_somebody_deleted_is_hung_up_again(desk):
+    desk.download()
+    desk.path.unlink()
+    desk.download()
+    assert desk.path.samefile(desk.object)
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+def test_a_file_of_an_earlier_ferry_is_taken_over_without_fetching_it(desk, has_record):
+    desk.path.parent.mkdir(parents=True)
+    desk.path.write_bytes(DATA)
+    if has_record:
+        desk.record.write_text(json.dumps({"format": 1, "name": PAYLOAD.name}), encoding="utf-8")
+    with pytest.raises(StorageError, match="earlier ferry" if has_record else "nothing"):
+        desk.catalog().find(MANIFEST.version)
+    (held,) = desk.download()
+    assert desk.site.asked == []
+    assert held.path == desk.object
+    assert desk.path.samefile(desk.object)
+    assert desk.catalog().find(MANIFEST.version) == (held,)
+
+
+def test_an_earlier_ferrys_file_that_was_changed_is_a_digest_error_and_stays(desk):
+    desk.path.parent.mkdir(parents=True)
+    desk.path.write_bytes(DATA[:-1] + b"?")
+    with pytest.raises(DigestError, match="sha256"):
+        desk.download()
+    assert desk.path.exists()
+    assert not desk.object.exists()
+
+
+def test_what_a_process_killed_after_the_rename_left_is_tidied_and_recorded(desk):
+    desk.object.parent.mkdir(parents=True)
+    desk.object.write_bytes(DATA)
+    desk.leave_part(b"")
+    desk.download()
+    assert desk.site.asked == []
+    assert desk.names() == [PAYLOAD.name, PAYLOAD.name + ".held.json", PAYLOAD.name + ".lock"]
+
+
+def test_the_same_bytes_on_two_shelves_are_kept_once(desk):
+    desk.download()
+    twin = manifest_of(PAYLOAD, version="12.2605.1003.2")
+    desk.download(twin)
+    assert len(desk.site.asked) == 1
+    assert [held.shelf for held in desk.catalog().held()] == ["12.2604.1003.9", "12.2605.1003.2"]
+    assert len({held.path for held in desk.catalog().held()}) == 1
+
+
+def test_a_reviewed_pin_replaces_what_was_held_under_the_name(desk):
+    desk.download()
+    other = zip_of(200_000, seed=5)
+    desk.site.files[URL] = other
+    (held,) = desk.download(manifest_of(payload_of(other)))
+    assert held.path.read_bytes() == other == desk.path.read_bytes()
+    assert desk.object.exists()  # `prune` removes what nothing refers to
 
 
 def test_a_cut_line_is_resumed_within_one_command(desk):
@@ -158,6 +235,7 @@ def test_progress_refills_the_retries_and_a_server_that_never_resumes_does_not(d
     desk.download()
     assert len(desk.site.asked) == 10
     desk.path.unlink()
+    desk.object.unlink()
     desk.site.resumes, desk.site.cuts, desk.site.asked = False, [30_000] * 50, []
     with pytest.raises(DownloadError):
         desk.download()
@@ -222,7 +300,7 @@ def test_a_resumed_file_that_is_wrong_is_fetched_anew_once(desk):
 
 
 def test_a_wrong_file_goes_to_quarantine_and_never_gets_the_final_name(desk):
-    wrong = DATA[:-1] + b"?"
+    wrong = DATA[:1000] + b"?" + DATA[1001:]
     desk.site.files[URL] = wrong
     with pytest.raises(DigestError) as caught:
         desk.download()
@@ -231,7 +309,7 @@ def test_a_wrong_file_goes_to_quarantine_and_never_gets_the_final_name(desk):
     text = jailed.with_name(jailed.name + ".txt").read_text(encoding="utf-8")
     assert PAYLOAD.sha256 in text
     assert digest_of(wrong) in text
-    assert "likelier culprit: file" in text  # no zip at all
+    assert "verdict: file bad" in text  # a damaged member
     assert desk.names() == [PAYLOAD.name + ".lock"]
     assert caught.value.exit_code == 3
     assert str(jailed) in caught.value.hint
@@ -272,12 +350,44 @@ def test_a_recalled_update_is_not_downloaded(desk):
     assert desk.site.asked == []
 
 
-def test_a_payload_without_a_pin_is_not_downloaded(desk):
-    unpinned = manifest_of(PAYLOAD, payload_of(b"x", "b.zip", kind=PayloadKind.SBE))
-    object.__setattr__(unpinned.payloads[1], "sha256", None)
-    with pytest.raises(InputError, match="no pinned hash"):
-        desk.download(unpinned)
-    assert desk.site.asked == []
+def unpinned(*witnesses, data=DATA):
+    return manifest_of(replace(payload_of(data, witnesses=witnesses), sha256=None))
+
+
+def test_a_payload_without_a_pin_is_held_unproven_and_does_not_travel(desk):
+    (held,) = desk.download(unpinned())
+    assert held.judgement.verdict is FileVerdict.UNPROVEN
+    with pytest.raises(InputError, match="unproven"):
+        require_fit_to_travel(held)
+
+
+def test_an_impossible_published_hash_is_told_from_a_bad_file(desk):
+    (held,) = desk.download(unpinned(witness_of("3a2e5d7f" * 7 + "1234567")))
+    assert held.judgement.verdict is FileVerdict.HASH_IMPOSSIBLE
+    with pytest.raises(InputError, match="impossible") as caught:
+        require_fit_to_travel(held)
+    assert "manifest" in caught.value.hint
+
+
+def test_once_the_hash_is_reviewed_the_held_bytes_are_proven_without_fetching(desk):
+    desk.download(unpinned(witness_of("3a2e")))
+    (held,) = desk.download(MANIFEST)
+    assert held.judgement.verdict is FileVerdict.PROVEN
+    assert len(desk.site.asked) == 1
+
+
+def test_a_damaged_file_without_a_pin_goes_to_quarantine(desk):
+    desk.site.files[URL] = DATA[:1000] + b"?" + DATA[1001:]
+    with pytest.raises(DigestError, match="file bad"):
+        desk.download(unpinned())
+    assert len(list((desk.root / "quarantine").glob("*.txt"))) == 1
+
+
+def test_a_file_with_the_pinned_hash_that_is_no_zip_is_bad_all_the_same(desk):
+    desk.site.files[URL] = b"no zip"
+    with pytest.raises(DigestError, match="file bad"):
+        desk.download(manifest_of(payload_of(b"no zip")))
+    assert desk.catalog().held() == ()
 
 
 def test_a_second_process_is_told_at_once(desk):
@@ -335,7 +445,7 @@ def test_an_update_of_which_only_a_part_is_held_is_a_storage_error(desk):
 
 def test_a_held_file_that_vanished_is_a_storage_error(desk):
     desk.download()
-    desk.path.unlink()
+    desk.object.unlink()
     with pytest.raises(StorageError, match="no such file"):
         desk.catalog().find(MANIFEST.version)
     with pytest.raises(StorageError, match="no such file"):
@@ -351,11 +461,15 @@ def test_a_held_file_of_another_length_is_a_storage_error(desk):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("sha256", "short"), ("name", "../x"), ("version", "2604"), ("size_bytes", None), ("kind", 1)],
-)
+    [
+        ("sha256", "short"), ("name", "../x"), ("shelf", "2604"), ("size_bytes", None), ("kind", 1),
+        ("format", 3), ("judgement", {"verdict": "fine", "reasons": [], "statements": []}),
+        ("shelf", "12.2605.1003.2"), ("name", "other.zip"), ("acceptance", {"by": "me"}),
+    ],
+)  # fmt: skip
 def test_a_record_that_makes_no_sense_is_an_input_error(desk, key, value):
     desk.download()
-    record = desk.path.with_name(PAYLOAD.name + ".held.json")
+    record = desk.record
     values = json.loads(record.read_text(encoding="utf-8")) | {key: value}
     record.write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(InputError, match="record"):

@@ -9,15 +9,16 @@ import pytest
 from pyfakefs.fake_filesystem import OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
-from tests.unit.catalog.fakes import FakeSite, manifest_of, payload_of
+from tests.unit.catalog.fakes import FakeSite, manifest_of, payload_of, zip_of
 from toolkit.catalog import Catalog
-from toolkit.catalog._names import payload_name
+from toolkit.catalog._names import Shelf, payload_name
 from toolkit.errors import DigestError, DownloadError, StorageError
 
-DATA = b"windows" * 40_000
+DATA = zip_of(280_000)
 PAYLOAD = payload_of(DATA)
 MANIFEST = manifest_of(PAYLOAD)
 ROOT = "D:\\catalog"
+OBJECT = f"{ROOT}\\objects\\{PAYLOAD.sha256[:2]}\\{PAYLOAD.sha256}"
 FINAL = f"{ROOT}\\12.2604.1003.9\\{PAYLOAD.name}"
 
 
@@ -45,7 +46,8 @@ def catalog(site, root=ROOT):
 
 def test_a_download_lands_on_the_drive_it_was_sent_to(disk, site):
     (held,) = catalog(site).download(MANIFEST)
-    assert str(held.path) == FINAL
+    assert str(held.path) == OBJECT
+    assert disk.get_object(OBJECT).byte_contents == DATA
     assert disk.get_object(FINAL).byte_contents == DATA
 
 
@@ -59,6 +61,8 @@ def test_names_ignore_case(disk, site):
 def test_a_new_download_replaces_what_a_rename_finds_in_its_way(disk, site):
     catalog(site).download(MANIFEST)
     Path(FINAL).unlink()
+    Path(OBJECT).chmod(0o600)
+    Path(OBJECT).unlink()
     disk.create_file(FINAL + ".held.json.tmp", contents="half")
     (held,) = catalog(site).download(MANIFEST)
     assert catalog(site).held() == (held,)
@@ -143,4 +147,5 @@ def test_device_names_are_refused(name):
 def test_the_longest_name_fits_a_windows_path_with_everything_added():
     root = "C:\\Users\\somebody\\catalog"
     name = payload_name("a" * 116 + ".zip")
-    assert len(f"{root}\\12.2604.1003.1006\\{name}.held.json.tmp") < 260
+    shelf = Shelf.parse("sbe/" + "A" * 8 + "_" + "B" * 57 + "_4.2.2506.1600")
+    assert len(f"{root}\\{shelf}\\{name}.held.json.tmp") < 260

@@ -8,6 +8,7 @@ from toolkit.cli import media as commands
 from toolkit.cli import run
 from toolkit.errors import StorageError
 from toolkit.media import fingerprint, pin_root
+from toolkit.model import Acceptance, FileVerdict
 
 VERSION = "12.2603.1002.15"
 
@@ -15,13 +16,15 @@ VERSION = "12.2603.1002.15"
 class Shelf:
     """A catalog that holds one file for one version."""
 
+    judged = {}  # noqa: RUF012 - a test says what is held
+
     def __init__(self, root):
         self.root = root
 
     def find(self, version):
         if str(version) != VERSION:
             raise StorageError(f"find {version} in the catalog", found="nothing")
-        return (make_payload(self.root, version=VERSION),)
+        return (make_payload(self.root, version=VERSION, **self.judged),)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,31 @@ def test_what_the_catalog_does_not_hold_is_a_storage_error(write):
     code, _, err = write("11.2504.1001.21")
     assert code == 6
     assert "nothing" in err
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "word"),
+    [
+        (FileVerdict.BAD, 3, "file bad"),
+        (FileVerdict.HASH_IMPOSSIBLE, 7, "impossible"),
+        (FileVerdict.UNPROVEN, 7, "ferry catalog accept"),
+    ],
+)
+def test_what_is_not_proven_is_not_written(write, monkeypatch, tmp_path, verdict, code, word):
+    monkeypatch.setattr(Shelf, "judged", {"verdict": verdict})
+    refused = write()
+    assert refused[0] == code
+    assert word in refused[2]
+    assert list((tmp_path / "medium").iterdir()) == []
+
+
+def test_what_somebody_answers_for_is_written_with_their_name(write, monkeypatch, tmp_path):
+    accepted = Acceptance(by="Ada", reason="compared by telephone", at=datetime.now(UTC))
+    judged = {"verdict": FileVerdict.UNPROVEN, "acceptance": accepted}
+    monkeypatch.setattr(Shelf, "judged", judged)
+    assert write()[0] == 0
+    (targets,) = (tmp_path / "medium").glob("*/tuf/*.targets.json")
+    assert b'"by":"Ada"' in targets.read_bytes()
 
 
 def test_a_recalled_release_is_not_written(write, tmp_path):

@@ -15,7 +15,16 @@ from toolkit.media import (
     pin_root,
     write_medium,
 )
-from toolkit.model import HeldPayload, PayloadKind, Sha256, SolutionVersion, Witness
+from toolkit.model import (
+    Acceptance,
+    FileVerdict,
+    HeldPayload,
+    Judgement,
+    PayloadKind,
+    Sha256,
+    SolutionVersion,
+    Witness,
+)
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 PASSPHRASE = "correct horse battery staple"
@@ -27,7 +36,13 @@ def days(count: float) -> timedelta:
 
 
 def make_payload(
-    folder: Path, *, version: str = VERSION, name: str = "", data: bytes = b"vendor bytes " * 100
+    folder: Path,
+    *,
+    version: str = VERSION,
+    name: str = "",
+    data: bytes = b"vendor bytes " * 100,
+    verdict: FileVerdict = FileVerdict.PROVEN,
+    acceptance: Acceptance | None = None,
 ) -> HeldPayload:
     """Put a file into a catalog-like folder and describe it as held."""
     name = name or f"CombinedSolutionBundle.{version}.zip"
@@ -37,6 +52,7 @@ def make_payload(
     digest = Sha256(hashlib.sha256(data).hexdigest())
     return HeldPayload(
         version=SolutionVersion.parse(version),
+        shelf=version,
         name=name,
         kind=PayloadKind.SBE if name.startswith("SBE") else PayloadKind.SOLUTION_BUNDLE,
         url=f"https://vendor.example/{name}",
@@ -44,6 +60,8 @@ def make_payload(
         size_bytes=len(data),
         sha256=digest,
         witnesses=(Witness(value=digest, source="release notes", seen_on=date(2026, 3, 1)),),
+        judgement=Judgement(verdict=verdict, reasons=("release notes name its SHA-256",)),
+        acceptance=acceptance,
     )
 
 

@@ -367,3 +367,10 @@ def test_two_sbes_with_one_name_for_their_discovery_manifest_fit_on_one_medium(
         medium.copy_target(name, sink)
         contents.append(sink.getvalue())
     assert sorted(contents) == [b"<AX-15G/>", b"<AX-16G/>"]
+
+
+def test_an_sbe_without_an_update_is_not_written(root, publisher, payload):
+    alone = replace(payload, version=None, shelf="sbe/Contoso_GenA_4.2.2603.1")
+    with pytest.raises(InputError, match="no update"):
+        publisher.write(root, payload, alone)
+    assert list(root.iterdir()) == []

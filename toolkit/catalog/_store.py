@@ -1,0 +1,254 @@
+"""Where the catalog's bytes and records stand on disk. Nothing here judges a file.
+
+Layout::
+
+    objects/<2 digits>/<sha256>       the bytes of a payload, once, read-only
+    <version>/, sbe/<…>/              shelves:
+      <name>                          a hard link to the bytes, for people; not on every file system
+      <name>.held.json                the record that counts, written last
+      <name>.part …, <name>.tmp       an unfinished download with its journal, an unfinished copy
+      <name>.lock                     held by the process that works on this payload
+    quarantine/                       files that are not what was published, each with an explanation
+    plans/                            trips planned from this catalog
+    catalog.lock                      held for the moment in which objects and records change
+
+Every name appears whole, by a rename or a link; a process may be killed at any moment. A process holds
+first the lock of its payload, for as long as it works, then that of the catalog, for a moment; so whoever
+looks for bytes that no record refers to (`prune`) never sees them between object and record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from toolkit.catalog._hashing import Measured, measure
+from toolkit.catalog._locks import locked
+from toolkit.catalog._names import Shelf
+from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
+from toolkit.catalog._storage import remove_file, storage, sync_folder, write_beside
+from toolkit.errors import StorageError
+from toolkit.model import Progress, Sha256
+
+_CHANGE_WAIT_S = 60.0
+_DRAFT = ".tmp"
+
+
+class Store:
+    """The folder of a catalog."""
+
+    def __init__(self, root: Path) -> None:
+        """Use the folder `root`; nothing is made before something is written."""
+        self.root = root
+        self.objects = root / "objects"
+        self.quarantine = root / "quarantine"
+        self.plans = root / "plans"
+        self._notices: set[str] = set()
+
+    def shelf(self, shelf: str) -> Path:
+        """Return the folder of a shelf."""
+        return self.root.joinpath(*shelf.split("/"))
+
+    def object(self, digest: Sha256) -> Path:
+        """Return where the bytes with this SHA-256 stand, or would."""
+        return object_path(self.objects, digest)
+
+    # --- records --------------------------------------------------------------------------------
+
+    def record_paths(self, shelf: str | None = None) -> tuple[Path, ...]:
+        """Return every record of whatever format, of the whole catalog or of one shelf.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        with storage(f"read catalog {self.root}"):
+            if shelf is not None:
+                return tuple(sorted(self.shelf(shelf).glob(f"*{ENDING}")))
+            found = [*self.root.glob(f"*/*{ENDING}"), *self.root.glob(f"sbe/*/*{ENDING}")]
+            return tuple(sorted(path for path in found if is_shelf(self.root, path.parent)))
+
+    def records(self, paths: Iterable[Path] | None = None) -> tuple[Record, ...]:
+        """Return every record of the present format, or those among `paths`.
+
+        Raises:
+            StorageError: One cannot be read.
+            InputError: One cannot be understood.
+        """
+        paths = self.record_paths() if paths is None else paths
+        found = (read_record(path, self.objects) for path in paths)
+        return tuple(record for record in found if record is not None)
+
+    def record(self, shelf: str, name: str) -> Record | None:
+        """Return one record, if it is there and of the present format.
+
+        Raises:
+            StorageError: It cannot be read.
+            InputError: It cannot be understood.
+        """
+        path = record_path(self.shelf(shelf), name)
+        with storage(f"read {path}"):
+            if not path.exists():
+                return None
+        return read_record(path, self.objects)
+
+    # --- locks ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def working_on(
+        self, shelf: str, name: str, *, attempted: str, progress: Progress
+    ) -> Iterator[None]:
+        """Hold one payload; a second process is told at once instead of spoiling the first one's file."""
+        folder = self.shelf(shelf)
+        with storage(f"write catalog {self.root}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / f"{name}.lock", attempted=attempted, say=self._once(progress)):
+            yield
+
+    @contextlib.contextmanager
+    def changing(self, progress: Progress) -> Iterator[None]:
+        """Hold the catalog for the moment of a change; a second process waits."""
+        with storage(f"write catalog {self.root}"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        with locked(
+            self.root / "catalog.lock",
+            attempted=f"write catalog {self.root}",
+            say=self._once(progress),
+            wait_s=_CHANGE_WAIT_S,
+        ):
+            yield
+
+    def _once(self, progress: Progress) -> Callable[[str], None]:
+        def say(message: str) -> None:
+            if not self._notices:
+                progress.say(message)
+            self._notices.add(message)
+
+        return say
+
+    # --- bytes ----------------------------------------------------------------------------------
+
+    def draft(self, shelf: str, name: str) -> Path:
+        """Return where bytes stand that have no name yet; what a killed process left is removed."""
+        path = self.shelf(shelf) / (name + _DRAFT)
+        with storage(f"write {path}"):
+            remove_file(path)
+        return path
+
+    def link(self, source: Path, draft: Path) -> bool:
+        """Give a file of ours a second name on the same file system; False: it must be copied.
+
+        Another user's file is copied: who owns it can change its bytes at any time.
+        """
+        try:
+            facts = source.stat(follow_symlinks=False)
+            ours = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
+            if not ours or not stat.S_ISREG(facts.st_mode):
+                return False
+            draft.hardlink_to(source)
+        except OSError:
+            return False
+        return True
+
+    def copy(self, source: Path, draft: Path, *, progress: Progress) -> Measured:
+        """Copy a file and hash it on the way.
+
+        Raises:
+            StorageError: It cannot be read, or there is no room for it.
+        """
+        with storage(f"copy {source} to {self.root}"):
+            size, free = source.stat().st_size, shutil.disk_usage(draft.parent).free
+            if size > free:
+                raise StorageError(
+                    f"copy {source} to {self.root}",
+                    found=f"{free} bytes free",
+                    expected=f"{size} bytes",
+                    hint="free space there; nothing was written yet",
+                )
+            try:
+                with draft.open("wb", buffering=0) as file:
+                    measured = measure(
+                        source, what=f"copy {source.name}", progress=progress, copy_to=file
+                    )
+                    os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    remove_file(draft)
+                raise
+        return measured
+
+    def place(self, draft: Path, digest: Sha256) -> Path:
+        """Give proven bytes their name; bytes that are there already stay. Only while `changing`."""
+        path = self.object(digest)
+        with storage(f"write {path}"):
+            if path.exists():
+                remove_file(draft)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                draft.replace(path)
+            with contextlib.suppress(OSError):  # some network disks know no permissions
+                path.chmod(0o444)
+            sync_folder(path.parent)
+        return path
+
+    def show(self, shelf: str, name: str, digest: Sha256) -> None:
+        """Hang the bytes under their name on a shelf, for people; whatever else has it is left alone."""
+        path = self.shelf(shelf) / name
+        with contextlib.suppress(OSError):  # no hard links here: the record is what counts
+            path.hardlink_to(self.object(digest))
+
+    def is_shown(self, shelf: str, name: str, digest: Sha256) -> bool:
+        """Whether the name on the shelf is a link to these bytes."""
+        try:
+            return (self.shelf(shelf) / name).samefile(self.object(digest))
+        except OSError:
+            return False
+
+    def forget(self, record: Record) -> None:
+        """Remove a record and its link; the bytes stay. Only while `changing`."""
+        held = record.held
+        folder = self.shelf(held.shelf)
+        with storage(f"write {folder}"):
+            if self.is_shown(held.shelf, held.name, held.sha256):
+                remove_file(folder / held.name)
+            remove_file(record_path(folder, held.name))
+            sync_folder(folder)
+
+    def jailed(self, name: str, digest: Sha256) -> tuple[Path, str]:
+        """Return where a file goes in quarantine, and what its explanation says so far."""
+        target = self.quarantine / f"{name}.{digest[:12]}"
+        explanation = _explanation(target)
+        with storage(f"read {explanation}"):
+            text = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
+        return target, text
+
+    def jail(self, path: Path, name: str, digest: Sha256, text: str) -> Path:
+        """Move a file to quarantine, add `text` to its explanation, and return where that stands.
+
+        Args:
+            path: The file.
+            name: What it should have been.
+            digest: Its SHA-256.
+            text: Why it is there.
+        """
+        target, before = self.jailed(name, digest)
+        with storage(f"write {self.quarantine}"):
+            self.quarantine.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            write_beside(_explanation(target), before + text)
+        return _explanation(target)
+
+
+def _explanation(target: Path) -> Path:
+    return target.with_name(target.name + ".txt")
+
+
+def is_shelf(root: Path, folder: Path) -> bool:
+    """Whether a folder of the catalog is a shelf."""
+    with contextlib.suppress(ValueError):
+        Shelf.parse(folder.relative_to(root).as_posix())
+        return True
+    return False
