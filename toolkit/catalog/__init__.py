@@ -5,12 +5,17 @@
     manifests = load_manifests()
     catalog = Catalog(Path("D:/catalog"))
     held = catalog.download(manifests.find("12.2603"), known=manifests)
+    for payload in held:
+        require_fit_to_travel(payload)
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
-network, and `Catalog` makes one if it is given none.
+network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
+between colleagues: `export_catalog`, `import_catalog`, `know_key`. SBEs: `find_sbes`.
 """
 
+from toolkit.catalog._adding import add_solution_bundle, is_solution_bundle
 from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
@@ -18,18 +23,34 @@ from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._sbe import find_sbes
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
+from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
+from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
 
 __all__ = [
     "Catalog",
+    "CatalogStatus",
     "ClusterFacts",
+    "Condition",
+    "Export",
     "HttpsFetcher",
     "Manifests",
+    "Pruning",
     "SbeManifest",
     "SbeOffers",
+    "VerifiedPayload",
+    "add_solution_bundle",
+    "catalog_status",
+    "export_catalog",
     "find_sbes",
+    "import_catalog",
     "is_fit_to_travel",
+    "is_solution_bundle",
+    "know_key",
     "load_manifests",
+    "problem_of",
+    "prune",
     "read_manifest",
     "read_sbe_manifest",
     "require_fit_to_travel",
+    "verify_held",
 ]

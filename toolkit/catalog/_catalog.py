@@ -140,7 +140,8 @@ class Catalog:
             name: The payload's own name.
             kind: What it is for.
             url: Where it is published; may be empty.
-            expected_sha256: The hash it must have; None if nobody knows.
+            expected_sha256: The hash it must have; None if nobody knows. Who says so stands in
+                `statements` or `witnesses`: by itself it proves nothing.
             siblings: Names of all payloads of the update or SBE, this one among them.
             statements: What other witnesses say of it.
             witnesses: Hashes published for it.
@@ -159,12 +160,13 @@ class Catalog:
             kind=kind,
             url=url,
             witnesses=tuple(witnesses),
-            sha256=expected_sha256,
+            sha256=None,
             size_bytes=size_bytes,
         )
         wanted = Wanted(
             shelf=shelf,
             payload=payload,
+            must_be=expected_sha256,
             siblings=tuple(siblings),
             statements=tuple(statements),
             known=tuple(known),
@@ -180,7 +182,7 @@ class Catalog:
             wanted.shelf, payload.name, attempted=attempted, progress=progress
         ):
             present = self._present(wanted, progress)
-            if present is not None and payload.sha256 is not None:
+            if present is not None and wanted.must_be is not None:
                 progress.say(f"{payload.name}: held already; {source} was not read")
                 return present
             draft = self.store.draft(wanted.shelf, payload.name)
@@ -192,12 +194,12 @@ class Catalog:
             try:
                 found = _found(draft, measured)
                 judgement = self._judged(wanted, found)
-                refused = payload.sha256 not in (None, measured.sha256)
+                refused = wanted.must_be not in (None, measured.sha256)
                 if refused or judgement.verdict is FileVerdict.BAD:
                     raise DigestError(
                         attempted,
                         found=f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}",
-                        expected=f"sha256 {payload.sha256}" if payload.sha256 else None,
+                        expected=f"sha256 {wanted.must_be}" if wanted.must_be else None,
                         hint="nothing was added; get the file again, from another line or place",
                     )
                 return self._keep(wanted, found, judgement, progress)
@@ -318,7 +320,11 @@ class Catalog:
             _as_recorded(held),
         )
         wanted = Wanted(
-            shelf=held.shelf, payload=published, siblings=record.siblings, known=tuple(known)
+            shelf=held.shelf,
+            payload=published,
+            must_be=published.sha256,
+            siblings=record.siblings,
+            known=tuple(known),
         )
         statements = (*_without_measurement(held), self._measured_again())
         return self._judged(wanted, _found(held.path, held, statements, is_deep=is_deep))
@@ -366,7 +372,7 @@ class Catalog:
                 progress.say(f"{payload.name}: held already")
                 return present
             fetched = self._fetch(url, part, progress)
-            if payload.sha256 not in (None, fetched.sha256) and fetched.resumed_bytes:
+            if wanted.must_be not in (None, fetched.sha256) and fetched.resumed_bytes:
                 # power may have failed while an earlier command wrote: its bytes prove nothing
                 progress.say(f"{payload.name}: the resumed file is not right; fetching it anew")
                 with storage(f"write catalog {self.root}"):
@@ -380,10 +386,10 @@ class Catalog:
                 earlier_downloads=self.store.jailed(payload.name, fetched.sha256)[1].count(
                     "downloaded "
                 ),
-                is_deep=payload.sha256 is None,
+                is_deep=wanted.must_be is None,
             )
             judgement = self._judged(wanted, found)
-            if payload.sha256 not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
+            if wanted.must_be not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
                 raise self._quarantine(payload, url, part, found, judgement)
             held = self._keep(wanted, found, judgement, progress)
             with storage(f"write catalog {self.root}"):
@@ -414,7 +420,7 @@ class Catalog:
         """
         payload = wanted.payload
         record = self.store.record(wanted.shelf, payload.name)
-        digest = payload.sha256 or (record.held.sha256 if record else None)
+        digest = wanted.must_be or (record.held.sha256 if record else None)
         if digest is None:
             return None
         path = self.store.object(digest)
@@ -435,7 +441,8 @@ class Catalog:
             with storage(f"read {path}"):
                 measured = measure(path, what=f"check {payload.name}", progress=progress)
             if measured.sha256 != digest:
-                raise _changed(path, measured.sha256, digest, SET_ASIDE)
+                self._jail_stray(path, payload.name, measured, digest, progress)
+                return None
             statements = (*statements, self._measured_again())
         found = Found(path=path, sha256=digest, size_bytes=facts.st_size, statements=statements)
         judgement = self._judged(wanted, found)
@@ -445,6 +452,25 @@ class Catalog:
             )
         return self._keep(wanted, found, judgement, progress)
 
+    def _jail_stray(
+        self, path: Path, name: str, found: Measured, digest: Sha256, progress: Progress
+    ) -> None:
+        """Set bytes aside that are not what they are named by, if nothing was recorded of them.
+
+        Raises:
+            DigestError: A record refers to them; a person decides.
+        """
+        with self.store.changing(progress):
+            if any(record.held.sha256 == digest for record in self.store.records()):
+                raise _changed(path, found.sha256, digest, SET_ASIDE)
+            text = (
+                f"set aside {self.now().isoformat(timespec='seconds')}, of no record\n"
+                f"  expected  sha256 {digest}\n"
+                f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n\n"
+            )
+            explanation = self.store.jail(path, name, found.sha256, text)
+        progress.say(f"{name}: damaged bytes without a record were set aside: {explanation}")
+
     def _taken_over(
         self, wanted: Wanted, record: Record | None, progress: Progress
     ) -> HeldPayload | None:
@@ -452,14 +478,14 @@ class Catalog:
         payload = wanted.payload
         path = self.store.shelf(wanted.shelf) / payload.name
         with storage(f"read {path}"):
-            if payload.sha256 is None or not path.is_file():
+            if wanted.must_be is None or not path.is_file():
                 return None
             measured = measure(path, what=f"check {payload.name}", progress=progress)
-        if measured.sha256 != payload.sha256:
+        if measured.sha256 != wanted.must_be:
             if record is not None:  # the link to bytes that were pinned before
                 return None
             hint = "it was changed after the download; move it away and download again"
-            raise _changed(path, measured.sha256, payload.sha256, hint)
+            raise _changed(path, measured.sha256, wanted.must_be, hint)
         found = _found(path, measured, (self._measured_again(),))
         judgement = self._judged(wanted, found)
         if judgement.verdict is FileVerdict.BAD:
@@ -480,7 +506,7 @@ class Catalog:
             if path != found.path and path.exists():
                 there = measure(path, what=f"check {payload.name}", progress=progress)
                 if there.sha256 != found.sha256:
-                    raise _changed(path, there.sha256, found.sha256, SET_ASIDE)
+                    self._jail_stray(path, payload.name, there, found.sha256, progress)
         with store.changing(progress):
             if path != found.path:
                 store.place(found.path, found.sha256)
@@ -639,6 +665,7 @@ def wanted_of(manifest: Manifest, payload: Payload, known: Sequence[Manifest]) -
     return Wanted(
         shelf=str(manifest.version),
         payload=payload,
+        must_be=payload.sha256,
         siblings=tuple(item.name for item in manifest.payloads),
         known=tuple(known),
     )

@@ -43,6 +43,8 @@ class Wanted:
 
     shelf: str
     payload: Payload
+    must_be: Sha256 | None
+    """The hash it must have: the pinned one, or what somebody else says; None: nobody knows."""
     siblings: tuple[str, ...]
     """Names of all payloads of the update or SBE."""
     statements: tuple[Statement, ...] = ()
@@ -75,7 +77,7 @@ def judged(wanted: Wanted, found: Found) -> Judgement:
         OSError: The file cannot be read.
     """
     payload = wanted.payload
-    if payload.sha256 not in (None, found.sha256):
+    if wanted.must_be not in (None, found.sha256):
         return _of_another_hash(wanted, found)
     structure = _structure(payload.name, found)
     said = (
@@ -183,7 +185,7 @@ def _of_another_hash(wanted: Wanted, found: Found) -> Judgement:
     statement = Statement(
         kind=StatementKind.PUBLISHED_HASH,
         stance=Stance.AGAINST,
-        text=f"its SHA-256 is {found.sha256}, not the pinned {payload.sha256}",
+        text=f"its SHA-256 is {found.sha256}, not {wanted.must_be}",
     )
     return Judgement(
         verdict=_CULPRITS[verdict.culprit],

@@ -207,14 +207,20 @@ class Store:
         except OSError:
             return False
 
+    def hide(self, record: Record) -> None:
+        """Remove the link on the shelf, if it is one to these bytes."""
+        held = record.held
+        path = self.shelf(held.shelf) / held.name
+        if self.is_shown(held.shelf, held.name, held.sha256):
+            with storage(f"write {path.parent}"):
+                remove_file(path)
+
     def forget(self, record: Record) -> None:
         """Remove a record and its link; the bytes stay. Only while `changing`."""
-        held = record.held
-        folder = self.shelf(held.shelf)
+        self.hide(record)
+        folder = self.shelf(record.held.shelf)
         with storage(f"write {folder}"):
-            if self.is_shown(held.shelf, held.name, held.sha256):
-                remove_file(folder / held.name)
-            remove_file(record_path(folder, held.name))
+            remove_file(record_path(folder, record.held.name))
             sync_folder(folder)
 
     def jailed(self, name: str, digest: Sha256) -> tuple[Path, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, _catalog_add, _catalog_exchange, _catalog_upkeep
 from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import sbe
@@ -29,7 +29,7 @@ _LACKING = (
 
 @click.group(name="catalog")
 def group() -> None:
-    """See what exists, which path leads there, and download what is needed."""
+    """See what exists, which path leads there, download what is needed, and look after it."""
 
 
 @group.command("list")
@@ -215,3 +215,5 @@ def _print_manifest(manifest: Manifest) -> None:
 
 
 group.add_command(sbe)
+for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
+    group.add_command(_command)

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.catalog.fakes import Listener, digest_of, manifest_of, payload_of, zip_of
+from tests.unit.catalog.holding import MANIFEST, PAYLOAD, SHELF
+from toolkit.catalog import Condition, problem_of, require_fit_to_travel, verify_held
+from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.model import FileVerdict, StatementKind
+
+XML = b"<SBE/>" * 400
+OTHER = "12.2605.1003.2"
+
+
+@pytest.fixture
+def verify(holding):
+    def verify(*words, manifests=(MANIFEST,), **more):
+        return verify_held(
+            holding.catalog, words, manifests=manifests, progress=holding.listener, **more
+        )
+
+    return verify
+
+
+def test_sound_files_are_proven_and_our_measurement_becomes_a_witness(holding, verify):
+    holding.download()
+    (found,) = verify()
+    assert found.condition is Condition.SOUND
+    assert found.held.judgement.verdict is FileVerdict.PROVEN
+    assert StatementKind.MEASUREMENT in {said.kind for said in found.held.judgement.statements}
+    assert problem_of([found]) is None
+    assert holding.catalog.held() == (found.held,)
+
+
+def test_verifying_twice_says_the_same(holding, verify):
+    holding.download()
+    assert verify() == verify()
+
+
+def test_a_changed_file_is_named_recorded_as_bad_and_stays_where_it_is(holding, verify):
+    held = holding.download()
+    holding.spoil(held)
+    (found,) = verify()
+    assert found.condition is Condition.CHANGED
+    assert "sha256" in found.detail
+    error = problem_of([found])
+    assert isinstance(error, DigestError)
+    assert f"{SHELF}/{held.name}" in str(error)
+    assert "--quarantine" in error.hint
+    assert held.path.exists()
+    with pytest.raises(DigestError):
+        require_fit_to_travel(holding.catalog.held()[0])
+
+
+def test_after_verifying_a_download_does_not_believe_a_changed_file(holding, verify):
+    holding.spoil(holding.download())
+    verify()
+    with pytest.raises(DigestError):
+        holding.download()
+
+
+def test_a_bad_file_is_moved_to_quarantine_only_when_asked_and_then_fetched_anew(holding, verify):
+    held = holding.download()
+    holding.spoil(held)
+    (found,) = verify(quarantine=True)
+    assert found.quarantined.read_text(encoding="utf-8").count("verdict: file bad") == 1
+    assert "download" in problem_of([found]).hint
+    assert not held.path.exists()
+    assert not (holding.root / SHELF / held.name).exists()
+    assert holding.catalog.held() == ()
+    again = holding.download()
+    assert len(holding.site.asked) == 2
+    assert digest_of(again.path.read_bytes()) == PAYLOAD.sha256
+
+
+def test_bytes_of_several_shelves_are_read_once_and_set_aside_for_all(holding, verify):
+    held = holding.download()
+    holding.download(payload=PAYLOAD, version=OTHER)
+    holding.spoil(held)
+    found = verify(quarantine=True)
+    assert [step for step, _ in holding.listener.steps].count(f"verify {held.name}") == 1
+    assert [item.condition for item in found] == [Condition.CHANGED] * 2
+    assert len({item.quarantined for item in found}) == 1
+    assert holding.catalog.held() == ()
+
+
+def test_a_file_that_is_sound_again_is_proven_again(holding, verify):
+    held = holding.download()
+    holding.spoil(held)
+    verify()
+    holding.spoil(held)  # the same bit once more: a cable was loose, not the disk
+    assert verify()[0].held.judgement.verdict is FileVerdict.PROVEN
+
+
+def test_a_missing_file_is_told_and_the_others_are_verified(holding, verify):
+    held = holding.download()
+    holding.download(zip_of(5000, seed=9), version=OTHER)
+    held.path.unlink()
+    first, second = verify()
+    assert (first.condition, second.condition) == (Condition.MISSING, Condition.SOUND)
+    assert isinstance(problem_of([first, second]), StorageError)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_the_others_are_verified(holding, verify):
+    held = holding.download()
+    holding.download(zip_of(5000, seed=9), version=OTHER)
+    held.path.unlink()
+    held.path.mkdir()
+    first, second = verify()
+    assert (first.condition, second.condition) == (Condition.UNREADABLE, Condition.SOUND)
+
+
+@pytest.mark.parametrize(
+    ("words", "shelves"),
+    [
+        ((), [SHELF, OTHER]),
+        ((SHELF,), [SHELF]),
+        (("12.2605",), [OTHER]),
+        ((f"CombinedSolutionBundle.{OTHER}.ZIP",), [OTHER]),
+        ((f"{OTHER}\\CombinedSolutionBundle.{OTHER}.zip", OTHER), [OTHER]),
+    ],
+)
+def test_what_to_verify_is_said_by_version_shelf_or_name(holding, verify, words, shelves):
+    holding.download()
+    holding.download(zip_of(5000, seed=9), version=OTHER)
+    assert [item.held.shelf for item in verify(*words)] == shelves
+
+
+def test_a_word_that_names_nothing_held_is_an_input_error(holding, verify):
+    holding.download()
+    with pytest.raises(InputError, match=SHELF):
+        verify("12.2606")
+
+
+def damaged_inside():
+    """A zip with a whole directory and a member whose checksum is wrong."""
+    data = bytearray(zip_of(50_000))
+    data[20_000] ^= 1
+    return bytes(data)
+
+
+def test_only_a_deep_verification_finds_a_wrong_checksum_inside_a_zip(holding, verify):
+    data = damaged_inside()
+    payload = payload_of(data)
+    holding.download(data, payload=payload)
+    manifest = manifest_of(payload)
+    assert verify(manifests=[manifest])[0].held.judgement.verdict is FileVerdict.PROVEN
+    (found,) = verify(manifests=[manifest], is_deep=True)
+    assert found.held.judgement.verdict is FileVerdict.BAD
+    assert "SolutionUpdate.zip" in found.held.judgement.reasons[0]
+
+
+def test_without_a_manifest_the_recorded_witnesses_count(holding, verify):
+    holding.download()
+    assert verify(manifests=())[0].held.judgement.verdict is FileVerdict.PROVEN
+
+
+def test_a_manifest_that_pins_another_hash_today_is_heard(holding, verify):
+    holding.download()
+    pinned = manifest_of(replace(PAYLOAD, sha256=digest_of(b"other"), witnesses=()))
+    found = verify(manifests=[pinned])[0].held.judgement
+    assert found.verdict is not FileVerdict.PROVEN
+
+
+def test_an_accepted_file_stays_accepted(holding, verify, file_of):
+    held = holding.adopt(file_of(XML), statements=())
+    holding.catalog.accept(held.name, by="Ada", reason="x")
+    manifests = ()
+    (found,) = verify(manifests=manifests)
+    assert found.held.judgement.verdict is FileVerdict.UNPROVEN
+    assert found.held.acceptance.by == "Ada"
+
+
+def test_a_record_that_changed_meanwhile_is_left_alone(holding, verify):
+    held = holding.download()
+    record = holding.root / SHELF / (held.name + ".held.json")
+
+    class Interrupting(Listener):
+        def end(self):
+            super().end()
+            values = json.loads(record.read_text(encoding="utf-8"))
+            record.write_text(json.dumps(values | {"sha256": "ab" * 32}), encoding="utf-8")
+
+    (found,) = verify_held(holding.catalog, progress=Interrupting())
+    assert not found.is_recorded
+    assert json.loads(record.read_text(encoding="utf-8"))["sha256"] == "ab" * 32

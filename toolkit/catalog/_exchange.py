@@ -1,0 +1,384 @@
+"""A catalog for a colleague: hard links or proven copies in a folder, and one signed list of them.
+
+The list (`catalog.json`) is signed with the exporting catalog's own key, so that whoever knows that key
+knows who held these bytes and how they judged them. An import believes no byte because of it: every file
+is hashed, none may contradict a pinned hash, and acceptances stay with the person who gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from toolkit import request
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._gate import SET_ASIDE
+from toolkit.catalog._hashing import measure
+from toolkit.catalog._judging import Wanted
+from toolkit.catalog._manifest import sha256
+from toolkit.catalog._names import Shelf, payload_name
+from toolkit.catalog._plans import read_plan
+from toolkit.catalog._records import (
+    Record,
+    object_path,
+    record_path,
+    statement_as_plain,
+    write_record,
+)
+from toolkit.catalog._storage import remove_file, storage, write_beside
+from toolkit.catalog._store import Store
+from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.model import (
+    FileVerdict,
+    HeldPayload,
+    Manifest,
+    Payload,
+    PayloadKind,
+    Progress,
+    Sha256,
+    Stance,
+    Statement,
+    StatementKind,
+)
+from toolkit.signed import LIMIT_BYTES, KnownKey, KnownKeys, Sealed, open_key, seal, unseal
+
+KIND = "ferry-catalog"
+FORMAT = 1
+LIST = "catalog.json"
+_KEY, _KNOWN = "catalog.key.pem", "known-keys.json"
+
+
+# --- export -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What was put into a folder for a colleague."""
+
+    folder: Path
+    payloads: tuple[HeldPayload, ...]
+    linked: int
+    """How many take no room of their own."""
+    fingerprint: str
+    """Of the key that signed the list; the colleague compares it once over another channel."""
+
+
+def export_catalog(
+    catalog: Catalog,
+    folder: Path,
+    words: Sequence[str] = (),
+    *,
+    plan: Path | None = None,
+    progress: Progress,
+) -> Export:
+    """Put held payloads into a folder that is a catalog of its own, with a signed list.
+
+    The same call goes on after an interruption; what the folder held before stays in it.
+
+    Args:
+        catalog: Whose payloads.
+        folder: Where to; made if missing.
+        words: Which: versions, shelves or names; none, and no plan: all.
+        plan: A plan whose files to take.
+        progress: Told what happens.
+
+    Raises:
+        StorageError: Something is not held, there is no room, or a folder cannot be written.
+        DigestError: A held file was changed.
+        InputError: A word names nothing that is held, or the plan cannot be understood.
+    """
+    with storage(f"export to {folder}"):
+        own, place = catalog.root.resolve(), folder.resolve()
+    if place == own or own in place.parents:
+        raise InputError(f"export to {folder}", found="a folder of the catalog itself")
+    chosen = list(catalog.select(words)) if words or plan is None else []
+    if plan is not None:
+        chosen += [record for record in _of_plan(catalog, plan) if record not in chosen]
+    target, linked = Store(folder), 0
+    for record in chosen:
+        linked += _send(record, target, progress)
+    key = open_key(catalog.root / _KEY)
+    with target.changing(progress):
+        records = target.records()
+        body = {
+            "format": FORMAT,
+            "made_at": catalog.now().isoformat(timespec="seconds"),
+            "objects": [_row(record) for record in records],
+        }
+        data = seal(KIND, body, key)
+        if len(data) > LIMIT_BYTES:
+            raise InputError(
+                f"export to {folder}",
+                found=f"{len(records)} payloads, a list of {len(data)} bytes",
+                expected=f"at most {LIMIT_BYTES}",
+                hint="export into several folders",
+            )
+        with storage(f"write {folder / LIST}"):
+            write_beside(folder / LIST, data.decode())
+    return Export(
+        folder=folder,
+        payloads=tuple(record.held for record in records),
+        linked=linked,
+        fingerprint=key.fingerprint,
+    )
+
+
+def _of_plan(catalog: Catalog, plan: Path) -> list[Record]:
+    records = {(record.held.shelf, record.held.name): record for record in catalog.store.records()}
+    chosen = []
+    for item in read_plan(plan):
+        record = records.get((item.shelf, item.name))
+        if record is None or item.sha256 not in (None, record.held.sha256):
+            raise StorageError(
+                f"export what {plan} needs",
+                found=f"{item.shelf}/{item.name} not held"
+                + (" with that hash" if record is not None else ""),
+                expected=f"sha256 {item.sha256}" if item.sha256 else None,
+                hint="fetch or add what the plan needs first",
+            )
+        chosen.append(record)
+    return chosen
+
+
+def _send(record: Record, target: Store, progress: Progress) -> bool:
+    """Put one payload into the other catalog; return whether it is a link."""
+    held = record.held
+    with target.working_on(
+        held.shelf, held.name, attempted=f"export {held.name}", progress=progress
+    ):
+        path = target.object(held.sha256)
+        there = target.record(held.shelf, held.name)
+        if there is None or not _is_untouched(there, path) or there.held.sha256 != held.sha256:
+            _bring(record, target, progress)
+        with target.changing(progress):
+            if there is not None and there.held.sha256 != held.sha256:
+                target.forget(there)
+            target.show(held.shelf, held.name, held.sha256)
+            with storage(f"write {path}"):
+                modified_ns, is_link = path.stat().st_mtime_ns, path.samefile(held.path)
+            sent = replace(record, held=replace(held, path=path), modified_ns=modified_ns)
+            if there != sent:
+                write_record(record_path(target.shelf(held.shelf), held.name), sent)
+    progress.say(f"{held.name}: {'linked' if is_link else 'copied'}")
+    return is_link
+
+
+def _bring(record: Record, target: Store, progress: Progress) -> None:
+    """Have the bytes stand in the other catalog, as a link, or as a copy that was hashed."""
+    held = record.held
+    stands, draft = target.object(held.sha256), target.draft(held.shelf, held.name)
+    what = f"check {held.name}"
+    with storage(f"read {stands}"):
+        if stands.exists():
+            if measure(stands, what=what, progress=progress).sha256 == held.sha256:
+                return
+            remove_file(stands)  # a copy of ours that the disk has spoilt
+    try:
+        with storage(f"read {held.path}"):
+            if not target.link(held.path, draft):
+                digest = target.copy(held.path, draft, progress=progress).sha256
+            elif _is_untouched(record, held.path):
+                digest = held.sha256
+            else:
+                digest = measure(draft, what=what, progress=progress).sha256
+        if digest != held.sha256:
+            raise DigestError(
+                f"export {held.name}",
+                found=f"sha256 {digest} in {held.path}",
+                expected=f"sha256 {held.sha256}",
+                hint=SET_ASIDE,
+            )
+        with target.changing(progress):
+            target.place(draft, held.sha256)
+    finally:
+        with storage(f"write {draft}"):
+            remove_file(draft)
+
+
+def _is_untouched(record: Record, path: Path) -> bool:
+    try:
+        facts = path.stat()
+    except OSError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (record.held.size_bytes, record.modified_ns)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    held = record.held
+    return {
+        "shelf": held.shelf,
+        "name": held.name,
+        "kind": held.kind.value,
+        "url": held.url,
+        "sha256": held.sha256,
+        "size_bytes": held.size_bytes,
+        "verdict": held.judgement.verdict.value,
+        "reasons": list(held.judgement.reasons),
+        "statements": [statement_as_plain(said) for said in held.judgement.statements],
+        "siblings": list(record.siblings),
+    }
+
+
+# --- import -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offer:
+    """One payload as a colleague's list describes it."""
+
+    shelf: str
+    name: str
+    kind: PayloadKind
+    url: str
+    sha256: Sha256
+    size_bytes: int
+    verdict: FileVerdict
+    reasons: tuple[str, ...]
+    siblings: tuple[str, ...]
+
+
+def import_catalog(
+    catalog: Catalog, folder: Path, *, manifests: Iterable[Manifest], progress: Progress
+) -> tuple[HeldPayload, ...]:
+    """Take in what a known colleague exported; every file is hashed, and none may contradict a pin.
+
+    A file that is held here already under its name, with another hash, stays as it is.
+
+    Args:
+        catalog: Where to.
+        folder: The export.
+        manifests: What is published, with the pinned hashes.
+        progress: Told what happens.
+
+    Raises:
+        SignatureError: The list was edited, or signed by a key that is not known here.
+        DigestError: A file is not what the list says, or contradicts a pinned hash.
+        StorageError: A file is missing or cannot be read, or the disk is full.
+        InputError: The list cannot be understood.
+    """
+    path = folder / LIST
+    sealed = unseal(_read(path), kind=KIND, file=str(path))
+    colleague = _known_keys(catalog).require(
+        sealed,
+        what=f"catalog in {folder}",
+        hint=f'compare the fingerprint with its maker, then: ferry catalog know-key "{path}" '
+        '--name NAME --fingerprint "…"',
+    )
+    made_at, offers = _read_list(sealed, str(path))
+    known = tuple(manifests)
+    published = {
+        (str(manifest.version), payload.name): payload
+        for manifest in known
+        for payload in manifest.payloads
+    }
+    for offer in offers:
+        _check_pin(offer, published.get((offer.shelf, offer.name)), colleague)
+    taken = []
+    for offer in offers:
+        record = catalog.store.record(offer.shelf, offer.name)
+        if record is not None and record.held.sha256 != offer.sha256:
+            progress.say(f"{offer.shelf}/{offer.name}: another file is held here; theirs is left")
+            continue
+        wanted = Wanted(
+            shelf=offer.shelf,
+            payload=published.get((offer.shelf, offer.name)) or _payload(offer),
+            must_be=offer.sha256,
+            siblings=offer.siblings,
+            statements=(_statement(offer, colleague, sealed, made_at),),
+            known=known,
+        )
+        source = object_path(folder / "objects", offer.sha256)
+        taken.append(catalog.take_in(source, wanted, progress))
+    return tuple(taken)
+
+
+def know_key(
+    catalog: Catalog, path: Path, *, name: str, fingerprint: str, progress: Progress
+) -> KnownKey:
+    """Believe the key that signed a request or an export, once a person has compared its fingerprint.
+
+    Args:
+        catalog: Whose known keys.
+        path: The signed file.
+        name: Who holds the key.
+        fingerprint: As it came over another channel.
+        progress: Told when the file system has no locks.
+
+    Raises:
+        SignatureError: The file was edited, or the fingerprint is not that of its key.
+        InputError: Neither a request nor an export, or the name is taken.
+        StorageError: The file cannot be read, or the known keys not be written.
+    """
+    data = _read(path)
+    try:
+        sealed = unseal(data, kind=KIND, file=str(path))
+    except InputError:
+        sealed = unseal(data, kind=request.KIND, file=str(path))
+    with catalog.store.changing(progress):
+        return _known_keys(catalog).add(name, sealed, fingerprint)
+
+
+def _known_keys(catalog: Catalog) -> KnownKeys:
+    return KnownKeys(catalog.root / _KNOWN)
+
+
+def _read(path: Path) -> bytes:
+    with storage(f"read {path}"), path.open("rb") as file:
+        return file.read(LIMIT_BYTES + 1)
+
+
+def _read_list(sealed: Sealed, file: str) -> tuple[datetime, tuple[_Offer, ...]]:
+    try:
+        if sealed.body["format"] != FORMAT:
+            raise ValueError(f"format {sealed.body['format']!r}, not {FORMAT}")  # noqa: TRY301
+        made_at = datetime.fromisoformat(sealed.body["made_at"])
+        return made_at, tuple(_offer(row) for row in sealed.body["objects"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "read the list of an exported catalog",
+            file=file,
+            found=f"{type(error).__name__}: {error}",
+            hint="it may come from a newer ferry",
+        ) from error
+
+
+def _offer(row: Mapping[str, Any]) -> _Offer:
+    return _Offer(
+        shelf=str(Shelf.parse(row["shelf"])),
+        name=payload_name(row["name"]),
+        kind=PayloadKind(row["kind"]),
+        url=str(row["url"]),
+        sha256=sha256(row["sha256"]),
+        size_bytes=int(row["size_bytes"]),
+        verdict=FileVerdict(row["verdict"]),
+        reasons=tuple(map(str, row["reasons"])),
+        siblings=tuple(payload_name(name) for name in row["siblings"]),
+    )
+
+
+def _check_pin(offer: _Offer, published: Payload | None, colleague: KnownKey) -> None:
+    if published is not None and published.sha256 not in (None, offer.sha256):
+        raise DigestError(
+            f"import {offer.shelf}/{offer.name} of {colleague.name}",
+            found=f"sha256 {offer.sha256}",
+            expected=f"sha256 {published.sha256}, the pinned one",
+            hint="nothing was imported; find out with them whose file is right",
+        )
+
+
+def _payload(offer: _Offer) -> Payload:
+    return Payload(name=offer.name, kind=offer.kind, url=offer.url, witnesses=(), sha256=None)
+
+
+def _statement(offer: _Offer, colleague: KnownKey, sealed: Sealed, made_at: datetime) -> Statement:
+    reasons = "; ".join(offer.reasons)
+    return Statement(
+        kind=StatementKind.COLLEAGUE,
+        stance=Stance.FOR if offer.verdict is FileVerdict.PROVEN else Stance.SILENT,
+        text=f"{colleague.name} holds it as {offer.verdict.value}: {reasons}",
+        source=f"catalog signed by {sealed.fingerprint}",
+        seen_on=made_at.date(),
+    )

@@ -1,0 +1,76 @@
+"""What the plans in a catalog refer to: as much of `plans/<plan>.json` as keeping their files needs.
+
+A plan says much more; here only its list `payloads` matters, each with `name`, `shelf` and `sha256` (null
+where nobody knows it yet). What cannot be understood is refused: it might refer to anything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.catalog._manifest import sha256
+from toolkit.catalog._storage import storage
+from toolkit.errors import InputError
+from toolkit.model import Sha256
+
+_LIMIT_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPayload:
+    """One file that a plan needs."""
+
+    plan: str
+    """The plan's file name without its ending."""
+    shelf: str
+    name: str
+    sha256: Sha256 | None
+
+
+def plan_files(folder: Path) -> tuple[Path, ...]:
+    """Return the plans in a folder.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    with storage(f"read plans in {folder}"):
+        return tuple(sorted(folder.glob("*.json")))
+
+
+def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
+    """Return what one plan needs.
+
+    Raises:
+        InputError: It cannot be understood.
+        StorageError: It cannot be read.
+    """
+    with storage(f"read {path}"), path.open("rb") as file:
+        data = file.read(_LIMIT_BYTES + 1)
+    try:
+        if len(data) > _LIMIT_BYTES:
+            raise ValueError(f"longer than {_LIMIT_BYTES} bytes")  # noqa: TRY301
+        return tuple(
+            PlannedPayload(
+                plan=path.stem,
+                shelf=_text(row["shelf"]),
+                name=_text(row["name"]),
+                sha256=None if row["sha256"] is None else sha256(_text(row["sha256"])),
+            )
+            for row in json.loads(data)["payloads"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            "read what a plan refers to",
+            file=str(path),
+            found=f"{type(error).__name__}: {error}",
+            expected="a list `payloads` with shelf, name and sha256",
+            hint="plan the trip again, or delete this plan if nobody needs it",
+        ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -1,0 +1,231 @@
+"""Reading held bytes once more: are they what their name says, and what do the witnesses say today?
+
+Nothing is deleted and nothing moved unless that is asked for: a changed file is named, its record says
+that it is bad, and so it does not travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._gate import SET_ASIDE
+from toolkit.catalog._hashing import Measured, measure
+from toolkit.catalog._records import Record
+from toolkit.catalog._storage import storage
+from toolkit.errors import DigestError, StorageError, ToolkitError
+from toolkit.model import (
+    FileVerdict,
+    HeldPayload,
+    Judgement,
+    Manifest,
+    Progress,
+    Sha256,
+    Stance,
+    Statement,
+    StatementKind,
+)
+
+
+class Condition(StrEnum):
+    """What became of held bytes."""
+
+    SOUND = "sound"
+    CHANGED = "changed"
+    """Their SHA-256 is no longer the one they are named by."""
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedPayload:
+    """One payload after its bytes were read again."""
+
+    held: HeldPayload
+    """With today's judgement."""
+    condition: Condition
+    detail: str = ""
+    is_recorded: bool = True
+    """Whether the catalog could take the result (a read-only one cannot)."""
+    quarantined: Path | None = None
+    """Where the explanation stands, if the file was moved to quarantine."""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether the file must not be used."""
+        return self.held.judgement.verdict is FileVerdict.BAD
+
+
+def verify_held(
+    catalog: Catalog,
+    words: Sequence[str] = (),
+    *,
+    manifests: Iterable[Manifest] = (),
+    is_deep: bool = False,
+    quarantine: bool = False,
+    progress: Progress,
+) -> tuple[VerifiedPayload, ...]:
+    """Read held files, compare them with their names, and judge them by today's manifests.
+
+    Args:
+        catalog: Where they are held.
+        words: Which: versions, shelves or names; none: all.
+        manifests: What is published today.
+        is_deep: Whether to read whole zips and compare every checksum in them.
+        quarantine: Whether to move bad files to quarantine, so that a download fetches them anew.
+        progress: Told what happens.
+
+    Raises:
+        InputError: A word names nothing that is held, or a record cannot be understood.
+        StorageError: The folder cannot be read, or a bad file not be moved.
+    """
+    known = tuple(manifests)
+    by_version = {str(manifest.version): manifest for manifest in known}
+    measured: dict[Sha256, _Reading] = {}
+    results = []
+    for record in catalog.select(words):
+        held = record.held
+        if held.sha256 not in measured:
+            measured[held.sha256] = _read(record, progress)
+        reading = measured[held.sha256]
+        if reading.condition is Condition.SOUND:
+            judgement = catalog.judge_again(
+                record, manifest=by_version.get(held.shelf), known=known, is_deep=is_deep
+            )
+        elif reading.condition is Condition.CHANGED:
+            judgement = _changed(reading, held)
+        else:
+            judgement = held.judgement
+        result = VerifiedPayload(
+            held=_with(held, judgement), condition=reading.condition, detail=reading.detail
+        )
+        results.append(_record(catalog, result, reading, progress))
+        progress.say(f"{held.name}: {result.condition.value}, {judgement.verdict.value}")
+    if quarantine:
+        results = _quarantine(catalog, results, measured, progress)
+    return tuple(results)
+
+
+def problem_of(results: Sequence[VerifiedPayload]) -> ToolkitError | None:
+    """Return the error that the results amount to, if any of the files cannot be used."""
+    bad = [item for item in results if item.is_bad]
+    if bad:
+        where = ", ".join(f"{item.held.shelf}/{item.held.name}" for item in bad)
+        is_moved = all(item.quarantined for item in bad)
+        return DigestError(
+            "verify held payloads",
+            found=f"{len(bad)} of {len(results)} bad: {where}",
+            hint="download them again" if is_moved else SET_ASIDE,
+        )
+    lost = [item for item in results if item.condition is not Condition.SOUND]
+    if lost:
+        where = ", ".join(f"{item.held.shelf}/{item.held.name}" for item in lost)
+        return StorageError(
+            "verify held payloads",
+            found=f"{len(lost)} of {len(results)} cannot be read: {where}",
+            hint="run `ferry catalog download` for them again",
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    condition: Condition
+    detail: str = ""
+    found: Measured | None = None
+    modified_ns: int = 0
+
+
+def _read(record: Record, progress: Progress) -> _Reading:
+    held = record.held
+    try:
+        with storage(f"read {held.path}"):
+            if not held.path.exists():
+                return _Reading(condition=Condition.MISSING, detail=f"no file {held.path}")
+            modified_ns = held.path.stat().st_mtime_ns
+            found = measure(held.path, what=f"verify {held.name}", progress=progress)
+    except StorageError as error:
+        return _Reading(condition=Condition.UNREADABLE, detail=str(error))
+    is_sound = found.sha256 == held.sha256
+    return _Reading(
+        condition=Condition.SOUND if is_sound else Condition.CHANGED,
+        detail="" if is_sound else f"{found.size_bytes} bytes, sha256 {found.sha256}",
+        found=found,
+        modified_ns=modified_ns,
+    )
+
+
+def _changed(reading: _Reading, held: HeldPayload) -> Judgement:
+    text = f"it was changed after it was proven, or the disk fails: {reading.detail}"
+    statement = Statement(kind=StatementKind.MEASUREMENT, stance=Stance.AGAINST, text=text)
+    others = (
+        said for said in held.judgement.statements if said.kind is not StatementKind.MEASUREMENT
+    )
+    return Judgement(verdict=FileVerdict.BAD, reasons=(text,), statements=(statement, *others))
+
+
+def _with(held: HeldPayload, judgement: Judgement) -> HeldPayload:
+    accepted = held.acceptance if judgement.verdict is FileVerdict.UNPROVEN else None
+    return replace(held, judgement=judgement, acceptance=accepted)
+
+
+def _record(
+    catalog: Catalog, result: VerifiedPayload, reading: _Reading, progress: Progress
+) -> VerifiedPayload:
+    """Write the judgement down, unless somebody changed the record meanwhile or nobody can."""
+    held = result.held
+    if reading.found is None:
+        return result
+    try:
+        with catalog.store.changing(progress):
+            now = catalog.store.record(held.shelf, held.name)
+            if now is None or now.held.sha256 != held.sha256:
+                return replace(result, is_recorded=False)
+            is_sound = result.condition is Condition.SOUND
+            catalog.write(
+                replace(
+                    now,
+                    held=_with(now.held, held.judgement),
+                    verified_at=catalog.now(),
+                    # of changed bytes the old time stays: whoever uses them measures them again
+                    modified_ns=reading.modified_ns if is_sound else now.modified_ns,
+                )
+            )
+    except StorageError as error:
+        progress.say(f"{held.name}: the result cannot be recorded: {error}")
+        return replace(result, is_recorded=False)
+    return result
+
+
+def _quarantine(
+    catalog: Catalog,
+    results: Sequence[VerifiedPayload],
+    measured: dict[Sha256, _Reading],
+    progress: Progress,
+) -> list[VerifiedPayload]:
+    store = catalog.store
+    moved: dict[Sha256, Path] = {}
+    for item in results:
+        held = item.held
+        found = measured[held.sha256].found
+        if not item.is_bad or found is None or held.sha256 in moved:
+            continue
+        reasons = "".join(f"  - {reason}\n" for reason in held.judgement.reasons)
+        text = (
+            f"set aside {catalog.now().isoformat(timespec='seconds')} from {held.shelf}\n"
+            f"  expected  sha256 {held.sha256}\n"
+            f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n"
+            f"  verdict: {held.judgement.verdict.value}\n{reasons}\n"
+        )
+        with store.changing(progress):
+            # in this order a killed process leaves records, by which the same command finds its way
+            affected = [record for record in store.records() if record.held.sha256 == held.sha256]
+            for record in affected:
+                store.hide(record)
+            moved[held.sha256] = store.jail(held.path, held.name, found.sha256, text)
+            for record in affected:
+                store.forget(record)
+    return [replace(item, quarantined=moved.get(item.held.sha256)) for item in results]
