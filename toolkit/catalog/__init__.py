@@ -10,7 +10,8 @@
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
 network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
-between colleagues: `export_catalog`, `import_catalog`, `know_key`. SBEs: `find_sbes`.
+between colleagues: `export_catalog`, `import_catalog`, `know_key`. SBEs: `find_sbes`,
+`fetch_sbe`, `add_sbe`.
 """
 
 from toolkit.catalog._adding import add_solution_bundle, is_solution_bundle
@@ -20,7 +21,7 @@ from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
-from toolkit.catalog._sbe import find_sbes
+from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
 from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
@@ -38,12 +39,15 @@ __all__ = [
     "SbeManifest",
     "SbeOffers",
     "VerifiedPayload",
+    "add_sbe",
     "add_solution_bundle",
     "catalog_status",
     "export_catalog",
+    "fetch_sbe",
     "find_sbes",
     "import_catalog",
     "is_fit_to_travel",
+    "is_sbe_source",
     "is_solution_bundle",
     "know_key",
     "load_manifests",

@@ -106,8 +106,10 @@ def _weighed(said: Sequence[Statement], payload: Payload) -> Judgement:
         reasons = [f"the published hash {impossible[0]} can be no SHA-256"]
     else:
         verdict = FileVerdict.UNPROVEN
+        undecided = [item for item in said if item.stance is Stance.SILENT]
         reasons = [
             *(item.text for item in speaking),
+            *(item.text for item in undecided if item.kind in _ORIGINS),
             "no second witness" if origins else "nobody who could know names its hash",
         ]
     return Judgement(verdict=verdict, reasons=tuple(reasons), statements=said)

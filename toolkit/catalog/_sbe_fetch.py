@@ -13,12 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._document import fetch_document
+from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
-from toolkit.catalog._manifest import https_url
 from toolkit.catalog._sbe_manifest import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_sources import SbeSources
-from toolkit.catalog._storage import storage
 from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
@@ -74,24 +72,16 @@ def read_vendor_manifest(
     """
     try:
         source = sources.find(manufacturer)
-        asked = origin or source.address
-        is_address = "://" in asked
-        if is_address:
-            https_url(asked)
     except ValueError as error:
         raise InputError("read SBE discovery manifest", found=str(error)) from error
-    url, notes = "", []
-    if is_address:
-        document = fetch_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
-        data, url = document.data, document.url
-        host = urlsplit(url).hostname or ""
-        if origin is None and source.hosts and host.casefold() not in source.hosts:
-            notes.append(f"it came from {host}; seen before: {', '.join(source.hosts)}")
-        last = unquote(urlsplit(url).path.rpartition("/")[2])
-    else:
-        with storage(f"read {asked}"), Path(asked).open("rb") as file:
-            data = file.read(LIMIT_BYTES + 1)
-        last = Path(asked).name
+    asked = origin or source.address
+    document = read_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
+    data, url = document.data, document.url
+    host = (urlsplit(url).hostname or "").casefold()
+    notes: tuple[str, ...] = ()
+    if origin is None and source.hosts and host not in source.hosts:
+        notes = (f"it came from {host}; seen before: {', '.join(source.hosts)}",)
+    last = unquote(urlsplit(url).path.rpartition("/")[2]) if url else Path(asked).name
     name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
     names = (source.manufacturer, *source.aliases, *signers)
     checked = check_signature(

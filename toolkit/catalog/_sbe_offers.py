@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from toolkit.catalog._sbe_fetch import VendorManifest
 from toolkit.catalog._sbe_manifest import Unread
 from toolkit.model import SolutionVersion, Statement
-from toolkit.sbe import NO_SBE, Fit, Hardware, Sbe, SbeVersion, unfit_reasons, unsure_reasons
+from toolkit.sbe import (
+    NO_SBE,
+    Fit,
+    Hardware,
+    Sbe,
+    SbeVersion,
+    sbe_named,
+    unfit_reasons,
+    unsure_reasons,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +123,16 @@ def _fit(against: tuple[str, ...], unsure: tuple[str, ...]) -> Fit:
 
 def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
     """Return (file name, address) of metadata and package, where the vendor's manifest names both; else nothing."""
-    known = {name.casefold(): (name, url) for name, url in sbe.urls}
-    wanted = [f"{sbe.title}{ending}".casefold() for ending in (".xml", ".zip")]
-    return tuple(known[name] for name in wanted) if known.keys() >= set(wanted) else ()
+    found: dict[str, tuple[str, str]] = {}
+    for name, url in sbe.urls:
+        named = sbe_named(name)
+        if named and (named.family.casefold(), named.version) == (
+            sbe.family.casefold(),
+            sbe.version,
+        ):
+            found.setdefault(name[-4:].lower(), (name, url))
+    pair = tuple(found[ending] for ending in (".xml", ".zip") if ending in found)
+    return pair if len({name[:-4].casefold() for name, _ in pair}) == 1 and len(pair) > 1 else ()
 
 
 def how_to_get(sbe: Sbe) -> Iterator[str]:
