@@ -80,4 +80,4 @@ def _read(certificates: Iterable[bytes]) -> Iterator[x509.Certificate]:
     """Return what can be understood: a store may hold old oddities, which vouch for nobody."""
     for data in certificates:
         with contextlib.suppress(ValueError):
-            yield load_certificate(data)
+            yield load_certificate(data, is_known=True)
