@@ -43,6 +43,16 @@ def is_device_name(name: str) -> bool:
     return _DEVICE.match(name) is not None
 
 
+def human_size(size_bytes: int) -> str:
+    """Return a size as people say it: `1.3 GiB`."""
+    amount = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
 # --- progress -----------------------------------------------------------------------------------
 
 

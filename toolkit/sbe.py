@@ -257,6 +257,8 @@ def _findings(
 
 
 def _family_fits(sbe: Sbe, installed_family: str) -> FitFinding:
+    if not sbe.family:
+        return FitFinding(Fit.UNKNOWN, f"the family of {sbe.title} is not known")
     if not installed_family:
         return FitFinding(
             Fit.UNKNOWN, f"the cluster's SBE family is not known: is it {sbe.family}?"

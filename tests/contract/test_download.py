@@ -51,7 +51,8 @@ class Vendor:
             self.server.ca_file if ca_file else None, read_timeout_s=read_timeout_s
         )
         catalog = Catalog(self.root, fetcher=fetcher, retry_delays_s=(0, 0, 0))
-        return catalog.download(self.manifest, url=url or self.server.url, progress=self.listener)
+        urls = [url or self.server.url]
+        return catalog.download(self.manifest, urls=urls, progress=self.listener)
 
     def said(self, word):
         return any(word in line for line in self.listener.lines)

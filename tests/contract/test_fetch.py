@@ -9,25 +9,17 @@ import threading
 
 import pytest
 
+from tests.contract.fetch_client import DATA, NAME, Client, clear_environment, read
 from tests.vendorsite.server import VendorServer
-from toolkit.catalog._fetch import HttpsFetcher, InterruptedDownload
+from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.errors import AuthenticationError, DownloadError
 
 pytestmark = pytest.mark.network
 
-DATA = bytes(range(256)) * 1024
-NAME = "file.bin"
-_ENVIRONMENT = (
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle",
-    "ssl_cert_file",
-)  # fmt: skip
-
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch):
-    for name in _ENVIRONMENT:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    clear_environment(monkeypatch)
 
 
 @pytest.fixture
@@ -53,40 +45,6 @@ def client(server, tmp_path):
             return stack.enter_context(Client(server, **options))
 
         yield make
-
-
-class Client:
-    """A fetcher for one server, and what it says."""
-
-    def __init__(self, server, *, ca_file=None, **options):
-        self.url = f"{server.url}/{NAME}"
-        self.said = []
-        self.fetcher = HttpsFetcher(ca_file or server.ca_file, say=self.said.append, **options)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_error):
-        self.fetcher.close()
-
-    def open(self, url=None, *, offset=0, validator="", stop=None):
-        return self.fetcher.open(url or self.url, offset=offset, validator=validator, stop=stop)
-
-    def get(self, url=None, **options):
-        with contextlib.closing(self.open(url, **options)) as answer:
-            return read(answer)
-
-    def refused(self, kind=DownloadError, **options):
-        with pytest.raises(kind) as caught:
-            self.get(**options)
-        return caught.value
-
-
-def read(answer, size=64 << 10):
-    buffer, data = memoryview(bytearray(size)), b""
-    while count := answer.readinto(buffer):
-        data += buffer[:count]
-    return data
 
 
 # --- bytes and ranges -----------------------------------------------------------------------------
@@ -165,6 +123,13 @@ def test_chunks_are_put_together_and_said(client, server):
         assert answer.total_bytes is None
         assert read(answer) == DATA
     assert asking.said[-1].endswith("sends in chunks, without saying how much will come")
+
+
+def test_a_range_may_come_in_chunks(client, server):
+    server.faults.chunked = True
+    with contextlib.closing(client().open(offset=1000, stop=90_000)) as answer:
+        assert (answer.start, answer.total_bytes) == (1000, len(DATA))
+        assert read(answer) == DATA[1000:90_000]
 
 
 def test_a_missing_length_is_said_and_the_file_comes(client, server):
@@ -423,7 +388,7 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_silently(client, se
     asking = client()
     server.faults.fields = {"Connection": "keep-alive"}
     asking.get(stop=1000)
-    server.hang_up_idle()
+    server.hang_up()
     assert asking.get() == DATA
     assert server.connections == 2
 
@@ -493,7 +458,7 @@ def test_a_name_that_was_known_a_moment_ago_may_come_back(client, server, monkey
     asking = client()
     url = f"https://localhost:{server.port}/{NAME}"
     asking.get(url)
-    server.hang_up_idle()
+    server.hang_up()
     resolver(monkeypatch, socket.EAI_NONAME)
     assert "localhost" in asking.refused(InterruptedDownload, url=url).found
 

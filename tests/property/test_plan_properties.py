@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.catalog.requests import NOW, request_of, sbe_of, version
 from toolkit.catalog import load_manifests
+from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
@@ -18,7 +19,7 @@ from toolkit.errors import InputError
 from toolkit.request import ListedUpdate
 from toolkit.sbe import SbeVersion, sbe_named, unfit_reasons
 
-MANIFESTS = load_manifests()
+MANIFESTS, SOURCES = load_manifests(), load_sbe_sources()
 VERSIONS = [str(release.version) for release in MANIFESTS.releases]
 NUMBERS = [
     "2.1.0.0",
@@ -69,6 +70,7 @@ def planned(request, known, goal):
             goal=goal and version(goal),
             manifests=MANIFESTS,
             sbes=known,
+            sbe_sources=SOURCES,
             held=[],
             now=NOW,
             tool="ferry test",
@@ -139,7 +141,14 @@ def test_any_bytes_are_a_plan_or_refused(data):
 
 PLAN = to_bytes(
     plan_trip(
-        [request_of()], goal=None, manifests=MANIFESTS, sbes=[sbe_of()], held=[], now=NOW, tool="t"
+        [request_of()],
+        goal=None,
+        manifests=MANIFESTS,
+        sbes=[sbe_of()],
+        sbe_sources=SOURCES,
+        held=[],
+        now=NOW,
+        tool="t",
     )
 )
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -116,6 +117,29 @@ def test_lock_is_free_after_use(site):
         pass
     with site.lock():
         pass
+
+
+def test_site_keeps_its_id(site):
+    assert site.site_id() == Site(site.root).site_id()
+    assert str(UUID(site.site_id())) == site.site_id()
+
+
+def test_site_made_before_there_were_ids_gets_one_and_keeps_it(site):
+    path = site.root / "site.json"
+    old = json.loads(path.read_text("utf-8"))
+    del old["site_id"]
+    path.write_text(json.dumps(old), "utf-8")
+    assert site.site_id() == Site(site.root).site_id()
+    assert json.loads(path.read_text("utf-8"))["created_at"] == old["created_at"]
+
+
+@pytest.mark.parametrize("value", ["plant7", 7, None, []])
+def test_site_id_that_is_none_is_refused(site, value):
+    path = site.root / "site.json"
+    document = json.loads(path.read_text("utf-8")) | {"site_id": value}
+    path.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(InputError, match="site_id"):
+        site.site_id()
 
 
 def add(journal: Journal, step: str, outcome: str = "done") -> None:

@@ -64,6 +64,8 @@ class Faults:
     """How many answers are redirects; None: every one."""
     raw_answer: bytes | None = None
     """Answer with these bytes, whatever they are, and hang up."""
+    raw_times: int | None = None
+    """How many answers are such bytes; None: every one."""
     chunked: bool = False
     """Send in chunks, without a Content-Length."""
     no_length: bool = False
@@ -169,7 +171,7 @@ class VendorServer:
         with self._lock:
             self.requests.append(request)
 
-    def hang_up_idle(self) -> None:
+    def hang_up(self) -> None:
         """Close every connection."""
         with self._lock:
             sockets, self._open = self._open, set()
@@ -252,7 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self) -> bool:
         """Answer something else than a file, if a fault says so."""
         site, faults = self.server.site, self.server.site.faults
-        if faults.raw_answer is not None:
+        if faults.raw_answer is not None and site.takes("raw_times"):
             self.wfile.write(faults.raw_answer)
             self._hang_up()
         elif faults.redirect_to is not None and site.takes("redirect_times"):

@@ -7,6 +7,7 @@
     held = catalog.download(manifests.find("12.2603"), known=manifests)
     for payload in held:
         require_fit_to_travel(payload)
+    plan = open_plan(Path("plan.json"))                   # made by plan_from_files from sites' requests
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
 network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
@@ -19,11 +20,15 @@ from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
+from toolkit.catalog._plan_text import plan_text
 from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
+from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
 from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
 from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
 
@@ -35,6 +40,7 @@ __all__ = [
     "Export",
     "HttpsFetcher",
     "Manifests",
+    "Plan",
     "Pruning",
     "SbeManifest",
     "SbeOffers",
@@ -42,6 +48,7 @@ __all__ = [
     "add_sbe",
     "add_solution_bundle",
     "catalog_status",
+    "check_held_sbes",
     "export_catalog",
     "fetch_sbe",
     "find_sbes",
@@ -49,12 +56,19 @@ __all__ = [
     "is_fit_to_travel",
     "is_sbe_source",
     "is_solution_bundle",
+    "keep_plan",
     "know_key",
     "load_manifests",
+    "open_plan",
+    "plan_from_files",
+    "plan_text",
     "problem_of",
     "prune",
     "read_manifest",
     "read_sbe_manifest",
     "require_fit_to_travel",
     "verify_held",
+    "wanted_sbes",
+    "wanted_versions",
 ]
+__all__ = ["Catalog", "Limits", "Manifests", "load_manifests", "read_manifest"]

@@ -19,11 +19,13 @@ from toolkit.catalog._fetch import Fetcher, HttpsFetcher
 from toolkit.catalog._gate import SET_ASIDE, advice
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._judging import Found, Wanted, judged
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._manifest import https_url
 from toolkit.catalog._names import Shelf, payload_name
 from toolkit.catalog._records import Record, record_path, write_record
 from toolkit.catalog._storage import remove_file, storage
 from toolkit.catalog._store import Store
+from toolkit.catalog._together import Together, size_of
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.model import (
@@ -78,40 +80,43 @@ class Catalog:
 
     def download(
         self,
-        manifest: Manifest,
-        *,
-        url: str | None = None,
+        *manifests: Manifest,
+        urls: Sequence[str] = (),
         known: Iterable[Manifest] = (),
         progress: Progress | None = None,
+        limits: Limits | None = None,
     ) -> tuple[HeldPayload, ...]:
-        """Fetch every payload of an update that is not held yet, and judge it.
+        """Fetch every payload of updates that is not held yet, and judge it.
 
         The same call resumes what an earlier one left. A payload whose hash is not the pinned one goes
         to quarantine; one without a pinned hash is held, and does not travel before it is proven.
 
         Args:
-            manifest: What to fetch.
-            url: Where to fetch from instead of the published URLs: the address of a folder, or the full
-                address of one payload (its path ends with the payload's name; the others keep theirs).
+            manifests: What to fetch.
+            urls: Where to fetch from instead of the published URLs: each the address of a folder, or the
+                full address of one payload (its path ends with the payload's name). Several of one
+                payload are mirrors; payloads that none is for keep their published address.
             known: Other manifests, to recognise another release's file.
             progress: Told what happens.
+            limits: How much of the line may be taken, and when.
 
         Raises:
             DigestError: A payload is not what was published.
-            DownloadError: The server does not give us the whole file.
+            DownloadError: No server gives us the whole file.
             StorageError: The disk is full or fails, or another process works on the same payload.
-            InputError: The update was recalled, or `url` is not https.
+            InputError: An update was recalled, or a URL is not https.
         """
-        progress = progress or Silent()
-        _check_offered(manifest)
-        addresses = {
-            payload.name: _address(payload, manifest.payloads, url) for payload in manifest.payloads
-        }
-        known = tuple(known)
-        return tuple(
-            self._hold(wanted_of(manifest, payload, known), addresses[payload.name], progress)
+        progress, known = progress or Silent(), tuple(known)
+        for manifest in manifests:
+            _check_offered(manifest)
+        names = {payload.name for manifest in manifests for payload in manifest.payloads}
+        wanted = [
+            (wanted_of(manifest, payload, known), _addresses(payload, names, urls))
+            for manifest in manifests
             for payload in manifest.payloads
-        )
+        ]
+        queue = Together(progress, self._sizes(wanted))
+        return tuple(self._hold(each, urls, progress, queue, limits) for each, urls in wanted)
 
     def adopt(
         self,
@@ -223,7 +228,7 @@ class Catalog:
         attempted = f"download {path.name}"
         with self.store.working_on(shelf, path.name, attempted=attempted, progress=progress):
             part = PartFile(self.store.shelf(shelf) / path.name)
-            self._fetch(url, part, progress)
+            self._fetch((url,), part, progress, limits=None)
             with storage(f"write {path}"):
                 part.rename(path)
         return path
@@ -380,7 +385,25 @@ class Catalog:
             )
         return records[0]
 
-    def _hold(self, wanted: Wanted, url: str, progress: Progress) -> HeldPayload:
+    def _sizes(self, wanted: Sequence[tuple[Wanted, tuple[str, ...]]]) -> list[int | None]:
+        """Return the size of each payload that is to be fetched, as far as it can be known."""
+        missing = [
+            (each.payload, urls)
+            for each, urls in wanted
+            if each.must_be is None or not self.store.object(each.must_be).exists()
+        ]
+        if len(missing) < 2:
+            return [payload.size_bytes for payload, _ in missing]
+        return [payload.size_bytes or size_of(urls, self._fetcher) for payload, urls in missing]
+
+    def _hold(
+        self,
+        wanted: Wanted,
+        urls: Sequence[str],
+        progress: Progress,
+        queue: Together,
+        limits: Limits | None,
+    ) -> HeldPayload:
         payload = wanted.payload
         with self.store.working_on(
             wanted.shelf, payload.name, attempted=f"download {payload.name}", progress=progress
@@ -392,13 +415,17 @@ class Catalog:
                     part.remove()
                 progress.say(f"{payload.name}: held already")
                 return present
-            fetched = self._fetch(url, part, progress)
-            if wanted.must_be not in (None, fetched.sha256) and fetched.resumed_bytes:
-                # power may have failed while an earlier command wrote: its bytes prove nothing
-                progress.say(f"{payload.name}: the resumed file is not right; fetching it anew")
+            fetched = self._fetch(urls, part, queue, limits)
+            if wanted.must_be not in (None, fetched.sha256) and (
+                fetched.resumed_bytes or len(fetched.sources) > 1
+            ):
+                # power may have failed while an earlier command wrote, or a mirror has another file
+                progress.say(f"{payload.name}: put together it is not right; fetching it anew")
                 with storage(f"write catalog {self.root}"):
                     part.remove()
-                fetched = self._fetch(url, part, progress)
+                fetched = self._fetch(urls[:1], part, queue, limits)
+            queue.next()
+            url = next(iter(fetched.sources), urls[0])
             found = Found(
                 path=part.path,
                 sha256=fetched.sha256,
@@ -418,12 +445,15 @@ class Catalog:
             progress.say(f"{payload.name}: {judgement.verdict.value}")
             return held
 
-    def _fetch(self, url: str, part: PartFile, progress: Progress) -> Downloaded:
+    def _fetch(
+        self, urls: Sequence[str], part: PartFile, progress: Progress, limits: Limits | None
+    ) -> Downloaded:
         return download(
-            url,
+            urls,
             part,
             fetcher=self._fetcher,
             progress=progress,
+            limits=limits,
             retry_delays_s=self._retry_delays_s,
             sleep=self._sleep,
         )
@@ -692,22 +722,22 @@ def wanted_of(manifest: Manifest, payload: Payload, known: Sequence[Manifest]) -
     )
 
 
-def _address(payload: Payload, payloads: Sequence[Payload], url: str | None) -> str:
-    """Return where to fetch a payload from: see `Catalog.download`."""
-    if url is None:
-        return payload.url
-    try:
-        https_url(url)
-    except ValueError as error:
-        raise InputError(
-            "read --url", found=str(error), hint="payloads are fetched over https only"
-        ) from error
-    last = unquote(urlsplit(url).path.rpartition("/")[2])
-    if last == payload.name:
-        return url
-    if last in {other.name for other in payloads}:
-        return payload.url
-    return f"{url.rstrip('/')}/{payload.name}"
+def _addresses(payload: Payload, names: set[str], urls: Sequence[str]) -> tuple[str, ...]:
+    """Return where to fetch a payload from, `names` being those of all: see `Catalog.download`."""
+    found = []
+    for url in urls:
+        try:
+            https_url(url)
+        except ValueError as error:
+            raise InputError(
+                "read --url", found=str(error), hint="payloads are fetched over https only"
+            ) from error
+        last = unquote(urlsplit(url).path.rpartition("/")[2])
+        if last == payload.name:
+            found.append(url)
+        elif last not in names:
+            found.append(f"{url.rstrip('/')}/{payload.name}")
+    return tuple(dict.fromkeys(found)) or (payload.url,)
 
 
 def by_shelf(held: HeldPayload) -> tuple[bool, SolutionVersion | str, str]:

@@ -1,39 +1,59 @@
-"""URL → a file on disk with its size and SHA-256, hashed while it is written.
+"""Addresses of one file → the file on a disk with its size and SHA-256, hashed while it comes.
 
-Theory of operation: bytes go to `<name>.part`; a journal beside it (`<name>.part.json`) says which file
-they belong to: address, validator, length. A later attempt hashes what is there and asks for the rest
-with Range and If-Range; when the server does not resume, or the file has changed, it starts over and
-says so. Attempts that fail for a passing reason are repeated a bounded number of times; 64 MiB of new
-bytes count as progress and refill the budget, so a long download over a bad line ends as well.
+Theory of operation: one connection fetches from the first missing byte on, a thread behind it hashes what is
+there. While that goes on, the caller's thread measures, reports, and decides: more connections if they help
+(`_growth`), another address if one fails (`_patience`), none at all outside of the hours a person set. Each
+connection has a thread; it fetches a piece (`_ranges`), writes and journals it (`_part`), and takes the
+next. A line that is faster than what several connections are good for is written past the cache (`_fastlane`).
 
-Nothing is judged here: whoever called compares the digest with what was published.
+A connection that has stalled cannot be interrupted, only disowned: its piece is given to another, and
+whatever it still reads is thrown away. Nothing is judged here: whoever called compares the digest with what
+was published.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
-import os
-import shutil
+import random
+import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from datetime import datetime
+from urllib.parse import urlsplit
 
-from toolkit.catalog._fetch import Answer, Fetcher, InterruptedDownload
-from toolkit.catalog._storage import storage, write_beside
-from toolkit.errors import DownloadError, StorageError
+from toolkit.catalog._connection import Connection, Throttle
+from toolkit.catalog._fetch import Fetcher, InterruptedDownload
+from toolkit.catalog._growth import Growth, Sample
+from toolkit.catalog._limits import Limits
+from toolkit.catalog._part import Part, PartFile
+from toolkit.catalog._patience import RETRY_DELAYS_S, Mirrors, Retries
+from toolkit.catalog._storage import storage
+from toolkit.catalog._transfer import ChangedError, Claim, NoRangesError, Transfer
+from toolkit.errors import DownloadError
+from toolkit.filesystem import has_cheap_gaps
 from toolkit.model import Progress, Sha256
 
-BUFFER_BYTES = 64 << 10
-"""Larger buffers fall out of the processor's cache and were twice as slow (1 MiB)."""
-PROGRESS_BYTES = 64 << 20
-RETRY_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-_READ_BYTES = 1 << 20
-
 _log = logging.getLogger(__name__)
+
+__all__ = ["RETRY_DELAYS_S", "Downloaded", "PartFile", "download"]
+
+PIECE_S = 3.0
+"""How long a piece keeps one of several connections; opening the next costs several round trips."""
+LEAST_PIECE_BYTES = 4 << 20
+REFUSED_BYTES = 256 << 10
+"""A connection that ends with less was refused; one that brought more was cut."""
+QUIET_S = 10.0
+"""After so long without a byte a person is told."""
+STALL_S = 60.0
+"""So long a line may bring less than `FLOOR_BYTES_S` before it is given up."""
+FLOOR_BYTES_S = 1 << 10
+TICK_S = 0.1
+GRACE_S = 1.0
+"""So long a connection that is not wanted any more is waited for; it may be deaf."""
+LOOK_S = 60.0
+"""So often the clock is read while waiting for the hours: it may be set, or the machine have slept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,221 +66,323 @@ class Downloaded:
     """Length the server announced last, if it did."""
     resumed_bytes: int
     """How much of it an earlier command had left."""
-
-
-@dataclass(slots=True)
-class _Journal:
-    url: str = ""
-    validator: str = ""
-    total_bytes: int | None = None
-
-
-class PartFile:
-    """The unfinished bytes of one payload and the journal beside them."""
-
-    def __init__(self, path: Path) -> None:
-        """`path` is the final name; nothing is read or written yet."""
-        self.path = path.with_name(path.name + ".part")
-        self._journal_path = self.path.with_name(self.path.name + ".json")
-
-    def journal(self) -> _Journal:
-        """Return what is known of the bytes; nothing, if the journal is missing or unreadable."""
-        try:
-            values = json.loads(self._journal_path.read_text(encoding="utf-8"))
-            total = values["total_bytes"]
-            return _Journal(
-                url=str(values["url"]),
-                validator=str(values["validator"]),
-                total_bytes=None if total is None else int(total),
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return _Journal()  # the pinned hash proves the bytes in any case
-
-    def note(self, journal: _Journal) -> None:
-        """Write down what the bytes belong to."""
-        values = {
-            "url": journal.url,
-            "validator": journal.validator,
-            "total_bytes": journal.total_bytes,
-        }
-        write_beside(self._journal_path, json.dumps({"format": 1, **values}, indent=1))
-
-    def remove(self) -> None:
-        """Throw bytes and journal away."""
-        self.path.unlink(missing_ok=True)
-        self._journal_path.unlink(missing_ok=True)
-
-    def rename(self, target: Path) -> None:
-        """Give the bytes another name and drop the journal."""
-        self.path.replace(target)
-        self._journal_path.unlink(missing_ok=True)
+    sources: tuple[str, ...]
+    """The addresses that this command took bytes from."""
 
 
 def download(
-    url: str,
+    urls: Sequence[str],
     part: PartFile,
     *,
     fetcher: Fetcher,
     progress: Progress,
-    retry_delays_s: Sequence[float],
-    sleep: Callable[[float], None],
+    limits: Limits | None = None,
+    retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    chance: Callable[[], float] = random.random,
 ) -> Downloaded:
-    """Bring the file at `url` into `part`, going on from what is there.
+    """Bring a file into `part`, going on from what is there.
+
+    Args:
+        urls: Addresses of the same file, the preferred one first.
+        part: Where the bytes go; its journal is kept beside it until the caller renames it.
+        fetcher: What opens an address; its answers are read in threads of their own.
+        progress: Told what happens, from the calling thread alone.
+        limits: What a person allows.
+        retry_delays_s: How long to wait before each repetition of a failed attempt.
+        sleep: Waits between attempts, and for the hours.
+        now: The local time, aware.
+        chance: Numbers from 0 to 1, for delays that are not the same everywhere.
+
+    Returns:
+        What was measured; the file is on the disk, whole, under the name of `part`.
 
     Raises:
-        DownloadError: The server does not give us the whole file.
-        StorageError: The disk is full or fails; what was written stays for the next attempt.
+        DownloadError: No server gives us the whole file.
+        StorageError: The disk is full or fails, or cannot hold the file; what is there stays.
     """
-    with storage(f"write {part.path}"), part.path.open("ab", buffering=0) as file:
-        transfer = _Transfer(url, part, file, progress)
-        transfer.hash_existing()
-        resumed_bytes = transfer.size_bytes
-        left, furthest = list(retry_delays_s), transfer.size_bytes
-        while not transfer.is_complete():
+    limits = limits or Limits()
+    retries = Retries(retry_delays_s, random=chance)
+    with contextlib.ExitStack() as open_until_end:
+        open_until_end.enter_context(storage(f"write {part.path}"))
+        opened = open_until_end.enter_context(contextlib.closing(Part(part)))
+        crew = _Crew(opened, Mirrors(urls), fetcher, progress, limits, now)
+        open_until_end.enter_context(contextlib.closing(crew))
+        resumed_bytes = crew.transfer.done_bytes
+        while not crew.transfer.is_complete:
+            crew.wait_for_hours(sleep)
             try:
-                transfer.attempt(fetcher)
-                break
+                crew.run()
             except InterruptedDownload as error:
-                if transfer.size_bytes >= furthest + PROGRESS_BYTES:
-                    left, furthest = list(retry_delays_s), transfer.size_bytes
-                if not left:
-                    raise DownloadError(
-                        f"download {url}",
-                        found=f"{error.found}, after {transfer.size_bytes} bytes",
-                        expected="the whole file",
-                        hint="the same command goes on from there",
-                    ) from error
-                delay = left.pop(0)
-                progress.say(
-                    f"{error.found}; resuming at {transfer.size_bytes} bytes in {delay:g} s"
+                sleep(crew.give_up_or_wait(error, retries))
+        return crew.finish(resumed_bytes)
+
+
+class _Crew:
+    """The connections of one download, and whoever decides how many there are."""
+
+    def __init__(
+        self,
+        part: Part,
+        mirrors: Mirrors,
+        fetcher: Fetcher,
+        progress: Progress,
+        limits: Limits,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._mirrors, self._fetcher, self._progress = mirrors, fetcher, progress
+        self._hours, self._now = limits.hours, now
+        self._throttle = Throttle(limits.rate_bytes_s)
+        self._growth = Growth(limits.most_connections)
+        self._crew: list[_Watched] = []
+        self._rate_bytes_s = 0.0
+        self._seen_s, self._seen_bytes = time.monotonic(), 0
+        self._drawn = 0
+        """Which start of the file is being drawn; see `Transfer.starts`."""
+        self._reported_bytes = 0
+        if limits.most_connections > 1 and not has_cheap_gaps(part.path.parent):
+            self._growth.limit(1)
+            _log.info("one connection: this file system fills gaps with zeros")
+        if part.blocks.done_bytes:
+            self._draw(part, 1)
+        self.transfer = Transfer(part, self._advance)
+
+    def wait_for_hours(self, sleep: Callable[[float], None]) -> None:
+        """Return within the hours that a person set."""
+        is_said = False
+        while self._hours is not None and (wait_s := self._hours.wait(self._now()).total_seconds()):
+            if not is_said:
+                self._progress.say(
+                    f"outside of {self._hours}; waiting for {self._hours.start:%H:%M}"
                 )
-                sleep(delay)
-            finally:
-                transfer.end_progress()
-        os.fsync(file.fileno())
-    return Downloaded(
-        size_bytes=transfer.size_bytes,
-        sha256=Sha256(transfer.digest.hexdigest()),
-        announced_bytes=transfer.journal.total_bytes,
-        resumed_bytes=0 if transfer.started_over else resumed_bytes,
+                is_said = True
+            sleep(min(wait_s, LOOK_S))
+
+    def run(self) -> None:
+        """Fetch until everything is there or the hours are over.
+
+        Raises:
+            InterruptedDownload: The last connection stopped, for a reason that may pass.
+            DownloadError: No address gives us the file.
+            StorageError, OSError: The disk.
+        """
+        self._growth.restart(time.monotonic())
+        while not self.transfer.is_complete:
+            if self._hours is not None and self._hours.wait(self._now()):
+                self._progress.say(f"the hours {self._hours} are over")
+                self._send_home()
+                return
+            self._call_in()
+            self._wait()
+            self._report()
+            for each in [each for each in self._crew if each.connection.ended.done()]:
+                self._part_with(each, each.connection.ended.exception())
+            for each in [each for each in self._crew if each.has_stalled(self._progress)]:
+                self._part_with(each, _stalled(each.claim.url))
+            self._measure()
+
+    def give_up_or_wait(self, error: InterruptedDownload, retries: Retries) -> float:
+        """Return how long to wait before going on.
+
+        Raises:
+            DownloadError: It was tried often enough.
+        """
+        done_bytes = self.transfer.done_bytes
+        delay_s = retries.delay_s(done_bytes, error.retry_after_s)
+        if delay_s is None:
+            raise DownloadError(
+                error.attempted,
+                found=f"{error.found}, after {done_bytes} bytes",
+                expected="the whole file",
+                hint="the same command goes on from there",
+            ) from error
+        self._progress.say(f"{error.found}; resuming at {done_bytes} bytes in {delay_s:.1f} s")
+        return delay_s
+
+    def finish(self, resumed_bytes: int) -> Downloaded:
+        """Return what was measured of the whole file."""
+        self._send_home()
+        self._report()
+        return Downloaded(
+            size_bytes=self.transfer.done_bytes,
+            sha256=Sha256(self.transfer.finish()),
+            announced_bytes=self.transfer.announced_bytes,
+            resumed_bytes=resumed_bytes if self.transfer.starts == 1 else 0,
+            sources=tuple(self.transfer.sources),
+        )
+
+    def close(self) -> None:
+        """Leave everything as it is, for the next command."""
+        self._send_home()
+        self.transfer.close()
+        if self._drawn:
+            self._progress.end()
+
+    # --- who is at work -------------------------------------------------------------------------
+
+    def _call_in(self) -> None:
+        """Start as many connections as are wanted and have something to do."""
+        wanted = self._growth.wanted
+        if wanted > 1 and wanted > len(self._crew):
+            self.transfer.narrow(self._piece_bytes(wanted))
+        while len(self._crew) < wanted:
+            claim = self.transfer.claim(self._want_bytes())
+            if claim is None:
+                break
+            connection = Connection(
+                claim,
+                self.transfer,
+                fetcher=self._fetcher,
+                mirrors=self._mirrors,
+                throttle=self._throttle,
+                next_piece=self._next_piece,
+            )
+            self._crew.append(_Watched(connection))
+
+    def _next_piece(self, claim: Claim) -> bool:
+        """Give a connection more to do, or let it end; called from its thread."""
+        with self.transfer.lock:
+            if self.transfer.claims > self._growth.wanted:
+                self.transfer.disown(claim)
+            return self.transfer.next_piece(claim, self._want_bytes())
+
+    def _want_bytes(self) -> int | None:
+        wanted = self._growth.wanted
+        return None if wanted == 1 else self._piece_bytes(wanted)
+
+    def _piece_bytes(self, wanted: int) -> int:
+        """Return a good size: some seconds of one connection, and less towards the end of the file."""
+        of_time = int(self._rate_bytes_s * PIECE_S / max(1, len(self._crew)))
+        of_file = self.transfer.left_bytes // (2 * wanted)
+        return max(LEAST_PIECE_BYTES, min(of_time, of_file))
+
+    def _wait(self) -> None:
+        futures.wait(
+            [each.connection.ended for each in self._crew],
+            timeout=TICK_S,
+            return_when=futures.FIRST_COMPLETED,
+        )
+
+    def _part_with(self, each: _Watched, error: BaseException | None) -> None:
+        """Take a connection out of the crew, and decide what its end means for the others.
+
+        Raises:
+            InterruptedDownload: It was the last one, and may be tried again.
+            DownloadError: It was the last one at the last address.
+            StorageError, OSError: The disk.
+        """
+        self._crew.remove(each)
+        self.transfer.disown(each.claim)
+        url, others, mirrors = each.claim.url, len(self._crew), self._mirrors
+        match error:
+            case None:
+                pass
+            case ChangedError():
+                self._send_home()
+                self.transfer.start_over(str(error))
+                raise InterruptedDownload(f"fetch {url}", found=str(error)) from error
+            case NoRangesError() if mirrors.usable == 1:
+                self._fewer(1, "the server gives no parts of a file")
+            case InterruptedDownload():
+                if mirrors.failed(url):
+                    self._progress.say(
+                        f"{_host(url)}: {error.found}; going on from {_host(mirrors.pick())}"
+                    )
+                elif not others:
+                    raise error
+                elif each.claim.received_bytes < REFUSED_BYTES:
+                    self._fewer(others, str(error.found))
+            case NoRangesError() | DownloadError() if mirrors.usable > 1:
+                mirrors.drop(url)
+                self._progress.say(f"{error}; going on without {_host(url)}")
+            case DownloadError() if others:
+                self._fewer(others, str(error.found))
+            case _:
+                raise error
+
+    def _fewer(self, count: int, why: str) -> None:
+        self._growth.limit(count)
+        self._progress.say(f"{why}; going on with {count} connection{'s' if count > 1 else ''}")
+
+    def _send_home(self) -> None:
+        """Take every share back; connections end with what they are reading."""
+        for each in self._crew:
+            self.transfer.disown(each.claim)
+        futures.wait([each.connection.ended for each in self._crew], timeout=GRACE_S)
+        self._crew.clear()
+
+    # --- what is seen ---------------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        at_s, received_bytes = time.monotonic(), self.transfer.received_bytes
+        if at_s - self._seen_s >= TICK_S:
+            rate = (received_bytes - self._seen_bytes) / (at_s - self._seen_s)
+            self._rate_bytes_s += (rate - self._rate_bytes_s) * (0.2 if self._rate_bytes_s else 1)
+            self._seen_s, self._seen_bytes = at_s, received_bytes
+        self._growth.see(
+            Sample(
+                at_s=at_s,
+                received_bytes=received_bytes,
+                busy_s=time.process_time(),
+                is_settling=not all(each.claim.received_bytes for each in self._crew),
+                is_paced=self._throttle.is_limiting,
+            )
+        )
+
+    def _report(self) -> None:
+        transfer = self.transfer
+        with transfer.lock:
+            starts, done_bytes = transfer.starts, transfer.done_bytes
+        for notice in transfer.notices():
+            self._progress.say(notice)
+        if self._drawn != starts and (done_bytes or transfer.part.total_bytes is not None):
+            self._draw(transfer.part, starts)
+        if self._drawn == starts:
+            self._advance(max(0, done_bytes - self._reported_bytes))
+
+    def _draw(self, part: Part, starts: int) -> None:
+        if self._drawn:
+            self._progress.end()
+        self._drawn, self._reported_bytes = starts, 0
+        self._progress.begin(f"download {part.path.stem}", total_bytes=part.total_bytes)
+
+    def _advance(self, count_bytes: int) -> None:
+        self._reported_bytes += count_bytes
+        self._progress.advance(count_bytes)
+
+
+class _Watched:
+    """A connection and when it was last heard of."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.claim = connection, connection.claim
+        self._heard_s = self._mark_s = time.monotonic()
+        self._heard_bytes = self._mark_bytes = 0
+        self._is_told = False
+
+    def has_stalled(self, progress: Progress) -> bool:
+        """Whether it brought next to nothing for long; a shorter silence is told."""
+        now_s, received_bytes = time.monotonic(), self.claim.received_bytes
+        if received_bytes != self._heard_bytes:
+            self._heard_s, self._heard_bytes, self._is_told = now_s, received_bytes, False
+        elif now_s - self._heard_s >= QUIET_S and not self._is_told:
+            self._is_told = True
+            progress.say(f"{_host(self.claim.url)}: nothing for {QUIET_S:g} s; waiting")
+        if now_s - self._mark_s < STALL_S:
+            return False
+        came_bytes = received_bytes - self._mark_bytes
+        self._mark_s, self._mark_bytes = now_s, received_bytes
+        return came_bytes < FLOOR_BYTES_S * STALL_S
+
+
+def _stalled(url: str) -> InterruptedDownload:
+    return InterruptedDownload(
+        f"fetch {url}",
+        found=f"less than {FLOOR_BYTES_S} bytes per second for {STALL_S:g} s",
+        hint="the line has stalled",
     )
 
 
-class _Transfer:
-    """The bytes written so far, their running digest, and what they belong to."""
-
-    def __init__(self, url: str, part: PartFile, file: BinaryIO, progress: Progress) -> None:
-        self._url, self._part, self._file, self._progress = url, part, file, progress
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._is_drawing = False
-        self.digest = hashlib.sha256()
-        self.size_bytes = 0
-        self.started_over = False
-        self.journal = part.journal()
-
-    def hash_existing(self) -> None:
-        """Hash what an earlier command left."""
-        present = self._part.path.stat().st_size
-        if present == 0:
-            return
-        self._begin(f"check what is there of {self._part.path.stem}", present)
-        with self._part.path.open("rb") as file:
-            while data := file.read(_READ_BYTES):
-                self.digest.update(data)
-                self._progress.advance(len(data))
-                self.size_bytes += len(data)
-        self.end_progress()
-        self._progress.say(f"resuming {self._part.path.stem} at {self.size_bytes} bytes")
-
-    def is_complete(self) -> bool:
-        """Whether an earlier command had received everything and only failed to finish."""
-        return self.size_bytes > 0 and self.size_bytes == self.journal.total_bytes
-
-    def attempt(self, fetcher: Fetcher) -> None:
-        """Fetch what is missing, to the end.
-
-        Raises:
-            InterruptedDownload: It stopped before the end.
-            DownloadError: It will not come.
-        """
-        same_address = self.journal.url == self._url
-        validator = self.journal.validator if same_address else ""
-        answer = fetcher.open(self._url, offset=self.size_bytes, validator=validator)
-        with contextlib.closing(answer):
-            known = self.journal.total_bytes
-            if (
-                answer.start
-                and known is not None
-                and answer.total_bytes not in (None, known, self.size_bytes)
-            ):
-                self._start_over(f"the file there has {answer.total_bytes} bytes now, not {known}")
-                raise InterruptedDownload(f"fetch {self._url}", found="another file than before")
-            if answer.start == 0 and self.size_bytes:
-                self._start_over("the server does not resume, or the file there has changed")
-            self._note(answer)
-            self._make_room(answer)
-            self._begin(f"download {self._part.path.stem}", answer.total_bytes)
-            self._progress.advance(self.size_bytes)
-            self._copy(answer)
-        if answer.total_bytes is not None and self.size_bytes < answer.total_bytes:
-            raise InterruptedDownload(
-                f"fetch {self._url}",
-                found=f"the line ended at {self.size_bytes} of {answer.total_bytes} bytes",
-            )
-
-    def end_progress(self) -> None:
-        """End the step being drawn, if there is one."""
-        if self._is_drawing:
-            self._progress.end()
-            self._is_drawing = False
-
-    def _copy(self, answer: Answer) -> None:
-        buffer, digest = self._buffer, self.digest
-        while count := answer.readinto(buffer):
-            data = buffer[:count]
-            self._write(data)
-            digest.update(data)
-            self.size_bytes += count
-            self._progress.advance(count)
-
-    def _write(self, data: memoryview) -> None:
-        """Write all of `data`, or leave the file as it was and raise."""
-        written = 0
-        try:
-            while written < len(data):
-                written += self._file.write(data[written:])
-        except OSError:
-            with contextlib.suppress(OSError):  # keep file and digest in step
-                self._file.truncate(self.size_bytes)
-            raise
-
-    def _note(self, answer: Answer) -> None:
-        journal = _Journal(self._url, answer.validator, answer.total_bytes)
-        if journal != self.journal:
-            self._part.note(journal)
-            self.journal = journal
-
-    def _make_room(self, answer: Answer) -> None:
-        if answer.total_bytes is None:
-            return
-        missing = answer.total_bytes - self.size_bytes
-        free = shutil.disk_usage(self._part.path.parent).free
-        if missing > free:
-            raise StorageError(
-                f"download {self._part.path.stem} to {self._part.path.parent}",
-                found=f"{free} bytes free",
-                expected=f"{missing} more bytes",
-                hint="free space there; the same command goes on with what is there already",
-            )
-
-    def _start_over(self, reason: str) -> None:
-        self._progress.say(f"{reason}; starting over with {self._part.path.stem}")
-        _log.info("%s: starting over", reason)
-        self._file.truncate(0)
-        self.digest, self.size_bytes, self.started_over = hashlib.sha256(), 0, True
-        self.journal = _Journal()
-
-    def _begin(self, what: str, total_bytes: int | None) -> None:
-        self.end_progress()
-        self._progress.begin(what, total_bytes=total_bytes)
-        self._is_drawing = True
+def _host(url: str) -> str:
+    return urlsplit(url).netloc

@@ -258,7 +258,7 @@ class HttpsAnswer:
         self.start, self.total_bytes, self.validator = head.start, head.total_bytes, head.validator
         self.is_whole, self.url = response.status == 200, url
         self._line, self._response, self._lines, self._attempted = line, response, lines, attempted
-        self._left = head.body_bytes
+        self._left = None if response.chunked else head.body_bytes
         self._ends_file = head.total_bytes == head.start + (head.body_bytes or 0)
         self._receive = line.sock.recv_into
         self._ahead: bytes | None = None
@@ -365,22 +365,30 @@ class _Address:
 
 def _read_address(url: str, attempted: str) -> _Address:
     try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").encode("idna").decode()
-        port = parts.port or http.client.HTTPS_PORT
-    except ValueError:  # no number, no such IPv6 address, a name that DNS does not allow
-        host, port = "", 0
-    if parts.scheme != "https" or not host or "@" in parts.netloc:
+        return _parse_address(url)
+    except ValueError as error:
         raise DownloadError(
             attempted,
             found="an address that cannot be used",
             expected="https://HOST/PATH without a user name",
             hint="payloads are fetched over https only; give another address: --url",
-        )
+        ) from error
+
+
+def _parse_address(url: str) -> _Address:
+    """Take an address apart.
+
+    Raises:
+        ValueError: Not https, a user in it, an impossible port or IPv6 address, no name for DNS.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode()
+    if parts.scheme != "https" or not host or "@" in parts.netloc:
+        raise ValueError(shown(url))
     target = quote(parts.path or "/", safe=_SAFE_IN_TARGET)
     if parts.query:
         target += "?" + quote(parts.query, safe=_SAFE_IN_TARGET)
-    return _Address(url=url, host=host, port=port, target=target)
+    return _Address(url=url, host=host, port=parts.port or http.client.HTTPS_PORT, target=target)
 
 
 def _request(netloc: str, target: str, fields: dict[str, str]) -> bytes:

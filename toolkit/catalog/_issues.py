@@ -102,6 +102,11 @@ class IssueMatch:
     """An address, for a person with a network."""
     source: str
 
+    @property
+    def is_general(self) -> bool:
+        """Whether it is nothing special to these releases."""
+        return self.bearing is Bearing.GENERAL
+
 
 def read_issues(data: bytes, *, file: str | None = None) -> tuple[KnownIssue, ...]:
     """Return the known issues that `data` holds.

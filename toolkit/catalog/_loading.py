@@ -62,6 +62,19 @@ class Manifests:
             hint="write a manifest for it (docs/reference/formats.md) and name its folder: --manifests",
         )
 
+    def version(self, text: str) -> SolutionVersion:
+        """Return the version that a person typed, in full or short.
+
+        Raises:
+            InputError: Not a version, or ambiguous.
+        """
+        known = (  # what only third parties name must be written in full
+            release.version
+            for release in self.releases
+            if release.status is not ReleaseStatus.UNCONFIRMED
+        )
+        return resolve_version(text, known)
+
     def path(self, start: str, goal: str | None = None) -> UpdatePath:
         """Return the supported updates from one version to another, or why there are none.
 
@@ -72,14 +85,9 @@ class Manifests:
         Raises:
             InputError: Not a version, or ambiguous.
         """
-        known = [  # what only third parties name must be written in full
-            release.version
-            for release in self.releases
-            if release.status is not ReleaseStatus.UNCONFIRMED
-        ]
         return find_path(
-            resolve_version(start, known),
-            None if goal is None else resolve_version(goal, known),
+            self.version(start),
+            None if goal is None else self.version(goal),
             rules=self.rules,
             releases=self.releases,
             bundles=frozenset(manifest.version for manifest in self.manifests),

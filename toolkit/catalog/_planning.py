@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from toolkit.catalog._issues import match_issues
-from toolkit.catalog._lacking import lacking_at
+from toolkit.catalog._lacking import Supply, lacking_at
 from toolkit.catalog._loading import Manifests
 from toolkit.catalog._paths import PathStep, SbeMoment, UpdatePath
 from toolkit.catalog._plan import ClusterPlan, Hop, Plan, PlannedPayload
@@ -32,6 +32,7 @@ from toolkit.catalog._sbe_choice import (
     uses_sbe,
     wrong_sbe,
 )
+from toolkit.catalog._sbe_sources import SbeSources
 from toolkit.catalog._space import Room, Total, room_at_home, room_at_site, room_on_medium
 from toolkit.catalog._support import ARB_MONTHS, add_months, available, support_of
 from toolkit.errors import InputError
@@ -113,6 +114,7 @@ def plan_trip(
     goal: SolutionVersion | None,
     manifests: Manifests,
     sbes: Sequence[Sbe],
+    sbe_sources: SbeSources,
     held: Iterable[OnShelf],
     now: datetime,
     tool: str,
@@ -126,6 +128,7 @@ def plan_trip(
         goal: The wanted version; None: for each cluster the newest it can reach.
         manifests: What exists, the supported paths and the known issues.
         sbes: What vendors' discovery manifests list.
+        sbe_sources: Where vendors publish those.
         held: What the catalog holds.
         now: The time, aware UTC.
         tool: Which ferry plans: `ferry 0.2.0`.
@@ -146,6 +149,7 @@ def plan_trip(
             if payload.kind is PayloadKind.SBE
         ),
         named=(),
+        sources=sbe_sources,
     )
     supply = replace(supply, named=named_sbes(named, supply))
     trip = _Trip(manifests=manifests, supply=supply, held=on_shelf, now=now)
@@ -365,7 +369,9 @@ def _sbe_files(trip: _Trip, version: SolutionVersion, need: SbeNeed) -> list[Pla
     names = {
         f"{need.title}.zip": "",
         f"{need.title}.xml": "",
-        f"SBE_Discovery_{need.publisher}.xml": discovery_address(need.publisher, need.family),
+        f"SBE_Discovery_{need.publisher}.xml": discovery_address(
+            trip.supply.sources, need.publisher, need.family
+        ),
     }
     declared = {
         payload.name.casefold(): payload
@@ -465,6 +471,8 @@ def _warnings(trip: _Trip, request: SiteRequest, plan: ClusterPlan) -> Iterable[
         return
     yield from _about_release(trip, plan)
     yield from _about_sbes(trip, request, plan)
+    if plan.lacking is not None and plan.lacking.supply in (Supply.BLOCKED, Supply.DISCONNECTED):
+        yield plan.lacking.text
     for need in plan.space:
         if need.room is Room.SHORT:
             yield f"too little room on {need.place}: {need.why}"

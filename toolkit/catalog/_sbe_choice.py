@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote
 
 from toolkit.catalog._paths import SbeMinimum, SbeMoment, lowest
 from toolkit.catalog._prediction import requested_sbe
+from toolkit.catalog._sbe_sources import SbeSources
 from toolkit.errors import InputError
 from toolkit.model import SolutionVersion
 from toolkit.request import ListedUpdate, SiteRequest
@@ -33,7 +33,6 @@ from toolkit.sbe import (
 
 _GUIDE = "TSG/Update/Update-missing-after-importing-SBE.md"
 _OVERVIEW = "solution-builder-extension.md"
-_DISCOVERY = "https://aka.ms/AzureStackSBEUpdate/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +84,8 @@ class SbeSupply:
     """What manifests of updates declare, known by name alone."""
     named: tuple[Sbe, ...]
     """What a person asked for."""
+    sources: SbeSources
+    """Where vendors publish their discovery manifests."""
 
     def all(self) -> tuple[Sbe, ...]:
         """Return each SBE once, with what its vendor's manifest says if there is one."""
@@ -216,14 +217,16 @@ def wrong_sbe(
     )
 
 
-def discovery_address(publisher: str, family: str) -> str:
-    """Return where a vendor's discovery manifest is to be found.
+def discovery_address(sources: SbeSources, publisher: str, family: str) -> str:
+    """Return where a vendor's discovery manifest is to be found; a family may have one of its own.
 
-    Source: Firewall-blocks-update-discovery.md; HPE has one of its own for ProLiant-Standard.
+    Source: Firewall-blocks-update-discovery.md (HPE-ProLiant-Standard beside HPE).
     """
-    if (publisher.casefold(), family.casefold()) == ("hpe", "proliant-standard"):
-        return f"{_DISCOVERY}HPE-ProLiant-Standard"
-    return _DISCOVERY + quote(publisher, safe="")
+    try:
+        own = sources.find(f"{publisher}-{family}")
+        return (own if own in sources.known else sources.find(publisher)).address
+    except ValueError:  # a name that cannot stand in an address
+        return ""
 
 
 def _with_update(case: SbeCase, minimum: SbeMinimum | None) -> SbeNeed:
@@ -283,18 +286,19 @@ def _need(
     if chosen is None and requested is not None:
         _refuse_wrong_requested(case, solution, requested)
         _refuse_wrong_at_hand(case, solution, f"{requested}, which {case.goal} asks for")
-        chosen = Sbe(publisher=case.publisher, family=case.family, version=requested)
+        if case.publisher and case.family:
+            chosen = Sbe(publisher=case.publisher, family=case.family, version=requested)
     elif chosen is None and is_required:
         _refuse_wrong_at_hand(case, solution, f"{wanted} of the family {case.family or '?'}")
     where = ""
     if chosen is not None:
         where = _where(case, chosen)
-    elif case.publisher:
+    else:
         why, where = _nothing_known(case, solution)
     return SbeNeed(
         moment=moment,
-        publisher=chosen.publisher if chosen else case.publisher,
-        family=chosen.family if chosen else case.family,
+        publisher=(chosen.publisher if chosen else "") or case.publisher,
+        family=(chosen.family if chosen else "") or case.family,
         version=str(chosen.version) if chosen else "",
         wanted=wanted,
         why=why,
@@ -310,12 +314,16 @@ def _need(
 
 def _nothing_known(case: SbeCase, solution: SolutionVersion) -> tuple[str, str]:
     """Return why no SBE is known that fits, and where to look for one."""
-    address = discovery_address(case.publisher, case.family)
+    if not case.publisher:
+        why = "the request does not say whose hardware it is"
+        return why, "ask the site and plan again with --sbe-manifest FILE"
+    address = discovery_address(case.supply.sources, case.publisher, case.family)
+    manifest = address or f"the SBE_Discovery file of {case.publisher}"
     if any(_is_of(sbe, case.publisher) for sbe in case.supply.described):
         why = f"the manifest of {case.publisher} that was given lists none that fits {solution}"
-        return why, f"is there a newer one at {address}? Plan again with --sbe-manifest FILE"
+        return why, f"is there a newer one ({manifest})? Plan again with --sbe-manifest FILE"
     why = f"no discovery manifest of {case.publisher} was given"
-    return why, f"get {address} and plan again with --sbe-manifest FILE"
+    return why, f"get {manifest} and plan again with --sbe-manifest FILE"
 
 
 def _choose(case: SbeCase, solution: SolutionVersion, *, floor: SbeVersion | None) -> Sbe | None:
@@ -355,18 +363,18 @@ def _refuse_wrong_requested(
 
 
 def _refuse_wrong_at_hand(case: SbeCase, solution: SolutionVersion, needed: str) -> None:
-    """Refuse to plan where the catalog holds a wrong SBE of this vendor and the right one is nowhere."""
+    """Refuse to plan where a wrong SBE for this cluster is at hand and the right one is nowhere."""
     for sbe in (*case.supply.held, *case.supply.declared):
-        reasons = case.against(sbe, solution)
-        if reasons and case.publisher and _is_of(sbe, case.publisher):
-            address = discovery_address(case.publisher, case.family)
+        is_family = bool(case.family) and sbe.family.casefold() == case.family.casefold()
+        is_vendor = bool(case.publisher) and _is_of(sbe, case.publisher)
+        if (is_family or is_vendor) and (reasons := case.against(sbe, solution)):
+            _, where = _nothing_known(case, solution)
             raise wrong_sbe(
                 case.request.cluster,
                 sbe,
                 reasons,
-                needed=f"{case.publisher} {needed}",
-                hint="get that one from its vendor and add it: `ferry catalog add FILE…`; or name its"
-                f" discovery manifest ({address}): --sbe-manifest FILE",
+                needed=" ".join(filter(None, (case.publisher, needed))),
+                hint=f"get the right one and add it with `ferry catalog add FILE…`; or {where}",
             )
 
 
@@ -387,7 +395,9 @@ def _has(installed: SbeVersion | None, floor: SbeVersion) -> bool:
 
 
 def _is_of(sbe: Sbe, publisher: str) -> bool:
-    return not publisher or sbe.publisher.casefold() in ("", publisher.casefold())
+    """Whether an SBE is of a vendor; `Dell` and `DellEMC` or `Dell Inc.` count as one."""
+    known, asked = sbe.publisher.casefold(), publisher.casefold()
+    return known.startswith(asked) or asked.startswith(known)
 
 
 def named_sbes(texts: Sequence[str], supply: SbeSupply) -> tuple[Sbe, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.model import OsTrain, SolutionVersion
+from toolkit.model import OsTrain, SolutionVersion, human_size
 from toolkit.request import SiteRequest, VolumeSpace
 
 SYSTEM_DRIVE_BYTES = 30 << 30
@@ -61,6 +61,13 @@ class SpaceNeed:
     """None: not known."""
     room: Room
     why: str
+
+
+def at_least(need: SpaceNeed) -> str:
+    """Return how much room a place needs, as people say it."""
+    if need.is_complete:
+        return human_size(need.need_bytes)
+    return f"more than {human_size(need.need_bytes)}" if need.need_bytes else "not known"
 
 
 def room_at_home(missing: Total, free_bytes: int | None) -> SpaceNeed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +65,16 @@ def sync_folder(folder: Path) -> None:
                 raise
         finally:
             os.close(handle)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return the room left, or None where the file system does not tell (some report nothing at all).
+
+    Raises:
+        OSError: The folder is not there.
+    """
+    usage = shutil.disk_usage(folder)
+    return usage.free if usage.total else None
 
 
 def remove_file(path: Path) -> None:

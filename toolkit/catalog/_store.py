@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +31,7 @@ from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._locks import locked
 from toolkit.catalog._names import Shelf
 from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
-from toolkit.catalog._storage import remove_file, storage, sync_folder, write_beside
+from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256
 
@@ -182,8 +181,8 @@ class Store:
             StorageError: It cannot be read, or there is no room for it.
         """
         with storage(f"copy {source} to {self.root}"):
-            size, free = source.stat().st_size, shutil.disk_usage(draft.parent).free
-            if size > free:
+            size, free = source.stat().st_size, free_bytes(draft.parent)
+            if free is not None and size > free:
                 raise StorageError(
                     f"copy {source} to {self.root}",
                     found=f"{free} bytes free",
@@ -265,8 +264,8 @@ class Store:
         target, before = self.jailed(name, digest)
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
             write_beside(_explanation(target), before + text)
+            path.replace(target)
         return _explanation(target)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from pathlib import Path
 from toolkit.catalog._catalog import Catalog, by_shelf
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import Record, read_record
-from toolkit.catalog._storage import remove_file, storage
+from toolkit.catalog._storage import free_bytes, remove_file, storage
 from toolkit.catalog._store import UNPACKED, Store, is_shelf
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress, Sha256
@@ -73,7 +72,8 @@ class CatalogStatus:
     object_bytes: int
     quarantine_bytes: int
     unfinished_bytes: int
-    free_bytes: int
+    free_bytes: int | None
+    """None where the file system does not tell."""
 
     @property
     def has_links(self) -> bool:
@@ -93,7 +93,7 @@ def catalog_status(catalog: Catalog) -> CatalogStatus:
         objects = {path: path.stat().st_size for path in _objects(store)}
         jailed = {path: path.stat().st_size for path in _jailed(store)}
         unfinished = tuple(_unfinished(store))
-        free = shutil.disk_usage(store.root).free
+        free = free_bytes(store.root)
     referred = {record.held.path for record in records}
     return CatalogStatus(
         root=store.root,

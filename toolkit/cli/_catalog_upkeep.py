@@ -259,9 +259,10 @@ def _print_status(found: CatalogStatus) -> None:
     bad = [item for item in found.payloads if item.held.judgement.verdict is FileVerdict.BAD]
     if bad:
         echo(f"{len(bad)} bad: `ferry catalog verify --quarantine` sets them aside")
+    free = "unknown" if found.free_bytes is None else human_size(found.free_bytes)
     echo(
         f"{human_size(found.object_bytes)} held, {human_size(found.unfinished_bytes)} unfinished, "
-        f"{human_size(found.quarantine_bytes)} in quarantine, {human_size(found.free_bytes)} free"
+        f"{human_size(found.quarantine_bytes)} in quarantine, {free} free"
     )
 
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
+from toolkit.model import human_size as human_size  # commands take it from here
 from toolkit.sbe import SbeVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,16 +100,6 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
         )
 
 
-def human_size(size_bytes: int) -> str:
-    """Return a size as people say it: `1.3 GiB`."""
-    amount = float(size_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
-
-
 class TerminalProgress:
     """Draws `Progress` on stderr: a bar with rate and ETA on a terminal, a line per step otherwise."""
 
@@ -130,9 +121,9 @@ class TerminalProgress:
             echo(f"{what}{size}", err=True)
 
     def advance(self, count_bytes: int) -> None:
-        """Move the bar."""
+        """Move the bar; without bytes, show at least that time goes by."""
         if self._bar is not None:
-            self._bar.update(count_bytes)
+            self._bar.update(count_bytes) if count_bytes else self._bar.refresh()
 
     def end(self) -> None:
         """Close the bar."""

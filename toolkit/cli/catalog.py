@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, HttpsFetcher, load_manifests
+from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
 from toolkit.cli import EXIT_NO, _catalog_add, _catalog_exchange, _catalog_upkeep
+from toolkit.cli._catalog_line import line_options
 from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
+from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
@@ -148,17 +150,15 @@ def path(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder that holds verified payloads; it is made if missing.",
 )
-@click.option(
-    "--url",
-    help="Fetch from here: a folder's address, or one payload's full address. Default: as published.",
-)
+@line_options
 @reach_options
 @manifests_option
 @json_option
 def download(
     versions: tuple[str, ...],
     catalog_dir: Path,
-    url: str | None,
+    urls: tuple[str, ...],
+    limits: Limits,
     manifest_dirs: tuple[Path, ...],
     *,
     fetcher: HttpsFetcher,
@@ -178,11 +178,7 @@ def download(
     wanted = [manifests.find(version) for version in versions]
     catalog = Catalog(catalog_dir, fetcher=fetcher)
     progress = TerminalProgress(quiet=json_output)
-    held = [
-        payload
-        for manifest in wanted
-        for payload in catalog.download(manifest, url=url, known=manifests, progress=progress)
-    ]
+    held = catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
     print_held(held, json_output=json_output)
     return exit_code(held)
 
@@ -215,5 +211,6 @@ def _print_manifest(manifest: Manifest) -> None:
 
 
 group.add_command(sbe)
+group.add_command(plan_command)
 for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
     group.add_command(_command)

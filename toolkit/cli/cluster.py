@@ -25,7 +25,7 @@ from toolkit.media import open_medium
 
 @click.group(name="cluster")
 def group() -> None:
-    """Discover and import updates on a cluster, through any of its nodes."""
+    """Discover and import updates on a cluster, through any of its nodes; say what it needs."""
 
 
 @group.command("discover")

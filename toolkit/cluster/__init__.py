@@ -24,7 +24,7 @@ from toolkit.cluster._importing import (
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_error, walk, watch
-from toolkit.cluster._surveying import ENDPOINTS, Survey
+from toolkit.cluster._surveying import Survey
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import (
@@ -44,7 +44,6 @@ from toolkit.site import Journal
 
 __all__ = [
     "CLUSTER_SOURCES",
-    "ENDPOINTS",
     "NODE_SOURCES",
     "PHASES",
     "Cluster",

@@ -44,6 +44,14 @@ PACKAGES_FOLDER = INFRASTRUCTURE_SHARE / "Updates" / "Packages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes:
+    """Volumes with the space on them, and those of which a node could not tell it."""
+
+    spaces: tuple[VolumeSpace, ...]
+    untold: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSettings:
     """Environment variables of a machine that decide what it can reach."""
 
@@ -267,21 +275,24 @@ def cluster_nodes() -> Command[tuple[tuple[str, str], ...]]:
     )
 
 
-def local_volumes(node: str) -> Command[tuple[VolumeSpace, ...]]:
+def local_volumes(node: str) -> Command[Volumes]:
     """Read the space on every volume of a node that has a drive letter and stays in the machine."""
-    properties = ["DriveLetter", "DriveType", "Size", "SizeRemaining"]
+    name, properties = "Get-Volume", ["DriveLetter", "DriveType", "Size", "SizeRemaining"]
     return Command(
-        pipeline=(Cmdlet("Get-Volume"), _select(properties)),
-        parse=lambda reply: tuple(
-            _space(node, f"{letter}:", row.get("SizeRemaining"), row.get("Size"), "Get-Volume")
-            for row in (_row(item, "Get-Volume") for item in reply)
-            if (letter := _text(row, "DriveLetter").strip("\0 "))
-            and _text(row, "DriveType").lower() not in _NOT_FIXED
+        pipeline=(Cmdlet(name), _select(properties)),
+        parse=lambda reply: _volumes(
+            node,
+            [
+                (f"{letter}:", row.get("SizeRemaining"), row.get("Size"))
+                for row in (_row(item, name) for item in reply)
+                if (letter := _text(row, "DriveLetter").strip("\0 "))
+                and _text(row, "DriveType").lower() not in _NOT_FIXED
+            ],
         ),
     )
 
 
-def shared_volumes() -> Command[tuple[VolumeSpace, ...]]:
+def shared_volumes() -> Command[Volumes]:
     """Read the space on every cluster shared volume, by the path that every node sees it at."""
     name = "Get-ClusterSharedVolume"
     stages = (
@@ -291,17 +302,7 @@ def shared_volumes() -> Command[tuple[VolumeSpace, ...]]:
     )
     return Command(
         pipeline=stages,
-        parse=lambda reply: tuple(
-            _space(
-                "",
-                _text(row, "FriendlyVolumeName"),
-                partition.get("FreeSpace"),
-                partition.get("Size"),
-                name,
-            )
-            for row in (_row(item, name) for item in reply)
-            for partition in [_row(row.get("Partition"), name)]
-        ),
+        parse=lambda reply: _volumes("", [_partition(_row(item, name)) for item in reply]),
     )
 
 
@@ -624,16 +625,21 @@ def _discovery_sources(row: dict[str, Plain]) -> tuple[DiscoverySource, ...]:
     return tuple(sources)
 
 
-def _space(node: str, volume: str, free: Plain, size: Plain, cmdlet: str) -> VolumeSpace:
-    found = [value for value in (free, size) if isinstance(value, int)]
-    if len(found) < 2 or not all(0 <= value < _MOST_BYTES for value in found):
-        raise InputError(
-            f"read the reply of {cmdlet}",
-            place=volume,
-            found=f"{free!r} of {size!r} bytes free",
-            expected="two whole numbers",
-        )
-    return VolumeSpace(node=node, volume=volume, free_bytes=found[0], size_bytes=found[1])
+def _partition(row: dict[str, Plain]) -> tuple[str, Plain, Plain]:
+    told = row.get("Partition")
+    partition = told if isinstance(told, dict) else {}
+    return _text(row, "FriendlyVolumeName"), partition.get("FreeSpace"), partition.get("Size")
+
+
+def _volumes(node: str, rows: list[tuple[str, Plain, Plain]]) -> Volumes:
+    """Sort (volume, free, size) into what can be told and what cannot: an offline volume has no size."""
+    spaces, untold = [], []
+    for volume, free, size in rows:
+        if isinstance(free, int) and isinstance(size, int) and 0 <= free <= size < _MOST_BYTES:
+            spaces.append(VolumeSpace(node=node, volume=volume, free_bytes=free, size_bytes=size))
+        else:
+            untold.append(volume)
+    return Volumes(spaces=tuple(spaces), untold=tuple(untold))
 
 
 def _firmware(row: dict[str, Plain]) -> Hardware:

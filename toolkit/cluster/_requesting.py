@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,7 +69,10 @@ def _write(path: Path, data: bytes, *, mark: str) -> None:
                 found="a file of that name that is not such a file of ferry",
                 hint="choose another name; files of others are never overwritten",
             )
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # sticks are pulled out
         part.replace(path)
     except OSError as error:
         raise StorageError(attempted, found=error.strerror or str(error)) from error

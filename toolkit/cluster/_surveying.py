@@ -66,13 +66,6 @@ _MOST_LOSSES = 2
 """A question whose answer got lost on so many nodes is not asked again."""
 
 
-class SurveySession(Protocol):
-    """What a survey needs of a session with a node."""
-
-    def invoke(self, command: Command[T]) -> T:
-        """Send one command and read its reply."""
-
-
 _MOST_UNTOLD = 2
 """After so many addresses of which the node could tell nothing, no further one is asked."""
 
@@ -80,6 +73,13 @@ _OF_ENVIRONMENT = (
     "solution_version, package_versions, sbe_family, sbe_version, update_state, health"
 )
 _NOT_TOLD = "the cluster does not tell it"
+
+
+class SurveySession(Protocol):
+    """What a survey needs of a session with a node."""
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Survey:
     """Questions about the cluster that are not asked again."""
     _losses: Counter[str] = field(default_factory=Counter)
     _lost: ReachError | None = None
-    """How the last answer got lost."""
+    """How the last answer of the node at hand got lost."""
     _replies: int = 0
 
     def run(self) -> SiteRequest:
@@ -132,7 +132,7 @@ class Survey:
 
     def _visit(self, node: Node) -> None:
         self.progress.say(f"{node.name}: asking")
-        before = self._replies
+        before, self._lost = self._replies, None
         try:
             with self.open(node) as session:
                 self._ask_node(session, node.name)
@@ -174,8 +174,10 @@ class Survey:
         return answer
 
     def _ask_node(self, session: SurveySession, node: str) -> None:
-        volumes = self._ask(session, f"volumes of {node}", _cmdlets.local_volumes(node))
-        self._volumes += volumes or ()
+        what = f"volumes of {node}"
+        volumes = self._ask(session, what, _cmdlets.local_volumes(node))
+        if volumes is not None:
+            self._volumes += self._spaces(what, volumes)
         mode = self._ask(session, f"language_modes of {node}", _cmdlets.language_mode())
         if mode is not None:
             self._modes.append((node, mode))
@@ -192,7 +194,7 @@ class Survey:
             (_OF_ENVIRONMENT, _cmdlets.environment(), _of_environment),
             ("updates", _cmdlets.listed_updates(), lambda rows: {"updates": rows}),
             ("discovery", _cmdlets.discovery(), lambda rows: {"discovery": rows}),
-            ("volumes", _cmdlets.shared_volumes(), lambda rows: {"volumes": rows}),
+            ("volumes", _cmdlets.shared_volumes(), self._of_volumes),
             ("node_count", _cmdlets.cluster_nodes(), self._of_nodes),
         )
         for what, command, facts in questions:
@@ -210,6 +212,7 @@ class Survey:
         until = self.clock() + ENDPOINTS_S
         has_proxy = any(settings.has_proxy for settings in self._settings.values())
         untold: list[str] = []
+        behind_proxy: list[str] = []
         for number, (group, host, port) in enumerate(ENDPOINTS):
             if self.clock() >= until or len(untold) == _MOST_UNTOLD:
                 rest = ", ".join(f"{name}:{at}" for _, name, at in ENDPOINTS[number:])
@@ -218,7 +221,7 @@ class Survey:
             address = f"{host}:{port}"
             try:
                 is_reachable = _reaches(session, host, port)
-            except (AuthenticationError, ConnectError):
+            except AuthenticationError:
                 raise
             except (ReachError, ClusterError, InputError) as error:
                 untold.append(f"{address}: {error}")
@@ -226,13 +229,24 @@ class Survey:
             if is_reachable or not has_proxy:
                 yield EndpointReach(group=group, address=address, is_reachable=is_reachable)
             else:
-                untold.append(
-                    f"{address}: not without the machine's proxy; through it was not tried"
-                )
+                behind_proxy.append(address)
+        if behind_proxy:
+            untold.append(
+                "not reached without the machine's proxy, and not tried through it: "
+                + ", ".join(behind_proxy)
+            )
         if untold:
             self._unknown["endpoints"] = "; ".join(untold)
 
     # --- judging --------------------------------------------------------------------------------
+
+    def _spaces(self, what: str, volumes: _cmdlets.Volumes) -> tuple[VolumeSpace, ...]:
+        if volumes.untold:
+            self._unknown[what] = f"no space is told of {', '.join(volumes.untold)}"
+        return volumes.spaces
+
+    def _of_volumes(self, volumes: _cmdlets.Volumes) -> dict[str, Any]:
+        return {"volumes": self._spaces("volumes", volumes)}
 
     def _of_nodes(self, nodes: tuple[tuple[str, str], ...]) -> dict[str, Any]:
         known = {_short(node.name) for node in self.known.nodes}

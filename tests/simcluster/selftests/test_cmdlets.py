@@ -623,3 +623,103 @@ def test_events_carry_the_time_of_their_nodes_clock(site):
     events = site.world.events(ahead, CAU_CHANNEL)
     assert events
     assert min(event.time for event in events) < started
+
+
+# --- what a node tells of itself and of the world outside -------------------------------------
+
+
+def test_volumes_of_a_node_are_listed_with_the_shared_ones(site):
+    letters = [str(volume.properties["DriveLetter"]) for volume in site.values("Get-Volume")]
+    assert letters == ["\0", "C", "\0", "\0"]
+    (drive,) = site.values(("Get-Volume", {"DriveLetter": "c"}))
+    assert drive.properties["Size"] > drive.properties["SizeRemaining"] > 0
+
+
+def test_drive_that_is_not_there_is_an_error(site):
+    (error,) = site.run(("Get-Volume", {"DriveLetter": "X"})).errors
+    assert error.error_id.startswith("CmdletizationQuery_NotFound_DriveLetter")
+
+
+def test_shared_volume_tells_its_path_and_partition(site):
+    first, second = site.values(
+        "Get-ClusterSharedVolume", ("Select-Object", {"ExpandProperty": "SharedVolumeInfo"})
+    )
+    assert first.properties["FriendlyVolumeName"] == r"C:\ClusterStorage\Infrastructure_1"
+    assert second.properties["Partition"].properties["FreeSpace"] == 2913 << 30
+
+
+def test_language_mode_is_read_from_a_variable(site):
+    site.node.language_mode = "ConstrainedLanguage"
+    (told,) = site.values(
+        ("Get-Variable", {"Name": "ExecutionContext", "ValueOnly": None}),
+        ("Select-Object", {"ExpandProperty": "SessionState"}),
+    )
+    assert told.properties["LanguageMode"].name == "ConstrainedLanguage"
+
+
+def test_environment_of_the_machine_is_in_the_registry(site):
+    site.node.variables["DISCONNECTED_OPS_SUPPORT"] = "True"
+    key = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+    (values,) = site.values(("Get-ItemProperty", {"LiteralPath": key}))
+    assert values.properties["DISCONNECTED_OPS_SUPPORT"] == "True"
+
+
+def test_name_outside_has_an_address_only_if_the_world_says_so(site):
+    site.world.resolvable = {"aka.ms"}
+    (record,) = site.values(("Resolve-DnsName", {"Name": "AKA.ms", "Type": "A"}))
+    assert record.properties["IPAddress"]
+    (error,) = site.run(("Resolve-DnsName", {"Name": "mcr.microsoft.com"})).errors
+    assert error.error_id == (
+        "DNS_ERROR_RCODE_NAME_ERROR,Microsoft.DnsClient.Commands.ResolveDnsName"
+    )
+
+
+def test_name_service_that_is_silent_times_out(site):
+    site.world.name_service_answers = False
+    (error,) = site.run(("Resolve-DnsName", {"Name": "aka.ms"})).errors
+    assert (error.error_id.partition(",")[0], error.category) == (
+        "ERROR_TIMEOUT",
+        "OperationTimeout",
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "succeeded", "warnings"),
+    [
+        ("aka.ms", True, []),
+        ("mcr.microsoft.com", False, ["TCP connect to (203.0.113.7 : 443) failed"]),
+        ("nowhere.example", False, ["Name resolution of nowhere.example failed"]),
+    ],
+)
+def test_port_outside_answers_only_if_the_world_says_so(site, host, succeeded, warnings):
+    site.world.reachable, site.world.resolvable = {"aka.ms:443"}, {"mcr.microsoft.com"}
+    wanted = {"ComputerName": host, "Port": 443}
+    heard = site.run(("Test-NetConnection", {**wanted, "InformationLevel": "Quiet"}))
+    assert (heard.values, heard.warnings) == ([succeeded], warnings)
+    (detail,) = site.values(("Test-NetConnection", wanted))
+    assert detail.properties["TcpTestSucceeded"] is succeeded
+
+
+def test_update_that_needs_an_sbe_says_whose(site):
+    site.world.required_sbe_version = "4.2.2603.1"
+    site.add()
+    (update,) = site.values("Get-SolutionUpdate")
+    assert text_of(update.properties["State"]) == "AdditionalContentRequired"
+    assert update.properties["AdditionalProperties"] == {
+        "SBEFamily": "GenA",
+        "SBEPublisher": "Contoso",
+    }
+
+
+def test_remark_about_the_sbe_is_told_with_the_environment(site):
+    assert site.values("Get-SolutionUpdateEnvironment")[0].properties["AdditionalData"] == {}
+    site.world.sbe_remark = "partially installed"
+    (told,) = site.values("Get-SolutionUpdateEnvironment")
+    assert told.properties["AdditionalData"] == {"SBEAdditionalData": "partially installed"}
+
+
+def test_discovery_tells_how_the_look_at_the_sbe_manifest_ended(site):
+    for status in ("ConnectionFailure", "Ok"):
+        site.world.sbe_discovery = status
+        (told,) = site.values("Get-SolutionDiscoveryDiagnosticInfo")
+        assert told.properties["SbeManifestResult"].properties["Status"].name == status

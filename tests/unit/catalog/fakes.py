@@ -68,7 +68,7 @@ class FakeSite:
     closed: int = 0
     on_read: Callable[[], None] = lambda: None
 
-    def open(self, url: str, *, offset: int, validator: str) -> Answer:
+    def open(self, url: str, *, offset: int, validator: str, stop: int | None = None) -> Answer:
         self.asked.append((url, offset, validator))
         if url not in self.files:
             raise DownloadError(f"fetch {url}", found="404")

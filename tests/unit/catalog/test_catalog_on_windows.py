@@ -87,9 +87,8 @@ def test_a_disk_too_small_is_a_storage_error_before_a_byte_is_fetched(disk, site
 
 
 def test_a_disk_that_fills_up_keeps_the_part_and_no_final_name(disk, site):
-    disk.add_mount_point("E:", total_size=200_000)
-    site.announces = 150_000  # the server lies, or somebody else fills the disk meanwhile
-    site.files[PAYLOAD.url] = DATA
+    disk.add_mount_point("E:", total_size=1_000_000)
+    site.on_read = lambda: disk.set_disk_usage(200_000, "E:")  # somebody else fills it meanwhile
     with pytest.raises(StorageError, match="No space left") as caught:
         catalog(site, "E:\\catalog").download(MANIFEST)
     folder = Path("E:\\catalog\\12.2604.1003.9")

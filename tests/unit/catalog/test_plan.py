@@ -11,15 +11,17 @@ import pytest
 from tests.unit.catalog.requests import GIB, INFRASTRUCTURE, NOW, request_of, sbe_of, version
 from toolkit.catalog import load_manifests
 from toolkit.catalog._lacking import Supply
+from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
+from toolkit.catalog._sbe_choice import discovery_address
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
 from toolkit.request import EndpointReach, HealthSummary, ListedUpdate, Origin, VolumeSpace
 from toolkit.sbe import sbe_named
 
-MANIFESTS = load_manifests()
+MANIFESTS, SOURCES = load_manifests(), load_sbe_sources()
 NEWEST = "12.2603.1002.15"
 BUNDLE = f"CombinedSolutionBundle.{NEWEST}.zip"
 PINNED = MANIFESTS.find(NEWEST).payloads[0].sha256
@@ -44,6 +46,7 @@ def plan_of(
         goal=goal and version(goal),
         manifests=manifests,
         sbes=sbes,
+        sbe_sources=SOURCES,
         held=held,
         now=now,
         tool="ferry test",
@@ -288,6 +291,29 @@ def test_without_a_request_the_newest_validated_one_goes_along():
     assert not need.is_required
 
 
+@pytest.mark.parametrize(
+    ("publisher", "is_taken"),
+    [("Contoso", True), ("contoso", True), ("Contoso Inc.", True), ("", True), ("Fabrikam", False)],
+)
+def test_a_vendor_is_known_by_the_beginning_of_its_name(publisher, is_taken):
+    cluster = one(request_of(sbe_publisher=publisher), sbes=[sbe_of()])
+    assert (cluster.hops[0].sbes[0].version == "4.2.2603.5") is is_taken
+
+
+@pytest.mark.parametrize(
+    ("publisher", "family", "address"),
+    [
+        ("HPE", "ProLiant-Standard", "https://aka.ms/AzureStackSBEUpdate/HPE-ProLiant-Standard"),
+        ("HPE", "ProLiant-Minimal", "https://aka.ms/AzureStackSBEUpdate/HPE"),
+        ("DellEMC", "AX-16G", "https://aka.ms/AzureStackSBEUpdate/Dell"),
+        ("Contoso", "GenA", "https://aka.ms/AzureStackSBEUpdate/Contoso"),
+        ("\x07", "GenA", ""),
+    ],
+)
+def test_the_vendors_manifest_has_a_known_address(publisher, family, address):
+    assert discovery_address(SOURCES, publisher, family) == address
+
+
 def test_an_sbe_of_which_nothing_but_the_name_is_known_never_goes_along_by_itself():
     held = [Held("sbe/Contoso_GenA_4.2.2603.5", "SBE_Contoso_GenA_4.2.2603.5.zip", 1 * GIB)]
     cluster = one(held=held)
@@ -453,6 +479,21 @@ def test_a_wrong_sbe_in_the_catalog_is_refused_where_the_right_one_is_nowhere():
     ) as caught:
         plan_of(request, held=held)
     assert "4.2.2603.5, which 12.2603.1002.15 asks for" in caught.value.expected
+
+
+def test_a_wrong_sbe_of_the_clusters_family_is_refused_though_its_vendor_is_not_known():
+    request = request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher="")
+    held = [Held("sbe/Contoso_GenA_4.2.2601.1", "SBE_Contoso_GenA_4.2.2601.1.zip")]
+    with pytest.raises(InputError, match=r"older than 4\.2\.2603\.5"):
+        plan_of(request, held=held)
+
+
+def test_a_requested_sbe_of_an_unknown_vendor_is_a_question_not_a_file():
+    plan = plan_of(request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher=""))
+    assert [item.kind for item in plan.payloads] == ["solution-bundle"]
+    assert "needs SBE 4.2.2603.5: the request does not say whose hardware it is" in warned(
+        plan.clusters[0]
+    )
 
 
 def test_a_requested_sbe_that_its_vendor_recalled_is_refused():

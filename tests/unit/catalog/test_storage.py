@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
-from toolkit.catalog._storage import storage, write_beside
+from toolkit.catalog._storage import storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 
 
@@ -33,3 +34,28 @@ def test_a_text_is_written_with_the_same_line_ends_everywhere(tmp_path):
     write_beside(path, "a\nb\n")
     assert path.read_bytes() == b"a\nb\n"
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_file_too_large_for_the_disk_gets_its_own_advice():
+    with pytest.raises(StorageError) as caught, storage("write x"):
+        raise OSError(errno.EFBIG, "File too large")
+    assert "FAT32" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_network_disk_that_cannot_flush_a_folder_is_no_error(tmp_path, monkeypatch, number):
+    def refuse(_handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    sync_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")
+def test_a_disk_that_fails_to_flush_a_folder_is_an_error(tmp_path, monkeypatch):
+    def fail(_handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        sync_folder(tmp_path)

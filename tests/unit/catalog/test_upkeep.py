@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import filelock
 import pytest
@@ -29,8 +29,6 @@ def later(holding):
     """Let a month pass: files cannot be older than the test, so the clock moves."""
 
     def later():
-        from datetime import UTC, datetime
-
         holding.now = datetime.now(UTC) + timedelta(days=30)
 
     return later

@@ -6,6 +6,8 @@ import pytest
 from toolkit.cluster import _cmdlets
 from toolkit.errors import InputError
 from toolkit.model import UpdateState
+from toolkit.request import DiscoverySource, VolumeSpace
+from toolkit.sbe import Hardware
 
 FILE = PureWindowsPath(r"C:\Windows\Temp\x.evtx")
 
@@ -131,3 +133,124 @@ def test_times_are_read_as_utc_or_not_at_all(text, expected):
 )
 def test_spans_are_read_in_both_shapes(value, expected):
     assert _cmdlets._span(value) == expected
+
+
+# --- what a request tells -----------------------------------------------------------------------
+
+ASKED = [
+    _cmdlets.listed_updates(),
+    _cmdlets.discovery(),
+    _cmdlets.cluster_nodes(),
+    _cmdlets.local_volumes("n1"),
+    _cmdlets.shared_volumes(),
+    _cmdlets.language_mode(),
+    _cmdlets.hardware(),
+    _cmdlets.machine_settings(),
+    _cmdlets.resolves("aka.ms"),
+    _cmdlets.reaches("aka.ms", 443),
+]
+
+
+@pytest.mark.parametrize("command", ASKED, ids=lambda command: command.name)
+def test_question_reads_only_and_is_no_script(command):
+    assert not command.changes_cluster
+    for stage in command.pipeline:
+        assert stage.name.split("-")[0] in ("Get", "Resolve", "Select", "Test")
+        assert not any("{" in str(value) or "$" in str(value) for _, value in stage.parameters)
+
+
+@pytest.mark.parametrize("command", ASKED[:-2], ids=lambda command: command.name)
+@pytest.mark.parametrize("reply", ["text", None, 5, [{}]])
+def test_reply_of_another_shape_is_an_input_error(command, reply):
+    with pytest.raises(InputError):
+        command.parse((reply,))
+
+
+def test_listed_update_tells_what_it_asks_for():
+    (update,) = _cmdlets.listed_updates().parse(
+        (
+            {
+                "ResourceId": "redmond/Solution12.2603.1002.15",
+                "Version": "12.2603.1002.15",
+                "SbeVersion": "4.2.2603.1",
+                "State": "AdditionalContentRequired",
+                "PackageType": "Solution",
+                "MinVersionRequired": "12.2510.1002.0",
+                "MinSbeVersionRequired": "2.0.0.0",
+                "Prerequisites": [{"Version": "12.2602.1002.501"}],
+                "AdditionalProperties": {"SBEFamily": "Gen3", "SBEPublisher": None},
+            },
+        )
+    )
+    assert (update.state, update.sbe_version) == ("AdditionalContentRequired", "4.2.2603.1")
+    assert (update.sbe_family, update.sbe_publisher) == ("Gen3", "")
+    assert (update.min_version_required, update.min_sbe_version_required) == (
+        "12.2510.1002.0",
+        "2.0.0.0",
+    )
+    assert update.prerequisites == ("12.2602.1002.501",)
+
+
+@pytest.mark.parametrize(
+    ("row", "sources"),
+    [
+        ({}, ()),
+        (
+            {"Configuration": {"ComponentUris": {"Solution": "https://s"}}},
+            (DiscoverySource(component="Solution", manifest_source="https://s", status=""),),
+        ),
+        (
+            {"SbeManifestResult": {"ManifestSource": "https://b", "Status": "Ok"}},
+            (DiscoverySource(component="SBE", manifest_source="https://b", status="Ok"),),
+        ),
+        ({"SbeManifestResult": "text", "Configuration": "text"}, ()),
+    ],
+)
+def test_discovery_is_told_as_far_as_the_cluster_tells_it(row, sources):
+    assert _cmdlets.discovery().parse((row,)) == sources
+
+
+def test_only_volumes_with_a_letter_that_stay_in_the_machine_are_told():
+    rows = (
+        {"DriveLetter": "C", "DriveType": "Fixed", "Size": 9, "SizeRemaining": 1},
+        {"DriveLetter": "D", "DriveType": 3, "Size": 9, "SizeRemaining": 2},
+        {"DriveLetter": "E", "DriveType": "CD-ROM", "Size": 9, "SizeRemaining": 0},
+        {"DriveLetter": "F", "DriveType": 2, "Size": 9, "SizeRemaining": 0},
+        {"DriveLetter": "\0", "DriveType": "Fixed", "Size": 9, "SizeRemaining": 0},
+        {"DriveLetter": None, "DriveType": "Fixed", "Size": 9, "SizeRemaining": 0},
+    )
+    assert _cmdlets.local_volumes("n1").parse(rows).spaces == (
+        VolumeSpace(node="n1", volume="C:", free_bytes=1, size_bytes=9),
+        VolumeSpace(node="n1", volume="D:", free_bytes=2, size_bytes=9),
+    )
+
+
+@pytest.mark.parametrize("free", [None, "many", -1, 10, 1 << 53, 1.5])
+def test_volume_without_a_number_of_free_bytes_does_not_lose_the_others(free):
+    rows = (
+        {"FriendlyVolumeName": "one", "Partition": {"FreeSpace": free, "Size": 9}},
+        {"FriendlyVolumeName": "two", "Partition": {"FreeSpace": 5, "Size": 9}},
+        {"FriendlyVolumeName": "three", "Partition": None},
+    )
+    told = _cmdlets.shared_volumes().parse(rows)
+    assert [volume.volume for volume in told.spaces] == ["two"]
+    assert told.untold == ("one", "three")
+
+
+def test_hardware_is_told_without_the_blanks_of_the_firmware():
+    row = {"SystemManufacturer": "Contoso ", "SystemProductName": "X", "SystemSKU": None}
+    assert _cmdlets.hardware().parse((row,)) == Hardware(manufacturer="Contoso", model="X")
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_known"),
+    [((), False), (({"IPAddress": None},), False), (({"IPAddress": "a"},), True)],
+)
+def test_name_is_known_only_with_an_address(reply, is_known):
+    assert _cmdlets.resolves("aka.ms").parse(reply) is is_known
+
+
+@pytest.mark.parametrize("reply", [(), (False,), (None,), ("no",)])
+def test_port_is_reached_only_if_the_node_says_so(reply):
+    assert not _cmdlets.reaches("aka.ms", 443).parse(reply)
+    assert _cmdlets.reaches("aka.ms", 443).parse((*reply, True))

@@ -24,7 +24,7 @@ from toolkit.errors import (
     TrustError,
     UnknownTargetError,
 )
-from toolkit.media import _trust, open_keys
+from toolkit.media import _trust, open_keys, recall
 from toolkit.model import PayloadKind, SolutionVersion
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
@@ -259,6 +259,25 @@ def test_a_damaged_memory_is_never_reset_silently(site, medium, garbage):
     with pytest.raises(InputError, match="trust state") as caught:
         site.open(medium)
     assert "backup" in caught.value.hint
+
+
+def test_what_a_site_remembers_is_told_in_short(site, medium):
+    assert recall(site.folder).versions == {"root": 1}
+    site.open(medium)
+    told = recall(site.folder)
+    assert told.floor == NOW
+    assert set(told.versions) == {"root", "timestamp", "snapshot", "targets"}
+    assert told.versions["root"] == 1
+    assert told.versions["targets"] == int(NOW.timestamp())
+
+
+def test_memory_with_something_else_in_it_is_not_told(site, medium):
+    site.open(medium)
+    state = json.loads((site.folder / "state.json").read_bytes())
+    state["metadata"]["targets.json"] = "{}"
+    (site.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    with pytest.raises(InputError, match=r"targets\.json"):
+        recall(site.folder)
 
 
 # --- time -----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.unit.request.making import make_request
+from tests.made_requests import make_request
 from toolkit.errors import InputError, SignatureError
 from toolkit.request import FORMAT, KIND, from_paper, read_request, to_bytes, to_paper
 from toolkit.signed import seal, unseal

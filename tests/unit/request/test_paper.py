@@ -8,7 +8,7 @@ import zlib
 import pytest
 import segno
 
-from tests.unit.request.making import make_request
+from tests.made_requests import make_request
 from toolkit.errors import InputError
 from toolkit.request import from_paper, to_bytes, to_paper
 from toolkit.request._paper import PART_CHARS, is_paper

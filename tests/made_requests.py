@@ -1,5 +1,7 @@
-"""A request as a measured cluster of four nodes makes it."""
+"""Requests as tests need them: of a usual cluster, and one that fills its page."""
 
+import itertools
+import random
 from datetime import UTC, datetime
 
 from toolkit.request import (
@@ -10,8 +12,11 @@ from toolkit.request import (
     Origin,
     SiteRequest,
     VolumeSpace,
+    to_bytes,
+    to_paper,
 )
 from toolkit.sbe import Hardware
+from toolkit.signed import SigningKey
 
 MADE_AT = datetime(2026, 11, 24, 0, 24, 32, tzinfo=UTC)
 
@@ -82,3 +87,51 @@ def make_request(nodes: int = 4, **changes) -> SiteRequest:
         "unknown": (("discovery of Solution", "the cluster does not tell it"),),
     }
     return SiteRequest(**{**facts, **changes})
+
+
+def crowded_request(codes: int, key: SigningKey) -> SiteRequest:
+    """A request in which every text is long and every list too, with noise for so many codes."""
+    for noise_bytes in itertools.count(0, 100):
+        request = request_with_noise(noise_bytes)
+        if len(to_paper(to_bytes(request, key))) == codes:
+            return request
+    raise AssertionError
+
+
+def request_with_noise(noise_bytes: int) -> SiteRequest:
+    long = "w" * 25 + " " + "Wide words " * 9
+    noise = random.Random(7).randbytes(noise_bytes).hex()
+    return make_request(
+        16,
+        cluster=long,
+        tool=long,
+        solution_version=long,
+        update_state=long,
+        sbe_publisher=long,
+        sbe_family=long,
+        sbe_state=long,
+        hardware=Hardware(manufacturer=long, model=long, sku=long),
+        health=HealthSummary(state=long, failed_critical=(long,), failed_warning=(long,)),
+        language_modes=(("node1", long), ("node2", long[1:])),
+        updates=tuple(
+            ListedUpdate(
+                resource_id=long,
+                version=long,
+                state=long,
+                package_type="Solution",
+                sbe_version=long,
+            )
+            for _ in range(5)
+        ),
+        volumes=tuple(
+            VolumeSpace(node=long, volume=long, free_bytes=1 << 40, size_bytes=1 << 41)
+            for _ in range(13)
+        ),
+        endpoints=tuple(
+            EndpointReach(
+                group=f"{group} of a long name", address="a:1", is_reachable=group % 2 > 0
+            )
+            for group in range(7)
+        ),
+        unknown=(*((f"{n} {long}", long) for n in range(6)), ("noise", noise)),
+    )

@@ -1,0 +1,214 @@
+"""A trip planned with the real command, from requests that sites signed; each way it can be refused once."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.stage import SBE_VERSION, VERSION, Stage
+from tests.unit.catalog.requests import request_of
+from tests.vendorsite.bundle import make_sbe
+from toolkit.catalog import check_held_sbes, open_plan, wanted_sbes, wanted_versions
+from toolkit.errors import InputError
+from toolkit.request import KIND, ListedUpdate, to_bytes, to_paper
+from toolkit.sbe import sbe_named
+from toolkit.signed import KnownKeys, fingerprint_of, open_key, seal, unseal
+
+BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
+OLDER = "4.2.2601.1"
+
+
+def asks_for(sbe_version):
+    return ListedUpdate(
+        resource_id=f"redmond/Solution{VERSION}",
+        version=VERSION,
+        state="AdditionalContentRequired",
+        package_type="Solution",
+        sbe_version=sbe_version,
+    )
+
+
+@pytest.fixture
+def home(published, tmp_path):
+    """A connected machine with the demo's manifest and an empty catalog."""
+    stage = Stage(tmp_path / "home")
+    (stage / "manifests").mkdir()
+    manifest = f"{VERSION}.yaml"
+    (stage / "manifests" / manifest).write_bytes((published / "manifests" / manifest).read_bytes())
+    (stage / "catalog").mkdir()
+    return stage
+
+
+@pytest.fixture
+def ask(home):
+    """Return a function that makes a signed request of a site known at home, and its file's name."""
+
+    def make(cluster="plant7", *, is_known=True, **changes):
+        changes.setdefault("made_at", datetime.now(UTC) - timedelta(days=1))
+        changes.setdefault("solution_version", "12.2602.1002.501")
+        key = open_key(home / f"{cluster}-key.pem")
+        data = to_bytes(request_of(cluster=cluster, **changes), key)
+        (home / f"{cluster}.json").write_bytes(data)
+        if is_known:
+            known = KnownKeys(home / "catalog" / "known-keys.json")
+            known.add(cluster, unseal(data, kind=KIND), fingerprint_of(key.public_hex))
+        return f"{cluster}.json"
+
+    return make
+
+
+@pytest.fixture
+def manifest_of_vendor(home):
+    """The vendor's discovery manifest: an older SBE and the current one."""
+    folder = home / "vendor"
+    folder.mkdir()
+    for number in (OLDER, SBE_VERSION):
+        discovery, *_ = make_sbe(
+            folder,
+            "Contoso",
+            "GenA",
+            number,
+            supported_model="Contoso X9000",
+            validated=("12.2602.*.*", "12.2603.*.*"),
+        )
+        discovery.rename(folder / f"{number}.xml")
+    return [
+        word
+        for number in (OLDER, SBE_VERSION)
+        for word in ("--sbe-manifest", f"vendor/{number}.xml")
+    ]
+
+
+def plan(stage, *words, expect=0):
+    return stage.ferry("catalog", "plan", *words, "--catalog", "catalog", expect=expect)
+
+
+def test_two_sites_share_the_bundle_and_the_sbe(home, ask, manifest_of_vendor):
+    done = plan(
+        home, ask("plant7"), ask("harbour2", sbe_version="4.2.2601.1"), *manifest_of_vendor,
+        "--to", "12.2603.1002.901", "--page", "plan.html",
+    )  # fmt: skip
+    assert f"plant7  12.2602.1002.501 → {VERSION}" in done.out
+    made = open_plan(home / "plan.json")
+    assert [str(item) for item in wanted_versions(made)] == [VERSION]
+    assert wanted_sbes(made) == (f"SBE_Contoso_GenA_{SBE_VERSION}",)
+    document = json.loads((home / "plan.json").read_bytes())
+    assert {item["name"]: item["clusters"] for item in document["payloads"]} == {
+        BUNDLE: ["plant7", "harbour2"],
+        f"SBE_Contoso_GenA_{SBE_VERSION}.zip": ["plant7", "harbour2"],
+        f"SBE_Contoso_GenA_{SBE_VERSION}.xml": ["plant7", "harbour2"],
+        "SBE_Discovery_Contoso.xml": ["plant7", "harbour2"],
+    }
+    (bundle,) = (item for item in document["payloads"] if item["name"] == BUNDLE)
+    assert bundle["shelf"] == VERSION
+    assert len(bundle["sha256"]) == 64
+    kept = home / "catalog" / "plans" / f"{made.plan_id}.json"
+    assert kept.read_bytes() == (home / "plan.json").read_bytes()
+    page = (home / "plan.html").read_text(encoding="utf-8")
+    assert BUNDLE in page
+    assert "http-equiv" in page
+    assert "<script" not in page
+
+
+def test_the_document_on_stdout_is_the_plan(home, ask):
+    document = json.loads(plan(home, ask(), "--json").out)
+    assert (document["format"], document["kind"]) == (1, "plan")
+    written = json.loads((home / "plan.json").read_bytes())
+    assert document["data"] == {
+        key: value for key, value in written.items() if key not in ("format", "kind")
+    }
+
+
+def test_a_request_on_paper_is_a_request(home, ask):
+    data = (home / ask()).read_bytes()
+    (home / "scanned.txt").write_text("\n".join(to_paper(data)), encoding="ascii")
+    assert f"→ {VERSION}" in plan(home, "scanned.txt").out
+
+
+def test_a_version_without_a_path_has_its_own_sentence(home, ask):
+    refused = plan(
+        home, ask(solution_version="12.2509.1001.22"), "--to", "12.2510.1002.531", expect=7
+    )
+    assert "find a path for plant7 from 12.2509.1001.22 to 12.2510.1002.531" in refused.err
+    assert "can be installed only from 11.2510.1002.*" in refused.err
+    assert "next: plan again with --to 12.2510.1002.94" in refused.err
+    assert not (home / "plan.json").exists()
+
+
+def test_a_cluster_that_is_there_already_is_told_so(home, ask):
+    done = plan(home, ask(solution_version=VERSION))
+    assert f"nothing newer than {VERSION} is known" in done.out
+    assert "next:" not in done.out
+
+
+def test_a_request_signed_by_an_unknown_key_is_refused_with_its_fingerprint(home, ask):
+    refused = plan(home, ask(is_known=False), expect=3)
+    key = open_key(home / "plant7-key.pem")
+    assert fingerprint_of(key.public_hex) in refused.err
+    assert "ferry catalog know-key" in refused.err
+    assert not (home / "plan.json").exists()
+
+
+def test_an_edited_request_is_refused(home, ask):
+    name = ask()
+    text = (home / name).read_text(encoding="utf-8")
+    (home / name).write_text(text.replace('"4.2.2510.1"', '"4.2.2510.2"'), encoding="utf-8")
+    assert "the signature does not hold" in plan(home, name, expect=3).err
+
+
+def test_a_request_of_a_newer_format_is_refused(home, ask):
+    name = ask()
+    body = dict(unseal((home / name).read_bytes(), kind=KIND).body) | {"format": 2}
+    (home / name).write_bytes(seal(KIND, body, open_key(home / "plant7-key.pem")))
+    assert "format 2" in plan(home, name, expect=7).err
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"not json"])
+def test_what_is_no_request_is_refused(home, data):
+    (home / "x.json").write_bytes(data)
+    refused = plan(home, "x.json", expect=7)
+    assert "x.json" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_a_catalog_that_cannot_be_written_is_a_storage_error(home, ask):
+    name = ask()
+    (home / "catalog" / "plans").write_text("a file stands where the folder should be")
+    refused = plan(home, name, expect=6)
+    assert "Traceback" not in refused.err
+
+
+# --- the wrong SBE (Update-missing-after-importing-SBE.md) ------------------------------------------
+
+
+def test_a_wrong_sbe_that_a_person_names_is_caught_when_the_trip_is_planned(
+    home, ask, manifest_of_vendor
+):
+    name = ask(updates=(asks_for(SBE_VERSION),))
+    refused = plan(home, name, *manifest_of_vendor, "--sbe", OLDER, expect=7)
+    assert f"SBE_Contoso_GenA_{OLDER} is older than {SBE_VERSION}" in refused.err
+    assert "would hide the cluster's solution updates" in refused.err
+    assert f"SBE_Contoso_GenA_{SBE_VERSION}" in refused.err
+    assert not (home / "plan.json").exists()
+
+
+def test_a_foreign_sbe_is_caught_when_the_trip_is_planned(home, ask, manifest_of_vendor):
+    name = ask(updates=(asks_for(SBE_VERSION),))
+    foreign = "SBE_Contoso_GenB_4.2.2603.1"
+    refused = plan(home, name, *manifest_of_vendor, "--sbe", foreign, expect=7)
+    assert "family GenB; the clusters are of GenA" in refused.err
+
+
+def test_a_wrong_sbe_that_a_manifest_declares_is_caught_where_the_right_one_is_nowhere(home, ask):
+    newer = "4.2.2603.7"
+    refused = plan(home, ask(updates=(asks_for(newer),)), expect=7)
+    assert f"SBE_Contoso_GenA_{SBE_VERSION} is older than {newer}" in refused.err
+    assert "ferry catalog add" in refused.err
+
+
+def test_the_plan_of_the_right_sbe_lets_no_other_onto_a_medium(home, ask, manifest_of_vendor):
+    plan(home, ask(updates=(asks_for(SBE_VERSION),)), *manifest_of_vendor)
+    made = open_plan(home / "plan.json")
+    check_held_sbes(made, [sbe_named(f"SBE_Contoso_GenA_{SBE_VERSION}.zip")])
+    with pytest.raises(InputError, match="hide"):
+        check_held_sbes(made, [sbe_named(f"SBE_Contoso_GenA_{OLDER}.zip")])

@@ -1,0 +1,206 @@
+"""One connection: a thread that fetches a piece, hands over what comes, and takes the next piece."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
+from toolkit.catalog._fetch import Answer, Fetcher, InterruptedDownload
+from toolkit.catalog._growth import FAST_BYTES_S
+from toolkit.catalog._limits import Pace
+from toolkit.catalog._patience import Mirrors
+from toolkit.catalog._ranges import BLOCK_BYTES, ENDLESS
+from toolkit.catalog._transfer import Claim, Transfer
+from toolkit.errors import DownloadError
+
+BUFFER_BYTES = 64 << 10
+"""Larger buffers fall out of the processor's cache and were twice as slow (1 MiB)."""
+LEAST_READ_BYTES = 16 << 10
+"""One TLS record. A slow line is asked for less at a time, so that less is lost when the process is killed."""
+QUICK_S, SLOW_S = 0.002, 0.008
+FAST_AFTER_BYTES = 32 << 20
+"""So much has come at full speed before the fast lane is taken."""
+_LANE_WORTH_BYTES = 16 << 20
+
+
+class Throttle:
+    """The pace of all connections together."""
+
+    def __init__(self, rate_bytes_s: int | None) -> None:
+        """Keep `rate_bytes_s`, or let everything pass."""
+        self.is_limiting = False
+        self.has_rate = rate_bytes_s is not None
+        self._pace = Pace(rate_bytes_s)
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def wait(self, count_bytes: int) -> None:
+        """Return when more may be received after these bytes."""
+        if not self.has_rate:
+            return
+        with self._lock:
+            delay_s = self._pace.delay_s(count_bytes, time.monotonic())
+        self.is_limiting = delay_s > 0
+        self._stopped.wait(delay_s)
+
+    def stop(self) -> None:
+        """Let everybody go on at once, to their end."""
+        self._stopped.set()
+
+
+class Connection:
+    """A thread that works for a claim until nothing is left, or it fails, or it is not wanted any more."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        transfer: Transfer,
+        *,
+        fetcher: Fetcher,
+        mirrors: Mirrors,
+        throttle: Throttle,
+        next_piece: Callable[[Claim], bool],
+    ) -> None:
+        """Start at once.
+
+        Args:
+            claim: The first piece.
+            transfer: What all connections share.
+            fetcher: Opens addresses.
+            mirrors: Which addresses; used under the transfer's lock.
+            throttle: The pace of all connections.
+            next_piece: Exchanges the finished piece of the claim; False: end.
+        """
+        self.claim = claim
+        self.ended: Future[None] = Future()
+        self._transfer, self._fetcher, self._mirrors = transfer, fetcher, mirrors
+        self._throttle, self._next_piece = throttle, next_piece
+        self._read_bytes = BUFFER_BYTES
+        threading.Thread(target=self._run, name="fetch", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._fetch()
+            while self._next_piece(self.claim):
+                self._fetch()
+        except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
+            self.ended.set_exception(error)
+        else:
+            self.ended.set_result(None)
+
+    def _fetch(self) -> None:
+        """Fetch the claim's piece, to its end.
+
+        Raises:
+            InterruptedDownload: It stopped before the end.
+            DownloadError: It will not come from there.
+            ChangedError, NoRangesError: See `Transfer.accept`.
+            StorageError, OSError: The disk.
+        """
+        claim, transfer = self.claim, self._transfer
+        with transfer.lock:
+            url = claim.url = self._mirrors.pick()
+            piece = claim.piece
+            is_last = piece.stop in (ENDLESS, transfer.part.total_bytes)
+            offset, stop = piece.position, None if is_last else piece.stop
+            validator = transfer.part.validator(url)
+        answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
+        begun_s, before = time.monotonic(), claim.received_bytes
+        with contextlib.closing(answer):
+            if transfer.accept(claim, answer):
+                try:
+                    self._copy(answer)
+                finally:
+                    came = claim.received_bytes - before
+                    if came:
+                        rate = came / max(time.monotonic() - begun_s, 0.001)
+                        with transfer.lock:
+                            self._mirrors.brought(url, rate)
+
+    def _copy(self, answer: Answer) -> None:
+        claim, transfer = self.claim, self._transfer
+        buffer = memoryview(bytearray(BUFFER_BYTES))
+        mark_s, mark_bytes = time.monotonic(), claim.received_bytes
+        while left := claim.piece.left:
+            to_border = BLOCK_BYTES - claim.piece.position % BLOCK_BYTES
+            data = buffer[: self._read(answer, buffer[: min(left, to_border, self._read_bytes)])]
+            if not data:
+                self._end(answer)
+                return
+            if left == len(data):
+                self._refuse_more(answer)
+            if not transfer.take(claim, data):
+                return
+            self._throttle.wait(len(data))
+            if claim.received_bytes - mark_bytes >= FAST_AFTER_BYTES:
+                elapsed_s = time.monotonic() - mark_s
+                if claim.received_bytes - mark_bytes >= FAST_BYTES_S * elapsed_s:
+                    self._rush(answer)
+                mark_s, mark_bytes = time.monotonic(), claim.received_bytes
+
+    def _read(self, answer: Answer, buffer: memoryview) -> int:
+        """Read once; ask for more or less at a time by how long it took."""
+        begun_s = time.monotonic()
+        count = answer.readinto(buffer)
+        took_s = time.monotonic() - begun_s
+        if took_s > SLOW_S:
+            self._read_bytes = max(LEAST_READ_BYTES, self._read_bytes // 2)
+        elif took_s < QUICK_S:
+            self._read_bytes = min(BUFFER_BYTES, self._read_bytes * 2)
+        self._transfer.count(self.claim, count)
+        return count
+
+    def _rush(self, answer: Answer) -> None:
+        """Take the fast lane as long as the line stays fast and nobody else fetches."""
+        claim, transfer = self.claim, self._transfer
+        if (
+            self._throttle.has_rate
+            or claim.piece.position % CHUNK_BYTES
+            or claim.piece.left < _LANE_WORTH_BYTES
+            or not transfer.is_alone_at_the_front(claim)
+        ):
+            return
+        chunk, filled, is_fast = memoryview(b""), 0, True
+        try:
+            with FastLane(transfer.part, transfer.follower) as lane:
+                while is_fast and claim.piece.left > CHUNK_BYTES and transfer.claims == 1:
+                    chunk, begun_s = lane.chunk(), time.monotonic()
+                    while filled < CHUNK_BYTES:
+                        count = self._read(answer, chunk[filled : filled + BUFFER_BYTES])
+                        if not count:
+                            return
+                        filled += count
+                    put = partial(lane.put, claim.piece.position, chunk)
+                    if not transfer.hand_over(claim, put, CHUNK_BYTES):
+                        return
+                    filled = 0
+                    is_fast = time.monotonic() - begun_s < 4 * CHUNK_BYTES / FAST_BYTES_S
+        finally:
+            if filled:
+                transfer.take(claim, chunk[:filled])
+
+    def _end(self, answer: Answer) -> None:
+        claim = self.claim
+        if not self._transfer.end_of_body(claim):
+            raise InterruptedDownload(
+                f"fetch {claim.url}",
+                found=f"the line ended at {claim.piece.position} of {answer.total_bytes} bytes",
+            )
+
+    def _refuse_more(self, answer: Answer) -> None:
+        """Look whether an answer goes on behind the announced end, before the last bytes are taken."""
+        total, piece = answer.total_bytes, self.claim.piece
+        if piece.stop != total or self.claim.is_disowned:
+            return
+        with contextlib.suppress(InterruptedDownload):
+            if answer.readinto(memoryview(bytearray(1))):
+                raise DownloadError(
+                    f"fetch {self.claim.url}",
+                    found=f"more than the {total} bytes that were announced",
+                    hint="a proxy on the way changes files; go around it, or give another --url",
+                )

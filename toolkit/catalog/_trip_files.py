@@ -1,0 +1,128 @@
+"""The files of a trip: requests that come in, vendors' manifests, and the plan that is kept."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._loading import Manifests, load_sbe_sources
+from toolkit.catalog._plan import Plan
+from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
+from toolkit.catalog._plan_file import read_plan, to_bytes
+from toolkit.catalog._plan_page import plan_page
+from toolkit.catalog._planning import plan_trip
+from toolkit.catalog._sbe_manifest import read_sbe_manifest
+from toolkit.catalog._storage import storage, write_beside
+from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
+from toolkit.request import SiteRequest, read_request
+from toolkit.signed import LIMIT_BYTES, KnownKeys
+
+_KNOWN_KEYS = "known-keys.json"
+
+
+def plan_from_files(
+    requests: Iterable[Path],
+    catalog: Catalog,
+    *,
+    goal: str | None,
+    manifests: Manifests,
+    sbe_manifests: Iterable[Path],
+    named: Sequence[str],
+    tool: str,
+    now: datetime,
+) -> Plan:
+    """Return the plan of a trip to every cluster whose request is given.
+
+    Args:
+        requests: Signed requests, as JSON or as scanned from paper.
+        catalog: What is held; it also knows the keys of the sites.
+        goal: The wanted version, in full or short; None: for each cluster the newest it can reach.
+        manifests: What exists, the supported paths and the known issues.
+        sbe_manifests: Vendors' discovery manifests.
+        named: SBEs that a person asks for, by name or version.
+        tool: Which ferry plans.
+        now: The time, aware UTC.
+
+    Raises:
+        SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
+        InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
+        StorageError: A file or the catalog cannot be read.
+    """
+    return plan_trip(
+        [_request(path, catalog) for path in requests],
+        goal=None if goal is None else manifests.version(goal),
+        manifests=manifests,
+        sbes=[
+            sbe
+            for path in sbe_manifests
+            for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
+        ],
+        sbe_sources=load_sbe_sources(),
+        held=catalog.held(),
+        now=now,
+        tool=tool,
+        named=named,
+        home_free_bytes=_free(catalog.root),
+    )
+
+
+def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = None) -> None:
+    """Write a plan, and a copy into the catalog, which keeps everything that a plan refers to.
+
+    Args:
+        plan: The plan.
+        catalog: Where the copy goes: `plans/<plan_id>.json`.
+        to: The file to write.
+        page: Also write the page to read, there.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    text = to_bytes(plan).decode()
+    folder = catalog.store.plans
+    with storage(f"write {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / f"{plan.plan_id}.json", text)
+    _write(to, text)
+    if page is not None:
+        _write(page, plan_page(plan))
+
+
+def open_plan(path: Path) -> Plan:
+    """Return the plan in a file.
+
+    Raises:
+        InputError: Not a plan, one of a newer format, or changed after it was made.
+        StorageError: It cannot be read.
+    """
+    return read_plan(_read(path, PLAN_LIMIT_BYTES), file=str(path))
+
+
+def _request(path: Path, catalog: Catalog) -> SiteRequest:
+    request, sealed = read_request(_read(path, LIMIT_BYTES), file=str(path))
+    KnownKeys(catalog.root / _KNOWN_KEYS).require(
+        sealed,
+        what=f"request of {request.cluster}",
+        hint="compare the fingerprint with the site over another channel, then: "
+        f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{catalog.root}"',
+    )
+    return request
+
+
+def _free(folder: Path) -> int:
+    with storage(f"ask for free space in {folder}"):
+        return shutil.disk_usage(folder).free
+
+
+def _write(path: Path, text: str) -> None:
+    with storage(f"write {path}"):
+        write_beside(path, text)
+
+
+def _read(path: Path, limit_bytes: int) -> bytes:
+    """Return a file's bytes; one more than the limit where it is too long, which its reader refuses."""
+    with storage(f"read {path}"), path.open("rb") as file:
+        return file.read(limit_bytes + 1)
