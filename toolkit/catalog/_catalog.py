@@ -212,6 +212,27 @@ class Catalog:
                 with storage(f"write {draft}"):
                     remove_file(draft)
 
+    def fetch_into(self, path: Path, url: str, *, shelf: str, progress: Progress) -> Path:
+        """Fetch a file that nobody has judged yet, going on with what an earlier call left.
+
+        Args:
+            path: Where it goes, on the catalog's disk, under the payload's name.
+            url: Where it is.
+            shelf: Where it will belong; its unfinished bytes stand there.
+            progress: Told what happens.
+
+        Raises:
+            DownloadError: The server does not give us the whole file.
+            StorageError: The disk is full or fails, or another process works on it.
+        """
+        attempted = f"download {path.name}"
+        with self.store.working_on(shelf, path.name, attempted=attempted, progress=progress):
+            part = PartFile(self.store.shelf(shelf) / path.name)
+            self._fetch((url,), part, progress, limits=None)
+            with storage(f"write {path}"):
+                part.rename(path)
+        return path
+
     # --- what is held ---------------------------------------------------------------------------
 
     def held(self) -> tuple[HeldPayload, ...]:
