@@ -44,6 +44,7 @@ from toolkit.model import (
     StatementKind,
     Witness,
 )
+from toolkit.signed import KnownKeys
 
 
 class Catalog:
@@ -181,31 +182,35 @@ class Catalog:
         with self.store.working_on(
             wanted.shelf, payload.name, attempted=attempted, progress=progress
         ):
-            present = self._present(wanted, progress)
-            if present is not None and wanted.must_be is not None:
-                progress.say(f"{payload.name}: held already; {source} was not read")
-                return present
+            if wanted.must_be is not None:
+                present = self._present(wanted, progress)
+                if present is not None:
+                    progress.say(f"{payload.name}: held already; {source} was not read")
+                    return present
             draft = self.store.draft(wanted.shelf, payload.name)
-            with storage(f"read {source}"):
-                if self.store.link(source, draft):
-                    measured = measure(draft, what=f"check {source.name}", progress=progress)
-                else:
-                    measured = self.store.copy(source, draft, progress=progress)
             try:
-                found = _found(draft, measured)
+                found = _found(draft, self._bring(source, draft, progress))
                 judgement = self._judged(wanted, found)
-                refused = wanted.must_be not in (None, measured.sha256)
-                if refused or judgement.verdict is FileVerdict.BAD:
+                if (
+                    wanted.must_be not in (None, found.sha256)
+                    or judgement.verdict is FileVerdict.BAD
+                ):
                     raise DigestError(
                         attempted,
                         found=f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}",
                         expected=f"sha256 {wanted.must_be}" if wanted.must_be else None,
                         hint="nothing was added; get the file again, from another line or place",
                     )
+                self._check_replacement(attempted, wanted, found, judgement, progress)
                 return self._keep(wanted, found, judgement, progress)
             finally:
                 with storage(f"write {draft}"):
                     remove_file(draft)
+
+    @property
+    def known_keys(self) -> KnownKeys:
+        """The keys of sites and colleagues that somebody here decided to believe."""
+        return KnownKeys(self.root / "known-keys.json")
 
     # --- what is held ---------------------------------------------------------------------------
 
@@ -396,6 +401,48 @@ class Catalog:
                 part.remove()
             progress.say(f"{payload.name}: {judgement.verdict.value}")
             return held
+
+    def _bring(self, source: Path, draft: Path, progress: Progress) -> Measured:
+        """Have a file's bytes stand at `draft`, linked or copied, and measure them."""
+        with storage(f"read {source}"):
+            if not self.store.link(source, draft):
+                return self.store.copy(source, draft, progress=progress)
+            before = draft.stat()
+            measured = measure(draft, what=f"check {source.name}", progress=progress)
+            after = draft.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise StorageError(
+                f"add {source}",
+                found="it was changed while it was read",
+                hint="wait until whoever writes it has ended",
+            )
+        return measured
+
+    def _check_replacement(
+        self,
+        attempted: str,
+        wanted: Wanted,
+        found: Found,
+        judgement: Judgement,
+        progress: Progress,
+    ) -> None:
+        """Never let a less certain file take a proven one's place, nor any silently."""
+        record = self.store.record(wanted.shelf, wanted.payload.name)
+        if record is None or record.held.sha256 == found.sha256:
+            return
+        held = record.held
+        if (
+            held.judgement.verdict is FileVerdict.PROVEN
+            and judgement.verdict is not FileVerdict.PROVEN
+        ):
+            raise InputError(
+                attempted,
+                found=f"{judgement.verdict.value}, sha256 {found.sha256}",
+                expected=f"sha256 {held.sha256}, held here as proven",
+                hint="nothing was added; if that one is not wanted any more: "
+                f'ferry catalog prune --version "{held.shelf}/{held.name}"',
+            )
+        progress.say(f"{held.name}: takes the place of another, sha256 {held.sha256}")
 
     def _fetch(self, url: str, part: PartFile, progress: Progress) -> Downloaded:
         return download(
