@@ -16,8 +16,7 @@ from tests.unit.catalog.fakes import (
     payload_of,
     witness_of,
 )
-from toolkit.catalog import Catalog
-from toolkit.catalog import _patience, _transfer
+from toolkit.catalog import Catalog, _patience, _transfer
 from toolkit.catalog._part import Part, PartFile
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
 from toolkit.model import BundleStatus, PayloadKind
