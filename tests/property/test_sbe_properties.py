@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -111,3 +113,15 @@ def test_a_changed_byte_takes_the_signature_away_or_changes_nothing_that_is_read
         return
     if checked.statement.stance is Stance.FOR:
         assert checked.content == check(SIGNED).content
+
+
+CERTIFICATE = re.search(rb"X509Certificate>([^<]+)<", SIGNED)[1]
+
+
+@given(at=st.integers(0, len(base64.b64decode(CERTIFICATE)) - 1), byte=st.integers(0, 255))
+def test_a_certificate_with_a_changed_byte_never_stops_the_reading(at, byte):
+    odd = bytearray(base64.b64decode(CERTIFICATE))
+    odd[at] = byte
+    checked = check(SIGNED.replace(CERTIFICATE, base64.b64encode(odd)))
+    if checked.statement.stance is Stance.FOR:
+        assert bytes(odd) == base64.b64decode(CERTIFICATE)

@@ -12,7 +12,8 @@
 
 `read_manifest` is pure; `load_manifests` reads the shipped folder; `inspect_zip` looks into one archive; only an `HttpsFetcher` reaches the
 network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
-between colleagues: `export_catalog`, `import_catalog`, `know_key`.
+between colleagues: `export_catalog`, `import_catalog`, `know_key`. SBEs: `find_sbes`,
+`fetch_sbe`, `add_sbe`.
 """
 
 from toolkit.catalog._adding import add_solution_bundle, is_solution_bundle
@@ -28,7 +29,9 @@ from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_ver
 from toolkit.catalog._plan_text import plan_text
 from toolkit.catalog._proposals import Refresh
 from toolkit.catalog._refreshing import refresh
+from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
+from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
 from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
 from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
 from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
@@ -36,6 +39,7 @@ from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, v
 __all__ = [
     "Catalog",
     "CatalogStatus",
+    "ClusterFacts",
     "Condition",
     "Export",
     "HttpsFetcher",
@@ -45,15 +49,20 @@ __all__ = [
     "Pruning",
     "Refresh",
     "SbeManifest",
+    "SbeOffers",
     "VerifiedPayload",
     "ZipReport",
+    "add_sbe",
     "add_solution_bundle",
     "catalog_status",
     "check_held_sbes",
     "export_catalog",
+    "fetch_sbe",
+    "find_sbes",
     "import_catalog",
     "inspect_zip",
     "is_fit_to_travel",
+    "is_sbe_source",
     "is_solution_bundle",
     "keep_plan",
     "know_key",

@@ -2,7 +2,7 @@
 
 On Windows the system says of each root what it is trusted for; only those for code signing (or anything)
 are taken, and its list of intermediate certificates helps where a signature leaves some out. Other systems have
-one list, made for web servers: an authority for code that is missing there is named with `--ca`.
+one list, made for web servers: an authority for code that is missing there is named with `--signing-ca`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
@@ -20,6 +21,19 @@ from toolkit.catalog._xmlsig import Authorities, load_certificate
 from toolkit.errors import InputError
 
 _LIMIT_BYTES = 4 << 20
+
+
+def signing_authorities(ca_file: Path | None = None) -> Authorities:
+    """Return whom the operating system knows, and those of a PEM file.
+
+    Raises:
+        InputError: No certificate stands in the file.
+        StorageError: It cannot be read.
+    """
+    known = system_authorities()
+    if ca_file is None:
+        return known
+    return replace(known, roots=(*known.roots, *authorities_of(ca_file).roots))
 
 
 def system_authorities() -> Authorities:
@@ -66,4 +80,4 @@ def _read(certificates: Iterable[bytes]) -> Iterator[x509.Certificate]:
     """Return what can be understood: a store may hold old oddities, which vouch for nobody."""
     for data in certificates:
         with contextlib.suppress(ValueError):
-            yield load_certificate(data)
+            yield load_certificate(data, is_known=True)

@@ -1,13 +1,16 @@
-"""A small document from an address: read whole, within a limit, and tried again after a passing fault."""
+"""A small document from an address or a file: read whole, within a limit, and tried again after a passing fault."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
-from toolkit.errors import DownloadError
+from toolkit.catalog._manifest import https_url
+from toolkit.catalog._storage import storage
+from toolkit.errors import DownloadError, InputError
 
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)
 _READ_BYTES = 64 << 10
@@ -19,7 +22,35 @@ class Document:
 
     data: bytes
     url: str
-    """Where it came from in the end, after all redirects."""
+    """Where it came from in the end, after all redirects; empty: from a file."""
+
+
+def is_address(origin: str) -> bool:
+    """Whether a person named an address, not a file."""
+    return "://" in origin
+
+
+def read_document(
+    fetcher: Fetcher,
+    origin: str,
+    *,
+    limit_bytes: int,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Document:
+    """Return the document at an https address or in a file; one byte more than the limit of a longer file.
+
+    Raises:
+        DownloadError: The server does not give it to us, or it is longer than the limit.
+        StorageError: The file cannot be read.
+        InputError: The address is not https.
+    """
+    if not is_address(origin):
+        with storage(f"read {origin}"), Path(origin).open("rb") as file:
+            return Document(data=file.read(limit_bytes + 1), url="")
+    try:
+        return fetch_document(fetcher, https_url(origin), limit_bytes=limit_bytes, sleep=sleep)
+    except ValueError as error:
+        raise InputError(f"read {origin}", found=str(error), expected="an https address") from error
 
 
 def fetch_document(

@@ -4,8 +4,9 @@ Theory of operation: every row of a published table is a statement about one ver
 the version's manifest, and what is new becomes an edit of the manifest's text. An edit is *safe* when it
 adds evidence, declares a new version or withdraws one; it is a *decision* when it says something else than
 the manifest: another hash, address, date or OS build. Decisions stand in the diff and are written nowhere:
-a person takes them over, and about a hash records why (`decided`). A pinned hash is never changed: a hash that differs from it is
-proposed as one more witness, and one that cannot be right is recorded as a witness that says why.
+a person takes them over, and about a hash records why (`decided`). A pinned hash is never changed: a hash
+that differs from it is proposed as one more witness, and one that cannot be right is recorded as a witness
+that says why.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import chain
 from pathlib import Path
 
@@ -161,9 +163,9 @@ class _Comparison:
         if not value:
             return payload
         if not self._published.is_news(read, payload.witnesses):
-            if self._is_undecided(value, payload, version):
+            if self._is_undecided(value, file.manifest):
                 text = (
-                    f"{value} is recorded, but nobody decided: pin one and record it as `decided`"
+                    f"{value} is recorded, but nobody decided: pin one and record why (`decided`)"
                 )
                 self._say(Kind.CHANGED_HASH, version, text, reading, decide=True)
             return payload
@@ -180,12 +182,14 @@ class _Comparison:
         self._edit(file, lambda text: pin(text, payload.name, value), is_safe=True)
         return replace(known, sha256=Sha256(value))
 
-    def _is_undecided(self, value: str, payload: Payload, version: SolutionVersion) -> bool:
-        """Whether a hash that we keep could be right, is not the pinned one, and nobody chose."""
-        if value == payload.sha256 or self._published.flaw(value, version):
+    def _is_undecided(self, value: str, manifest: Manifest) -> bool:
+        """Whether a manifest keeps a hash that could be right and is not pinned, and nobody chose."""
+        payload = _bundle(manifest)
+        if payload is None or value == payload.sha256:
             return False
-        first_seen = min(w.seen_on for w in payload.witnesses if w.value == value)
-        return payload.decided is None or payload.decided.on < first_seen
+        seen = [witness.seen_on for witness in payload.witnesses if witness.value == value]
+        is_open = payload.decided is None or payload.decided.on < max(seen, default=date.min)
+        return bool(seen) and is_open and not self._published.flaw(value, manifest.version)
 
     def _judge(
         self, value: str, payload: Payload, version: SolutionVersion

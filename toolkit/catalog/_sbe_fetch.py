@@ -7,23 +7,20 @@ otherwise the vendor's pages are the place. Either way `ferry catalog add` takes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._document import fetch_document
+from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
-from toolkit.catalog._manifest import https_url
 from toolkit.catalog._sbe_manifest import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_sources import SbeSources
-from toolkit.catalog._storage import storage
 from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
 from toolkit.model import Stance, Statement
-from toolkit.sbe import Sbe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,24 +72,16 @@ def read_vendor_manifest(
     """
     try:
         source = sources.find(manufacturer)
-        asked = origin or source.address
-        is_address = "://" in asked
-        if is_address:
-            https_url(asked)
     except ValueError as error:
         raise InputError("read SBE discovery manifest", found=str(error)) from error
-    url, notes = "", []
-    if is_address:
-        document = fetch_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
-        data, url = document.data, document.url
-        host = urlsplit(url).hostname or ""
-        if origin is None and source.hosts and host.casefold() not in source.hosts:
-            notes.append(f"it came from {host}; seen before: {', '.join(source.hosts)}")
-        last = unquote(urlsplit(url).path.rpartition("/")[2])
-    else:
-        with storage(f"read {asked}"), Path(asked).open("rb") as file:
-            data = file.read(LIMIT_BYTES + 1)
-        last = Path(asked).name
+    asked = origin or source.address
+    document = read_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
+    data, url = document.data, document.url
+    host = (urlsplit(url).hostname or "").casefold()
+    notes: tuple[str, ...] = ()
+    if origin is None and source.hosts and host not in source.hosts:
+        notes = (f"it came from {host}; seen before: {', '.join(source.hosts)}",)
+    last = unquote(urlsplit(url).path.rpartition("/")[2]) if url else Path(asked).name
     name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
     names = (source.manufacturer, *source.aliases, *signers)
     checked = check_signature(
@@ -116,20 +105,3 @@ def read_vendor_manifest(
         content=content,
         notes=(*notes, *content.remarks),
     )
-
-
-def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
-    """Return (file name, address) of metadata and package where the vendor's manifest names both, else nothing."""
-    known = {name.casefold(): (name, url) for name, url in sbe.urls}
-    wanted = [f"{sbe.title}{ending}".casefold() for ending in (".xml", ".zip")]
-    return tuple(known[name] for name in wanted) if known.keys() >= set(wanted) else ()
-
-
-def how_to_get(sbe: Sbe) -> Iterator[str]:
-    """Return how a person gets the files of an SBE, step by step."""
-    if addresses(sbe):
-        yield f"ferry catalog add {sbe.title} --catalog DIR"
-        return
-    where = sbe.release_link or f"{sbe.publisher or 'the vendor'}'s support pages"
-    yield f"get {sbe.title}.xml and {sbe.title}.zip, or the vendor's zip with them: {where}"
-    yield "then: ferry catalog add FILE… --catalog DIR"

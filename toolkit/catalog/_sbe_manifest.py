@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from toolkit.catalog._manifest import https_url
+from toolkit.catalog._names import payload_name
 from toolkit.catalog._vendorxml import SIGNATURE_NAMESPACE, Element, read_xml
 from toolkit.errors import InputError
 from toolkit.model import Sha256, SolutionVersion
@@ -305,7 +306,7 @@ class _Reader:
             try:
                 name = unquote(urlsplit(value).path.rpartition("/")[2])
                 if sbe_named(name) and name.lower().endswith((".xml", ".zip")):
-                    yield name, https_url(value)
+                    yield payload_name(name), https_url(value)
             except ValueError as error:
                 self.remarks.append(f"{place}: {error}")
 

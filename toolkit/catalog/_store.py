@@ -9,6 +9,7 @@ Layout::
       <name>.part …, <name>.tmp       an unfinished download with its journal, an unfinished copy
       <name>.lock                     held by the process that works on this payload
     quarantine/                       files that are not what was published, each with an explanation
+    unpacked-…/                       what is looked at before it is taken in, for as long as that takes
     plans/                            trips planned from this catalog
     catalog.lock                      held for the moment in which objects and records change
 
@@ -22,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -35,6 +37,8 @@ from toolkit.model import Progress, Sha256
 
 _CHANGE_WAIT_S = 60.0
 _DRAFT = ".tmp"
+UNPACKED = "unpacked-"
+"""The beginning of a scratch folder's name."""
 
 
 class Store:
@@ -151,6 +155,24 @@ class Store:
         except OSError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make a folder on the catalog's disk that is gone afterwards; `prune` finds it after a kill.
+
+        Raises:
+            StorageError: It cannot be made.
+        """
+        with storage(f"write catalog {self.root}"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=self.root))
+        try:
+            yield folder
+        finally:
+            with contextlib.suppress(OSError):  # whatever stays behind is pruned
+                for path in folder.iterdir():
+                    remove_file(path)
+                folder.rmdir()
 
     def copy(self, source: Path, draft: Path, *, progress: Progress) -> Measured:
         """Copy a file and hash it on the way.

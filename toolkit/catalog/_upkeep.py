@@ -13,7 +13,7 @@ from toolkit.catalog._catalog import Catalog, by_shelf
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import Record, read_record
 from toolkit.catalog._storage import free_bytes, remove_file, storage
-from toolkit.catalog._store import Store, is_shelf
+from toolkit.catalog._store import UNPACKED, Store, is_shelf
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress, Sha256
 
@@ -299,10 +299,11 @@ def _jailed(store: Store) -> Iterator[Path]:
 
 def _unfinished(store: Store) -> Iterator[UnfinishedFile]:
     for folder in [*store.root.glob("*"), *store.root.glob("sbe/*")]:
-        if not folder.is_dir() or not is_shelf(store.root, folder):
+        is_scratch = folder.name.startswith(UNPACKED)
+        if not folder.is_dir() or not (is_scratch or is_shelf(store.root, folder)):
             continue
         for path in sorted(folder.iterdir()):
-            if path.suffix in (_PART, _DRAFT):
+            if is_scratch or path.suffix in (_PART, _DRAFT):
                 facts = path.stat()
                 yield UnfinishedFile(
                     path=path,

@@ -27,7 +27,6 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -56,6 +55,14 @@ _METHODS = (
 )
 _DIGESTS = ("SHA256", "SHA384", "SHA512")
 _MOST_CERTIFICATES = 8
+_ODD_CERTIFICATES = (
+    Warning,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
 _LONGEST_NAME = 200
 
 
@@ -77,15 +84,27 @@ class SignedXml:
     """What may be read further: the signed bytes where the signature holds, else the document."""
 
 
-def load_certificate(data: bytes) -> x509.Certificate:
-    """Read one certificate (DER), also one with a serial number that the library warns about.
+def load_certificate(data: bytes, *, is_known: bool) -> x509.Certificate:
+    """Read one certificate (DER), to its last extension.
+
+    Args:
+        data: The certificate.
+        is_known: It comes from whom we know: old roots have numbers and names that RFC 5280 forbids, and
+            about which the library warns. A stranger's is refused.
 
     Raises:
         ValueError: It cannot be understood.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        return x509.load_der_x509_certificate(data)
+        warnings.simplefilter("ignore" if is_known else "error")
+        try:
+            certificate = x509.load_der_x509_certificate(data)
+            # the library reads these only when they are asked for
+            _ = certificate.subject, certificate.issuer, certificate.not_valid_after_utc
+            _ = certificate.extensions, certificate.serial_number
+        except _ODD_CERTIFICATES as error:
+            raise ValueError(str(error)) from error
+    return certificate
 
 
 class _Unclear(Exception):  # noqa: N818 - it never leaves this module
@@ -233,7 +252,7 @@ def _certificates(signature: Element) -> Iterator[x509.Certificate]:
         raise _Unclear(f"its signature brings {len(texts)} certificates")
     for text in texts:
         try:
-            yield load_certificate(base64.b64decode(text))
+            yield load_certificate(base64.b64decode(text), is_known=False)
         except ValueError as error:
             raise _Unclear("its signature brings a certificate that cannot be read") from error
 
@@ -336,8 +355,6 @@ def _purpose(leaf: x509.Certificate) -> str:
         if error.oid == x509.ExtendedKeyUsage.oid:
             return "it was not issued for signing code"
         return ""
-    except ValueError:
-        return "it cannot be understood"
     return "" if bits.digital_signature else "it may not be used for signatures"
 
 
@@ -363,7 +380,7 @@ def _is_chained(
     )
     try:
         verifier.verify(leaf, list(between))
-    except (verification.VerificationError, ValueError, UnsupportedAlgorithm):
+    except (verification.VerificationError, ValueError, *_ODD_CERTIFICATES):
         return False
     return True
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
 from toolkit.model import human_size as human_size  # commands take it from here
+from toolkit.sbe import SbeVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +63,7 @@ def echo(text: str, *, err: bool = False) -> None:
 def as_json(value: object) -> object:
     """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
     match value:
-        case SolutionVersion() | PurePath():
+        case SolutionVersion() | SbeVersion() | PurePath():
             return str(value)
         case Enum():
             return value.value

@@ -19,6 +19,7 @@ from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
 from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_refresh import refresh_command
+from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -218,6 +219,7 @@ def _print_manifest(manifest: Manifest) -> None:
         echo(f"{name:14}read in {source}")
 
 
+group.add_command(sbe)
 group.add_command(plan_command)
 group.add_command(refresh_command)
 for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):

@@ -317,6 +317,17 @@ def test_a_wrong_file_goes_to_quarantine_and_never_gets_the_final_name(desk):
     assert str(jailed) in caught.value.hint
 
 
+def test_once_its_hash_is_reviewed_a_file_comes_back_from_quarantine_without_fetching(desk):
+    other = zip_of(200_000, seed=5)
+    desk.site.files[URL] = other
+    with pytest.raises(DigestError):
+        desk.download()
+    (held,) = desk.download(manifest_of(payload_of(other)))
+    assert len(desk.site.asked) == 1
+    assert held.path.read_bytes() == other
+    assert [path.suffix for path in (desk.root / "quarantine").iterdir()] == [".txt"]
+
+
 def test_downloads_that_agree_are_counted(desk):
     desk.site.files[URL] = b"the same wrong file"
     for _ in range(3):

@@ -153,6 +153,11 @@ def test_a_third_hash_after_a_decision_is_a_conflict_again():
     assert proposed(found).payloads[0].decided == library.files[-1].manifest.payloads[0].decided
 
 
+def test_a_changed_hash_in_two_copies_of_a_document_is_one_conflict():
+    rows = with_row(V, sha256=FRESH)
+    assert kinds(propose([page(rows), page(rows)], LIBRARY)) == [ProposalKind.CHANGED_HASH]
+
+
 def deciding(found, day):
     """Return the library in which a person took the proposal over and kept the pinned hash."""
     manifest = proposed(found)

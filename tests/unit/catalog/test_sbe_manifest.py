@@ -178,6 +178,13 @@ def test_addresses_of_its_files_are_read_and_others_are_not():
     assert any("http://vendor.example" in remark for remark in manifest.remarks)
 
 
+def test_address_whose_last_part_leads_elsewhere_is_not_taken():
+    evil = "https://vendor.example/SBE_V_..%2F..%2Fetc_4.1.2410.5.zip"
+    manifest = read_sbe_manifest(entry(f"<Version>4.1.2410.5</Version><A>{evil}</A>"))
+    assert manifest.sbes[0].urls == ()
+    assert any("not a plain file name" in remark for remark in manifest.remarks)
+
+
 def test_unknown_nodes_are_kept_with_their_place_and_counted():
     data = sbe_discovery_xml([GEN_A]).replace(
         b"<Publisher>", b'<Colour Hue="warm">blue</Colour><Colour>red</Colour><Publisher>'

@@ -328,6 +328,32 @@ def test_broken_signature_never_speaks_for_a_file(old, new):
     assert verdict(broken)[0] is not Stance.FOR
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (bytes.fromhex("a003020102"), bytes.fromhex("a003020174")),  # a version that does not exist
+        (bytes.fromhex("0603550403"), bytes.fromhex("0603550406")),  # a country of many letters
+        (
+            bytes.fromhex("0c13436f6e746f736f"),
+            bytes.fromhex("0313006f6e746f736f"),
+        ),  # bits as a name
+        (bytes.fromhex("0603551d25"), bytes.fromhex("0603551d13")),  # one extension twice
+    ],
+    ids=["version", "country", "bits", "twice"],
+)
+def test_certificate_that_the_library_stumbles_over_says_nothing(old, new):
+    signed = sign_xml(DATA, CONTOSO, with_issuers=False)
+    (text,) = re.findall(rb"X509Certificate>([^<]+)<", signed)
+    certificate = base64.b64decode(text)
+    assert old in certificate
+    odd = base64.b64encode(certificate.replace(old, new))
+    stance, said = verdict(signed.replace(text, odd))
+    assert (stance, said) == (
+        Stance.SILENT,
+        "its signature brings a certificate that cannot be read",
+    )
+
+
 def test_certificates_without_end_are_not_tried_one_by_one():
     one = re.search(
         rb"<ds:X509Certificate>.*?</ds:X509Certificate>", sign_xml(DATA, CONTOSO), re.DOTALL

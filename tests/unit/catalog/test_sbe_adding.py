@@ -1,0 +1,154 @@
+"""SBE files into a catalog: what is left behind when it goes well, badly, or half-way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.unit.catalog.fakes import Listener
+from tests.vendorsite.bundle import SbeEntry, make_outer_zip, make_sbe, sbe_discovery_xml
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._sbe import add_sbe, fetch_sbe, is_sbe_source
+from toolkit.catalog._upkeep import catalog_status, prune
+from toolkit.errors import DownloadError, InputError, StorageError
+
+TITLE = "SBE_Contoso_GenA_4.2.2603.1"
+SHELF = "sbe/Contoso_GenA_4.2.2603.1"
+BASE = "https://vendor.example/files"
+MANIFEST = f"{BASE}/SBE_Discovery_Contoso.xml"
+
+
+@pytest.fixture
+def vendor(tmp_path):
+    folder = tmp_path / "vendor"
+    folder.mkdir()
+    return folder
+
+
+def make(vendor, **options):
+    return make_sbe(vendor, "Contoso", "GenA", "4.2.2603.1", supported_model="X", **options)
+
+
+def publish(holding, vendor) -> None:
+    facts = {ending: f"{BASE}/{TITLE}.{ending}" for ending in ("xml", "zip")}
+    for path in make(vendor, facts=facts):
+        holding.site.files[f"{BASE}/{path.name}"] = path.read_bytes()
+
+
+def add(holding, *paths):
+    return add_sbe(holding.catalog, paths, fetcher=holding.site, progress=holding.listener)
+
+
+def fetch(holding, title=TITLE, *, retries=0):
+    catalog = Catalog(
+        holding.root, fetcher=holding.site, retry_delays_s=(0,) * retries, sleep=lambda _: None
+    )
+    return fetch_sbe(
+        catalog, title, fetcher=holding.site, progress=holding.listener, discovery=MANIFEST
+    )
+
+
+def scratch(holding):
+    return [name for name in holding.files() if name.startswith("unpacked-")]
+
+
+def test_nothing_but_what_is_held_stays_behind(holding, vendor, tmp_path):
+    held = add(holding, make_outer_zip(tmp_path / "outer.zip", make(vendor)))
+    assert {item.shelf for item in held} == {SHELF}
+    assert scratch(holding) == []
+    assert holding.catalog.find_sbe(SHELF)
+
+
+def test_nothing_stays_behind_when_the_files_are_refused(holding, vendor, tmp_path):
+    three = make(vendor)
+    three[0].write_bytes(sbe_discovery_xml([SbeEntry("Contoso", "GenA", "4.2.2601.1")]))
+    with pytest.raises(InputError, match="does not list"):
+        add(holding, make_outer_zip(tmp_path / "outer.zip", three))
+    assert holding.files() == set()
+
+
+def test_same_sbe_added_twice_is_held_once(holding, vendor):
+    make(vendor)
+    first = add(holding, vendor)
+    assert add(holding, vendor) == first
+    assert holding.said("held already")
+
+
+def test_what_a_killed_process_left_is_seen_and_pruned(holding, vendor):
+    make(vendor)
+    add(holding, vendor)
+    left = holding.root / "unpacked-killed" / f"{TITLE}.zip"
+    left.parent.mkdir()
+    left.write_bytes(bytes(1000))
+    assert left in [item.path for item in catalog_status(holding.catalog).unfinished]
+    later = Catalog(holding.root, now=lambda: datetime.now(UTC) + timedelta(days=30))
+    pruning = prune(later, older_than=timedelta(days=7), progress=Listener())
+    assert [item.path for item in pruning.removed] == [left]
+    assert holding.catalog.find_sbe(SHELF)
+
+
+def test_files_are_fetched_where_the_manifest_says_they_are(holding, vendor):
+    publish(holding, vendor)
+    held = fetch(holding)
+    assert {item.name: item.url for item in held} == {
+        f"{TITLE}.zip": f"{BASE}/{TITLE}.zip",
+        f"{TITLE}.xml": f"{BASE}/{TITLE}.xml",
+        "SBE_Discovery_Contoso.xml": MANIFEST,
+    }
+    assert scratch(holding) == []
+
+
+def test_cut_fetch_goes_on_where_it_stopped(holding, vendor):
+    publish(holding, vendor)
+    package = f"{BASE}/{TITLE}.zip"
+    holding.site.cuts = [None, None, 100]  # manifest, metadata, package
+    with pytest.raises(DownloadError):
+        fetch(holding)
+    holding.site.cuts = []
+    fetch(holding)
+    assert [offset for url, offset, _ in holding.site.asked if url == package] == [0, 100]
+
+
+def test_title_that_the_manifest_does_not_list_is_refused(holding, vendor):
+    publish(holding, vendor)
+    with pytest.raises(InputError, match="no such SBE") as caught:
+        fetch(holding, "SBE_Contoso_GenA_4.2.2603.2")
+    assert "ferry catalog sbe Contoso" in caught.value.hint
+
+
+def test_recalled_sbe_is_not_fetched(holding, vendor):
+    publish(holding, vendor)
+    recall = b'<RecalledUpdate Version="4.2.2603.1"/></ASZ'
+    holding.site.files[MANIFEST] = holding.site.files[MANIFEST].replace(b"</ASZ", recall)
+    with pytest.raises(InputError, match="no such SBE"):
+        fetch(holding)
+    assert [url for url, _, _ in holding.site.asked] == [MANIFEST]
+
+
+def test_manifest_with_an_address_for_one_file_only_is_not_enough(holding, vendor):
+    publish(holding, vendor)
+    data = holding.site.files[MANIFEST]
+    holding.site.files[MANIFEST] = data.replace(f"{TITLE}.xml".encode(), b"other.xml")
+    with pytest.raises(InputError, match="no address of its files"):
+        fetch(holding)
+
+
+def test_word_that_is_no_title_is_refused(holding):
+    with pytest.raises(InputError, match="a title like"):
+        fetch(holding, "Contoso")
+
+
+def test_catalog_that_cannot_be_made_is_a_storage_error(holding, vendor):
+    make(vendor)
+    holding.root.write_text("a file in its place", encoding="utf-8")
+    with pytest.raises(StorageError):
+        add(holding, vendor)
+
+
+def test_what_may_hold_an_sbe_is_told_by_its_name(vendor):
+    discovery, metadata, package = make(vendor)
+    other = vendor / "notes.txt"
+    other.write_bytes(b"")
+    assert all(map(is_sbe_source, (vendor, discovery, metadata, package, vendor / "outer.zip")))
+    assert not is_sbe_source(other)

@@ -1,0 +1,191 @@
+"""SBEs as the connected side handles them: what a vendor offers, and taking its files into the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from toolkit.catalog._authorities import signing_authorities
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._document import Document, read_document
+from toolkit.catalog._fetch import Fetcher
+from toolkit.catalog._loading import load_sbe_sources
+from toolkit.catalog._sbe_fetch import read_vendor_manifest
+from toolkit.catalog._sbe_files import plan_adoptions, read_sbe_files
+from toolkit.catalog._sbe_finding import role_of
+from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers, addresses, how_to_get, offers
+from toolkit.catalog._vendorxml import LIMIT_BYTES
+from toolkit.errors import InputError
+from toolkit.model import HeldPayload, Progress
+from toolkit.sbe import sbe_named
+
+
+def find_sbes(
+    manufacturer: str,
+    *,
+    about: ClusterFacts,
+    fetcher: Fetcher,
+    origin: str | None = None,
+    signing_ca: Path | None = None,
+    signers: Collection[str] = (),
+) -> SbeOffers:
+    """Return what a vendor released, and which of it belongs on a cluster.
+
+    Args:
+        manufacturer: The vendor, as the machines' BIOS reports it.
+        about: What is known of the cluster.
+        fetcher: What fetches.
+        origin: An https address or a file to read instead of what the vendor publishes.
+        signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
+        signers: Organisations that sign for this vendor, besides itself.
+
+    Raises:
+        DownloadError: The address does not give us the manifest.
+        StorageError: A file cannot be read.
+        SignatureError: The manifest's signature does not hold.
+        InputError: It is no discovery manifest, or a name or address cannot be used.
+    """
+    manifest = read_vendor_manifest(
+        manufacturer,
+        origin,
+        sources=load_sbe_sources(),
+        fetcher=fetcher,
+        authorities=signing_authorities(signing_ca),
+        signers=signers,
+    )
+    return offers(manifest, about)
+
+
+def is_sbe_source(path: Path) -> bool:
+    """Whether `add_sbe` would look into it: a folder, a file of an SBE, or a zip that may hold them."""
+    return path.is_dir() or role_of(path.name) is not None or path.suffix.lower() == ".zip"
+
+
+def add_sbe(
+    catalog: Catalog,
+    paths: Sequence[Path],
+    *,
+    fetcher: Fetcher,
+    progress: Progress,
+    discovery: str | None = None,
+    signing_ca: Path | None = None,
+    signers: Collection[str] = (),
+) -> tuple[HeldPayload, ...]:
+    """Take the three files of one SBE into the catalog, checked against each other.
+
+    Args:
+        catalog: Where to.
+        paths: Folders, single files, and zips in which a vendor hands them out.
+        fetcher: What fetches.
+        progress: Told what happens.
+        discovery: An https address or a file of a newer discovery manifest.
+        signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
+        signers: Organisations that sign for this vendor, besides itself.
+
+    Raises:
+        DigestError: A witness speaks against one of them; nothing was added.
+        InputError: They are not the files of one SBE, or must not be used together.
+        StorageError: A file cannot be read, or the catalog not be written.
+        DownloadError: The discovery manifest cannot be fetched.
+    """
+    given = None
+    if discovery is not None:
+        given = read_document(fetcher, discovery, limit_bytes=LIMIT_BYTES)
+    with catalog.store.scratch() as scratch:
+        return _take_in(catalog, paths, given, scratch, signing_ca, signers, progress)
+
+
+def fetch_sbe(
+    catalog: Catalog,
+    title: str,
+    *,
+    fetcher: Fetcher,
+    progress: Progress,
+    discovery: str | None = None,
+    signing_ca: Path | None = None,
+    signers: Collection[str] = (),
+) -> tuple[HeldPayload, ...]:
+    """Fetch the files of an SBE where its vendor's manifest says they are, and take them in like `add_sbe`.
+
+    Args:
+        catalog: Where to.
+        title: `SBE_<publisher>_<family>_<version>`.
+        fetcher: What fetches.
+        progress: Told what happens.
+        discovery: An https address or a file of the discovery manifest; None: where the vendor publishes it.
+        signing_ca: As in `add_sbe`.
+        signers: As in `add_sbe`.
+
+    Raises:
+        DigestError: A witness speaks against one of them; nothing was added.
+        DownloadError: A file cannot be fetched; the same call goes on with what is there.
+        InputError: The vendor does not list it, or does not say where its files are.
+        StorageError: The catalog cannot be written.
+    """
+    named = sbe_named(title)
+    if named is None:
+        raise InputError(
+            f"fetch {title}", expected="a title like SBE_Dell_AS-HCI-AX-16G_4.2.2506.1600"
+        )
+    manifest = read_vendor_manifest(
+        named.publisher,
+        discovery,
+        sources=load_sbe_sources(),
+        fetcher=fetcher,
+        authorities=signing_authorities(signing_ca),
+        signers=signers,
+    )
+    listed = [
+        sbe for sbe in manifest.content.find(named.family, named.version) if not sbe.is_recalled
+    ]
+    found = next(filter(None, map(addresses, listed)), ())
+    if not found:
+        how = "; ".join(how_to_get(listed[0])) if listed else ""
+        raise InputError(
+            f"fetch {title}",
+            found=f"no address of its files in {manifest.name}" if listed else "no such SBE",
+            expected=f"one that {manifest.name} lists and that was not recalled",
+            hint=how or f"see what there is: `ferry catalog sbe {named.publisher}`",
+        )
+    with catalog.store.scratch() as scratch:
+        paths = [
+            catalog.fetch_into(scratch / name, url, shelf=f"sbe/{name[4:-4]}", progress=progress)
+            for name, url in found
+        ]
+        given = Document(data=manifest.data, url=manifest.url)
+        return _take_in(catalog, paths, given, scratch, signing_ca, signers, progress)
+
+
+def _take_in(
+    catalog: Catalog,
+    paths: Sequence[Path],
+    given: Document | None,
+    scratch: Path,
+    signing_ca: Path | None,
+    signers: Collection[str],
+    progress: Progress,
+) -> tuple[HeldPayload, ...]:
+    files = read_sbe_files(
+        paths,
+        discovery=given.data if given else None,
+        scratch=scratch,
+        authorities=signing_authorities(signing_ca),
+        signers=signers,
+        progress=progress,
+    )
+    for note in files.notes:
+        progress.say(f"{files.sbe.title}: {note}")
+    return tuple(
+        catalog.adopt(
+            item.source,
+            shelf=item.shelf,
+            name=item.name,
+            kind=item.kind,
+            url=item.url,
+            expected_sha256=item.sha256,
+            siblings=item.siblings,
+            statements=item.statements,
+            progress=progress,
+        )
+        for item in plan_adoptions(files, discovery_url=given.url if given else "")
+    )

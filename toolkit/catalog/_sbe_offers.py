@@ -1,0 +1,145 @@
+"""What a vendor released, and which of it belongs on a cluster. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from toolkit.catalog._sbe_fetch import VendorManifest
+from toolkit.catalog._sbe_manifest import Unread
+from toolkit.model import SolutionVersion, Statement
+from toolkit.sbe import (
+    NO_SBE,
+    Fit,
+    Hardware,
+    Sbe,
+    SbeVersion,
+    sbe_named,
+    unfit_reasons,
+    unsure_reasons,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """What somebody told of a cluster to find its SBEs; empty and None: nothing."""
+
+    hardware: Hardware
+    family: str = ""
+    installed: SbeVersion | None = None
+    solution: SolutionVersion | None = None
+    """The version that it will have with the SBE."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anything was told."""
+        return self != ClusterFacts(hardware=Hardware(manufacturer=self.hardware.manufacturer))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SbeOffer:
+    """One released SBE, whether it fits, and how to get it."""
+
+    sbe: Sbe
+    fit: Fit | None
+    """None: nothing was told of a cluster."""
+    against: tuple[str, ...]
+    """Why it does not fit."""
+    unsure: tuple[str, ...]
+    """What would have to be known to tell."""
+    how_to_get: tuple[str, ...]
+    """What a person does to get its files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SbeOffers:
+    """What a vendor's discovery manifest offers."""
+
+    manufacturer: str
+    name: str
+    """The manifest's file name."""
+    asked: str
+    """The address or file that was asked for."""
+    url: str
+    """Where it came from in the end; empty: from a file."""
+    signature: Statement
+    offers: tuple[SbeOffer, ...]
+    """The newest first."""
+    notes: tuple[str, ...]
+    unread: tuple[Unread, ...]
+    """The first facts that are not known to this program."""
+    unread_count: int
+
+
+def offers(manifest: VendorManifest, cluster: ClusterFacts) -> SbeOffers:
+    """Return what a vendor offers, judged for a cluster if something was told of one."""
+    newest_first = sorted(
+        manifest.content.sbes, key=lambda sbe: (sbe.version, sbe.family), reverse=True
+    )
+    return SbeOffers(
+        manufacturer=manifest.manufacturer,
+        name=manifest.name,
+        asked=manifest.asked,
+        url=manifest.url,
+        signature=manifest.signature,
+        offers=tuple(_offer(sbe, cluster) for sbe in newest_first),
+        notes=manifest.notes,
+        unread=manifest.content.unread,
+        unread_count=manifest.content.unread_count,
+    )
+
+
+def _offer(sbe: Sbe, cluster: ClusterFacts) -> SbeOffer:
+    against = unfit_reasons(
+        sbe,
+        hardware=cluster.hardware,
+        installed_family=cluster.family,
+        installed_version=cluster.installed,
+        requested=None,
+        solution=cluster.solution,
+    )
+    unsure = unsure_reasons(
+        sbe,
+        hardware=cluster.hardware,
+        installed_family=cluster.family,
+        installed_version=cluster.installed or NO_SBE,  # who does not say it does not ask for it
+        requested=None,
+        solution=cluster.solution,
+    )
+    return SbeOffer(
+        sbe=sbe,
+        fit=_fit(against, unsure) if cluster.is_told or sbe.is_recalled else None,
+        against=against,
+        unsure=unsure if cluster.is_told and not against else (),
+        how_to_get=() if against else tuple(how_to_get(sbe)),
+    )
+
+
+def _fit(against: tuple[str, ...], unsure: tuple[str, ...]) -> Fit:
+    if against:
+        return Fit.NO
+    return Fit.UNKNOWN if unsure else Fit.YES
+
+
+def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
+    """Return (file name, address) of metadata and package, where the vendor's manifest names both; else nothing."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, url in sbe.urls:
+        named = sbe_named(name)
+        if named and (named.family.casefold(), named.version) == (
+            sbe.family.casefold(),
+            sbe.version,
+        ):
+            found.setdefault(name[-4:].lower(), (name, url))
+    pair = tuple(found[ending] for ending in (".xml", ".zip") if ending in found)
+    return pair if len({name[:-4].casefold() for name, _ in pair}) == 1 and len(pair) > 1 else ()
+
+
+def how_to_get(sbe: Sbe) -> Iterator[str]:
+    """Return how a person gets the files of an SBE, step by step."""
+    if addresses(sbe):
+        yield f"ferry catalog add {sbe.title} --catalog DIR"
+        return
+    where = sbe.release_link or "the vendor's support pages"
+    yield f"get {sbe.title}.xml and {sbe.title}.zip, or the vendor's zip with them, from {where}"
+    yield "then: ferry catalog add FILE… --catalog DIR"
