@@ -89,7 +89,7 @@ def judged(wanted: Wanted, found: Found, progress: Progress) -> Judgement:
     if report is not None and is_pinned:
         report = _as_published(report)
     kept = (said for said in found.statements if _is_kept(said, report))
-    return judge(
+    judgement = judge(
         payload,
         Measured(sha256=found.sha256, size_bytes=found.size_bytes, announced_bytes=announced),
         structure=report,
@@ -97,6 +97,13 @@ def judged(wanted: Wanted, found: Found, progress: Progress) -> Judgement:
         others=other_payloads(wanted.known, payload),
         earlier=found.earlier,
     )
+    order = list(
+        StatementKind
+    )  # what is remembered and what is asked again say the same in one order
+    statements = sorted(
+        judgement.statements, key=lambda said: (order.index(said.kind), said.source)
+    )
+    return replace(judgement, statements=tuple(statements))
 
 
 def is_looked_into(name: str, judgement: Judgement) -> bool:

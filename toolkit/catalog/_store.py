@@ -148,7 +148,7 @@ class Store:
         """
         try:
             facts = source.stat(follow_symlinks=False)
-            ours = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
+            ours = facts.st_uid == os.geteuid() if hasattr(os, "geteuid") else True
             if not ours or not stat.S_ISREG(facts.st_mode):
                 return False
             draft.hardlink_to(source)

@@ -80,7 +80,7 @@ _WEIGHT = (
     StatementKind.COLLEAGUE,
     StatementKind.MEASUREMENT,
 )
-_FAULTS_SHOWN = 5
+_FINDINGS_SHOWN = 5
 SERVER = "the server"
 """Source of the statement about a length that was announced while downloading."""
 
@@ -146,7 +146,6 @@ def judge(
     reasons = (
         *map(_sentence, stranger),
         *map(_sentence, _by_weight(verdict, said[len(stranger) :])),
-        *_doubts(structure),
         _advice(verdict, said, payload),
     )
     return Judgement(verdict=verdict, reasons=reasons, statements=said)
@@ -305,15 +304,19 @@ def _structure(report: ZipReport | None) -> Iterator[Statement]:
     elif not report.faults:
         text = f"Of the archive's {report.members} members {report.unchecked} were not checked"
         yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.SILENT, text=text)
-    for finding in report.faults[:_FAULTS_SHOWN]:
+    for finding in report.faults[:_FINDINGS_SHOWN]:
         text = f"In the archive, {finding}"
         yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.AGAINST, text=text)
-    if len(report.faults) > _FAULTS_SHOWN:
+    if len(report.faults) > _FINDINGS_SHOWN:
         text = (
-            f"In the archive there are {len(report.faults) - _FAULTS_SHOWN} more faults; "
+            f"In the archive there are {len(report.faults) - _FINDINGS_SHOWN} more faults; "
             "`ferry catalog inspect` lists them"
         )
         yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.AGAINST, text=text)
+    doubts = [finding for finding in report.findings if not finding.is_fault]
+    for finding in doubts[:_FINDINGS_SHOWN]:
+        text = f"Worth knowing: {finding}"
+        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.SILENT, text=text)
 
 
 def _measurement(before: Earlier, measured: Measured) -> Statement:
@@ -340,18 +343,15 @@ def _by_weight(verdict: FileVerdict, said: Sequence[Statement]) -> list[Statemen
     stances = [Stance.AGAINST, Stance.SILENT, Stance.FOR]
     if verdict is FileVerdict.PROVEN:
         stances.reverse()
-    return sorted(said, key=lambda item: (stances.index(item.stance), _WEIGHT.index(item.kind)))
+    return sorted(
+        said,
+        key=lambda item: (stances.index(item.stance), _WEIGHT.index(item.kind), item.source),
+    )
 
 
 def _sentence(said: Statement) -> str:
     where = ", ".join(str(part) for part in (said.source, said.seen_on) if part)
     return f"{said.text} ({where})" if where else said.text
-
-
-def _doubts(report: ZipReport | None) -> Iterator[str]:
-    doubts = [finding for finding in report.findings if not finding.is_fault] if report else []
-    for finding in doubts[:_FAULTS_SHOWN]:
-        yield f"Worth knowing: {finding}"
 
 
 def _advice(verdict: FileVerdict, said: Sequence[Statement], payload: Payload) -> str:
