@@ -198,6 +198,14 @@ def test_unknown_nodes_are_kept_with_their_place_and_counted():
     assert manifest.unread_count == 3
 
 
+def test_remarks_without_end_are_cut_for_people():
+    entries = [SbeEntry("Contoso", "GenA", "4.x")] * 30
+    manifest = read_sbe_manifest(sbe_discovery_xml([*entries, GEN_B]))
+    assert len(manifest.remarks) == 30
+    assert len(manifest.notes) == 11
+    assert manifest.notes[-1] == "and 20 more remarks"
+
+
 def test_unknown_nodes_without_end_are_counted_and_only_some_are_kept():
     odd = b"<Odd>1</Odd>" * 5000
     manifest = read_sbe_manifest(entry("<Version>4.1.2410.5</Version>").replace(b"<V", odd + b"<V"))
