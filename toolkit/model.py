@@ -182,6 +182,15 @@ class Witness:
         return re.fullmatch(r"[0-9a-f]{64}", self.value) is not None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A person knew every hash published up to a day and chose the pinned one."""
+
+    on: date
+    by: str
+    why: str
+
+
 class StatementKind(StrEnum):
     """What kind of witness speaks about a file."""
 
@@ -270,6 +279,8 @@ class Payload:
     sha256: Sha256 | None
     """The hash we pin from the witnesses (reviewed by a person); None if none can be believed."""
     size_bytes: int | None = None
+    decided: Decision | None = None
+    """Why it is the pinned hash although others were published; one published later reopens it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,8 +144,9 @@ def test_a_missing_length_is_said_and_the_file_comes(client, server):
 # --- broken bodies --------------------------------------------------------------------------------
 
 
-def test_a_cut_body_gives_what_came_and_then_the_missing_bytes_by_number(client, server):
-    server.faults.cut_after = 100_000
+@pytest.mark.parametrize("is_polite", [False, True])
+def test_a_cut_body_gives_what_came_and_then_the_missing_bytes_by_number(client, server, is_polite):
+    server.faults.cut_after, server.faults.cut_politely = 100_000, is_polite
     with contextlib.closing(client().open()) as answer:
         buffer = memoryview(bytearray(64 << 10))
         assert answer.readinto(buffer) + answer.readinto(buffer) == 100_000

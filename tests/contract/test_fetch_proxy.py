@@ -8,6 +8,7 @@ import threading
 import traceback
 
 import pytest
+import spnego
 
 from tests.contract.fetch_client import DATA, NAME, Client, clear_environment
 from tests.vendorsite.certificates import Authority
@@ -170,6 +171,28 @@ def test_a_proxy_that_knows_kerberos_only_is_shown_the_next_method(client, proxy
     assert company.record.logons == [("Basic", True)]
 
 
+class TicketHolder:
+    """A log-on by Kerberos as pyspnego gives it: one leg, for whoever is logged on here."""
+
+    def __init__(self, user, password, *, hostname, service, protocol):
+        assert (user, password, protocol) == (None, None, "negotiate")
+        self.target = f"{service}/{hostname}"
+
+    def step(self, challenge):
+        assert challenge is None
+        return f"ticket for {self.target}".encode()
+
+
+def test_the_ticket_of_whoever_is_logged_on_lets_us_in_without_a_user(client, proxy, monkeypatch):
+    company = proxy("Negotiate", "Basic")
+    company.faults.ticket = b"ticket for HTTP/127.0.0.1"
+    monkeypatch.setattr(spnego, "client", TicketHolder)
+    asking = client(company, user=None)
+    assert asking.get() == DATA
+    assert schemes(company) == ["", "Negotiate"]
+    assert asking.asked == []
+
+
 def test_an_unencrypted_password_is_said_once(client, proxy, server):
     company = proxy("Basic")
     asking = client(company)
@@ -293,6 +316,15 @@ def test_a_proxy_with_unknown_methods_only_names_them(client, proxy):
 def test_a_user_name_with_a_colon_is_not_shown_by_basic(client, proxy):
     company = proxy("Basic")
     client(company, user="bob:x").refused(AuthenticationError)
+    assert company.record.logons == []
+
+
+@pytest.mark.parametrize("method", ["NTLM", "Negotiate"])
+def test_a_challenge_that_makes_no_sense_is_named(client, proxy, method):
+    company = proxy(method)
+    company.faults.challenge = b"NTLMSSP\x00\x02\x00\x00\x00nonsense"
+    error = client(company).refused(AuthenticationError)
+    assert f"the proxy's {method} challenge cannot be answered" in error.found
     assert company.record.logons == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.vendorsite.certificates import Authority
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog import HttpsFetcher
 from toolkit.catalog._fetch import InterruptedDownload
+from toolkit.catalog._lines import Line
 from toolkit.errors import AuthenticationError, DownloadError, InputError
 
 pytestmark = pytest.mark.network
@@ -217,6 +219,19 @@ def test_a_missing_client_certificate_is_told_by_the_server_and_final(client, pi
     error = client().refused(AuthenticationError)
     assert "wants a client certificate" in error.found
     assert "--client-cert" in error.hint
+
+
+def test_a_missing_client_certificate_is_told_also_when_the_server_hangs_up_before_we_ask(
+    client, picky, monkeypatch
+):
+    ask = Line.ask
+
+    def ask_late(line, request):
+        time.sleep(0.1)
+        return ask(line, request)
+
+    monkeypatch.setattr(Line, "ask", ask_late)
+    assert "wants a client certificate" in client().refused(AuthenticationError).found
 
 
 def test_a_client_certificate_is_never_shown_after_a_redirect_to_another_server(

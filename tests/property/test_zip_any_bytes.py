@@ -71,12 +71,13 @@ def look(
     return report
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300) | st.lists(pieces | st.binary(max_size=30)).map(b"".join))
 def test_any_bytes_end_in_a_report(folder: Path, data: bytes) -> None:
     assert not look(folder / NAME, data).is_whole
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     words=st.lists(
         st.tuples(
@@ -98,7 +99,7 @@ def test_a_good_archive_with_any_damage_ends_in_a_report(
     look(folder / NAME, bytes(data[:cut]) + extra)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     made=st.lists(members, max_size=5),
     zip64=st.booleans(),
@@ -134,6 +135,7 @@ def test_one_flipped_bit_in_a_member_is_named_as_pythons_library_names_it(
     assert [finding.member for finding in report.faults] == ([named] if named else [])
 
 
+@settings(deadline=None)
 @given(
     contents=st.dictionaries(
         st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}\.txt", fullmatch=True),

@@ -122,26 +122,43 @@ def test_a_stopped_download_goes_on_where_it_was(desk):
 # --- what does not pass by itself: exit 4, one sentence, and the same command goes on later -----------
 
 
-@pytest.mark.parametrize(
-    ("faults", "sentence"),
-    [
-        ({"fields": {"Content-Encoding": "gzip"}}, r"a body compressed as gzip, which nobody asked"),
-        ({"fields": {"Content-Length": "many"}}, r"a length that is none \(Content-Length: 'many'\)"),
-        ({"fields": {"Content-Range": "bytes 7-9/10"}}, r"a range of 3 bytes with a length of \d+"),
-        ({"surplus": 5}, r"a body longer than announced \(expected: its end after \d+ bytes\)"),
-        ({"redirect_to": "http://127.0.0.1:9/x"}, r"a redirect to http://127.0.0.1:9/x, without encr"),
-        ({"redirect_to": "/again"}, r"redirects without end"),
-        ({"redirect_to": ""}, r"a redirect that does not say where to"),
-        ({"status": 401, "fields": {"WWW-Authenticate": "NTLM"}}, r"wants a log-on \(it offers NTLM\)"),
-        ({"status": 403}, r"403 Forbidden .*\n  next: .*ask who runs it"),
-        ({"status": 404}, r"404 Not Found .*\n  next: check the address in the manifest"),
-        ({"status": 407, "fields": {"Proxy-Authenticate": "NTLM"}}, r"a proxy on the way wants a log-on"),
-        ({"status": 410}, r"410 Gone"),
-        ({"status": 501}, r"501 Not Implemented"),
-        ({"status": 511}, r"511 .*\n  next: this network wants a log-on in a browser"),
-    ],
-    ids=lambda value: str(value)[:40],
-)  # fmt: skip
+SERVER_FAULTS = {
+    "compressed": (
+        {"fields": {"Content-Encoding": "gzip"}},
+        r"a body compressed as gzip, which nobody asked for",
+    ),
+    "wrong length": (
+        {"fields": {"Content-Length": "many"}},
+        r"a length that is none \(Content-Length: 'many'\)",
+    ),
+    "wrong range": (
+        {"fields": {"Content-Range": "bytes 7-9/10"}},
+        r"a range of 3 bytes with a length of \d+",
+    ),
+    "longer than announced": (
+        {"surplus": 5},
+        r"a body longer than announced \(expected: its end after \d+ bytes\)",
+    ),
+    "redirect to http": (
+        {"redirect_to": "http://127.0.0.1:9/x"},
+        r"a redirect to http://127\.0\.0\.1:9/x, without encryption",
+    ),
+    "redirects without end": ({"redirect_to": "/again"}, r"redirects without end"),
+    "401": (
+        {"status": 401, "fields": {"WWW-Authenticate": "NTLM"}},
+        r"401 Unauthorized: the server wants a log-on \(it offers NTLM\)",
+    ),
+    "403": ({"status": 403}, r"403 Forbidden .*\n  next: .*ask who runs it"),
+    "404": ({"status": 404}, r"404 Not Found .*\n  next: check the address in the manifest"),
+    "407": (
+        {"status": 407, "fields": {"Proxy-Authenticate": "NTLM, Basic"}},
+        r"407 .*: a proxy on the way wants a log-on \(it offers NTLM, Basic\)",
+    ),
+    "501": ({"status": 501}, r"501 Not Implemented"),
+}
+
+
+@pytest.mark.parametrize(("faults", "sentence"), SERVER_FAULTS.values(), ids=SERVER_FAULTS.keys())
 def test_a_fault_of_the_server_has_its_sentence_and_the_download_goes_on_later(
     desk, faults, sentence
 ):
@@ -226,9 +243,8 @@ def test_a_passing_fault_is_said_and_survived(desk, faults, sentence):
         ({"new_etag_each_time": True, "ignores_if_range": True}, r"starting over"),
         ({"no_ranges": True, "chunked": True}, r"sends in chunks, without saying how much will come"),
         ({"no_ranges": True, "no_length": True}, r"does not say how long the file is"),
-        ({"chunked": True}, r"sends in chunks"),
     ],
-    ids=["no ranges", "new ETag", "new ETag, If-Range ignored", "chunked", "no length", "range"],
+    ids=["no ranges", "new ETag", "new ETag, If-Range ignored", "chunked", "no length"],
 )  # fmt: skip
 def test_an_awkward_server_is_said_and_the_file_is_proven(desk, faults, sentence):
     desk.server.faults = Faults(**faults)

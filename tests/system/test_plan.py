@@ -8,8 +8,9 @@ import pytest
 from tests.stage import SBE_VERSION, VERSION, Stage
 from tests.unit.catalog.requests import request_of
 from tests.vendorsite.bundle import make_sbe
-from toolkit.catalog import check_held_sbes, open_plan, wanted_sbes, wanted_versions
+from toolkit.catalog import Catalog, check_held_sbes, open_plan, wanted_sbes, wanted_versions
 from toolkit.errors import InputError
+from toolkit.model import PayloadKind
 from toolkit.request import KIND, ListedUpdate, to_bytes, to_paper
 from toolkit.sbe import sbe_named
 from toolkit.signed import KnownKeys, fingerprint_of, open_key, seal, unseal
@@ -149,6 +150,14 @@ def test_a_request_signed_by_an_unknown_key_is_refused_with_its_fingerprint(home
     assert not (home / "plan.json").exists()
 
 
+def test_the_plan_is_made_once_the_key_is_known(home, ask):
+    name = ask(is_known=False)
+    fingerprint = fingerprint_of(open_key(home / "plant7-key.pem").public_hex)
+    words = ["--name", "plant7", "--fingerprint", fingerprint, "--catalog", "catalog"]
+    home.ferry("catalog", "know-key", name, *words)
+    assert f"→ {VERSION}" in plan(home, name).out
+
+
 def test_an_edited_request_is_refused(home, ask):
     name = ask()
     text = (home / name).read_text(encoding="utf-8")
@@ -196,7 +205,7 @@ def test_a_foreign_sbe_is_caught_when_the_trip_is_planned(home, ask, manifest_of
     name = ask(updates=(asks_for(SBE_VERSION),))
     foreign = "SBE_Contoso_GenB_4.2.2603.1"
     refused = plan(home, name, *manifest_of_vendor, "--sbe", foreign, expect=7)
-    assert "family GenB; the clusters are of GenA" in refused.err
+    assert "family GenB; the clusters have GenA" in refused.err
 
 
 def test_a_wrong_sbe_that_a_manifest_declares_is_caught_where_the_right_one_is_nowhere(home, ask):
@@ -204,6 +213,26 @@ def test_a_wrong_sbe_that_a_manifest_declares_is_caught_where_the_right_one_is_n
     refused = plan(home, ask(updates=(asks_for(newer),)), expect=7)
     assert f"SBE_Contoso_GenA_{SBE_VERSION} is older than {newer}" in refused.err
     assert "ferry catalog add" in refused.err
+
+
+def test_a_wrong_sbe_in_the_catalog_is_caught_where_the_right_one_is_nowhere(
+    home, ask, manifest_of_vendor
+):
+    name = f"SBE_Contoso_GenA_{OLDER}.zip"
+    Catalog(home / "catalog").adopt(
+        home / "vendor" / name,
+        shelf=f"sbe/Contoso_GenA_{OLDER}",
+        name=name,
+        kind=PayloadKind.SBE,
+        url="",
+        expected_sha256=None,
+        siblings=[name],
+    )
+    asking = ask(updates=(asks_for("4.2.2602.9"),))
+    refused = plan(home, asking, expect=7)
+    assert f"take SBE_Contoso_GenA_{OLDER} to plant7" in refused.err
+    assert "would hide the cluster's solution updates" in refused.err
+    assert "4.2.2602.9" in refused.err
 
 
 def test_the_plan_of_the_right_sbe_lets_no_other_onto_a_medium(home, ask, manifest_of_vendor):

@@ -41,6 +41,10 @@ class ProxyFaults:
     """Hang up after each 407, also in the middle of a log-on."""
     refuses_negotiate: bool = False
     """Refuse Negotiate at its first leg, as a proxy does that knows Kerberos only."""
+    ticket: bytes | None = None
+    """What lets in by Negotiate at its first leg, as a Kerberos ticket does."""
+    challenge: bytes | None = None
+    """Send this instead of the second leg of NTLM or Negotiate."""
     page: bytes = b"no"
     """The page that goes with a refusal."""
 
@@ -190,6 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if scheme not in proxy.methods or scheme not in ("NTLM", "Negotiate"):
             return offers
+        if scheme == "Negotiate" and proxy.faults.ticket is not None:
+            return None if self._note(scheme, token == proxy.faults.ticket) else offers
         if scheme == "Negotiate" and proxy.faults.refuses_negotiate:
             return offers
         return self._step(scheme, token, offers)
@@ -209,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if is_last:
             return offers
+        answer = self.server.proxy.faults.challenge or answer
         return [f"{scheme} {base64.b64encode(answer).decode()}"]
 
     def _note(self, scheme: str, accepted: bool) -> bool:

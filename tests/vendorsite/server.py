@@ -36,6 +36,8 @@ class Faults:
 
     cut_after: int | None = None
     """Close the connection after this many body bytes of an answer."""
+    cut_politely: bool = False
+    """Say over TLS that this is the end before cutting."""
     cut_times: int | None = None
     """How many answers are cut; None: every one."""
     flip_byte_at: int | None = None
@@ -336,14 +338,14 @@ class _Handler(BaseHTTPRequestHandler):
                     site.stopping.wait(max(0.0, ahead))
                 if faults.stall_after is not None and sent >= faults.stall_after:
                     site.stopping.wait()
-        if cut is not None or faults.extra_length > 0:
+        if cut is not None and faults.cut_politely:
+            self._say_goodbye()
+        elif cut is not None or faults.extra_length > 0:
             self._hang_up()
         elif faults.chunked:
             self.wfile.write(b"0\r\n\r\n")
         elif faults.no_length and not faults.ends_dirty:
-            self.connection.settimeout(10)
-            with contextlib.suppress(OSError):  # the client hangs up, or answers in kind
-                self.connection.unwrap()
+            self._say_goodbye()
         elif faults.surplus:
             self.wfile.write(bytes(faults.surplus))
 
@@ -351,6 +353,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.site.faults.chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self.wfile.write(data)
+
+    def _say_goodbye(self) -> None:
+        self.close_connection = True
+        self.connection.settimeout(10)
+        with contextlib.suppress(OSError):  # the client hangs up, or answers in kind
+            self.connection.unwrap()
 
     def _hang_up(self) -> None:
         self.close_connection = True

@@ -7,9 +7,10 @@
     held = catalog.download(manifests.find("12.2603"), known=manifests)
     for payload in held:
         require_fit_to_travel(payload)
+    news = refresh(fetcher=HttpsFetcher())                # what is published now, as proposals
     plan = open_plan(Path("plan.json"))                   # made by plan_from_files from sites' requests
 
-`read_manifest` is pure; `load_manifests` reads the shipped folder; only an `HttpsFetcher` reaches the
+`read_manifest` is pure; `load_manifests` reads the shipped folder; `inspect_zip` looks into one archive; only an `HttpsFetcher` reaches the
 network, and `Catalog` makes one if it is given none. Upkeep: `verify_held`, `catalog_status`, `prune`;
 between colleagues: `export_catalog`, `import_catalog`, `know_key`. SBEs: `find_sbes`,
 `fetch_sbe`, `add_sbe`.
@@ -20,11 +21,14 @@ from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._exchange import Export, export_catalog, import_catalog, know_key
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._gate import is_fit_to_travel, require_fit_to_travel
+from toolkit.catalog._inside import ZipReport, inspect_zip
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
 from toolkit.catalog._plan_text import plan_text
+from toolkit.catalog._proposals import Refresh
+from toolkit.catalog._refreshing import refresh
 from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
 from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
@@ -39,12 +43,15 @@ __all__ = [
     "Condition",
     "Export",
     "HttpsFetcher",
+    "Limits",
     "Manifests",
     "Plan",
     "Pruning",
+    "Refresh",
     "SbeManifest",
     "SbeOffers",
     "VerifiedPayload",
+    "ZipReport",
     "add_sbe",
     "add_solution_bundle",
     "catalog_status",
@@ -53,6 +60,7 @@ __all__ = [
     "fetch_sbe",
     "find_sbes",
     "import_catalog",
+    "inspect_zip",
     "is_fit_to_travel",
     "is_sbe_source",
     "is_solution_bundle",
@@ -66,9 +74,9 @@ __all__ = [
     "prune",
     "read_manifest",
     "read_sbe_manifest",
+    "refresh",
     "require_fit_to_travel",
     "verify_held",
     "wanted_sbes",
     "wanted_versions",
 ]
-__all__ = ["Catalog", "Limits", "Manifests", "load_manifests", "read_manifest"]

@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
-from toolkit.catalog._gate import SET_ASIDE, advice
-from toolkit.catalog._hashing import Measured, measure
-from toolkit.catalog._judging import Found, Wanted, judged
+from toolkit.catalog._gate import advice
+from toolkit.catalog._intake import Intake, found_of, without_measurement
+from toolkit.catalog._judging import Found, Wanted, earlier_downloads
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._manifest import https_url
 from toolkit.catalog._names import Shelf, payload_name
@@ -46,6 +46,7 @@ from toolkit.model import (
     StatementKind,
     Witness,
 )
+from toolkit.signed import KnownKeys
 
 
 class Catalog:
@@ -72,6 +73,7 @@ class Catalog:
             now: The time, aware UTC.
         """
         self.root, self.store, self.now = root, Store(root), now
+        self._intake = Intake(self.store, now)
         self._fetcher = fetcher or HttpsFetcher(ca_file)
         self._retry_delays_s = tuple(retry_delays_s)
         self._sleep = sleep
@@ -186,28 +188,27 @@ class Catalog:
         with self.store.working_on(
             wanted.shelf, payload.name, attempted=attempted, progress=progress
         ):
-            present = self._present(wanted, progress)
-            if present is not None and wanted.must_be is not None:
-                progress.say(f"{payload.name}: held already; {source} was not read")
-                return present
+            if wanted.must_be is not None:
+                present = self._intake.present(wanted, progress)
+                if present is not None:
+                    progress.say(f"{payload.name}: held already; {source} was not read")
+                    return present
             draft = self.store.draft(wanted.shelf, payload.name)
-            with storage(f"read {source}"):
-                if self.store.link(source, draft):
-                    measured = measure(draft, what=f"check {source.name}", progress=progress)
-                else:
-                    measured = self.store.copy(source, draft, progress=progress)
             try:
-                found = _found(draft, measured)
-                judgement = self._judged(wanted, found)
-                refused = wanted.must_be not in (None, measured.sha256)
-                if refused or judgement.verdict is FileVerdict.BAD:
+                found = found_of(draft, self._intake.bring(source, draft, progress), is_deep=True)
+                judgement = self._intake.judged(wanted, found, progress)
+                if (
+                    wanted.must_be not in (None, found.sha256)
+                    or judgement.verdict is FileVerdict.BAD
+                ):
                     raise DigestError(
                         attempted,
                         found=f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}",
                         expected=f"sha256 {wanted.must_be}" if wanted.must_be else None,
                         hint="nothing was added; get the file again, from another line or place",
                     )
-                return self._keep(wanted, found, judgement, progress)
+                self._intake.check_replacement(attempted, wanted, found, judgement, progress)
+                return self._intake.keep(wanted, found, judgement, progress)
             finally:
                 with storage(f"write {draft}"):
                     remove_file(draft)
@@ -232,6 +233,11 @@ class Catalog:
             with storage(f"write {path}"):
                 part.rename(path)
         return path
+
+    @property
+    def known_keys(self) -> KnownKeys:
+        """The keys of sites and colleagues that somebody here decided to believe."""
+        return KnownKeys(self.root / "known-keys.json")
 
     # --- what is held ---------------------------------------------------------------------------
 
@@ -327,7 +333,13 @@ class Catalog:
         write_record(record_path(self.store.shelf(record.held.shelf), record.held.name), record)
 
     def judge_again(
-        self, record: Record, *, manifest: Manifest | None, known: Sequence[Manifest], is_deep: bool
+        self,
+        record: Record,
+        *,
+        manifest: Manifest | None,
+        known: Sequence[Manifest],
+        is_deep: bool,
+        progress: Progress,
     ) -> Judgement:
         """Judge a file that was just measured again and is what its record says.
 
@@ -336,6 +348,7 @@ class Catalog:
             manifest: What is published of its update today; None: as recorded.
             known: All manifests.
             is_deep: Whether to read the whole zip.
+            progress: Told what happens.
 
         Raises:
             StorageError: The file cannot be read.
@@ -352,8 +365,9 @@ class Catalog:
             siblings=record.siblings,
             known=tuple(known),
         )
-        statements = (*_without_measurement(held), self._measured_again())
-        return self._judged(wanted, _found(held.path, held, statements, is_deep=is_deep))
+        statements = (*without_measurement(held), self._intake.measured_again())
+        found = found_of(held.path, held, statements, is_deep=is_deep)
+        return self._intake.judged(wanted, found, progress)
 
     # --- one payload ----------------------------------------------------------------------------
 
@@ -409,7 +423,7 @@ class Catalog:
             wanted.shelf, payload.name, attempted=f"download {payload.name}", progress=progress
         ):
             part = PartFile(self.store.shelf(wanted.shelf) / payload.name)
-            present = self._present(wanted, progress)
+            present = self._intake.present(wanted, progress)
             if present is not None:
                 with storage(f"write catalog {self.root}"):
                     part.remove()
@@ -431,15 +445,17 @@ class Catalog:
                 sha256=fetched.sha256,
                 size_bytes=fetched.size_bytes,
                 announced_bytes=fetched.announced_bytes,
-                earlier_downloads=self.store.jailed(payload.name, fetched.sha256)[1].count(
-                    "downloaded "
+                earlier=tuple(
+                    earlier_downloads(
+                        self.store.jailed(payload.name, fetched.sha256)[1], fetched.sha256
+                    )
                 ),
-                is_deep=wanted.must_be is None,
+                is_deep=fetched.sha256 != wanted.must_be,
             )
-            judgement = self._judged(wanted, found)
+            judgement = self._intake.judged(wanted, found, progress)
             if wanted.must_be not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
                 raise self._quarantine(payload, url, part, found, judgement)
-            held = self._keep(wanted, found, judgement, progress)
+            held = self._intake.keep(wanted, found, judgement, progress)
             with storage(f"write catalog {self.root}"):
                 part.remove()
             progress.say(f"{payload.name}: {judgement.verdict.value}")
@@ -458,149 +474,6 @@ class Catalog:
             sleep=self._sleep,
         )
 
-    def _judged(self, wanted: Wanted, found: Found) -> Judgement:
-        """Weigh what all witnesses say of a file: the one place where that is asked."""
-        with storage(f"read {found.path}"):
-            return judged(wanted, found)
-
-    def _present(self, wanted: Wanted, progress: Progress) -> HeldPayload | None:
-        """Return the payload if its bytes are there; they are measured only if they were touched.
-
-        Raises:
-            DigestError: Bytes stand under this name that are not what it says.
-        """
-        payload = wanted.payload
-        record = self.store.record(wanted.shelf, payload.name)
-        digest = wanted.must_be or (record.held.sha256 if record else None)
-        if digest is None:
-            return None
-        path = self.store.object(digest)
-        with storage(f"read {path}"):
-            facts = path.stat() if path.exists() else None
-        if facts is None:
-            return self._taken_over(wanted, record, progress)
-        if record is not None and record.held.sha256 != digest:
-            record = None
-        statements = _without_measurement(record.held) if record else ()
-        if (
-            record is not None
-            and record.held.judgement.verdict is not FileVerdict.BAD
-            and (facts.st_size, facts.st_mtime_ns) == (record.held.size_bytes, record.modified_ns)
-        ):
-            statements = record.held.judgement.statements
-        else:
-            with storage(f"read {path}"):
-                measured = measure(path, what=f"check {payload.name}", progress=progress)
-            if measured.sha256 != digest:
-                self._jail_stray(path, payload.name, measured, digest, progress)
-                return None
-            statements = (*statements, self._measured_again())
-        found = Found(path=path, sha256=digest, size_bytes=facts.st_size, statements=statements)
-        judgement = self._judged(wanted, found)
-        if judgement.verdict is FileVerdict.BAD:
-            raise DigestError(
-                f"use {payload.name}", found="; ".join(judgement.reasons), hint=SET_ASIDE
-            )
-        return self._keep(wanted, found, judgement, progress)
-
-    def _jail_stray(
-        self, path: Path, name: str, found: Measured, digest: Sha256, progress: Progress
-    ) -> None:
-        """Set bytes aside that are not what they are named by, if nothing was recorded of them.
-
-        Raises:
-            DigestError: A record refers to them; a person decides.
-        """
-        with self.store.changing(progress):
-            if any(record.held.sha256 == digest for record in self.store.records()):
-                raise _changed(path, found.sha256, digest, SET_ASIDE)
-            text = (
-                f"set aside {self.now().isoformat(timespec='seconds')}, of no record\n"
-                f"  expected  sha256 {digest}\n"
-                f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n\n"
-            )
-            explanation = self.store.jail(path, name, found.sha256, text)
-        progress.say(f"{name}: damaged bytes without a record were set aside: {explanation}")
-
-    def _taken_over(
-        self, wanted: Wanted, record: Record | None, progress: Progress
-    ) -> HeldPayload | None:
-        """Take a file that an earlier ferry left under its name, once it is proven again."""
-        payload = wanted.payload
-        path = self.store.shelf(wanted.shelf) / payload.name
-        with storage(f"read {path}"):
-            if wanted.must_be is None or not path.is_file():
-                return None
-            measured = measure(path, what=f"check {payload.name}", progress=progress)
-        if measured.sha256 != wanted.must_be:
-            if record is not None:  # the link to bytes that were pinned before
-                return None
-            hint = "it was changed after the download; move it away and download again"
-            raise _changed(path, measured.sha256, wanted.must_be, hint)
-        found = _found(path, measured, (self._measured_again(),))
-        judgement = self._judged(wanted, found)
-        if judgement.verdict is FileVerdict.BAD:
-            raise DigestError(
-                f"use {path}",
-                found="; ".join(judgement.reasons),
-                hint="move it away and download again",
-            )
-        return self._keep(wanted, found, judgement, progress)
-
-    def _keep(
-        self, wanted: Wanted, found: Found, judgement: Judgement, progress: Progress
-    ) -> HeldPayload:
-        """Name the bytes by their SHA-256, hang them on their shelf, and record them last."""
-        payload, store = wanted.payload, self.store
-        path = store.object(found.sha256)
-        with storage(f"read {path}"):
-            if path != found.path and path.exists():
-                there = measure(path, what=f"check {payload.name}", progress=progress)
-                if there.sha256 != found.sha256:
-                    self._jail_stray(path, payload.name, there, found.sha256, progress)
-        with store.changing(progress):
-            if path != found.path:
-                store.place(found.path, found.sha256)
-            before = store.record(wanted.shelf, payload.name)
-            if before is not None and before.held.sha256 != found.sha256:
-                store.forget(before)
-                before = None
-            store.show(wanted.shelf, payload.name, found.sha256)
-            accepted = before.held.acceptance if before else None
-            held = HeldPayload(
-                version=Shelf.parse(wanted.shelf).version,
-                shelf=wanted.shelf,
-                name=payload.name,
-                kind=payload.kind,
-                url=payload.url,
-                path=path,
-                size_bytes=found.size_bytes,
-                sha256=found.sha256,
-                witnesses=payload.witnesses,
-                judgement=judgement,
-                acceptance=accepted if judgement.verdict is FileVerdict.UNPROVEN else None,
-            )
-            with storage(f"read {path}"):
-                modified_ns = path.stat().st_mtime_ns
-            record = Record(
-                held=held,
-                modified_ns=modified_ns,
-                verified_at=self.now(),
-                siblings=wanted.siblings,
-            )
-            if before is None or replace(before, verified_at=record.verified_at) != record:
-                self.write(record)
-        return held
-
-    def _measured_again(self) -> Statement:
-        return Statement(
-            kind=StatementKind.MEASUREMENT,
-            stance=Stance.FOR,
-            text="measured again: the same SHA-256",
-            source="this catalog",
-            seen_on=self.now().date(),
-        )
-
     def _quarantine(
         self, payload: Payload, url: str, part: PartFile, found: Found, judgement: Judgement
     ) -> DigestError:
@@ -615,33 +488,6 @@ class Catalog:
             expected=f"sha256 {payload.sha256}" if payload.sha256 else "a good file",
             hint=f"{advice(judgement)}; the file and the reasons are in {explanation}",
         )
-
-
-def _changed(path: Path, found: Sha256, expected: Sha256, hint: str) -> DigestError:
-    return DigestError(
-        f"use {path}", found=f"sha256 {found}", expected=f"sha256 {expected}", hint=hint
-    )
-
-
-def _found(
-    path: Path,
-    measured: Measured | HeldPayload,
-    statements: tuple[Statement, ...] = (),
-    *,
-    is_deep: bool = False,
-) -> Found:
-    return Found(
-        path=path,
-        sha256=measured.sha256,
-        size_bytes=measured.size_bytes,
-        statements=statements,
-        is_deep=is_deep,
-    )
-
-
-def _without_measurement(held: HeldPayload) -> tuple[Statement, ...]:
-    statements = held.judgement.statements
-    return tuple(said for said in statements if said.kind is not StatementKind.MEASUREMENT)
 
 
 def _as_recorded(held: HeldPayload) -> Payload:

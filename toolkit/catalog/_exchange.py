@@ -43,12 +43,12 @@ from toolkit.model import (
     Statement,
     StatementKind,
 )
-from toolkit.signed import LIMIT_BYTES, KnownKey, KnownKeys, Sealed, open_key, seal, unseal
+from toolkit.signed import LIMIT_BYTES, KnownKey, Sealed, open_key, seal, unseal
 
 KIND = "ferry-catalog"
 FORMAT = 1
 LIST = "catalog.json"
-_KEY, _KNOWN = "catalog.key.pem", "known-keys.json"
+_KEY = "catalog.key.pem"
 
 
 # --- export -------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def export_catalog(
 
     Raises:
         StorageError: Something is not held, there is no room, or a folder cannot be written.
-        DigestError: A held file was changed.
+        DigestError: A held file was changed, or is known to be bad.
         InputError: A word names nothing that is held, or the plan cannot be understood.
     """
     with storage(f"export to {folder}"):
@@ -97,6 +97,13 @@ def export_catalog(
     chosen = list(catalog.select(words)) if words or plan is None else []
     if plan is not None:
         chosen += [record for record in _of_plan(catalog, plan) if record not in chosen]
+    for record in chosen:
+        if record.held.judgement.verdict is FileVerdict.BAD:
+            raise DigestError(
+                f"export {record.held.name}",
+                found="; ".join(record.held.judgement.reasons),
+                hint=SET_ASIDE,
+            )
     target, linked = Store(folder), 0
     for record in chosen:
         linked += _send(record, target, progress)
@@ -261,7 +268,7 @@ def import_catalog(
     """
     path = folder / LIST
     sealed = unseal(_read(path), kind=KIND, file=str(path))
-    colleague = _known_keys(catalog).require(
+    colleague = catalog.known_keys.require(
         sealed,
         what=f"catalog in {folder}",
         hint=f'compare the fingerprint with its maker, then: ferry catalog know-key "{path}" '
@@ -318,11 +325,7 @@ def know_key(
     except InputError:
         sealed = unseal(data, kind=request.KIND, file=str(path))
     with catalog.store.changing(progress):
-        return _known_keys(catalog).add(name, sealed, fingerprint)
-
-
-def _known_keys(catalog: Catalog) -> KnownKeys:
-    return KnownKeys(catalog.root / _KNOWN)
+        return catalog.known_keys.add(name, sealed, fingerprint)
 
 
 def _read(path: Path) -> bytes:
@@ -374,11 +377,10 @@ def _payload(offer: _Offer) -> Payload:
 
 
 def _statement(offer: _Offer, colleague: KnownKey, sealed: Sealed, made_at: datetime) -> Statement:
-    reasons = "; ".join(offer.reasons)
     return Statement(
         kind=StatementKind.COLLEAGUE,
         stance=Stance.FOR if offer.verdict is FileVerdict.PROVEN else Stance.SILENT,
-        text=f"{colleague.name} holds it as {offer.verdict.value}: {reasons}",
+        text=f"{colleague.name} holds it as {offer.verdict.value}",
         source=f"catalog signed by {sealed.fingerprint}",
         seen_on=made_at.date(),
     )

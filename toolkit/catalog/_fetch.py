@@ -398,6 +398,7 @@ def _request(netloc: str, target: str, fields: dict[str, str]) -> bytes:
         f"User-Agent: ferry/{__version__}",
         "Accept: */*",
         "Accept-Encoding: identity",
+        "Cache-Control: no-transform",  # asks proxies not to compress either (RFC 9111, 5.2.1.6)
         *(f"{name}: {value}" for name, value in fields.items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode("ascii")

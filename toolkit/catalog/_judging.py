@@ -1,40 +1,41 @@
-"""What the witnesses together say of a file: proven, good under an impossible hash, bad, or unproven.
+"""From a payload that is wanted and the bytes that were found to what its witnesses say of them.
 
-A file is proven when at least one origin speaks for it (a pinned or published hash, the vendor's package
-hash, a signature, a known colleague's catalog) and at least one more witness of any kind, and none
-against it.
+What costs reading is remembered: an archive that was looked into once is not looked into again while its
+bytes are the same, and a length that a server announced is kept as a witness after the download.
 """
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
-from toolkit.catalog._judgement import judge, other_payloads, zip_fault
+from toolkit.catalog._inside import Expects, ZipProblem, ZipReport, inspect_zip
+from toolkit.catalog._witness import SERVER, Earlier, Measured, judge, other_payloads
 from toolkit.model import (
-    FileVerdict,
     Judgement,
     Manifest,
     Payload,
+    Progress,
     Sha256,
     Stance,
     Statement,
     StatementKind,
 )
 
-_ORIGINS = {
-    StatementKind.PUBLISHED_HASH,
-    StatementKind.PACKAGE_HASH,
-    StatementKind.SIGNATURE,
-    StatementKind.COLLEAGUE,
-}
-_CULPRITS = {
-    "file": FileVerdict.BAD,
-    "published hash": FileVerdict.HASH_IMPOSSIBLE,
-    "undecided": FileVerdict.UNPROVEN,
-}
+_KEPT = frozenset(
+    {
+        StatementKind.PACKAGE_HASH,
+        StatementKind.SIGNATURE,
+        StatementKind.COLLEAGUE,
+        StatementKind.MEASUREMENT,
+    }
+)
+"""What is said of the same bytes once is said for good."""
+_LAYOUT = frozenset({ZipProblem.NO_METADATA, ZipProblem.BAD_METADATA})
+_DOWNLOADED = re.compile(r"^downloaded (\d{4}-\d\d-\d\d)T\S+ from (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,135 +63,90 @@ class Found:
     size_bytes: int
     announced_bytes: int | None = None
     """The length the server announced."""
-    earlier_downloads: int = 0
-    """How many downloads before had this very digest."""
+    earlier: tuple[Earlier, ...] = ()
+    """Downloads before that had this very digest."""
     statements: tuple[Statement, ...] = ()
     """What we know of these very bytes from before."""
     is_deep: bool = False
-    """Whether to read the whole zip and compare every checksum in it."""
+    """Whether to read the whole archive and compare every checksum in it."""
 
 
-def judged(wanted: Wanted, found: Found) -> Judgement:
+def judged(wanted: Wanted, found: Found, progress: Progress) -> Judgement:
     """Weigh what all witnesses say of a file.
 
     Raises:
-        OSError: The file cannot be read.
+        StorageError: The file cannot be read.
     """
     payload = wanted.payload
-    if wanted.must_be not in (None, found.sha256):
-        return _of_another_hash(wanted, found)
-    structure = _structure(payload.name, found)
-    said = (
-        *_hashes(payload, found.sha256),
-        *_sizes(payload, found),
-        *(() if structure is None else (structure,)),
-    )
-    kinds = {item.kind for item in said}
-    before = (earlier for earlier in found.statements if earlier.kind not in kinds)
-    return _weighed((*said, *wanted.statements, *before), payload)
-
-
-def _weighed(said: Sequence[Statement], payload: Payload) -> Judgement:
-    order = list(StatementKind)
-    said = tuple(sorted(dict.fromkeys(said), key=lambda item: order.index(item.kind)))
-    against = [item.text for item in said if item.stance is Stance.AGAINST]
-    speaking = [item for item in said if item.stance is Stance.FOR]
-    origins = [item for item in speaking if item.kind in _ORIGINS]
-    impossible = [item.value for item in payload.witnesses if not item.is_wellformed]
-    if against:
-        verdict, reasons = FileVerdict.BAD, against
-    elif origins and len(speaking) > 1:
-        verdict, reasons = FileVerdict.PROVEN, [item.text for item in speaking]
-    elif payload.sha256 is None and impossible and not origins:
-        verdict = FileVerdict.HASH_IMPOSSIBLE
-        reasons = [f"the published hash {impossible[0]} can be no SHA-256"]
-    else:
-        verdict = FileVerdict.UNPROVEN
-        undecided = [item for item in said if item.stance is Stance.SILENT]
-        reasons = [
-            *(item.text for item in speaking),
-            *(item.text for item in undecided if item.kind in _ORIGINS),
-            "no second witness" if origins else "nobody who could know names its hash",
-        ]
-    return Judgement(verdict=verdict, reasons=tuple(reasons), statements=said)
-
-
-def _hashes(payload: Payload, digest: Sha256) -> Iterator[Statement]:
-    if payload.sha256 is not None:
-        text = "its SHA-256 is the pinned one"
-        yield Statement(kind=StatementKind.PUBLISHED_HASH, stance=Stance.FOR, text=text)
-    for witness in payload.witnesses:
-        if witness.value == digest:
-            stance, text = Stance.FOR, "its SHA-256 was published"
-        else:
-            stance, text = Stance.SILENT, f"another hash was published: {witness.value}"
-        if payload.sha256 is None or stance is Stance.SILENT:
-            yield Statement(
-                kind=StatementKind.PUBLISHED_HASH,
-                stance=stance,
-                text=text,
-                source=witness.source,
-                seen_on=witness.seen_on,
-            )
-
-
-def _sizes(payload: Payload, found: Found) -> Iterator[Statement]:
-    for size, who, is_binding in (
-        (payload.size_bytes, "the manifest says", True),
-        # servers are wrong about lengths: under the pinned hash that says nothing of the file
-        (found.announced_bytes, "the server announced", payload.sha256 is None),
-    ):
-        if size is None:
-            continue
-        if size == found.size_bytes:
-            stance, text = Stance.FOR, f"{who} {size} bytes"
-        else:
-            stance = Stance.AGAINST if is_binding else Stance.SILENT
-            text = f"{who} {size} bytes, the file has {found.size_bytes}"
-        yield Statement(kind=StatementKind.SIZE, stance=stance, text=text)
-
-
-def _structure(name: str, found: Found) -> Statement | None:
-    """Look into a zip: its directory, or with `is_deep` every checksum."""
-    if not name.lower().endswith(".zip"):
-        return None
-    if found.is_deep:
-        fault, text = zip_fault(found.path), "a whole zip archive, every checksum right"
-    else:
-        fault, text = _directory_fault(found.path), "a zip archive with a whole directory"
-    return Statement(
-        kind=StatementKind.STRUCTURE,
-        stance=Stance.AGAINST if fault else Stance.FOR,
-        text=fault or text,
-    )
-
-
-def _directory_fault(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path):
-            return ""
-    except (zipfile.BadZipFile, ValueError) as error:
-        return f"not a whole zip archive ({error})"
-
-
-def _of_another_hash(wanted: Wanted, found: Found) -> Judgement:
-    payload = wanted.payload
-    verdict = judge(
+    is_pinned = found.sha256 == payload.sha256
+    # servers are wrong about lengths: under the pinned hash that says nothing of the file
+    announced = found.announced_bytes
+    if is_pinned and announced != found.size_bytes:
+        announced = None
+    if announced is None and any(map(_is_servers_length, found.statements)):
+        announced = found.size_bytes
+    report = _report(payload.name, found, progress)
+    if report is not None and is_pinned:
+        report = _as_published(report)
+    kept = (said for said in found.statements if _is_kept(said, report))
+    return judge(
         payload,
-        found.path,
-        sha256=found.sha256,
-        size_bytes=found.size_bytes,
-        announced_bytes=found.announced_bytes,
-        earlier_downloads=found.earlier_downloads,
-        known=other_payloads(wanted.known, payload),
+        Measured(sha256=found.sha256, size_bytes=found.size_bytes, announced_bytes=announced),
+        structure=report,
+        statements=tuple(dict.fromkeys((*wanted.statements, *kept))),
+        others=other_payloads(wanted.known, payload),
+        earlier=found.earlier,
     )
-    statement = Statement(
-        kind=StatementKind.PUBLISHED_HASH,
-        stance=Stance.AGAINST,
-        text=f"its SHA-256 is {found.sha256}, not {wanted.must_be}",
+
+
+def is_looked_into(name: str, judgement: Judgement) -> bool:
+    """Whether every byte of an archive was looked at, or it is none."""
+    return not _is_zip(name) or any(
+        said.kind is StatementKind.STRUCTURE and said.stance is not Stance.SILENT
+        for said in judgement.statements
     )
-    return Judgement(
-        verdict=_CULPRITS[verdict.culprit],
-        reasons=verdict.reasons or (statement.text,),
-        statements=(statement,),
+
+
+def earlier_downloads(explanation: str, digest: Sha256) -> Iterator[Earlier]:
+    """Yield the downloads of a file that its explanation in quarantine tells of."""
+    for day, address in _DOWNLOADED.findall(explanation):
+        yield Earlier(sha256=digest, measured_on=date.fromisoformat(day), source=address)
+
+
+def _report(name: str, found: Found, progress: Progress) -> ZipReport | None:
+    """Look into an archive, unless that was done before and nothing more is asked for now."""
+    was_whole = any(
+        said.kind is StatementKind.STRUCTURE and said.stance is Stance.FOR
+        for said in found.statements
     )
+    if not _is_zip(name) or (was_whole and not found.is_deep):
+        return None
+    expects = Expects.of(name)
+    return inspect_zip(found.path, expects=expects, is_deep=found.is_deep, progress=progress)
+
+
+def _as_published(report: ZipReport) -> ZipReport:
+    """Return what is inside the very file that was published.
+
+    What a published bundle holds, and in which folders, is documented only in part: if the vendor's own
+    file looks unlike it, that is worth knowing and no reason to condemn it.
+    """
+    findings = (
+        replace(found, is_fault=found.is_fault and found.kind not in _LAYOUT)
+        for found in report.findings
+    )
+    return replace(report, findings=tuple(findings))
+
+
+def _is_kept(said: Statement, report: ZipReport | None) -> bool:
+    return said.kind in _KEPT or (said.kind is StatementKind.STRUCTURE and report is None)
+
+
+def _is_servers_length(said: Statement) -> bool:
+    """Whether a server announced the length that these bytes have."""
+    is_for = said.kind is StatementKind.SIZE and said.stance is Stance.FOR
+    return is_for and said.source == SERVER
+
+
+def _is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")

@@ -69,7 +69,11 @@ class Line:
         """
         with contextlib.ExitStack() as failed:
             failed.callback(self.close)
-            self.sock.sendall(request)
+            try:
+                self.sock.sendall(request)
+            except (ConnectionError, ssl.SSLError):
+                self.sock.recv(1)  # if the server has said why it hung up, this raises its alert
+                raise
             response = http.client.HTTPResponse(self.sock, method="GET")
             failed.callback(response.close)
             response.begin()

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from toolkit.catalog._releases import Release, ReleaseStatus
 from toolkit.model import BundleStatus, Manifest, Payload, PayloadKind, SolutionVersion, Witness
 
+_LISTED_WITHIN = timedelta(hours=24)
 _REPEAT_DIGITS = 8
 """A run this long occurs twice in about one of 4 million random digests of 64 digits."""
 
@@ -45,6 +47,8 @@ class LintFinding:
     text: str
     source: str
     """Where the suspicious value was read, if one place is to blame."""
+    value: str = ""
+    """The suspicious value, if it is a hash."""
 
 
 def is_patterned(digest: str) -> bool:
@@ -70,11 +74,19 @@ def _payload_findings(manifest: Manifest) -> Iterator[LintFinding]:
             yield LintFinding(
                 kind=kind, version=manifest.version, payload=payload.name, text=text, source=source
             )
+        for witness in payload.witnesses:
+            for kind, text in _one_witness(payload, witness):
+                yield LintFinding(
+                    kind=kind,
+                    version=manifest.version,
+                    payload=payload.name,
+                    text=text,
+                    source=witness.source,
+                    value=witness.value,
+                )
 
 
 def _one_payload(manifest: Manifest, payload: Payload) -> Iterator[tuple[LintKind, str, str]]:
-    for witness in payload.witnesses:
-        yield from _one_witness(payload, witness)
     if payload.sha256 is None:
         yield (LintKind.UNPINNED, "no hash is pinned; a download of it stays unproven", "")
     else:
@@ -86,20 +98,26 @@ def _one_payload(manifest: Manifest, payload: Payload) -> Iterator[tuple[LintKin
         yield (LintKind.FOREIGN_URL, f"its URL does not name {manifest.version}", payload.url)
 
 
-def _one_witness(payload: Payload, witness: Witness) -> Iterator[tuple[LintKind, str, str]]:
+def _one_witness(payload: Payload, witness: Witness) -> Iterator[tuple[LintKind, str]]:
+    decided = payload.decided
     if not witness.is_wellformed:
         digits = f"{len(witness.value)} characters, not 64 hex digits"
-        yield (LintKind.MALFORMED_HASH, f"{witness.value}: {digits}", witness.source)
-    elif payload.sha256 is not None and witness.value != payload.sha256:
+        yield (LintKind.MALFORMED_HASH, f"{witness.value}: {digits}")
+    elif payload.sha256 not in (None, witness.value) and not (
+        decided and witness.seen_on <= decided.on
+    ):
         text = f"{witness.value} was published too, not the pinned {payload.sha256}"
-        yield (LintKind.CONFLICTING_HASH, text, witness.source)
+        yield (LintKind.CONFLICTING_HASH, text)
     if is_patterned(witness.value):
-        text = f"{witness.value} repeats itself: a placeholder"
-        yield (LintKind.PATTERNED_HASH, text, witness.source)
+        yield (LintKind.PATTERNED_HASH, f"{witness.value} repeats itself: a placeholder")
 
 
 def _shared(manifests: Sequence[Manifest]) -> Iterator[LintFinding]:
-    """Find one hash published for two versions."""
+    """Find one hash published for two versions.
+
+    If one of them pins it and the others do not, a person has sorted out whose it is, and only the others'
+    rows were wrong.
+    """
     seen: dict[str, dict[SolutionVersion, tuple[Payload, str]]] = defaultdict(dict)
     for manifest in manifests:
         for payload in manifest.payloads:
@@ -107,15 +125,17 @@ def _shared(manifests: Sequence[Manifest]) -> Iterator[LintFinding]:
             for value, source in [*values, *([(payload.sha256, "")] if payload.sha256 else [])]:
                 seen[value].setdefault(manifest.version, (payload, source))
     for value, holders in seen.items():
+        owners = [version for version, (payload, _) in holders.items() if payload.sha256 == value]
         for version, (payload, source) in holders.items():
             others = ", ".join(str(other) for other in sorted(holders) if other != version)
-            if others:
+            if others and owners != [version]:
                 yield LintFinding(
                     kind=LintKind.SHARED_HASH,
                     version=version,
                     payload=payload.name,
                     text=f"{value} was published for {others} too",
                     source=source,
+                    value=value,
                 )
 
 
@@ -144,18 +164,25 @@ def _successors(
 def _disagreements(
     manifests: Sequence[Manifest], releases: Sequence[Release]
 ) -> Iterator[LintFinding]:
-    """Find manifests that do not say what the release table says."""
+    """Find manifests that do not say what the release table says.
+
+    A bundle may be listed up to a day after its release (import-discover-updates-offline-23h2.md).
+    """
     table = {release.version: release for release in releases}
     for manifest in manifests:
         release = table.get(manifest.version)
         if release is None:
             continue
+        released_on = release.available_on
+        is_listed_late = released_on is not None and (
+            released_on < manifest.available_on <= released_on + _LISTED_WITHIN
+        )
         for name, ours, theirs in (
             ("status", manifest.status.value, release.status.value),
             ("os_build", manifest.os_build, release.os_build),
-            ("available_on", str(manifest.available_on), str(release.available_on)),
+            ("available_on", str(manifest.available_on), str(released_on)),
         ):
-            if ours != theirs:
+            if ours != theirs and not (name == "available_on" and is_listed_late):
                 text = f"{name} is {ours} in the manifest and {theirs} in the release table"
                 yield _about(LintKind.DISAGREEMENT, manifest.version, text, release.source)
 

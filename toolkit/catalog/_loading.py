@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.catalog._issues import KnownIssue, read_issues
@@ -15,7 +15,7 @@ from toolkit.catalog._sbe_sources import SbeSources, read_sbe_sources
 from toolkit.catalog._storage import storage
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import InputError, StorageError
-from toolkit.model import Manifest, SolutionVersion
+from toolkit.model import BundleStatus, Manifest, SolutionVersion
 from toolkit.yamltext import LIMIT_BYTES
 
 _RELEASES, _PATHS = "releases.yaml", "paths.yaml"
@@ -98,33 +98,86 @@ class Manifests:
         return lint(self.manifests, self.releases)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFile:
+    """One manifest and the text it was read from, its lines ending in a line feed."""
+
+    path: Path
+    text: str
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """Everything we know, and the texts it was read from."""
+
+    manifests: Manifests
+    files: tuple[ManifestFile, ...]
+    """The file that counts for each version, by version."""
+    releases_text: str
+    """The release table as shipped."""
+
+
 def load_manifests(extra_folders: Iterable[Path] = ()) -> Manifests:
     """Read the shipped manifests, then those of further folders.
 
     A further manifest may declare a new version, or repeat a known one with more payloads; it may not
-    change a pinned hash.
+    change a pinned hash without the record of a person's decision. It may recall a release, but never
+    bring a recalled one back.
 
     Raises:
         InputError: A file cannot be understood, or a pinned hash differs; says file, key and line.
         StorageError: A folder or file cannot be read.
     """
+    return load_library(extra_folders).manifests
+
+
+def load_library(extra_folders: Iterable[Path] = ()) -> Library:
+    """Read what `load_manifests` reads, and keep the texts.
+
+    Raises:
+        InputError: See `load_manifests`.
+        StorageError: A folder or file cannot be read.
+    """
     shipped = _shipped_folder()
-    manifests = dict(_read_folder(shipped))
+    files = {file.manifest.version: file for file in _read_folder(shipped)}
+    table = _read(shipped / _RELEASES)
+    releases = {version: release_of(file.manifest) for version, file in files.items()}
+    releases |= {release.version: release for release in read_releases(table, file=_RELEASES)}
     for folder in extra_folders:
-        for version, extra in _read_folder(folder):
-            if version in manifests:
-                _check_pins(manifests[version], extra, folder)
-            manifests[version] = extra
-    table = {
-        release.version: release
-        for release in read_releases(_read(shipped / _RELEASES), file=_RELEASES)
-    }
-    releases = {version: release_of(manifest) for version, manifest in manifests.items()} | table
-    return Manifests(
-        manifests=tuple(manifests[version] for version in sorted(manifests)),
-        releases=tuple(releases[version] for version in sorted(releases)),
-        rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
-        issues=read_issues(_read(shipped / _ISSUES), file=_ISSUES),
+        for file in _read_folder(folder):
+            version = file.manifest.version
+            if version in files:
+                _check_pins(files[version].manifest, file.manifest, folder)
+            manifest = _still_withdrawn(file.manifest, releases.get(version))
+            files[version] = replace(file, manifest=manifest)
+            if version not in releases or releases[version].status.value != manifest.status.value:
+                releases[version] = release_of(manifest)
+    return Library(
+        manifests=Manifests(
+            manifests=tuple(files[version].manifest for version in sorted(files)),
+            releases=tuple(releases[version] for version in sorted(releases)),
+            rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
+            issues=read_issues(_read(shipped / _ISSUES), file=_ISSUES),
+        ),
+        files=tuple(files[version] for version in sorted(files)),
+        releases_text=_text(table),
+    )
+
+
+def _still_withdrawn(manifest: Manifest, known: Release | None) -> Manifest:
+    """Return a further manifest with the status it has at least.
+
+    A folder of further manifests grows old; what was withdrawn since must not come back with it.
+    """
+    grades = list(BundleStatus)  # listed, superseded, recalled
+    if known is None or known.status.value not in grades:
+        return manifest
+    status = BundleStatus(known.status.value)
+    if grades.index(status) <= grades.index(manifest.status):
+        return manifest
+    return replace(
+        manifest, status=status, superseded_by=manifest.superseded_by or known.superseded_by
     )
 
 
@@ -150,7 +203,7 @@ def _shipped_folder() -> Path:
     )
 
 
-def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
+def _read_folder(folder: Path) -> Iterator[ManifestFile]:
     with storage(f"read manifests in {folder}"):
         paths = sorted(
             path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml")
@@ -159,7 +212,8 @@ def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
     for path in paths:
         if path.name in _TABLES:
             continue
-        manifest = read_manifest(_read(path), file=str(path))
+        data = _read(path)
+        manifest = read_manifest(data, file=str(path))
         if manifest.version in seen:
             raise InputError(
                 "read manifest",
@@ -169,7 +223,7 @@ def _read_folder(folder: Path) -> Iterator[tuple[SolutionVersion, Manifest]]:
                 expected="one file for each version",
             )
         seen[manifest.version] = path.name
-        yield manifest.version, manifest
+        yield ManifestFile(path=path, text=_text(data), manifest=manifest)
 
 
 def _read(path: Path) -> bytes:
@@ -177,15 +231,20 @@ def _read(path: Path) -> bytes:
         return file.read(LIMIT_BYTES + 1)
 
 
+def _text(data: bytes) -> str:
+    return data.decode().replace("\r\n", "\n")
+
+
 def _check_pins(known: Manifest, extra: Manifest, folder: Path) -> None:
     pins = {payload.name: payload.sha256 for payload in extra.payloads}
+    decided = {payload.name for payload in extra.payloads if payload.decided}
     for payload in known.payloads:
-        if pins.get(payload.name) != payload.sha256:
+        if pins.get(payload.name) != payload.sha256 and payload.name not in decided:
             raise InputError(
                 "read manifest",
                 file=str(folder),
                 place=f"{extra.version}, payload {payload.name}",
                 found=f"sha256 {pins.get(payload.name)}",
                 expected=f"sha256 {payload.sha256}, which is pinned already",
-                hint="a pinned hash is changed only in the shipped manifest, after a review",
+                hint="a pinned hash is changed only after a review: record it as `decided`",
             )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from toolkit.catalog._names import payload_name
 from toolkit.model import (
     BundleStatus,
+    Decision,
     Manifest,
     Payload,
     PayloadKind,
@@ -76,7 +77,9 @@ def sha256(text: str) -> Sha256:
 
 
 def _payload(value: Value) -> Payload:
-    values = value.record(("name", "kind", "url", "witnesses"), ("sha256", "size_bytes"))
+    values = value.record(("name", "kind", "url", "witnesses"), ("sha256", "size_bytes", "decided"))
+    if "decided" in values and "sha256" not in values:
+        raise values["decided"].refuse(found="no sha256 beside it", expected="what was decided for")
     return Payload(
         name=values["name"].parse(payload_name, "a plain file name"),
         kind=values["kind"].parse(PayloadKind, " or ".join(PayloadKind)),
@@ -88,6 +91,16 @@ def _payload(value: Value) -> Payload:
             if "size_bytes" in values
             else None
         ),
+        decided=_decision(values["decided"]) if "decided" in values else None,
+    )
+
+
+def _decision(value: Value) -> Decision:
+    values = value.record(("on", "by", "why"))
+    return Decision(
+        on=values["on"].parse(date.fromisoformat, "a date like 2026-03-17"),
+        by=values["by"].text(),
+        why=values["why"].text(),
     )
 
 

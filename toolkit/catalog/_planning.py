@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 from toolkit.catalog._issues import match_issues
-from toolkit.catalog._lacking import Supply, lacking_at
+from toolkit.catalog._lacking import lacking_at
 from toolkit.catalog._loading import Manifests
 from toolkit.catalog._paths import PathStep, SbeMoment, UpdatePath
 from toolkit.catalog._plan import ClusterPlan, Hop, Plan, PlannedPayload
 from toolkit.catalog._plan_file import identified
-from toolkit.catalog._prediction import ImportCase, PredictedUpdate, is_in_progress, predict
-from toolkit.catalog._releases import Release, ReleaseStatus
+from toolkit.catalog._plan_warnings import cluster_warnings, trip_warnings
+from toolkit.catalog._prediction import ImportCase, PredictedUpdate, predict
 from toolkit.catalog._sbe_choice import (
     SbeCase,
     SbeNeed,
@@ -33,17 +33,12 @@ from toolkit.catalog._sbe_choice import (
     wrong_sbe,
 )
 from toolkit.catalog._sbe_sources import SbeSources
-from toolkit.catalog._space import Room, Total, room_at_home, room_at_site, room_on_medium
-from toolkit.catalog._support import ARB_MONTHS, add_months, available, support_of
+from toolkit.catalog._space import Total, room_at_home, room_at_site, room_on_medium
+from toolkit.catalog._support import support_of
 from toolkit.errors import InputError
 from toolkit.model import Payload, PayloadKind, Sha256, SolutionVersion
-from toolkit.request import Origin, SiteRequest
+from toolkit.request import SiteRequest
 from toolkit.sbe import Sbe, SbeVersion, sbe_named
-
-STALE_AFTER = timedelta(days=14)
-"""Free space, health and listed updates of a request that is older say little; our own measure."""
-_AHEAD = timedelta(days=1)
-_TROUBLE = ("UpdateFailed", "NeedsAttention", "PreparationFailed")
 
 
 class OnShelf(Protocol):
@@ -173,7 +168,7 @@ def plan_trip(
                 home_free_bytes,
             ),
             medium=room_on_medium(Total.of([(item.name, item.size_bytes) for item in payloads])),
-            warnings=tuple(_trip_warnings(trip, clusters)),
+            warnings=tuple(trip_warnings(clusters, manifests=manifests, now=now)),
         )
     )
 
@@ -213,7 +208,10 @@ def _cluster_plan(
         issues=match_issues(trip.manifests.issues, request, pairs),
         warnings=(),
     )
-    return replace(plan, warnings=tuple(_warnings(trip, request, plan)))
+    warnings = cluster_warnings(
+        plan, request, manifests=trip.manifests, held=trip.supply.held, now=trip.now
+    )
+    return replace(plan, warnings=tuple(warnings))
 
 
 def _start(request: SiteRequest) -> SolutionVersion:
@@ -421,17 +419,19 @@ def _refuse_foreign(named: Sequence[Sbe], requests: Sequence[SiteRequest]) -> No
     for sbe in named:
         if any(_may_be_for(sbe, request) for request in requests):
             continue
-        families = sorted({request.sbe_family for request in requests})
+        families = sorted({request.sbe_family for request in requests} - {""}) or ["no SBE at all"]
         raise wrong_sbe(
             ", ".join(request.cluster for request in requests),
             sbe,
-            [f"it is of the family {sbe.family}; the clusters are of {', '.join(families)}"],
-            needed=f"an SBE of the family {' or '.join(families)}",
+            [f"it is of the family {sbe.family}; the clusters have {', '.join(families)}"],
+            needed=" or ".join(families),
             hint="leave --sbe out, and the plan says which one is needed",
         )
 
 
 def _may_be_for(sbe: Sbe, request: SiteRequest) -> bool:
+    if uses_sbe(request) is False:
+        return False
     return not request.sbe_family or sbe.family.casefold() in ("", request.sbe_family.casefold())
 
 
@@ -459,132 +459,6 @@ def _refuse_unchosen(trip: _Trip, request: SiteRequest, path: UpdatePath, chosen
             if needed.version
             else needed.where or None,
         )
-
-
-# --- what people must know ------------------------------------------------------------------------
-
-
-def _warnings(trip: _Trip, request: SiteRequest, plan: ClusterPlan) -> Iterable[str]:
-    yield from _about_request(trip, request)
-    yield from _about_health(request)
-    if not plan.hops:
-        return
-    yield from _about_release(trip, plan)
-    yield from _about_sbes(trip, request, plan)
-    if plan.lacking is not None and plan.lacking.supply in (Supply.BLOCKED, Supply.DISCONNECTED):
-        yield plan.lacking.text
-    for need in plan.space:
-        if need.room is Room.SHORT:
-            yield f"too little room on {need.place}: {need.why}"
-    for hop in plan.hops:
-        if hop.confidence != "confirmed":
-            yield f"that {hop.start} leads to {hop.version} is {hop.confidence}, no page says it in these words"
-
-
-def _about_request(trip: _Trip, request: SiteRequest) -> Iterable[str]:
-    if request.origin is Origin.TYPED:
-        yield "the answers were typed in by a person, not measured: check them against the cluster"
-    age = trip.now - request.made_at
-    if age > STALE_AFTER:
-        yield f"the request is {age.days} days old: space, health and listed updates may have changed"
-    if age < -_AHEAD:
-        yield f"the request is dated {request.made_at:%Y-%m-%d}, in the future: a clock is wrong, there or here"
-    for what, why in request.unknown:
-        yield f"not known: {what} ({why})"
-
-
-def _about_health(request: SiteRequest) -> Iterable[str]:
-    if request.health.failed_critical:
-        names = ", ".join(request.health.failed_critical)
-        yield f"critical health checks fail; cure them before the update: {names}"
-    if request.update_state in _TROUBLE:
-        yield (
-            f"the cluster says {request.update_state}: find out why before anything is started again"
-            " (`ferry logs collect`)"
-        )
-    for update in request.updates:
-        if is_in_progress(update.state):
-            yield f"{update.resource_id or update.version} is {update.state}: wait until it has ended"
-
-
-def _about_release(trip: _Trip, plan: ClusterPlan) -> Iterable[str]:
-    release = next(item for item in trip.manifests.releases if item.version == plan.goal)
-    if release.status is ReleaseStatus.SUPERSEDED:
-        yield f"{plan.goal} was superseded by {release.superseded_by}"
-    if release.status is ReleaseStatus.UNCONFIRMED:
-        yield f"{plan.goal} is named by third parties only: no published page lists it"
-    newest = _newest(trip.manifests)
-    is_over = plan.support_then.days_left is not None and plan.support_then.days_left < 0
-    if is_over and newest is not None and newest.version != plan.goal:
-        yield f"{plan.support_then.text}: the trip ends on a release without support"
-    began = available(plan.start, trip.manifests.releases)
-    if began is not None and add_months(began, ARB_MONTHS) < trip.now.date():
-        yield (
-            f"{plan.start} is more than a year old: the certificates of Azure Arc resource bridge expire"
-            " without an update for a year"
-        )
-    for hop in plan.hops:
-        if not hop.is_carried:
-            yield f"{hop.start} to {hop.version} cannot be carried: {hop.other_way}"
-
-
-def _about_sbes(trip: _Trip, request: SiteRequest, plan: ClusterPlan) -> Iterable[str]:
-    if uses_sbe(request) is None:
-        yield "whether the hardware has an SBE is not known: an update may ask for one"
-    needs = [(hop, need) for hop in plan.hops for need in hop.sbes]
-    for hop, need in needs:
-        if not need.version:
-            yield _about_missing_sbe(hop, need)
-        if need.version and not need.is_installed and need.unsure:
-            yield f"{need.title}: {'; '.join(need.unsure)}"
-        if need.is_carried and need.notice:
-            yield f"{need.title}, its vendor says: {need.notice}"
-    carried = {need.title.casefold() for _, need in needs}
-    for sbe in trip.supply.held:
-        is_same_vendor = sbe.publisher.casefold() == request.sbe_publisher.casefold()
-        is_same_family = sbe.family.casefold() == request.sbe_family.casefold()
-        if is_same_vendor and is_same_family and sbe.title.casefold() not in carried:
-            yield f"the catalog also holds {sbe.title}: it does not belong to this trip, never import it here"
-    for hop in plan.hops:
-        if hop.start.os_train is not hop.version.os_train and uses_sbe(request):
-            rules = trip.manifests.rules.sbe_minimums
-            if not any(row.names(request.sbe_family) for row in rules):
-                yield (
-                    f"no SBE minimum is published for {request.sbe_family or 'this family'} and the change"
-                    " to 24H2: ask its vendor before the trip"
-                )
-
-
-def _about_missing_sbe(hop: Hop, need: SbeNeed) -> str:
-    if need.is_required:
-        return f"{hop.version} needs SBE {need.wanted}: {need.why}; {need.where}"
-    return (
-        f"no SBE is known for {hop.version} ({need.why}): if the update asks for one"
-        f" (AdditionalContentRequired), it waits for the next trip; {need.where}"
-    )
-
-
-def _trip_warnings(trip: _Trip, clusters: Sequence[ClusterPlan]) -> Iterable[str]:
-    newest = _newest(trip.manifests)
-    if newest is not None:
-        window = support_of(newest.version, trip.manifests.releases, trip.now)
-        if window.days_left is not None and window.days_left < 0:
-            yield (
-                f"the newest release that this ferry knows, {newest.version}, is out of support itself: newer"
-                " ones must exist; `ferry catalog refresh`, or write a manifest, and plan again"
-            )
-    if any(not hop.is_carried for item in clusters for hop in item.hops):
-        yield "a part of the way cannot be carried: see the cluster's updates"
-
-
-def _newest(manifests: Manifests) -> Release | None:
-    """Return the release that became available last, of those that are offered."""
-    dated = [
-        (release.available_on, release.version, release)
-        for release in manifests.releases
-        if release.status is ReleaseStatus.LISTED and release.available_on is not None
-    ]
-    return max(dated)[2] if dated else None
 
 
 def _labels(requests: Sequence[SiteRequest]) -> tuple[str, ...]:

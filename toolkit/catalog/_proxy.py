@@ -25,8 +25,6 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 import requests.utils
-import spnego
-from spnego.exceptions import SpnegoError
 
 from toolkit import __version__
 from toolkit.catalog._replies import Challenge, InterruptedDownload, challenges, offered
@@ -38,8 +36,8 @@ METHODS = ("Negotiate", "NTLM", "Basic")
 _LEGS = 8
 """More than any of the methods needs."""
 _REPLY_LIMIT_BYTES = 64 << 10
-_UNREADABLE = (SpnegoError, struct.error, ValueError, LookupError, TypeError)
-"""What pyspnego raises about a token that it cannot use."""
+_UNREADABLE = (struct.error, ValueError, LookupError, TypeError)
+"""What pyspnego raises about a token that it cannot read, besides its own errors."""
 
 Dial = Callable[[], socket.socket]
 
@@ -131,15 +129,11 @@ class Proxies:
         if not text:
             return None
         address = read_address(text, where=where)
+        user = self._user or address.user
         with self._lock:
-            return self._known.setdefault(address, self._proxy(address))
-
-    def _proxy(self, address: Address) -> Proxy:
-        user, password = self._user or address.user, self._ask_password
-        if address.password is not None and user == address.user:
-            known = address.password
-            password = lambda _user: known  # noqa: E731 - a function of one expression
-        return Proxy(address, user, password, say=self._say)
+            return self._known.setdefault(
+                address, Proxy(address, user, self._ask_password, say=self._say)
+            )
 
 
 class Proxy:
@@ -156,7 +150,7 @@ class Proxy:
         """Nothing is contacted yet."""
         self.address = address
         self._user, self._ask_password, self._say = user, ask_password, say
-        self._password: str | None = None
+        self._password = address.password if user == address.user else None
         self._scheme: str | None = None
         self._refusal = ""
         self._first = threading.Lock()
@@ -267,6 +261,8 @@ class Proxy:
 
     def _spnego(self, protocol: str) -> Callable[[bytes | None], bytes]:
         """Return the steps of Negotiate or NTLM; without a user, those of who is logged on here."""
+        import spnego  # few need it, and it takes a while
+
         password = None if self._user is None else self._get_password()
         with _usable():
             context = spnego.client(
@@ -326,9 +322,11 @@ class _UnavailableError(Exception):
 
 @contextlib.contextmanager
 def _usable() -> Iterator[None]:
+    from spnego.exceptions import SpnegoError
+
     try:
         yield
-    except _UNREADABLE as error:
+    except (SpnegoError, *_UNREADABLE) as error:
         raise _UnavailableError(str(error).partition("\n")[0]) from error
 
 

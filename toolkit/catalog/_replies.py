@@ -181,14 +181,14 @@ def read_head(status: int, headers: Message, *, attempted: str, asked_range: boo
     validator = etag if etag.startswith('"') else headers.get("Last-Modified", "")
     if status == 200:
         return Head(start=0, body_bytes=length, total_bytes=length, validator=validator)
+    if not asked_range:
+        raise _wrong(attempted, f"a range that nobody asked for ({status})", "the whole file")
     span = headers.get("Content-Range", "")
     if status == 416:
         unsatisfied = _UNSATISFIED.match(span)
         total = int(unsatisfied[1]) if unsatisfied else None
         start = -1 if total is None else total
         return Head(start=start, body_bytes=0, total_bytes=total, validator=validator)
-    if not asked_range:
-        raise _wrong(attempted, "a range that nobody asked for", "the whole file")
     return _range_head(span, length, validator, attempted)
 
 

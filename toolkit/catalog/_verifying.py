@@ -93,7 +93,11 @@ def verify_held(
         reading = measured[held.sha256]
         if reading.condition is Condition.SOUND:
             judgement = catalog.judge_again(
-                record, manifest=by_version.get(held.shelf), known=known, is_deep=is_deep
+                record,
+                manifest=by_version.get(held.shelf),
+                known=known,
+                is_deep=is_deep,
+                progress=progress,
             )
         elif reading.condition is Condition.CHANGED:
             judgement = _changed(reading, held)

@@ -7,11 +7,18 @@ from pathlib import Path
 import click
 
 from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
-from toolkit.cli import EXIT_NO, _catalog_add, _catalog_exchange, _catalog_upkeep
+from toolkit.cli import (
+    EXIT_NO,
+    _catalog_add,
+    _catalog_exchange,
+    _catalog_inspect,
+    _catalog_upkeep,
+)
 from toolkit.cli._catalog_line import line_options
 from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
 from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
+from toolkit.cli._catalog_refresh import refresh_command
 from toolkit.cli._catalog_sbe import sbe
 from toolkit.cli._output import (
     TerminalProgress,
@@ -201,6 +208,8 @@ def _print_manifest(manifest: Manifest) -> None:
         echo(f"\n{payload.name}  ({payload.kind.value})")
         echo(f"  url     {payload.url}")
         echo(f"  pinned  {payload.sha256 or 'no hash can be believed'}")
+        if payload.decided:
+            echo(f"  decided {payload.decided.on} by {payload.decided.by}: {payload.decided.why}")
         for witness in payload.witnesses:
             remark = f"  [{witness.comment}]" if witness.comment else ""
             echo(f"  witness {witness.value}{remark}")
@@ -212,5 +221,7 @@ def _print_manifest(manifest: Manifest) -> None:
 
 group.add_command(sbe)
 group.add_command(plan_command)
+group.add_command(refresh_command)
 for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
     group.add_command(_command)
+group.add_command(_catalog_inspect.inspect)

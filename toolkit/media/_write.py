@@ -282,7 +282,8 @@ class _Writing:
                 f"write {held.name}",
                 found=f"{changed.size_bytes} bytes, sha256 {changed.sha256} in {held.path}",
                 expected=f"{held.size_bytes} bytes, sha256 {held.sha256}",
-                hint="the catalog's file changed since it was downloaded; download it again",
+                hint="the catalog's file changed since it was downloaded: set it aside with "
+                "`ferry catalog verify --quarantine`, then download it again",
             )
 
     def _read_back(self, path: Path, size_bytes: int) -> tuple[Sha256, tuple[Sha256, ...]] | None:

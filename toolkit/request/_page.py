@@ -116,5 +116,5 @@ def _time(at: datetime | None) -> str:
 
 
 def _size(count_bytes: int) -> str:
-    """Return a size as Windows shows it: 1 GB is 1024 MB."""
-    return f"{count_bytes / (1 << 30):,.1f} GB"
+    """Return a size in GB as Windows shows it: 1 GB is 1024 MB."""
+    return f"{count_bytes / (1 << 30):,.1f}"

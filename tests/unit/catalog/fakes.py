@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+from tests.vendorsite.bundle import solution_update_xml
 from toolkit.catalog._fetch import Answer, InterruptedDownload
 from toolkit.errors import DownloadError
 from toolkit.model import (
@@ -101,13 +102,18 @@ class Listener:
 
 
 def zip_of(size_bytes: int, *, seed: int = 4) -> bytes:
-    """Return a whole zip archive of exactly that many bytes, which do not compress."""
+    """Return a whole solution bundle of exactly that many bytes, which do not compress."""
     noise = random.Random(seed)
 
     def packed(count: int) -> bytes:
         sink = io.BytesIO()
         with zipfile.ZipFile(sink, "w") as archive:
-            archive.writestr(zipfile.ZipInfo("SolutionUpdate.zip"), noise.randbytes(count))
+            stated = solution_update_xml("12.2604.1003.9", size_bytes)
+            archive.writestr(zipfile.ZipInfo("SolutionUpdate.xml"), stated)
+            services = io.BytesIO()
+            with zipfile.ZipFile(services, "w") as inner:
+                inner.writestr(zipfile.ZipInfo("Services.nupkg"), noise.randbytes(count))
+            archive.writestr(zipfile.ZipInfo("SolutionUpdate.zip"), services.getvalue())
         return sink.getvalue()
 
     return packed(size_bytes - len(packed(0)))

@@ -126,6 +126,42 @@ def test_a_newer_file_of_the_same_name_takes_the_place_of_the_older(holding, fil
     assert (holding.root / SBE_SHELF / newer.name).read_bytes() == XML + b"!"
 
 
+def test_an_unproven_file_never_takes_the_place_of_a_proven_one(holding, file_of):
+    proven = holding.adopt(file_of(XML))
+    with pytest.raises(InputError, match="held here as proven") as caught:
+        holding.adopt(file_of(XML + b"!", "newer"), statements=())
+    assert "prune" in caught.value.hint
+    assert holding.catalog.held() == (proven,)
+
+
+def test_a_file_that_takes_anothers_place_is_told(holding, file_of):
+    older = holding.adopt(file_of(XML), statements=())
+    holding.adopt(file_of(XML + b"!", "newer"), statements=())
+    assert holding.said(older.sha256)
+
+
+def test_what_is_said_against_a_newer_file_does_not_touch_the_held_one(holding, file_of):
+    held = holding.adopt(file_of(XML))
+    against = (says(StatementKind.SIGNATURE, Stance.AGAINST),)
+    with pytest.raises(DigestError):
+        holding.adopt(file_of(XML + b"!", "newer"), statements=against)
+    assert holding.catalog.held() == (held,)
+
+
+def test_a_file_that_somebody_still_writes_is_refused(holding, file_of):
+    source = file_of(XML)
+
+    def write(_count):
+        del holding.listener.advance  # once
+        with source.open("ab") as file:
+            file.write(b"more")
+
+    holding.listener.advance = write
+    with pytest.raises(StorageError, match="changed while it was read"):
+        holding.adopt(source)
+    assert holding.files() == set()
+
+
 def test_all_files_of_an_sbe_are_found_by_its_shelf(holding, file_of):
     holding.adopt(file_of(XML))
     with pytest.raises(StorageError, match=SBE_NAMES[0]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from pyfakefs.fake_filesystem import OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
 from tests.unit.catalog.fakes import FakeSite, manifest_of, payload_of, zip_of
-from toolkit.catalog import Catalog
+from toolkit.catalog import Catalog, export_catalog, prune, verify_held
 from toolkit.catalog._names import Shelf, payload_name
 from toolkit.errors import DigestError, DownloadError, StorageError
+from toolkit.model import Silent
 
 DATA = zip_of(280_000)
 PAYLOAD = payload_of(DATA)
@@ -148,3 +150,41 @@ def test_the_longest_name_fits_a_windows_path_with_everything_added():
     name = payload_name("a" * 116 + ".zip")
     shelf = Shelf.parse("sbe/" + "A" * 8 + "_" + "B" * 57 + "_4.2.2506.1600")
     assert len(f"{root}\\{shelf}\\{name}.held.json.tmp") < 260
+
+
+# --- upkeep ----------------------------------------------------------------------------------------
+
+
+def test_a_bad_file_is_set_aside_and_fetched_anew(disk, site):
+    (held,) = catalog(site).download(MANIFEST)
+    held.path.chmod(0o644)
+    held.path.write_bytes(DATA[:-9] + b"x" + DATA[-8:])
+    held.path.chmod(0o444)
+    verify_held(catalog(site), quarantine=True, progress=Silent())
+    (again,) = catalog(site).download(MANIFEST)
+    assert again.path.read_bytes() == DATA
+
+
+def test_read_only_files_are_pruned_too(disk, site):
+    catalog(site).download(MANIFEST)
+    done = prune(
+        catalog(site), versions=["12.2604.1003.9"], older_than=timedelta(0), progress=Silent()
+    )
+    assert [str(item.path) for item in done.removed] == [OBJECT]
+    assert not Path(OBJECT).exists()
+    assert catalog(site).held() == ()
+
+
+def test_an_export_goes_to_another_drive_and_is_a_catalog_there(disk, site):
+    catalog(site).download(MANIFEST)
+    disk.add_mount_point("E:", total_size=10_000_000)
+    export_catalog(catalog(site), Path("E:\\for-anna"), progress=Silent())
+    (held,) = catalog(site, "E:\\for-anna").held()
+    assert str(held.path).startswith("E:\\for-anna\\objects\\")
+    assert held.path.read_bytes() == DATA
+
+
+def test_names_of_shelves_and_files_ignore_case(disk, site):
+    catalog(site).download(MANIFEST)
+    (record,) = catalog(site).select([f"12.2604.1003.9\\{PAYLOAD.name.upper()}"])
+    assert record.held.name == PAYLOAD.name

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.catalog.fakes import manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF, Holding
-from toolkit.catalog import Catalog, export_catalog, import_catalog, know_key
+from toolkit.catalog import Catalog, export_catalog, import_catalog, know_key, verify_held
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.model import FileVerdict, StatementKind
 from toolkit.signed import open_key, seal, unseal
@@ -140,6 +140,14 @@ def test_a_changed_file_is_not_exported(holding, export, folder, without_links):
         export()
     assert "--quarantine" in caught.value.hint
     assert not list(folder.rglob("*.json"))
+
+
+def test_a_file_known_to_be_bad_is_not_exported(holding, export, folder):
+    holding.spoil(holding.download())
+    verify_held(holding.catalog, progress=holding.listener)
+    with pytest.raises(DigestError, match="changed"):
+        export()
+    assert not folder.exists()
 
 
 def test_a_touched_file_is_measured_before_it_is_linked(holding, export):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zipfile
 import zlib
 
@@ -149,9 +148,7 @@ def craft_many(number):
 def test_a_member_beyond_4_gib_is_seen_without_reading_it(tmp_path):
     path = tmp_path / "large.zip"
     write_sparse(path, "large.bin", size_bytes=5 << 30)
-    began = time.monotonic()
     report = inspect_zip(path, is_deep=False)
-    assert time.monotonic() - began < 1
     assert (report.unfolds_to_bytes, report.faults, report.unchecked) == (5 << 30, (), 1)
 
 
@@ -234,6 +231,20 @@ def test_an_end_record_that_needs_a_missing_zip64_record_is_a_fault(found):
     data = bytearray(craft(Member("a", b"a")))
     struct.pack_into("<L", data, len(data) - 6, 0xFFFFFFFF)
     assert found(bytes(data)) == [(ZipProblem.DAMAGED_DIRECTORY, "")]
+
+
+@pytest.mark.parametrize("at", [-22 - 20 - 56, -22 - 20 + 8])
+def test_a_damaged_zip64_record_is_a_fault(found, at):
+    data = bytearray(craft(Member("a", b"a"), zip64=True))
+    data[at] ^= 0xFF  # the record's signature, and the place where the locator looks for it
+    assert found(bytes(data)) == [(ZipProblem.DAMAGED_DIRECTORY, "")]
+
+
+def test_an_entry_that_reaches_past_the_directory_is_a_fault(inspect):
+    data = bytearray(craft(Member("a", b"a")))
+    struct.pack_into("<H", data, data.index(b"PK\1\2") + 28, 500)  # the length of its name
+    (finding,) = (item for item in inspect(bytes(data)).findings if item.is_fault)
+    assert finding.text == "entry 1 of 1: it reaches past the directory's end"
 
 
 def test_a_damaged_entry_is_named_by_its_number(inspect):
@@ -468,6 +479,11 @@ def test_a_member_whose_local_header_is_missing_is_damage(found):
     assert found(data) == [(ZipProblem.DAMAGED_MEMBER, "a")]
 
 
+def test_a_local_header_without_the_zip64_field_it_needs_is_damage(found):
+    data = craft(Member("a", b"a", local={"size_bytes": 0xFFFFFFFF}))
+    assert found(data) == [(ZipProblem.DAMAGED_MEMBER, "a")]
+
+
 @pytest.mark.parametrize(
     "local",
     [
@@ -636,6 +652,11 @@ def test_metadata_of_another_version_are_a_fault(inspect):
     assert VERSION in finding.text
 
 
+def test_a_version_of_another_form_is_another_version(found):
+    data = bundle(VERSION, metadata=Member("SolutionUpdate.xml", metadata("4.2.1")))
+    assert found(data, BUNDLE) == [(ZipProblem.OTHER_VERSION, "SolutionUpdate.xml")]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -672,6 +693,13 @@ def test_metadata_that_state_no_version_are_a_doubt(found):
 def test_metadata_that_cannot_be_read_are_a_fault(found, text):
     data = bundle(VERSION, metadata=Member("SolutionUpdate.xml", text))
     assert found(data, BUNDLE) == [(ZipProblem.BAD_METADATA, "SolutionUpdate.xml")]
+
+
+def test_a_version_without_measure_is_shortened_in_the_report(inspect):
+    text = metadata("9" * 500_000)
+    report = inspect(bundle(VERSION, metadata=Member("SolutionUpdate.xml", text)), BUNDLE)
+    assert [item.kind for item in report.faults] == [ZipProblem.OTHER_VERSION]
+    assert max(map(len, (report.faults[0].text, *report.stated_versions))) < 500
 
 
 def test_of_several_metadata_files_the_uppermost_counts(inspect):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -8,7 +10,7 @@ from tests.unit.catalog.fakes import digest_of, manifest_of, payload_of, witness
 from toolkit.catalog import load_manifests
 from toolkit.catalog._lint import LintKind, is_patterned, lint
 from toolkit.catalog._releases import release_of
-from toolkit.model import BundleStatus, Payload, PayloadKind
+from toolkit.model import BundleStatus, Decision, Payload, PayloadKind
 
 PIN = digest_of(b"bundle")
 
@@ -99,17 +101,55 @@ def test_a_manifest_without_sources_is_found():
     assert kinds(manifest_of(payload_of(b"bundle"), sources=())) == [LintKind.UNSOURCED]
 
 
-def test_the_shipped_manifests_show_the_errors_the_publisher_made():
-    found = {(finding.kind, str(finding.version)) for finding in load_manifests().lint()}
-    assert found == {
-        (LintKind.MALFORMED_HASH, "10.2503.0.13"),
-        (LintKind.PATTERNED_HASH, "10.2503.0.13"),
-        (LintKind.SHARED_HASH, "10.2503.0.13"),
-        (LintKind.MALFORMED_HASH, "11.2504.1001.19"),
-        (LintKind.PATTERNED_HASH, "11.2504.1001.19"),
-        (LintKind.SHARED_HASH, "11.2504.1001.19"),
-        (LintKind.CONFLICTING_HASH, "11.2504.1001.19"),
-        (LintKind.MALFORMED_HASH, "12.2509.1001.22"),
-        (LintKind.DISAGREEMENT, "11.2507.1001.9"),
-        (LintKind.DISAGREEMENT, "12.2507.1001.10"),
+def test_a_hash_that_one_version_pins_is_blamed_on_the_other_row_only():
+    first = manifest_of(payload_of(b"bundle"))
+    name = "CombinedSolutionBundle.12.2605.1003.1.zip"
+    pin = digest_of(b"x")
+    wrong_row = payload_of(b"x", name, witnesses=(witness_of(pin), witness_of(PIN)))
+    second = manifest_of(wrong_row, version="12.2605.1003.1")
+    assert kinds(first, second) == [LintKind.CONFLICTING_HASH, LintKind.SHARED_HASH]
+
+
+def test_a_hash_that_a_person_decided_against_is_no_conflict_any_more():
+    witnesses = (witness_of(PIN), witness_of(digest_of(b"other")))
+    payload = payload_of(b"bundle", witnesses=witnesses)
+    seen_on = witnesses[1].seen_on
+    for day, expected in ((seen_on, []), (date(2026, 4, 19), [LintKind.CONFLICTING_HASH])):
+        decided = Decision(on=day, by="Ann", why="the vendor's support confirmed it")
+        assert kinds(manifest_of(replace(payload, decided=decided))) == expected
+
+
+@pytest.mark.parametrize(
+    ("released_on", "expected"),
+    [
+        (date(2026, 4, 20), []),
+        (date(2026, 4, 19), []),
+        (date(2026, 4, 18), [LintKind.DISAGREEMENT]),
+        (date(2026, 4, 21), [LintKind.DISAGREEMENT]),
+    ],
+)
+def test_a_bundle_may_be_listed_a_day_after_its_release(released_on, expected):
+    manifest = manifest_of(payload_of(b"bundle"))
+    table = [release_of(manifest_of(payload_of(b"bundle"), available_on=released_on))]
+    assert [finding.kind for finding in lint([manifest], table)] == expected
+
+
+BELONGS_TO_2503 = "baa0ceb0cf695cccf36e39f70bf2e67e0b886b91cde97f8c2860ce299e2a5126"
+DIGITS_63 = "3a2e5d7f1b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6a2d7e5b8c9f6"
+DIGITS_66 = "15771552a97785b7ee291587fe62ee678ede850e2250a5407ee6738afef729b65b"
+
+
+def test_the_shipped_manifests_show_exactly_the_wrong_values_the_publisher_printed():
+    findings = load_manifests().lint()
+    assert {(str(finding.version), finding.value) for finding in findings} == {
+        ("10.2503.0.13", DIGITS_63),
+        ("11.2504.1001.19", DIGITS_63),
+        ("11.2504.1001.19", BELONGS_TO_2503),
+        ("12.2509.1001.22", DIGITS_66),
+    }
+    assert {finding.kind for finding in findings} == {
+        LintKind.MALFORMED_HASH,
+        LintKind.PATTERNED_HASH,
+        LintKind.SHARED_HASH,
+        LintKind.CONFLICTING_HASH,
     }

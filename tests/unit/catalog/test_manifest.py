@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from toolkit.catalog import read_manifest
 from toolkit.errors import InputError
-from toolkit.model import BundleStatus, PayloadKind
+from toolkit.model import BundleStatus, Decision, PayloadKind
 
 DIGEST = "ab" * 32
 GOOD = f"""\
@@ -69,6 +71,29 @@ def test_a_published_size_is_read_and_must_be_a_number():
     assert read_manifest(text.encode()).payloads[0].size_bytes == 12 << 30
     for wrong in ("0", "12 GB", "-1"):
         assert "a number of bytes" in str(refused(text.replace("12884901888", wrong)))
+
+
+DECIDED = "    decided: {on: 2026-04-21, by: Ann, why: the vendor confirmed it}\n    witnesses:\n"
+
+
+def test_a_decision_for_the_pinned_hash_is_read():
+    (payload,) = read_manifest(changed("    witnesses:\n", DECIDED).encode()).payloads
+    assert payload.decided == Decision(
+        on=date(2026, 4, 21), by="Ann", why="the vendor confirmed it"
+    )
+
+
+@pytest.mark.parametrize(
+    "missing", ["on: 2026-04-21, ", "by: Ann, ", "why: the vendor confirmed it"]
+)
+def test_a_decision_says_when_who_and_why(missing):
+    text = changed("    witnesses:\n", DECIDED).replace(missing, "")
+    assert "payloads[0].decided, line 11" in str(refused(text))
+
+
+def test_a_decision_without_a_pinned_hash_is_refused():
+    text = changed("    witnesses:\n", DECIDED).replace(f"    sha256: {DIGEST.upper()}\n", "")
+    assert "no sha256 beside it" in str(refused(text))
 
 
 def test_numbers_and_dates_keep_their_text():

@@ -449,7 +449,7 @@ def test_an_older_sbe_than_the_one_asked_for_is_refused_because_it_hides_updates
 @pytest.mark.parametrize(
     ("named", "why"),
     [
-        ("SBE_Contoso_GenB_4.2.2603.5", "family GenB; the clusters are of GenA"),
+        ("SBE_Contoso_GenB_4.2.2603.5", "family GenB; the clusters have GenA"),
         ("SBE_Contoso_GenA_4.2.2510.0", "older than the installed 4.2.2510.1"),
         ("SBE_Contoso_GenA_4.2.2604.1", "not for 12.2603.1002.15"),
         ("SBE_Contoso_GenA_4.2.2603.7", "not Contoso X9000"),
@@ -514,6 +514,15 @@ def test_a_wrong_sbe_beside_the_right_one_is_a_warning():
 def test_an_sbe_for_another_vendors_clusters_may_be_in_the_catalog():
     held = [Held("sbe/Fabrikam_F1_4.2.2601.1", "SBE_Fabrikam_F1_4.2.2601.1.zip")]
     assert "Fabrikam" not in warned(one(request_of(updates=(asks_for("4.2.2603.5"),)), held=held))
+
+
+def test_an_sbe_is_not_taken_to_a_cluster_that_has_none():
+    with pytest.raises(InputError, match="the clusters have no SBE at all"):
+        plan_of(request_of(**NO_SBE), sbes=[sbe_of()], named=["4.2.2603.5"])
+    both = plan_of(
+        request_of(**NO_SBE), request_of(cluster="b"), sbes=[sbe_of()], named=["4.2.2603.5"]
+    )
+    assert [cluster.hops[0].sbes != () for cluster in both.clusters] == [False, True]
 
 
 def test_a_name_that_fits_several_sbes_is_refused():

@@ -72,9 +72,10 @@ def test_a_length_beside_chunks_does_not_count():
     assert head(200, Content_Length="7", Transfer_Encoding="chunked").body_bytes is None
 
 
-def test_a_range_that_nobody_asked_for_is_refused():
+@pytest.mark.parametrize("status", [206, 416])
+def test_a_range_that_nobody_asked_for_is_refused(status):
     with pytest.raises(DownloadError, match="nobody asked for"):
-        head(206, Content_Range="bytes 0-4/5")
+        head(status, Content_Range="bytes 0-4/5")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])

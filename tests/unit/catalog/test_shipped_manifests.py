@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from toolkit.catalog import load_manifests, read_manifest
+from toolkit.catalog._manifesttext import write_manifest
 from toolkit.catalog._releases import ReleaseStatus, read_releases
 from toolkit.errors import InputError, StorageError
-from toolkit.model import BundleStatus
+from toolkit.model import BundleStatus, SolutionVersion
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 MANIFESTS = CHECKOUT / "manifests"
@@ -119,6 +121,17 @@ def test_a_further_manifest_with_another_hash_for_a_shipped_version_is_refused(t
         load_manifests([tmp_path])
 
 
+def test_a_further_manifest_may_change_a_pinned_hash_with_a_recorded_decision(tmp_path):
+    pin = LIBRARY.find("12.2603.1002.15").payloads[0].sha256
+    decided = "    decided: {on: 2026-04-21, by: Ann, why: confirmed by phone}\n    witnesses:\n"
+    text = shipped_text().replace(f"sha256: {pin}", f"sha256: {'0f' * 32}")
+    text = text.replace("    witnesses:\n", decided)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    (payload,) = load_manifests([tmp_path]).find("12.2603.1002.15").payloads
+    assert payload.sha256 == "0f" * 32
+    assert pin in {witness.value for witness in payload.witnesses}
+
+
 def test_a_further_manifest_that_drops_a_shipped_payload_is_refused(tmp_path):
     text = shipped_text().replace("name: Combined", "name: Other")
     (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
@@ -159,3 +172,35 @@ def test_a_release_table_with_a_version_twice_is_refused():
     text = "format: 1\nsources: {page: a page}\nreleases:\n" + row + row
     with pytest.raises(InputError, match="line 5"):
         read_releases(text.encode(), file="releases.yaml")
+
+
+# --- what was withdrawn ---------------------------------------------------------------------------
+
+
+def test_a_further_manifest_recalls_a_listed_release_everywhere(tmp_path):
+    text = shipped_text().replace("status: listed", "status: recalled")
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    library = load_manifests([tmp_path])
+    assert library.find("12.2603.1002.15").status is BundleStatus.RECALLED
+    table = {str(release.version): release for release in library.releases}
+    assert table["12.2603.1002.15"].status is ReleaseStatus.RECALLED
+    assert str(library.path("12.2512.1002.16").goal) == "12.2602.1002.501"
+    assert not library.path("12.2602.1002.501", "12.2603.1002.15").is_supported
+
+
+@pytest.mark.parametrize("version", ["12.2510.1002.88", "11.2510.1002.87"])
+def test_a_further_manifest_does_not_bring_a_recalled_release_back(tmp_path, version):
+    shipped = LIBRARY.find("12.2510.1002.88")  # the other one stands in the table of releases only
+    stale = replace(
+        shipped,
+        version=SolutionVersion.parse(version),
+        status=BundleStatus.LISTED,
+        superseded_by="",
+        sources=(),
+    )
+    (tmp_path / "old.yaml").write_text(write_manifest(stale), encoding="utf-8")
+    library = load_manifests([tmp_path])
+    assert library.find(version).status is BundleStatus.RECALLED
+    assert library.find(version).superseded_by
+    table = {str(release.version): release for release in library.releases}
+    assert table[version].status is ReleaseStatus.RECALLED

@@ -30,7 +30,8 @@ def test_page_shows_what_a_person_must_see(key):
         "SKU 0A6B",
         "AdditionalContentRequired",
         "asks for SBE 4.2.2603.1",
-        "187.0 GB",
+        "187.0 <",
+        "of 252.0 GB",
         "discovery of Solution",
         *key.fingerprint.split(),
     ):

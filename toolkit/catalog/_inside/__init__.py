@@ -26,7 +26,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.catalog._inside._data import PIECE_BYTES, WholeMember, content, read_members
+from toolkit.catalog._inside._data import BUFFER_BYTES, WholeMember, content, read_members
 from toolkit.catalog._inside._directory import Directory, FileSource, read_directory
 from toolkit.catalog._inside._expects import (
     METADATA,
@@ -35,7 +35,7 @@ from toolkit.catalog._inside._expects import (
     ZipKind,
     stated_versions,
 )
-from toolkit.catalog._inside._report import Findings, ZipFinding, ZipProblem
+from toolkit.catalog._inside._report import Findings, ZipFinding, ZipProblem, shortened
 from toolkit.catalog._inside._survey import Survey, survey
 from toolkit.catalog._storage import storage
 from toolkit.model import Progress, Silent, SolutionVersion
@@ -61,7 +61,7 @@ class ZipReport:
     longest_path: str
     """On a cluster, documented archives inside this one included; empty if it is not expanded there."""
     stated_versions: tuple[str, ...]
-    """What its metadata say."""
+    """What its metadata say, the first few."""
     findings: tuple[ZipFinding, ...]
     """Faults first."""
 
@@ -97,7 +97,7 @@ def inspect_zip(
     with (
         storage(f"read {path}"),
         path.open("rb", buffering=0) as raw,
-        io.BufferedReader(raw, PIECE_BYTES) as file,
+        io.BufferedReader(raw, BUFFER_BYTES) as file,
     ):
         looking = _Inspection(file, expects or Expects.of(path.name))
         looking.look(f"check {path.name}", is_deep=is_deep, progress=progress or Silent())
@@ -182,16 +182,17 @@ class _Inspection:
         """Compare the version that the metadata state with the one in the archive's name."""
         name, expected = member.entry.name, self._expects.version
         try:
-            self._versions = stated_versions(content(member, XML_LIMIT_BYTES))
+            versions = stated_versions(content(member, XML_LIMIT_BYTES))
         except ValueError as error:
             text = f"it cannot be read as the metadata of an update: {error}"
             self._findings.note(ZipProblem.BAD_METADATA, text, name)
             return
-        shown = ", ".join(self._versions[:_VERSIONS_SHOWN])
-        if not self._versions:
+        self._versions = tuple(map(shortened, versions[:_VERSIONS_SHOWN]))
+        if not versions:
             text = "it states no version where one is expected: compare it by eye"
             self._findings.note(ZipProblem.UNVERSIONED, text, name)
-        elif expected and expected not in map(_plain, self._versions):
+        elif expected and expected not in map(_plain, versions):
+            shown = ", ".join(self._versions)
             text = f"it states {shown}, the archive's name says {expected}: another release's file"
             self._findings.note(ZipProblem.OTHER_VERSION, text, name)
 

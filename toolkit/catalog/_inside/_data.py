@@ -35,6 +35,8 @@ from toolkit.catalog._inside._directory import (
 from toolkit.catalog._inside._report import Findings, ZipProblem
 from toolkit.model import Progress
 
+BUFFER_BYTES = 1 << 16
+"""For headers and small members; reads beyond it go straight into the piece."""
 PIECE_BYTES = 1 << 20
 _PACKED_PIECE_BYTES = 1 << 18
 _SMALL_BYTES = 1 << 16

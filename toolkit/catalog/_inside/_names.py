@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from toolkit.catalog._inside._report import Findings, ZipProblem
+from toolkit.catalog._inside._report import Findings, ZipProblem, shortened
 from toolkit.model import is_device_name
 
 PATH_LIMIT = 259
@@ -59,7 +59,7 @@ def check_name(name: str, findings: Findings) -> tuple[str, ...]:
 def _part_problems(part: str) -> list[tuple[ZipProblem, str]]:
     """Return what is wrong with the name of one file or folder."""
     if not part.strip(" ."):
-        return [(ZipProblem.TRAVERSAL, f"{part!r} leads out of the folder it is unpacked into")]
+        return [(ZipProblem.TRAVERSAL, f"{shortened(part)!r} leads out of its folder")]
     problems = []
     if ":" in part:
         text = "the : makes it an alternate data stream, which no folder listing shows"
@@ -70,7 +70,7 @@ def _part_problems(part: str) -> list[tuple[ZipProblem, str]]:
         text = "Windows drops the dots and spaces at the end of a name"
         problems.append((ZipProblem.TRAILING_DOT, text))
     if is_device_name(part):
-        problems.append((ZipProblem.DEVICE, f"{part!r} is a device on Windows"))
+        problems.append((ZipProblem.DEVICE, f"{shortened(part)!r} is a device on Windows"))
     if _units(part) > _COMPONENT_LIMIT:
         text = f"{_units(part)} characters in one name, and no file system takes above 255"
         problems.append((ZipProblem.NAME_TOO_LONG, text))
@@ -164,7 +164,7 @@ class Paths:
             findings.note(
                 ZipProblem.LONG_PATH,
                 f"{length} characters below {self.root}, above the {PATH_LIMIT} (folders: "
-                f"{FOLDER_LIMIT}) of a Windows without long paths: preparing the update may fail "
-                "with 'Could not find a part of the path'; switch long paths on before the import",
+                f"{FOLDER_LIMIT}) of a Windows without long paths: preparing the update may fail; see "
+                "the guide Update-preparation-fails-Could-not-find-part-of-the-file-path.md",
                 name,
             )
