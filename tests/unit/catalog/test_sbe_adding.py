@@ -68,8 +68,10 @@ def test_nothing_stays_behind_when_the_files_are_refused(holding, vendor, tmp_pa
 
 def test_same_sbe_added_twice_is_held_once(holding, vendor):
     make(vendor)
-    first = add(holding, vendor)
-    assert add(holding, vendor) == first
+    first = [(item.name, item.path, item.judgement.verdict) for item in add(holding, vendor)]
+    again = add(holding, vendor)
+    assert [(item.name, item.path, item.judgement.verdict) for item in again] == first
+    assert len(holding.catalog.held()) == 3
     assert holding.said("held already")
 
 
