@@ -7,13 +7,14 @@ from pathlib import Path
 
 from toolkit.catalog._authorities import signing_authorities
 from toolkit.catalog._catalog import Catalog
-from toolkit.catalog._document import Document, read_document
+from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
-from toolkit.catalog._sbe_files import plan_adoptions, read_sbe_files
+from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers, addresses, how_to_get, offers
+from toolkit.catalog._storage import storage
 from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress
@@ -92,7 +93,15 @@ def add_sbe(
     if discovery is not None:
         given = read_document(fetcher, discovery, limit_bytes=LIMIT_BYTES)
     with catalog.store.scratch() as scratch:
-        return _take_in(catalog, paths, given, scratch, signing_ca, signers, progress)
+        files = read_sbe_files(
+            paths,
+            discovery=given.data if given else None,
+            scratch=scratch,
+            authorities=signing_authorities(signing_ca),
+            signers=signers,
+            progress=progress,
+        )
+        return _take_in(catalog, files, given.url if given else "", progress)
 
 
 def fetch_sbe(
@@ -127,12 +136,13 @@ def fetch_sbe(
         raise InputError(
             f"fetch {title}", expected="a title like SBE_Dell_AS-HCI-AX-16G_4.2.2506.1600"
         )
+    authorities = signing_authorities(signing_ca)
     manifest = read_vendor_manifest(
         named.publisher,
         discovery,
         sources=load_sbe_sources(),
         fetcher=fetcher,
-        authorities=signing_authorities(signing_ca),
+        authorities=authorities,
         signers=signers,
     )
     listed = [
@@ -152,27 +162,23 @@ def fetch_sbe(
             catalog.fetch_into(scratch / name, url, shelf=f"sbe/{name[4:-4]}", progress=progress)
             for name, url in found
         ]
-        given = Document(data=manifest.data, url=manifest.url)
-        return _take_in(catalog, paths, given, scratch, signing_ca, signers, progress)
+        beside = scratch / manifest.name
+        with storage(f"write {beside}"):
+            beside.write_bytes(manifest.data)
+        files = read_sbe_files(
+            [*paths, beside],
+            discovery=None,
+            scratch=scratch,
+            authorities=authorities,
+            signers=signers,
+            progress=progress,
+        )
+        return _take_in(catalog, files, manifest.url, progress)
 
 
 def _take_in(
-    catalog: Catalog,
-    paths: Sequence[Path],
-    given: Document | None,
-    scratch: Path,
-    signing_ca: Path | None,
-    signers: Collection[str],
-    progress: Progress,
+    catalog: Catalog, files: SbeFiles, discovery_url: str, progress: Progress
 ) -> tuple[HeldPayload, ...]:
-    files = read_sbe_files(
-        paths,
-        discovery=given.data if given else None,
-        scratch=scratch,
-        authorities=signing_authorities(signing_ca),
-        signers=signers,
-        progress=progress,
-    )
     for note in files.notes:
         progress.say(f"{files.sbe.title}: {note}")
     return tuple(
@@ -187,5 +193,5 @@ def _take_in(
             statements=item.statements,
             progress=progress,
         )
-        for item in plan_adoptions(files, discovery_url=given.url if given else "")
+        for item in plan_adoptions(files, discovery_url=discovery_url)
     )

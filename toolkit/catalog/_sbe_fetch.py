@@ -103,5 +103,5 @@ def read_vendor_manifest(
         url=url,
         signature=checked.statement,
         content=content,
-        notes=(*notes, *content.remarks),
+        notes=(*notes, *content.notes),
     )

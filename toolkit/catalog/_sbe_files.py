@@ -134,7 +134,7 @@ def read_sbe_files(
         sbe=_described(named, entries),
         files=(package_file, metadata_file, manifest_file),
         faults=tuple(_faults(named, entries, manifest, chosen.name)),
-        notes=(*_replacement_notes(chosen, replaced, manifest), *manifest.remarks),
+        notes=(*_replacement_notes(chosen, replaced, manifest), *manifest.notes),
     )
 
 

@@ -34,6 +34,7 @@ _TITLE = re.compile(r"SBE_([^_\s/\\]+)_([^\s/\\]+?)_(\d+(?:\.\d+){3})(?![\d.]*\d
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,59}\Z")
 """What may become part of a file's or folder's name."""
 _PATTERN = re.compile(r"\d{1,9}(\.(\d{1,9}|\*)){1,3}\Z", re.ASCII)
+_MOST_NOTES = 10
 _MOST_UNREAD, _LONGEST_TEXT, _LONGEST_NAME = 200, 300, 60
 _Path = tuple["_Path | None", str]
 """The path to an element from its end: spelled out only for what is kept."""
@@ -86,6 +87,13 @@ class SbeManifest:
     """The first 200 facts that are not known."""
     unread_count: int = 0
     """How many there are."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks, as many as a person reads."""
+        more = len(self.remarks) - _MOST_NOTES
+        rest = (f"and {more} more remarks",) if more > 0 else ()
+        return (*self.remarks[:_MOST_NOTES], *rest)
 
     def find(self, family: str, version: SbeVersion) -> tuple[Sbe, ...]:
         """Return the entries of one SBE; a family that an entry does not name may be any."""

@@ -40,12 +40,10 @@ def add(holding, *paths):
     return add_sbe(holding.catalog, paths, fetcher=holding.site, progress=holding.listener)
 
 
-def fetch(holding, title=TITLE, *, retries=0):
-    catalog = Catalog(
-        holding.root, fetcher=holding.site, retry_delays_s=(0,) * retries, sleep=lambda _: None
-    )
+def fetch(holding, title=TITLE, *, discovery=MANIFEST):
+    catalog = Catalog(holding.root, fetcher=holding.site, retry_delays_s=())
     return fetch_sbe(
-        catalog, title, fetcher=holding.site, progress=holding.listener, discovery=MANIFEST
+        catalog, title, fetcher=holding.site, progress=holding.listener, discovery=discovery
     )
 
 
@@ -70,8 +68,10 @@ def test_nothing_stays_behind_when_the_files_are_refused(holding, vendor, tmp_pa
 
 def test_same_sbe_added_twice_is_held_once(holding, vendor):
     make(vendor)
-    first = add(holding, vendor)
-    assert add(holding, vendor) == first
+    first = [(item.name, item.path, item.judgement.verdict) for item in add(holding, vendor)]
+    again = add(holding, vendor)
+    assert [(item.name, item.path, item.judgement.verdict) for item in again] == first
+    assert len(holding.catalog.held()) == 3
     assert holding.said("held already")
 
 
@@ -97,6 +97,14 @@ def test_files_are_fetched_where_the_manifest_says_they_are(holding, vendor):
         "SBE_Discovery_Contoso.xml": MANIFEST,
     }
     assert scratch(holding) == []
+
+
+def test_fetched_manifest_keeps_the_name_under_which_it_is_published(holding, vendor):
+    publish(holding, vendor)
+    other = f"{BASE}/SBE_Discovery_Contoso-Standard.xml"
+    holding.site.files[other] = holding.site.files[MANIFEST]
+    names = {item.name for item in fetch(holding, discovery=other)}
+    assert "SBE_Discovery_Contoso-Standard.xml" in names
 
 
 def test_cut_fetch_goes_on_where_it_stopped(holding, vendor):

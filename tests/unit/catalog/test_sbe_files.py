@@ -344,6 +344,15 @@ def test_package_that_would_unfold_without_end_is_not_read(vendor, read):
     assert "unfold" in text
 
 
+def test_package_with_a_member_packed_in_an_unusual_way_is_not_judged_by_its_list(vendor, read):
+    *_, package = make(vendor)
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("CAUPlugins/PreUpdateScript.ps1", "exit 0\r\n")
+    stance, text = said(read(vendor), SbeRole.PACKAGE, StatementKind.STRUCTURE)
+    assert stance is Stance.SILENT
+    assert "PreUpdateScript.ps1 is packed in an unusual way" in text
+
+
 def test_metadata_speaks_of_its_version_and_the_manifest_of_its_digest(vendor, read):
     discovery, *_ = make(vendor)
     assert said(read(vendor), SbeRole.METADATA, StatementKind.STRUCTURE)[0] is Stance.FOR

@@ -106,6 +106,21 @@ def test_family_that_contradicts_the_files_name_is_reported():
     assert "GenB" in manifest.remarks[0]
 
 
+def test_version_that_contradicts_the_files_name_is_reported_and_that_name_not_used():
+    manifest = read_sbe_manifest(
+        entry('<UpdateInfo Version="4.1.2410.6" UpdateName="SBE_Contoso_GenA_4.1.2410.5"/>')
+    )
+    assert "it names SBE_Contoso_GenA_4.1.2410.5" in manifest.remarks[0]
+    assert manifest.sbes[0].family == ""
+
+
+def test_model_without_a_name_is_reported():
+    inner = '<Version>4.1.2410.5</Version><SupportedModel SupportedSKUs="P1"/>'
+    manifest = read_sbe_manifest(entry(inner))
+    assert manifest.sbes[0].models == ()
+    assert "SupportedModel without a name" in manifest.remarks[0]
+
+
 @pytest.mark.parametrize("family", ["../../etc", "a b", "x" * 200, "C:"])
 def test_family_that_cannot_be_part_of_a_path_is_not_taken(family):
     manifest = read_sbe_manifest(entry(f"<Version>4.1.2410.5</Version><Family>{family}</Family>"))
@@ -196,6 +211,14 @@ def test_unknown_nodes_are_kept_with_their_place_and_counted():
         ("ASZSolutionBundleUpdates/ApplicableUpdate/UpdateInfo/Colour[2]", "red"),
     ]
     assert manifest.unread_count == 3
+
+
+def test_remarks_without_end_are_cut_for_people():
+    entries = [SbeEntry("Contoso", "GenA", "4.x")] * 30
+    manifest = read_sbe_manifest(sbe_discovery_xml([*entries, GEN_B]))
+    assert len(manifest.remarks) == 30
+    assert len(manifest.notes) == 11
+    assert manifest.notes[-1] == "and 20 more remarks"
 
 
 def test_unknown_nodes_without_end_are_counted_and_only_some_are_kept():
