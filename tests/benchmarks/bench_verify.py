@@ -40,11 +40,11 @@ def main() -> None:
         }
         steps = {name: words for name, words in steps.items() if shutil.which(words[0])}
         print(f"{arguments.mib} MiB, medians of {arguments.rounds}, {os.cpu_count()} processors")
-        for temperature in ("in the page cache", "from the disk"):
-            if temperature == "from the disk" and not hasattr(os, "posix_fadvise"):
-                print("from the disk: this system has no posix_fadvise")
-                continue
-            _measure(temperature, steps, path, arguments.rounds, arguments.mib)
+        _measure("in the page cache", steps, path, arguments.rounds, arguments.mib)
+        if not hasattr(os, "posix_fadvise"):
+            print("from the disk: this system has no posix_fadvise")
+        elif not arguments.cached_only:
+            _measure("from the disk", steps, path, arguments.rounds, arguments.mib)
 
 
 def _measure(
@@ -115,6 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the verification of held bytes.")
     parser.add_argument("--mib", type=int, default=4096, help="size of the file")
     parser.add_argument("--rounds", type=int, default=5, help="how often")
+    parser.add_argument("--cached-only", action="store_true", help="leave the disk alone")
     parser.add_argument("--folder", type=Path, help="where to work (default: the temporary folder)")
     return parser.parse_args()
 

@@ -66,7 +66,10 @@ class Shelf:
             raise ValueError(f"{text!r} is not a shelf such as sbe/Dell_AX-16G_4.2.2506.1600")
         for part in (parts[0], rest[0]):
             payload_name(part)
-        return cls(publisher=parts[0], family=rest[0], sbe_version=SbeVersion.parse(rest[1]))
+        shelf = cls(publisher=parts[0], family=rest[0], sbe_version=SbeVersion.parse(rest[1]))
+        if str(shelf) != text:
+            raise ValueError(f"{text!r} is not spelt as {shelf}")
+        return shelf
 
     def __str__(self) -> str:
         """Return its path below the catalog's folder."""

@@ -177,7 +177,7 @@ def test_all_files_of_an_sbe_are_found_by_its_shelf(holding, file_of):
         ("12.2604", "a.xml"), ("sbe/Contoso_4.2.2603.1", "a.xml"), ("sbe/../x_y_1.2.3.4", "a.xml"),
         ("sbe/Contoso_A_4.2", "a.xml"), ("SBE_Contoso", "a.xml"), (SBE_SHELF, "../a.xml"),
         ("sbe/a/b_c_1.2.3.4", "a.xml"), ("sbe/nul_A_1.2.3.4", "a.xml"), (SBE_SHELF, "a.lock"),
-        ("sbe/Contoso_" + "A" * 80 + "_1.2.3.4", "a.xml"),
+        ("sbe/Contoso_" + "A" * 80 + "_1.2.3.4", "a.xml"), ("sbe/Contoso_A_1.02.3.4", "a.xml"),
     ],
 )  # fmt: skip
 def test_a_place_that_is_none_is_an_input_error(holding, file_of, shelf, name):
