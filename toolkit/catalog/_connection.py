@@ -22,7 +22,8 @@ BUFFER_BYTES = 64 << 10
 """Larger buffers fall out of the processor's cache and were twice as slow (1 MiB)."""
 LEAST_READ_BYTES = 16 << 10
 """One TLS record. A slow line is asked for less at a time, so that less is lost when the process is killed."""
-QUICK_S, SLOW_S = 0.002, 0.008
+QUICK_S, SLOW_S = 0.005, 0.03
+"""A read that takes longer is too long, one that takes less may be longer."""
 FAST_AFTER_BYTES = 32 << 20
 """So much has come at full speed before the fast lane is taken."""
 _LANE_WORTH_BYTES = 16 << 20
@@ -80,21 +81,20 @@ class Connection:
         self.ended: Future[None] = Future()
         self._transfer, self._fetcher, self._mirrors = transfer, fetcher, mirrors
         self._throttle, self._next_piece = throttle, next_piece
-        self._read_bytes = BUFFER_BYTES
+        self._buffer, self._read_bytes = memoryview(bytearray(BUFFER_BYTES)), BUFFER_BYTES
         threading.Thread(target=self._run, name="fetch", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self._fetch()
-            while self._next_piece(self.claim):
-                self._fetch()
+            while self._fetch():
+                pass
         except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
             self.ended.set_exception(error)
         else:
             self.ended.set_result(None)
 
-    def _fetch(self) -> None:
-        """Fetch the claim's piece, to its end.
+    def _fetch(self) -> bool:
+        """Fetch the claim's piece, to its end; False if there is no other one to go on with.
 
         Raises:
             InterruptedDownload: It stopped before the end.
@@ -105,30 +105,39 @@ class Connection:
         claim, transfer = self.claim, self._transfer
         with transfer.lock:
             url = claim.url = self._mirrors.pick()
+            claim.opened_bytes = claim.received_bytes
             piece = claim.piece
             is_last = piece.stop in (ENDLESS, transfer.part.total_bytes)
             offset, stop = piece.position, None if is_last else piece.stop
             validator = transfer.part.validator(url)
         answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
-        begun_s, before = time.monotonic(), claim.received_bytes
+        begun_s = time.monotonic()
         with contextlib.closing(answer):
-            if transfer.accept(claim, answer):
-                try:
+            if not transfer.accept(claim, answer):
+                return False
+            try:
+                while True:
                     self._copy(answer)
-                finally:
-                    came = claim.received_bytes - before
-                    if came:
-                        rate = came / max(time.monotonic() - begun_s, 0.001)
-                        with transfer.lock:
-                            self._mirrors.brought(url, rate)
+                    end = claim.piece.position
+                    if not self._next_piece(claim):
+                        return False
+                    if stop is not None or claim.piece.position != end:
+                        return True
+            finally:
+                came = claim.received_bytes - claim.opened_bytes
+                if came:
+                    rate = came / max(time.monotonic() - begun_s, 0.001)
+                    with transfer.lock:
+                        self._mirrors.brought(url, rate)
 
     def _copy(self, answer: Answer) -> None:
+        """Take what comes until the piece is whole, the file ends, or the connection was disowned."""
         claim, transfer = self.claim, self._transfer
-        buffer = memoryview(bytearray(BUFFER_BYTES))
         mark_s, mark_bytes = time.monotonic(), claim.received_bytes
         while left := claim.piece.left:
             to_border = BLOCK_BYTES - claim.piece.position % BLOCK_BYTES
-            data = buffer[: self._read(answer, buffer[: min(left, to_border, self._read_bytes)])]
+            most = min(left, to_border, self._read_bytes)
+            data = self._buffer[: self._read(answer, self._buffer[:most])]
             if not data:
                 self._end(answer)
                 return

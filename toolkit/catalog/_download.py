@@ -43,7 +43,7 @@ PIECE_S = 3.0
 """How long a piece keeps one of several connections; opening the next costs several round trips."""
 LEAST_PIECE_BYTES = 4 << 20
 REFUSED_BYTES = 256 << 10
-"""A connection that ends with less was refused; one that brought more was cut."""
+"""An answer that ends with less was refused; one that brought more was cut."""
 QUIET_S = 10.0
 """After so long without a byte a person is told."""
 STALL_S = 60.0
@@ -134,16 +134,16 @@ class _Crew:
         self._mirrors, self._fetcher, self._progress = mirrors, fetcher, progress
         self._hours, self._now = limits.hours, now
         self._throttle = Throttle(limits.rate_bytes_s)
-        self._growth = Growth(limits.most_connections)
+        is_ordered = not has_cheap_gaps(part.path.parent)
+        if is_ordered:
+            _log.info("one connection: this file system fills gaps with zeros")
+        self._growth = Growth(1 if is_ordered else limits.most_connections)
         self._crew: list[_Watched] = []
         self._rate_bytes_s = 0.0
         self._seen_s, self._seen_bytes = time.monotonic(), 0
         self._drawn = 0
         """Which start of the file is being drawn; see `Transfer.starts`."""
         self._reported_bytes = 0
-        if limits.most_connections > 1 and not has_cheap_gaps(part.path.parent):
-            self._growth.limit(1)
-            _log.info("one connection: this file system fills gaps with zeros")
         if part.blocks.done_bytes:
             self._draw(part, 1)
         self.transfer = Transfer(part, self._advance)
@@ -291,7 +291,7 @@ class _Crew:
                     )
                 elif not others:
                     raise error
-                elif each.claim.received_bytes < REFUSED_BYTES:
+                elif each.claim.received_bytes - each.claim.opened_bytes < REFUSED_BYTES:
                     self._fewer(others, str(error.found))
             case NoRangesError() | DownloadError() if mirrors.usable > 1:
                 mirrors.drop(url)

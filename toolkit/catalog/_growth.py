@@ -50,7 +50,7 @@ class Growth:
     def __init__(self, most: int) -> None:
         """Begin with one, and never want more than `most`."""
         self.wanted = 1
-        self._most = most
+        self._allowed = self._most = most
         self._mark: Sample | None = None
         self._settled_at_s = 0.0
         self._before: tuple[int, float] | None = None
@@ -61,12 +61,13 @@ class Growth:
         self._rest_s, self._rest_until_s = REST_S, 0.0
 
     def restart(self, at_s: float) -> None:
-        """Measure anew: connections came or went for another reason."""
+        """Begin anew after all connections had ended; what was refused then may be allowed now."""
+        self.wanted, self._most = 1, self._allowed
         self._mark, self._before = None, None
         self._settled_at_s = at_s + SETTLE_S
 
     def limit(self, most: int) -> None:
-        """Never want more than `most` again: further connections were refused."""
+        """Want no more than `most` for now: further connections were refused."""
         self._most = max(1, most)
         self.wanted = min(self.wanted, self._most)
         self._before = self._mark = None

@@ -38,6 +38,9 @@ class Claim:
     piece: Piece
     url: str = ""
     received_bytes: int = 0
+    """By all its answers."""
+    opened_bytes: int = 0
+    """What of it had come before the present answer."""
     is_disowned: bool = False
 
 

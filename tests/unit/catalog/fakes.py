@@ -27,11 +27,13 @@ BASE = "https://vendor.example/files"
 
 
 class FakeAnswer:
-    def __init__(self, site: FakeSite, data: bytes, start: int) -> None:
-        self.start, self.total_bytes, self.validator = start, len(data), site.etag
+    total_bytes: int | None
+
+    def __init__(self, site: FakeSite, data: bytes, start: int, total_bytes: int) -> None:
+        self.start, self.total_bytes, self.validator = start, total_bytes, site.etag
         self._site, self._data, self._at = site, data, start
         self._cut = site.cuts.pop(0) if site.cuts else None
-        if site.announces is not None:
+        if site.announces != ():
             self.total_bytes = site.announces
 
     def readinto(self, buffer: memoryview) -> int:
@@ -60,23 +62,32 @@ class FakeSite:
     files: dict[str, bytes] = field(default_factory=dict)
     etag: str = '"1"'
     resumes: bool = True
+    stops: bool = True
+    """Whether an answer ends where it was asked to; it need not."""
     cuts: list[int | None] = field(default_factory=list)
     """For each answer in turn: after how many bytes it is cut."""
-    announces: int | None = None
+    announces: int | tuple[()] | None = ()
+    """Length that every answer announces, or None for none; (): the true one."""
     asked: list[tuple[str, int, str]] = field(default_factory=list)
     bytes_served: int = 0
     opened: int = 0
     closed: int = 0
     on_read: Callable[[], None] = lambda: None
+    on_open: Callable[[str, int], None] = lambda url, offset: None
+    """Called before a file is looked for; may raise what opening raises."""
 
     def open(self, url: str, *, offset: int, validator: str, stop: int | None = None) -> Answer:
         self.asked.append((url, offset, validator))
+        self.on_open(url, offset)
         if url not in self.files:
             raise DownloadError(f"fetch {url}", found="404")
         self.opened += 1
         fresh = validator in ("", self.etag)
         start = offset if self.resumes and fresh and offset <= len(self.files[url]) else 0
-        return FakeAnswer(self, self.files[url], start)
+        data = self.files[url]
+        return FakeAnswer(
+            self, data if stop is None or not self.stops else data[:stop], start, len(data)
+        )
 
 
 class Listener:
