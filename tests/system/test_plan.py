@@ -8,7 +8,8 @@ import pytest
 from tests.stage import SBE_VERSION, VERSION, Stage
 from tests.unit.catalog.requests import request_of
 from tests.vendorsite.bundle import make_sbe
-from toolkit.catalog import Catalog, check_held_sbes, open_plan, wanted_sbes, wanted_versions
+from toolkit.catalog import Catalog, open_plan
+from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
 from toolkit.errors import InputError
 from toolkit.model import PayloadKind
 from toolkit.request import KIND, ListedUpdate, to_bytes, to_paper

@@ -25,13 +25,14 @@ from toolkit.catalog._inside import ZipReport, inspect_zip
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests, load_manifests
 from toolkit.catalog._manifest import read_manifest
-from toolkit.catalog._plan import Plan, check_held_sbes, wanted_sbes, wanted_versions
+from toolkit.catalog._plan import Plan
 from toolkit.catalog._plan_text import plan_text
 from toolkit.catalog._proposals import Refresh
 from toolkit.catalog._refreshing import refresh
 from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
-from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
+from toolkit.catalog._sbe_manifest import describe_sbe
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
+from toolkit.catalog._trip import choose_for_medium, fetch_trip
 from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
 from toolkit.catalog._upkeep import CatalogStatus, Pruning, catalog_status, prune
 from toolkit.catalog._verifying import Condition, VerifiedPayload, problem_of, verify_held
@@ -48,16 +49,17 @@ __all__ = [
     "Plan",
     "Pruning",
     "Refresh",
-    "SbeManifest",
     "SbeOffers",
     "VerifiedPayload",
     "ZipReport",
     "add_sbe",
     "add_solution_bundle",
     "catalog_status",
-    "check_held_sbes",
+    "choose_for_medium",
+    "describe_sbe",
     "export_catalog",
     "fetch_sbe",
+    "fetch_trip",
     "find_sbes",
     "import_catalog",
     "inspect_zip",
@@ -73,10 +75,7 @@ __all__ = [
     "problem_of",
     "prune",
     "read_manifest",
-    "read_sbe_manifest",
     "refresh",
     "require_fit_to_travel",
     "verify_held",
-    "wanted_sbes",
-    "wanted_versions",
 ]

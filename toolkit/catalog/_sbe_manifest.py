@@ -139,6 +139,29 @@ def read_sbe_manifest(data: bytes, *, file: str | None = None) -> SbeManifest:
     )
 
 
+def describe_sbe(named: Sbe, discovery: bytes, *, file: str) -> Sbe:
+    """Return an SBE as the vendor's manifest beside its files describes it.
+
+    Args:
+        named: What the names of its files say.
+        discovery: The manifest.
+        file: The manifest's name.
+
+    Raises:
+        InputError: The manifest cannot be understood, or lists no such SBE.
+    """
+    listed = read_sbe_manifest(discovery, file=file).find(named.family, named.version)
+    if not listed:
+        raise InputError(
+            _ATTEMPTED,
+            file=file,
+            found=f"no entry for {named.title}",
+            expected="the manifest that lists the SBE beside it",
+            hint="take the vendor's newest discovery manifest: ferry catalog add … --discovery FILE",
+        )
+    return replace(listed[0], family=named.family, publisher=named.publisher)
+
+
 def digest_of(text: str) -> Sha256 | None:
     """Return the SHA-256 that a text can be, in hex or base64; None: it is not 32 bytes."""
     text = text.strip()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
+from toolkit.catalog import Catalog, HttpsFetcher, Limits, fetch_trip, load_manifests, open_plan
 from toolkit.cli import (
     EXIT_NO,
     _catalog_add,
@@ -15,7 +15,7 @@ from toolkit.cli import (
     _catalog_upkeep,
 )
 from toolkit.cli._catalog_line import line_options
-from toolkit.cli._catalog_options import exit_code, manifests_option, print_held
+from toolkit.cli._catalog_options import exit_code, manifests_option, new_catalog_option, print_held
 from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_refresh import refresh_command
@@ -149,20 +149,21 @@ def path(
 
 
 @group.command("download")
-@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+@click.argument("versions", nargs=-1, metavar="[VERSION...]")
 @click.option(
-    "--catalog",
-    "catalog_dir",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder that holds verified payloads; it is made if missing.",
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Fetch what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
+@new_catalog_option
 @line_options
 @reach_options
 @manifests_option
 @json_option
 def download(
     versions: tuple[str, ...],
+    plan_file: Path | None,
     catalog_dir: Path,
     urls: tuple[str, ...],
     limits: Limits,
@@ -175,17 +176,33 @@ def download(
 
     \b
     Example:
+      ferry catalog download --plan plan.json --catalog D:\\catalog
       ferry catalog download 12.2603 --catalog D:\\catalog
 
     Changes: adds files to the catalog folder, each with its verdict; exit 1 if one is not proven. A bad
     file, or one with another hash than the pinned one, goes to its folder quarantine, with the reasons,
     and the exit code is 3.
     """
+    if bool(versions) == (plan_file is not None):
+        raise click.UsageError("name versions, or give --plan FILE, one of them")
     manifests = load_manifests(manifest_dirs)
-    wanted = [manifests.find(version) for version in versions]
     catalog = Catalog(catalog_dir, fetcher=fetcher)
     progress = TerminalProgress(quiet=json_output)
-    held = catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
+    if plan_file is not None:
+        held = fetch_trip(
+            catalog,
+            open_plan(plan_file),
+            manifests,
+            fetcher=fetcher,
+            urls=urls,
+            limits=limits,
+            progress=progress,
+        )
+    else:
+        wanted = [manifests.find(version) for version in versions]
+        held = catalog.download(
+            *wanted, urls=urls, known=manifests, progress=progress, limits=limits
+        )
     print_held(held, json_output=json_output)
     return exit_code(held)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, Manifests, load_manifests, require_fit_to_travel
+from toolkit.catalog import Catalog, choose_for_medium, load_manifests, open_plan
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
@@ -23,7 +22,6 @@ from toolkit.cli._output import (
     read_passphrase,
 )
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
-from toolkit.errors import InputError
 from toolkit.media import (
     MediumLabel,
     MediumReport,
@@ -34,7 +32,6 @@ from toolkit.media import (
     pin_root,
     write_medium,
 )
-from toolkit.model import BundleStatus, HeldPayload
 
 _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -45,7 +42,13 @@ def group() -> None:
 
 
 @group.command("write")
-@click.argument("versions", nargs=-1, required=True, metavar="VERSION...")
+@click.argument("versions", nargs=-1, metavar="[VERSION...]")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Write what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
+)
 @click.option(
     "--catalog",
     "catalog_dir",
@@ -86,6 +89,7 @@ def group() -> None:
 @json_option
 def write(
     versions: tuple[str, ...],
+    plan_file: Path | None,
     catalog_dir: Path,
     keys_dir: Path,
     root: Path,
@@ -99,12 +103,25 @@ def write(
 
     \b
     Example:
+      ferry media write --plan plan.json --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
       ferry media write 12.2603.1002.15 --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
-    Changes: adds one set folder to the medium; nothing else on it is touched. The passphrase comes from
-    FERRY_KEY_PASSPHRASE or a prompt.
+    Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
+    plan, an SBE that would hide a cluster's updates is refused.
+
+    Changes: adds one set folder to the medium; nothing else on it is touched. The catalog remembers what was
+    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
-    payloads = _payloads(Catalog(catalog_dir), load_manifests(manifest_dirs), versions)
+    if bool(versions) == (plan_file is not None):
+        raise click.UsageError("name versions, or give --plan FILE, one of them")
+    progress = TerminalProgress(quiet=json_output)
+    payloads = choose_for_medium(
+        Catalog(catalog_dir),
+        load_manifests(manifest_dirs),
+        versions=versions,
+        plan=open_plan(plan_file) if plan_file else None,
+        progress=progress,
+    )
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     medium = write_medium(
         root,
@@ -112,7 +129,7 @@ def write(
         keys=keys,
         expires_at=datetime.now(UTC) + timedelta(days=valid_days),
         set_name=set_name,
-        progress=TerminalProgress(quiet=json_output),
+        progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
 
@@ -197,24 +214,6 @@ def _trust(
         yield site_dir / "trust"
     else:
         raise click.UsageError("give --site DIR, or --root FILE together with --fingerprint")
-
-
-def _payloads(
-    catalog: Catalog, manifests: Manifests, versions: tuple[str, ...]
-) -> list[HeldPayload]:
-    """Join what we hold, and what may travel of it, with what is published of it today."""
-    payloads = []
-    for manifest in map(manifests.find, dict.fromkeys(versions)):
-        if manifest.status is BundleStatus.RECALLED:
-            raise InputError(
-                f"write {manifest.version} to a medium",
-                found="a release that its publisher recalled",
-                hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
-            )
-        for held in catalog.find(manifest.version):
-            require_fit_to_travel(held)
-            payloads.append(replace(held, os_build=manifest.os_build))
-    return payloads
 
 
 def _print_label(label: MediumLabel, *, json_output: bool) -> None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from toolkit.catalog import read_sbe_manifest
+from toolkit.catalog import describe_sbe
 from toolkit.errors import InputError, StateError
 from toolkit.model import (
     PayloadKind,
@@ -145,18 +145,7 @@ def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
         )
     sink = io.BytesIO()
     medium.copy_target(discovery.name, sink, progress=Silent())
-    manifest = read_sbe_manifest(sink.getvalue(), file=_file_name(discovery))
-    listed = manifest.find(named.family, named.version)
-    if not listed:
-        raise InputError(
-            "read the SBE on the medium",
-            file=_file_name(discovery),
-            found=f"no entry for {named.title}",
-            expected="the manifest that lists the SBE beside it",
-            hint="take the vendor's newest discovery manifest: ferry catalog add, then write again",
-        )
-    entry = listed[0]
-    return replace(entry, family=entry.family or named.family)
+    return describe_sbe(named, sink.getvalue(), file=_file_name(discovery))
 
 
 def _file_name(target: Target) -> str:

@@ -1,0 +1,218 @@
+"""What one trip carries, from the plan to the medium: fetched, looked into, checked against each other.
+
+The last check before anything is written: every payload is fit to travel, every archive was read whole, and
+no SBE goes along that would hide the updates of the cluster it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from toolkit.catalog._catalog import Catalog
+from toolkit.catalog._fetch import Fetcher
+from toolkit.catalog._gate import require_fit_to_travel
+from toolkit.catalog._judging import is_looked_into
+from toolkit.catalog._limits import Limits
+from toolkit.catalog._loading import Manifests
+from toolkit.catalog._names import Shelf
+from toolkit.catalog._plan import Plan, check_held_sbes, wanted_versions
+from toolkit.catalog._sbe import fetch_sbe
+from toolkit.catalog._sbe_choice import wrong_sbe
+from toolkit.catalog._sbe_finding import SbeRole, role_of
+from toolkit.catalog._sbe_manifest import describe_sbe
+from toolkit.catalog._storage import storage
+from toolkit.catalog._vendorxml import LIMIT_BYTES
+from toolkit.catalog._verifying import problem_of, verify_held
+from toolkit.errors import InputError
+from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
+from toolkit.sbe import Fit, Sbe, sbe_named, validated_for
+
+
+def fetch_trip(
+    catalog: Catalog,
+    plan: Plan,
+    manifests: Manifests,
+    *,
+    fetcher: Fetcher,
+    urls: Sequence[str] = (),
+    limits: Limits | None = None,
+    progress: Progress,
+) -> tuple[HeldPayload, ...]:
+    """Fetch everything that a plan carries and is not held yet: bundles first, then vendors' SBEs.
+
+    Args:
+        catalog: Where to.
+        plan: What is wanted.
+        manifests: What is published.
+        fetcher: What fetches the SBEs.
+        urls: As in `Catalog.download`.
+        limits: As in `Catalog.download`.
+        progress: Told what happens.
+
+    Raises:
+        DigestError: A payload is not what was published.
+        DownloadError: A server does not give us a whole file.
+        StorageError: The disk is full or fails.
+        InputError: A release was recalled, or an SBE must be brought in by hand; says how.
+    """
+    wanted = [manifests.find(str(version)) for version in wanted_versions(plan)]
+    held = list(
+        catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
+    )
+    by_hand: list[InputError] = []
+    for shelf in _sbe_shelves(plan):
+        if catalog.store.record_paths(shelf):
+            held += catalog.find_sbe(shelf)
+            continue
+        try:
+            title = f"SBE_{shelf.rpartition('/')[2]}"
+            held += fetch_sbe(catalog, title, fetcher=fetcher, progress=progress)
+        except InputError as error:
+            by_hand.append(error)
+    if by_hand:
+        raise InputError(
+            f"fetch what plan {plan.plan_id} carries",
+            found="; ".join(f"{error.attempted}: {error.found}" for error in by_hand),
+            hint=by_hand[0].hint or "bring its files in with `ferry catalog add`; the rest is held",
+        )
+    return tuple(held)
+
+
+def choose_for_medium(
+    catalog: Catalog,
+    manifests: Manifests,
+    *,
+    versions: Sequence[str] = (),
+    plan: Plan | None = None,
+    progress: Progress,
+) -> tuple[HeldPayload, ...]:
+    """Return what goes onto a medium, each payload with the update it travels with.
+
+    Args:
+        catalog: What is held.
+        manifests: What is published of it today.
+        versions: Updates to carry, where no plan says it.
+        plan: The trip; it also says which SBEs go along, and to which clusters.
+        progress: Told what happens; an archive is read whole once before it travels.
+
+    Raises:
+        StorageError: Not everything is held.
+        DigestError: A file is bad.
+        InputError: A release was recalled, a payload is not fit to travel, or an SBE is the wrong one.
+    """
+    if plan is not None:
+        wanted = wanted_versions(plan)
+        if not wanted:
+            raise InputError(
+                f"write what plan {plan.plan_id} carries",
+                found="a plan in which nothing is to be carried",
+                hint="read the plan: it says what each cluster needs instead",
+            )
+    else:
+        wanted = tuple(dict.fromkeys(manifests.find(text).version for text in versions))
+    chosen: list[HeldPayload] = []
+    for version in wanted:
+        manifest = manifests.find(str(version))
+        if manifest.status is BundleStatus.RECALLED:
+            raise InputError(
+                f"write {version} to a medium",
+                found="a release that its publisher recalled",
+                hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
+            )
+        chosen += [replace(held, os_build=manifest.os_build) for held in catalog.find(version)]
+    for shelf, version in _sbe_versions(plan) if plan else ():
+        chosen += [replace(held, version=version) for held in catalog.find_sbe(shelf)]
+    sbes = tuple(_described(chosen))
+    if plan is not None:
+        check_held_sbes(plan, [sbe for sbe, _ in sbes])
+    else:
+        _check_alone(sbes)
+    looked = tuple(_looked_into(catalog, chosen, manifests, progress))
+    for held in looked:
+        require_fit_to_travel(held)
+    return looked
+
+
+def _sbe_shelves(plan: Plan) -> tuple[str, ...]:
+    """Return the shelves of the SBEs that travel and that no manifest declares beside its bundle."""
+    found = (item.shelf for item in plan.payloads if item.kind is PayloadKind.SBE)
+    return tuple(sorted({shelf for shelf in found if Shelf.parse(shelf).version is None}))
+
+
+def _sbe_versions(plan: Plan) -> Iterator[tuple[str, SolutionVersion]]:
+    """Yield each SBE shelf of a plan with the first update that it goes with."""
+    for shelf in _sbe_shelves(plan):
+        title = f"SBE_{shelf.rpartition('/')[2]}".casefold()
+        yield (
+            shelf,
+            min(
+                hop.version
+                for cluster in plan.clusters
+                for hop in cluster.hops
+                for need in hop.sbes
+                if need.title.casefold() == title
+            ),
+        )
+
+
+def _described(chosen: Iterable[HeldPayload]) -> Iterator[tuple[Sbe, HeldPayload]]:
+    """Yield each SBE among the payloads as its vendor's own manifest beside it describes it."""
+    shelves: dict[str, list[HeldPayload]] = {}
+    for held in chosen:
+        if held.kind is PayloadKind.SBE:
+            shelves.setdefault(held.shelf, []).append(held)
+    for files in shelves.values():
+        manifests = [held for held in files if role_of(held.name) is SbeRole.DISCOVERY]
+        for held in files:
+            named = sbe_named(held.name) if role_of(held.name) is SbeRole.PACKAGE else None
+            if named is None:
+                continue
+            if len(manifests) != 1:
+                raise InputError(
+                    f"carry {named.title}",
+                    found=", ".join(item.name for item in files),
+                    expected="the vendor's SBE_Discovery_<vendor>.xml beside it, one",
+                    hint="add the three files of the SBE again: ferry catalog add",
+                )
+            path = manifests[0].path
+            with storage(f"read {path}"), path.open("rb") as file:
+                data = file.read(LIMIT_BYTES + 1)
+            yield describe_sbe(named, data, file=manifests[0].name), held
+
+
+def _check_alone(sbes: Iterable[tuple[Sbe, HeldPayload]]) -> None:
+    """Check what can be said of an SBE without knowing the cluster: recalled, or not for this update."""
+    for sbe, held in sbes:
+        against = [f"{sbe.title} was recalled by {sbe.publisher}"] if sbe.is_recalled else []
+        if held.version is not None:
+            finding = validated_for(sbe, held.version)
+            against += [finding.text] if finding.fit is Fit.NO else []
+        if against:
+            raise wrong_sbe(
+                "any cluster",
+                sbe,
+                against,
+                needed=f"an SBE that is validated for {held.version}",
+                hint="plan the trip with the sites' requests: ferry catalog plan",
+            )
+
+
+def _looked_into(
+    catalog: Catalog, chosen: Iterable[HeldPayload], manifests: Manifests, progress: Progress
+) -> Iterator[HeldPayload]:
+    """Return the payloads, each archive after it was read whole once."""
+    for held in chosen:
+        if is_looked_into(held.name, held.judgement):
+            yield held
+            continue
+        (seen,) = verify_held(
+            catalog,
+            [f"{held.shelf}/{held.name}"],
+            manifests=manifests,
+            is_deep=True,
+            progress=progress,
+        )
+        if (problem := problem_of([seen])) is not None:
+            raise problem
+        yield replace(held, judgement=seen.held.judgement, acceptance=seen.held.acceptance)
