@@ -120,7 +120,7 @@ class Intake:
                     continue
                 measured = measure(path, what=f"check {name}", progress=progress)
             if measured.sha256 == wanted.must_be:
-                found = found_of(path, measured, (self.measured_again(),))
+                found = found_of(path, measured, (self.measured_again(),), is_deep=path != shelved)
                 judgement = self.judged(wanted, found)
                 if judgement.verdict is not FileVerdict.BAD:
                     return self.keep(wanted, found, judgement, progress)

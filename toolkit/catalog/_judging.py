@@ -79,7 +79,9 @@ def judged(wanted: Wanted, found: Found) -> Judgement:
     payload = wanted.payload
     if wanted.must_be not in (None, found.sha256):
         return _of_another_hash(wanted, found)
-    structure = _structure(payload.name, found)
+    seen = [item for item in found.statements if item.kind is StatementKind.STRUCTURE]
+    # what was seen of these very bytes may have gone deeper than a second look would
+    structure = seen[0] if seen and not found.is_deep else _structure(payload.name, found)
     said = (
         *_hashes(payload, found.sha256),
         *_sizes(payload, found),
