@@ -144,8 +144,9 @@ class Store:
         """
         try:
             facts = source.stat(follow_symlinks=False)
-            ours = not hasattr(os, "geteuid") or facts.st_uid == os.geteuid()
-            if not ours or not stat.S_ISREG(facts.st_mode):
+            if not stat.S_ISREG(facts.st_mode):
+                return False
+            if hasattr(os, "geteuid") and facts.st_uid != os.geteuid():
                 return False
             draft.hardlink_to(source)
         except OSError:
