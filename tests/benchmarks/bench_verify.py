@@ -1,9 +1,9 @@
 """How fast held bytes are verified:  python -m tests.benchmarks.bench_verify [--mib 4096] [--rounds 5]
 
-Runs `ferry catalog verify` on one held file, start-up included, and `openssl dgst -sha256` and `sha256sum` on
-the same file, with the file in the page cache and, where the kernel lets go of it, from the disk. Rounds are
-interleaved; medians, and ratios of speeds to `openssl` in the same run (wanted: at least 0.95). CPU seconds
-are those of the process and its threads.
+Runs `ferry catalog verify` on one held file, start-up included, and `openssl dgst -sha256` on the same file
+(with `--sha256sum` that program, too), with the file in the page cache and, where the kernel lets go of it,
+from the disk. Rounds are interleaved; medians, and ratios of speeds to `openssl` in the same run (wanted: at
+least 0.95). CPU seconds are those of the process and its threads.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         ferry = [sys.executable, "-m", "toolkit", "catalog", "verify", NAME]
         steps = {
             "openssl dgst -sha256": ["openssl", "dgst", "-sha256", str(path)],
-            "sha256sum": ["sha256sum", str(path)],
+            **({"sha256sum": ["sha256sum", str(path)]} if arguments.sha256sum else {}),
             "ferry catalog verify": [*ferry, "--catalog", str(folder / "catalog")],
         }
         steps = {name: words for name, words in steps.items() if shutil.which(words[0])}
@@ -115,6 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the verification of held bytes.")
     parser.add_argument("--mib", type=int, default=4096, help="size of the file")
     parser.add_argument("--rounds", type=int, default=5, help="how often")
+    parser.add_argument("--sha256sum", action="store_true", help="that program, too")
     parser.add_argument("--cached-only", action="store_true", help="leave the disk alone")
     parser.add_argument("--folder", type=Path, help="where to work (default: the temporary folder)")
     return parser.parse_args()

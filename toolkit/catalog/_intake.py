@@ -16,7 +16,7 @@ from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._judging import Found, Wanted, judged
 from toolkit.catalog._names import Shelf
 from toolkit.catalog._records import Record, record_path, write_record
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import storage, sync_file
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.model import (
@@ -188,6 +188,7 @@ class Intake:
         with storage(f"read {source}"):
             if not self._store.link(source, draft):
                 return self._store.copy(source, draft, progress=progress)
+            sync_file(draft)
             before = draft.stat()
             measured = measure(draft, what=f"check {source.name}", progress=progress)
             after = draft.stat()

@@ -7,7 +7,7 @@ bytes are the same, and a length that a server announced is kept as a witness af
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -108,10 +108,7 @@ def judged(wanted: Wanted, found: Found, progress: Progress) -> Judgement:
 
 def is_looked_into(name: str, judgement: Judgement) -> bool:
     """Whether every byte of an archive was looked at, or it is none."""
-    return not _is_zip(name) or any(
-        said.kind is StatementKind.STRUCTURE and said.stance is not Stance.SILENT
-        for said in judgement.statements
-    )
+    return not _is_zip(name) or _is_judged_inside(judgement.statements)
 
 
 def earlier_downloads(explanation: str, digest: Sha256) -> Iterator[Earlier]:
@@ -122,11 +119,7 @@ def earlier_downloads(explanation: str, digest: Sha256) -> Iterator[Earlier]:
 
 def _report(name: str, found: Found, progress: Progress) -> ZipReport | None:
     """Look into an archive, unless that was done before and nothing more is asked for now."""
-    was_whole = any(
-        said.kind is StatementKind.STRUCTURE and said.stance is Stance.FOR
-        for said in found.statements
-    )
-    if not _is_zip(name) or (was_whole and not found.is_deep):
+    if not _is_zip(name) or (_is_judged_inside(found.statements) and not found.is_deep):
         return None
     expects = Expects.of(name)
     return inspect_zip(found.path, expects=expects, is_deep=found.is_deep, progress=progress)
@@ -143,6 +136,13 @@ def _as_published(report: ZipReport) -> ZipReport:
         for found in report.findings
     )
     return replace(report, findings=tuple(findings))
+
+
+def _is_judged_inside(statements: Iterable[Statement]) -> bool:
+    return any(
+        said.kind is StatementKind.STRUCTURE and said.stance is not Stance.SILENT
+        for said in statements
+    )
 
 
 def _is_kept(said: Statement, report: ZipReport | None) -> bool:

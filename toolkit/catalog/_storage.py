@@ -12,8 +12,8 @@ from pathlib import Path
 from toolkit.errors import StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNKNOWN_TO_NETWORK_DISKS = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
-"""What a file system answers that cannot flush a folder: its server decides when a rename is durable."""
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+"""What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
 
 
 @contextlib.contextmanager
@@ -57,14 +57,22 @@ def write_beside(path: Path, text: str) -> None:
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable, where the system knows such a thing (not on Windows)."""
     if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        except OSError as error:
-            if error.errno not in _UNKNOWN_TO_NETWORK_DISKS:
-                raise
-        finally:
-            os.close(handle)
+        _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def sync_file(path: Path) -> None:
+    """Make bytes durable that another program wrote, where a reader may ask for that."""
+    _flush(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+
+
+def _flush(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.catalog.fakes import Listener, digest_of, manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import MANIFEST, PAYLOAD, SHELF
 from toolkit.catalog import Condition, problem_of, require_fit_to_travel, verify_held
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, DownloadError, InputError, StorageError
 from toolkit.model import FileVerdict, StatementKind
 
 XML = b"<SBE/>" * 400
@@ -151,6 +151,25 @@ def test_only_a_deep_verification_finds_a_wrong_checksum_inside_a_zip(holding, v
     (found,) = verify(manifests=[manifest], is_deep=True)
     assert found.held.judgement.verdict is FileVerdict.BAD
     assert "SolutionUpdate.zip" in found.held.judgement.reasons[0]
+
+
+def test_damage_found_deep_inside_is_not_forgotten(holding, verify):
+    payload = payload_of(damaged_inside())
+    manifest = manifest_of(payload)
+    holding.download(damaged_inside(), payload=payload)
+    verify(manifests=[manifest], is_deep=True)
+    assert verify(manifests=[manifest])[0].is_bad
+    with pytest.raises(DigestError, match=r"SolutionUpdate\.zip"):
+        holding.download(damaged_inside(), payload=payload)
+
+
+def test_a_damaged_zip_with_the_pinned_hash_does_not_come_back_from_quarantine(holding, verify):
+    payload = payload_of(damaged_inside())
+    holding.download(damaged_inside(), payload=payload)
+    verify(manifests=[manifest_of(payload)], is_deep=True, quarantine=True)
+    holding.site.files.clear()
+    with pytest.raises(DownloadError):
+        holding.catalog.download(manifest_of(payload))
 
 
 def test_without_a_manifest_the_recorded_witnesses_count(holding, verify):

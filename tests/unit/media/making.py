@@ -23,6 +23,9 @@ from toolkit.model import (
     PayloadKind,
     Sha256,
     SolutionVersion,
+    Stance,
+    Statement,
+    StatementKind,
     Witness,
 )
 
@@ -60,7 +63,13 @@ def make_payload(
         size_bytes=len(data),
         sha256=digest,
         witnesses=(Witness(value=digest, source="release notes", seen_on=date(2026, 3, 1)),),
-        judgement=Judgement(verdict=verdict, reasons=("release notes name its SHA-256",)),
+        judgement=Judgement(
+            verdict=verdict,
+            reasons=("release notes name its SHA-256",),
+            statements=(
+                Statement(kind=StatementKind.STRUCTURE, stance=Stance.FOR, text="looked into"),
+            ),
+        ),
         acceptance=acceptance,
     )
 
