@@ -56,78 +56,124 @@ def last_line(text: str) -> str:
 
 def crossing(stage: Stage, story: Story, *, smb: str) -> int:
     """Run the line of the README once; return the demo's exit code."""
-    story.chapter("Connected machine")
-    with story.step("The vendor publishes a solution bundle and an SBE (generated)"):
-        files = stage.publish(size_mib=story.size_mib)
-    half = files[0].stat().st_size // 2
-    with server(
-        "tests.vendorsite", stage / "vendor-server", "--serve", str(stage / "vendor"),
-        "--cut-after", str(half),
-    ) as vendor:  # fmt: skip
-        stage.declare(files, str(vendor["url"]))
-        with story.step("ferry trust init") as proven:
-            stage.ferry("trust", "init", "--keys", "keys")
-            fingerprint = last_line(stage.ferry("trust", "fingerprint", "--keys", "keys").out)
-            proven.append(f"fingerprint, to be spoken to the site: {fingerprint}")
-        with story.step("ferry catalog path --from 12.2602.1002.501") as proven:
-            seen = stage.ferry("catalog", "path", "--from", "12.2602.1002.501", "--to", VERSION)
-            proven.extend(seen.out.strip().splitlines()[:4])
-        with story.step(
-            "ferry catalog download, the line breaks at half", moves_payload=True
-        ) as proven:
-            got = stage.ferry(
-                "catalog",
-                "download",
-                VERSION,
-                "--catalog",
-                "catalog",
-                "--ca",
-                str(vendor["ca_file"]),
-            )
-            proven += [line for line in got.err.splitlines() if "resum" in line.lower()][:1]
-            proven.append("size and SHA-256 equal the manifest's, hashed while writing")
-    with story.step("ferry media write", moves_payload=True) as proven:
-        stage.ferry(
-            "media", "write", VERSION, "--catalog", "catalog", "--keys", "keys", "--to", "medium"
-        )
-        proven.append("signed (TUF), flushed, read back from the device, complete.json last")
-    (set_folder,) = (path for path in (stage / "medium").iterdir() if path.is_dir())
-    with story.step("Without ferry: bagit.py --validate, sha256sum -c") as proven:
-        proven += independent(set_folder)
-
-    story.chapter("═══ air gap: the medium is carried ═══")
-    story.chapter("Disconnected site")
-    root_file = next((set_folder / "tuf").glob("*1.root.json"))
-    with story.step("ferry site init") as proven:
-        wrong = "0000 " * 16
-        stage.ferry(
-            "site", "init", "site", "--root", str(root_file), "--fingerprint", wrong, expect=3
-        )
-        proven.append("with a wrong fingerprint: refused (exit 3)")
-        stage.ferry("site", "init", "site", "--root", str(root_file), "--fingerprint", fingerprint)
-        proven.append("the root on the medium has the fingerprint that was spoken")
-    with story.step("ferry media verify", moves_payload=True) as proven:
-        verified = stage.ferry("media", "verify", "medium", "--json")
-        method = json.loads(verified.out)["data"]["read_method"]
-        proven.append(f"trusted root → targets → every byte; how it was read: {method}")
-    with story.step("ferry media verify after one flipped bit") as proven:
-        bundle = set_folder / "data" / "payload" / files[0].name
-        flip(bundle, bundle.stat().st_size // 3)
-        refused = stage.ferry("media", "verify", "medium", expect=3)
-        flip(bundle, bundle.stat().st_size // 3)
-        proven.append("refused (exit 3): " + first_match(refused, files[0].name))
+    story.chapter("Somewhere else")
+    with story.step(
+        "Microsoft publishes a solution bundle, the hardware vendor an SBE (generated)"
+    ):
+        bundle = stage.publish(size_mib=story.size_mib)[0]
+        stage.publish_sbe()
     with server(
         "tests.simcluster", stage / "simcluster", "--smb", smb, "--speed", "6",
         "--require-sbe", SBE_VERSION, "--fail-node", FAILING_NODE,
         environment={"SIM_USER": USER, "SIM_PASSWORD": PASSWORD},
     ) as ready:  # fmt: skip
-        return site_with_cluster(stage, story, ready)
+        trust = introduce(stage, story, ready)
+        fingerprint = ask(stage, story)
+        story.chapter("═══ air gap: the request travels, on a stick or on paper ═══")
+        set_folder = connected(stage, story, bundle, fingerprint)
+        story.chapter("═══ air gap: the medium is carried ═══")
+        arrived(stage, story, set_folder / "data" / "payload" / bundle.name, trust)
+        return site_with_cluster(stage, story)
 
 
-def site_with_cluster(stage: Stage, story: Story, ready: dict[str, object]) -> int:
-    """Run the part of the line that needs the cluster."""
-    with story.step("ferry cluster discover, over WinRM/PSRP with NTLM on TLS") as proven:
+def introduce(stage: Stage, story: Story, ready: dict[str, object]) -> str:
+    """Let home and site know each other, once for years; return the root's fingerprint."""
+    story.chapter("Once: home and site come to know each other")
+    with story.step("ferry trust init") as proven:
+        stage.ferry("trust", "init", "--keys", "keys")
+        trust = last_line(stage.ferry("trust", "fingerprint", "--keys", "keys").out)
+        proven.append(f"fingerprint, to be spoken to the site: {trust}")
+    with story.step("ferry site init, add-cluster") as proven:
+        root = ("--root", "keys/1.root.json", "--fingerprint")
+        stage.ferry("site", "init", "site", *root, "0000 " * 16, expect=3)
+        proven.append("with a wrong fingerprint: refused (exit 3)")
+        stage.ferry("site", "init", "site", *root, trust)
+        proven.append("the root has the fingerprint that was spoken")
         stage.add_cluster(ready)
+    return trust
+
+
+def ask(stage: Stage, story: Story) -> str:
+    """Let the site say what it needs; return the fingerprint of its key."""
+    story.chapter("Disconnected site: what does it need?")
+    with story.step("ferry cluster request, over WinRM/PSRP with NTLM on TLS") as proven:
+        words = ("cluster", "request", "-o", "request.json", "--print", "request.html")
+        asked = json.loads(stage.ferry(*words, "--json").out)["data"]
+        request = asked["request"]
+        proven.append(
+            f"{request['cluster']}: {request['node_count']} nodes, {request['solution_version']}, "
+            f"SBE {request['sbe_family']} {request['sbe_version']}, {request['hardware']['model']}"
+        )
+        proven.append(f"signed; the key's fingerprint, to be spoken home: {asked['fingerprint']}")
+        size = (stage / "request.json").stat().st_size
+        proven.append(f"{size} bytes, and one printed page with all of it in a QR code")
+    return str(asked["fingerprint"])
+
+
+def connected(stage: Stage, story: Story, bundle: Path, fingerprint: str) -> Path:
+    """Plan, get and prove what the site needs, and write it; return the set folder."""
+    story.chapter("Connected machine")
+    with server(
+        "tests.vendorsite", stage / "vendor-server", "--serve", str(stage / "vendor"),
+        "--cut-after", str(bundle.stat().st_size // 2),
+    ) as vendor:  # fmt: skip
+        stage.declare([bundle], str(vendor["url"]))
+        in_catalog = ("--catalog", "catalog")
+        with story.step("ferry catalog plan, the site's key not known yet") as proven:
+            plan = ("catalog", "plan", "request.json", "--to", VERSION, *in_catalog)
+            plan = (*plan, "--sbe-manifest", "portal/SBE_Discovery_Contoso.xml")
+            (stage / "catalog").mkdir()
+            refused = stage.ferry(*plan, expect=3)
+            proven.append("refused (exit 3): " + first_match(refused, "fingerprint"))
+            known = ("--name", "plant7", "--fingerprint", fingerprint)
+            stage.ferry("catalog", "know-key", "request.json", *known, *in_catalog)
+        with story.step("ferry catalog plan") as proven:
+            seen = stage.ferry(*plan, "--page", "plan.html").out
+            told = ("plant7  ", "SBE with", "then listed", "images", "support", "medium:")
+            lines = [line.strip().removeprefix("room     ") for line in seen.splitlines()]
+            proven += [line for line in lines if line.startswith(told)]
+        with story.step("ferry catalog add, the zip from the hardware vendor's portal") as proven:
+            outer = next((stage / "portal").glob("Bundle_SBE_*.zip"))
+            words = ("catalog", "add", f"portal/{outer.name}", *in_catalog)
+            added = stage.ferry(*words, "--signing-ca", "portal/authority.pem", "--json")
+            for held in json.loads(added.out)["data"]:
+                judged = held["judgement"]
+                proven.append(f"{held['name']}: {judged['verdict']}: {judged['reasons'][0][:110]}")
+        with story.step(
+            "ferry catalog download --plan, the line breaks at half", moves_payload=True
+        ) as proven:
+            words = ("catalog", "download", "--plan", "plan.json", *in_catalog)
+            got = stage.ferry(*words, "--ca", str(vendor["ca_file"]))
+            proven += [line for line in got.err.splitlines() if "resum" in line.lower()][:1]
+            proven.append("proven: the published SHA-256, hashed while it came, and the length")
+    with story.step("ferry media write --plan", moves_payload=True) as proven:
+        words = ("media", "write", "--plan", "plan.json", *in_catalog)
+        stage.ferry(*words, "--keys", "keys", "--to", "medium")
+        proven.append("every archive looked into, every SBE compared with its cluster")
+        proven.append("signed (TUF), flushed, read back from the device, complete.json last")
+    (set_folder,) = (path for path in (stage / "medium").iterdir() if path.is_dir())
+    with story.step("Without ferry: bagit.py --validate, sha256sum -c") as proven:
+        proven += independent(set_folder)
+    return set_folder
+
+
+def arrived(stage: Stage, story: Story, bundle: Path, trust: str) -> None:
+    """Prove the medium at the site."""
+    story.chapter("Disconnected site")
+    with story.step("ferry media verify", moves_payload=True) as proven:
+        verified = stage.ferry("media", "verify", "medium", "--json")
+        method = json.loads(verified.out)["data"]["read_method"]
+        proven.append(f"root {trust[:9]} … → targets → every byte; how it was read: {method}")
+    with story.step("ferry media verify after one flipped bit") as proven:
+        flip(bundle, bundle.stat().st_size // 3)
+        refused = stage.ferry("media", "verify", "medium", expect=3)
+        flip(bundle, bundle.stat().st_size // 3)
+        proven.append("refused (exit 3): " + first_match(refused, bundle.name))
+
+
+def site_with_cluster(stage: Stage, story: Story) -> int:
+    """Run the part of the line that needs the cluster."""
+    with story.step("ferry cluster discover") as proven:
         proven += stage.ferry("cluster", "discover").out.strip().splitlines()[:1]
     with story.step("ferry cluster import", moves_payload=True) as proven:
         done = stage.ferry("cluster", "import", "medium", "--poll-seconds", "0.5")

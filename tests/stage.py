@@ -21,7 +21,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.vendorsite.bundle import make_bundle, make_sbe
+from tests.vendorsite.bundle import make_bundle, make_outer_zip, make_sbe
+from tests.vendorsite.signing import make_signer, sign_xml
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSION = "12.2603.1002.901"
@@ -117,6 +118,30 @@ class Stage:
         bundle = make_bundle(folder, VERSION, size_bytes=size_mib << 20)
         sbe = make_sbe(folder, "Contoso", "GenA", SBE_VERSION, supported_model="Contoso680")
         return [bundle, *sbe]
+
+    def publish_sbe(self, version: str = SBE_VERSION, *, family: str = "GenA") -> Path:
+        """Make what the hardware vendor publishes: an SBE, signed, in a zip of its own.
+
+        The zip is in the folder `portal`, the vendor's discovery manifest and the authority that vouches
+        for the vendor's signatures are beside it.
+        """
+        folder = self / "portal"
+        folder.mkdir(exist_ok=True)
+        authority = make_signer("Hardware Vendors' Authority", is_authority=True)
+        vendor = make_signer("Contoso Ltd", authority)
+        authority.write(folder / "authority.pem")
+        files = make_sbe(
+            folder,
+            "Contoso",
+            family,
+            version,
+            supported_model="Contoso680",
+            sign=lambda data: sign_xml(data, vendor),
+        )
+        outer = make_outer_zip(folder / f"Bundle_SBE_Contoso_{family}_{version}.zip", files)
+        for path in files[1:]:
+            path.unlink()
+        return outer
 
     def declare(self, files: Sequence[Path], url: str) -> None:
         """Write the reviewed manifest of what is published, as a colleague would."""

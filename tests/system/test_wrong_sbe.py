@@ -7,8 +7,13 @@ import json
 
 import pytest
 
-from tests.stage import SBE_VERSION
+from tests.stage import SBE_VERSION, VERSION
 from tests.system.conftest import import_
+from tests.system.test_trip import IN_CATALOG, add_sbe, plan, trip, write
+from tests.vendorsite.bundle import make_sbe
+from tests.vendorsite.server import VendorServer
+
+__all__ = ["trip"]
 
 ASKED_FOR = "4.2.2603.7"
 
@@ -38,3 +43,42 @@ def test_wrong_sbe_on_the_medium_is_refused_at_import(carried, simulate, world, 
     assert "hides solution updates" in refused.err
     assert cluster.world.journal.add_calls == 1
     assert listed(carried) == {"Solution12.2603.1002.901": "AdditionalContentRequired"}
+
+
+def test_wrong_sbe_named_for_the_trip_is_refused_at_plan(trip):
+    trip.publish_sbe("4.2.2511.1")  # older than the installed one
+    refused = plan(trip, "--sbe", "SBE_Contoso_GenA_4.2.2511.1", expect=7)
+    assert "older than the installed 4.2.2512.1616" in refused.err
+    assert "hide the cluster's solution updates" in refused.err
+    assert not (trip / "plan.json").exists()
+
+
+def test_wrong_sbe_that_a_manifest_declares_beside_the_update_is_refused_at_media_write(
+    trip, tmp_path
+):
+    plan(trip)
+    add_sbe(trip)
+    wrong = make_sbe(trip / "vendor", "Contoso", "GenB", SBE_VERSION, supported_model="Contoso680")
+    with VendorServer(trip / "vendor", tls_dir=tmp_path / "tls") as server:
+        bundle = trip / "vendor" / f"CombinedSolutionBundle.{VERSION}.zip"
+        trip.declare([bundle, *wrong], server.url)
+        trip.ferry("catalog", "download", VERSION, *IN_CATALOG, "--ca", str(server.ca_file))
+    refused = write(trip, expect=7)
+    assert "of the family GenB, the cluster is GenA" in refused.err
+    assert "hide the cluster's solution updates" in refused.err
+    assert not (trip / "medium").exists()
+
+
+def test_sbe_that_is_not_validated_for_the_update_is_refused_at_media_write_without_a_plan(
+    trip, tmp_path
+):
+    other = make_sbe(
+        trip / "vendor", "Contoso", "GenA", SBE_VERSION,
+        supported_model="Contoso680", validated=("12.2511.*.*",),
+    )  # fmt: skip
+    with VendorServer(trip / "vendor", tls_dir=tmp_path / "tls") as server:
+        bundle = trip / "vendor" / f"CombinedSolutionBundle.{VERSION}.zip"
+        trip.declare([bundle, *other], server.url)
+        trip.ferry("catalog", "download", VERSION, *IN_CATALOG, "--ca", str(server.ca_file))
+    words = ("media", "write", VERSION, *IN_CATALOG, "--keys", "keys", "--to", "medium")
+    assert f"not for {VERSION}" in trip.ferry(*words, expect=7).err
