@@ -12,7 +12,7 @@ from pathlib import Path
 FAT_LIMIT_BYTES = (4 << 30) - 1
 """Largest file on FAT32. Source: Microsoft, "FAT32 File System Specification" (32-bit file size)."""
 
-_FAT = frozenset({"vfat", "msdos", "fat", "fat32"})
+_FAT = frozenset({"vfat", "msdos", "fat", "fat32", "fuse.fusefat"})
 _WITHOUT_GAPS = _FAT | {"exfat"}
 """Source: both specifications: clusters of a file are a chain or a run from its start; none may be absent."""
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.stage import VERSION, Stage
 from tests.system.conftest import SIZE_MIB, download, write_medium
+from tests.vendorsite.server import VendorServer
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
 CATALOG = ("--catalog", "catalog")
@@ -200,6 +201,19 @@ def test_a_full_disk_leaves_nothing_under_a_final_name_and_the_same_command_goes
     assert [path for path in disk.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
     subprocess.run(["mount", "-o", f"remount,size={SIZE_MIB + 4}m", str(disk)], check=True)
     stage.ferry(*words)
+
+
+def test_a_fat_disk_refuses_a_file_of_5_gib_before_its_first_byte(stage, fat, tmp_path):
+    (stage / "vendor").mkdir()
+    huge = stage / "vendor" / BUNDLE
+    with huge.open("wb") as file:
+        file.truncate(5 << 30)
+    with VendorServer(stage / "vendor", tls_dir=tmp_path / "tls") as server:
+        words = ("catalog", "download", VERSION, "--catalog", str(fat / "c"), "--url", server.url)
+        refused = stage.ferry(*words, "--ca", str(server.ca_file), expect=6)
+        assert server.bytes_served < 64 << 20  # what fits into the line before we hang up
+    assert "at most 4294967295 bytes on this file system (FAT)" in refused.err
+    assert "NTFS, exFAT or a Linux file system" in refused.err
 
 
 def test_a_fat_disk_holds_a_catalog_without_links(holding, fat):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from toolkit.catalog._fetch import Answer
 from toolkit.catalog._follower import Follower
 from toolkit.catalog._part import Digest, Part
 from toolkit.catalog._ranges import ENDLESS, Piece, Ranges
+from toolkit.catalog._storage import free_bytes
 from toolkit.errors import DownloadError, StorageError
 from toolkit.filesystem import largest_file_bytes
 
@@ -305,8 +305,8 @@ class Transfer:
                 expected=f"at most {largest} bytes on this file system (FAT)",
                 hint="use a disk with NTFS, exFAT or a Linux file system",
             )
-        missing, free = total_bytes - self.done_bytes, shutil.disk_usage(folder).free
-        if missing > free:
+        missing, free = total_bytes - self.done_bytes, free_bytes(folder)
+        if free is not None and missing > free:
             raise StorageError(
                 attempted,
                 found=f"{free} bytes free",
