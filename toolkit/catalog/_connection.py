@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 
 from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
 from toolkit.catalog._fetch import Answer, Fetcher, InterruptedDownload
@@ -26,7 +27,24 @@ QUICK_S, SLOW_S = 0.005, 0.03
 """A read that takes longer is too long, one that takes less may be longer."""
 FAST_AFTER_BYTES = 32 << 20
 """So much has come at full speed before the fast lane is taken."""
-_LANE_WORTH_BYTES = 16 << 20
+_LANE_WORTH_BYTES = 8 << 20
+
+
+T = TypeVar("T")
+
+
+def in_thread(name: str, act: Callable[[], T]) -> Future[T]:
+    """Run something in a thread that nobody has to wait for, not even the end of the program."""
+    ended: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(act())
+        except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
+            ended.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return ended
 
 
 class Throttle:
@@ -78,20 +96,14 @@ class Connection:
             next_piece: Exchanges the finished piece of the claim; False: end.
         """
         self.claim = claim
-        self.ended: Future[None] = Future()
         self._transfer, self._fetcher, self._mirrors = transfer, fetcher, mirrors
         self._throttle, self._next_piece = throttle, next_piece
         self._buffer, self._read_bytes = memoryview(bytearray(BUFFER_BYTES)), BUFFER_BYTES
-        threading.Thread(target=self._run, name="fetch", daemon=True).start()
+        self.ended = in_thread("fetch", self._run)
 
     def _run(self) -> None:
-        try:
-            while self._fetch():
-                pass
-        except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
-            self.ended.set_exception(error)
-        else:
-            self.ended.set_result(None)
+        while self._fetch():
+            pass
 
     def _fetch(self) -> bool:
         """Fetch the claim's piece, to its end; False if there is no other one to go on with.

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from toolkit.catalog._connection import Connection, Throttle
+from toolkit.catalog._connection import Connection, Throttle, in_thread
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
 from toolkit.catalog._growth import Growth, Sample
 from toolkit.catalog._limits import Limits
@@ -139,6 +139,7 @@ class _Crew:
             _log.info("one connection: this file system fills gaps with zeros")
         self._growth = Growth(1 if is_ordered else limits.most_connections)
         self._crew: list[_Watched] = []
+        self._scout: futures.Future[None] | None = None
         self._rate_bytes_s = 0.0
         self._seen_s, self._seen_bytes = time.monotonic(), 0
         self._drawn = 0
@@ -224,6 +225,8 @@ class _Crew:
     def _call_in(self) -> None:
         """Start as many connections as are wanted and have something to do."""
         wanted = self._growth.wanted
+        if wanted > 1 and not self._gives_parts():
+            wanted = 1
         if wanted > 1 and wanted > len(self._crew):
             self.transfer.narrow(self._piece_bytes(wanted))
         while len(self._crew) < wanted:
@@ -240,6 +243,35 @@ class _Crew:
             )
             self._crew.append(_Watched(connection))
 
+    def _gives_parts(self) -> bool:
+        """Whether several connections can share the file; found out by asking for its second byte.
+
+        The answer that is being read must not be cut short for nothing: it may be the only one.
+        """
+        transfer = self.transfer
+        if transfer.gives_parts:
+            return True
+        if transfer.part.total_bytes is None:
+            self._fewer(1, "the server does not tell the length of the file")
+            return False
+        if self._scout is None:
+            self._scout = in_thread("scout", self._ask_for_a_part)
+        elif self._scout.done():
+            refused, self._scout = self._scout.exception(), None
+            if refused is None:
+                transfer.gives_parts = True
+            elif isinstance(refused, NoRangesError | DownloadError):
+                self._fewer(1, str(refused))
+            else:
+                raise refused
+        return transfer.gives_parts
+
+    def _ask_for_a_part(self) -> None:
+        url = self._mirrors.pick()
+        with contextlib.closing(self._fetcher.open(url, offset=1, validator="", stop=2)) as answer:
+            if answer.start != 1:
+                raise NoRangesError("the server gives no parts of a file")
+
     def _next_piece(self, claim: Claim) -> bool:
         """Give a connection more to do, or let it end; called from its thread."""
         with self.transfer.lock:
@@ -249,7 +281,8 @@ class _Crew:
 
     def _want_bytes(self) -> int | None:
         wanted = self._growth.wanted
-        return None if wanted == 1 else self._piece_bytes(wanted)
+        is_shared = wanted > 1 and self.transfer.gives_parts
+        return self._piece_bytes(wanted) if is_shared else None
 
     def _piece_bytes(self, wanted: int) -> int:
         """Return a good size: some seconds of one connection, and less towards the end of the file."""
@@ -283,7 +316,7 @@ class _Crew:
                 self.transfer.start_over(str(error))
                 raise InterruptedDownload(f"fetch {url}", found=str(error)) from error
             case NoRangesError() if mirrors.usable == 1:
-                self._fewer(1, "the server gives no parts of a file")
+                self._fewer(1, str(error))
             case InterruptedDownload():
                 if mirrors.failed(url):
                     self._progress.say(
@@ -325,7 +358,8 @@ class _Crew:
                 at_s=at_s,
                 received_bytes=received_bytes,
                 busy_s=time.process_time(),
-                is_settling=not all(each.claim.received_bytes for each in self._crew),
+                is_settling=self._scout is not None
+                or not all(each.claim.received_bytes for each in self._crew),
                 is_paced=self._throttle.is_limiting,
             )
         )
