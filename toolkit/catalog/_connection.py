@@ -122,8 +122,9 @@ class Connection:
             is_last = piece.stop in (ENDLESS, transfer.part.total_bytes)
             offset, stop = piece.position, None if is_last else piece.stop
             validator = transfer.part.validator(url)
-        answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
         begun_s = time.monotonic()
+        answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
+        claim.opening_s = time.monotonic() - begun_s
         with contextlib.closing(answer):
             if not transfer.accept(claim, answer):
                 return False

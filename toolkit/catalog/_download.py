@@ -39,17 +39,21 @@ _log = logging.getLogger(__name__)
 
 __all__ = ["RETRY_DELAYS_S", "Downloaded", "PartFile", "download"]
 
-PIECE_S = 3.0
-"""How long a piece keeps one of several connections; opening the next costs several round trips."""
+OPENINGS = 20
+"""A piece keeps one of several connections so many times as long as opening it took: 5 % are lost …"""
+LEAST_PIECE_S, LONGEST_PIECE_S = 1.0, 6.0
+"""… within these bounds: whoever hashes follows as far behind as all pieces together are long."""
 LEAST_PIECE_BYTES = 4 << 20
 REFUSED_BYTES = 256 << 10
 """An answer that ends with less was refused; one that brought more was cut."""
 QUIET_S = 10.0
 """After so long without a byte a person is told."""
+HURRY_S = 3.0
+"""So long the last of several connections may be silent, the first time, until its piece is given to another."""
 STALL_S = 60.0
 """So long a line may bring less than `FLOOR_BYTES_S` before it is given up."""
 FLOOR_BYTES_S = 1 << 10
-TICK_S = 0.1
+TICK_S = 0.05
 GRACE_S = 1.0
 """So long a connection that is not wanted any more is waited for; it may be deaf."""
 LOOK_S = 60.0
@@ -139,6 +143,7 @@ class _Crew:
             _log.info("one connection: this file system fills gaps with zeros")
         self._growth = Growth(1 if is_ordered else limits.most_connections)
         self._crew: list[_Watched] = []
+        self._hurry_s = HURRY_S
         self._scout: futures.Future[None] | None = None
         self._rate_bytes_s = 0.0
         self._seen_s, self._seen_bytes = time.monotonic(), 0
@@ -181,6 +186,7 @@ class _Crew:
                 self._part_with(each, each.connection.ended.exception())
             for each in [each for each in self._crew if each.has_stalled(self._progress)]:
                 self._part_with(each, _stalled(each.claim.url))
+            self._hurry()
             self._measure()
 
     def give_up_or_wait(self, error: InterruptedDownload, retries: Retries) -> float:
@@ -285,17 +291,23 @@ class _Crew:
         return self._piece_bytes(wanted) if is_shared else None
 
     def _piece_bytes(self, wanted: int) -> int:
-        """Return a good size: some seconds of one connection, and less towards the end of the file."""
-        of_time = int(self._rate_bytes_s * PIECE_S / max(1, len(self._crew)))
-        of_file = self.transfer.left_bytes // (2 * wanted)
+        """Return a good size: some seconds of one connection, and towards the end its share."""
+        piece_s = LEAST_PIECE_S
+        if not self._growth.is_trying:
+            piece_s = min(max(piece_s, OPENINGS * self._opening_s), LONGEST_PIECE_S)
+        of_time = int(self._rate_bytes_s * piece_s / max(1, len(self._crew)))
+        of_file = self.transfer.left_bytes // wanted
         return max(LEAST_PIECE_BYTES, min(of_time, of_file))
 
+    @property
+    def _opening_s(self) -> float:
+        return max((each.claim.opening_s for each in self._crew), default=0.0)
+
     def _wait(self) -> None:
-        futures.wait(
-            [each.connection.ended for each in self._crew],
-            timeout=TICK_S,
-            return_when=futures.FIRST_COMPLETED,
-        )
+        awaited = [each.connection.ended for each in self._crew]
+        if self._scout is not None:
+            awaited.append(self._scout)
+        futures.wait(awaited, timeout=TICK_S, return_when=futures.FIRST_COMPLETED)
 
     def _part_with(self, each: _Watched, error: BaseException | None) -> None:
         """Take a connection out of the crew, and decide what its end means for the others.
@@ -334,6 +346,15 @@ class _Crew:
             case _:
                 raise error
 
+    def _hurry(self) -> None:
+        """When there is nothing left to give out, let nobody be waited for who brings nothing."""
+        if len(self._crew) >= self._growth.wanted:
+            return
+        for each in [each for each in self._crew if each.quiet_s > self._hurry_s]:
+            self._hurry_s *= 2
+            self._crew.remove(each)
+            self.transfer.disown(each.claim)
+
     def _fewer(self, count: int, why: str) -> None:
         self._growth.limit(count)
         self._progress.say(f"{why}; going on with {count} connection{'s' if count > 1 else ''}")
@@ -358,6 +379,7 @@ class _Crew:
                 at_s=at_s,
                 received_bytes=received_bytes,
                 busy_s=time.process_time(),
+                opening_s=self._opening_s,
                 is_settling=self._scout is not None
                 or not all(each.claim.received_bytes for each in self._crew),
                 is_paced=self._throttle.is_limiting,
@@ -395,12 +417,17 @@ class _Watched:
         self._heard_bytes = self._mark_bytes = 0
         self._is_told = False
 
+    @property
+    def quiet_s(self) -> float:
+        """How long it has brought nothing."""
+        return time.monotonic() - self._heard_s
+
     def has_stalled(self, progress: Progress) -> bool:
         """Whether it brought next to nothing for long; a shorter silence is told."""
         now_s, received_bytes = time.monotonic(), self.claim.received_bytes
         if received_bytes != self._heard_bytes:
             self._heard_s, self._heard_bytes, self._is_told = now_s, received_bytes, False
-        elif now_s - self._heard_s >= QUIET_S and not self._is_told:
+        elif self.quiet_s >= QUIET_S and not self._is_told:
             self._is_told = True
             progress.say(f"{_host(self.claim.url)}: nothing for {QUIET_S:g} s; waiting")
         if now_s - self._mark_s < STALL_S:

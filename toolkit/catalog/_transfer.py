@@ -41,6 +41,8 @@ class Claim:
     """By all its answers."""
     opened_bytes: int = 0
     """What of it had come before the present answer."""
+    opening_s: float = 0.0
+    """How long the present answer took from being asked for to its first bytes."""
     is_disowned: bool = False
 
 

@@ -30,6 +30,8 @@ URL, MIRROR = f"{BASE}/x.zip", "https://mirror.example/x.zip"
 class Several:
     """A `Growth` that wants four connections as soon as the first has brought something."""
 
+    is_trying = False
+
     def __init__(self, most):
         self.wanted, self._most = 1, min(most, 4)
 
@@ -127,6 +129,26 @@ def test_cut_pieces_are_fetched_by_others(machine):
     assert machine.download().sha256 == sha256(DATA)
     assert machine.site.bytes_served - len(DATA) < 10 * _connection.BUFFER_BYTES
     assert machine.waits == []
+
+
+@pytest.mark.usefixtures("several")
+def test_at_the_end_nobody_waits_for_a_silent_connection(machine, monkeypatch):
+    monkeypatch.setattr(_download, "HURRY_S", 0.2)
+    monkeypatch.setattr(_download, "GRACE_S", 0.05)
+    deaf, fetching = threading.Event(), threading.local()
+
+    def one_falls_silent():
+        time.sleep(0.002)
+        fetching.reads = getattr(fetching, "reads", 0) + 1
+        if machine.site.opened == 4 and fetching.reads == 3:
+            deaf.wait(20)
+
+    machine.site.on_read = one_falls_silent
+    begun_s = time.monotonic()
+    assert machine.download().sha256 == sha256(DATA)
+    assert time.monotonic() - begun_s < 10
+    assert machine.waits == []
+    deaf.set()
 
 
 @pytest.mark.usefixtures("four")
