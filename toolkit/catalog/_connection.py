@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
 from toolkit.catalog._fetch import Answer, Fetcher, InterruptedDownload
-from toolkit.catalog._growth import FAST_BYTES_S
 from toolkit.catalog._limits import Pace
 from toolkit.catalog._patience import Mirrors
 from toolkit.catalog._ranges import BLOCK_BYTES, ENDLESS
@@ -26,7 +25,10 @@ LEAST_READ_BYTES = 16 << 10
 QUICK_S, SLOW_S = 0.005, 0.03
 """A read that takes longer is too long, one that takes less may be longer."""
 FAST_AFTER_BYTES = 32 << 20
-"""So much has come at full speed before the fast lane is taken."""
+"""So much has come at such speed before the fast lane is taken …"""
+LANE_BYTES_S = 64 << 20
+LEAVE_BYTES_S = 16 << 20
+"""… and a chunk that comes slower than this ends it."""
 _LANE_WORTH_BYTES = 8 << 20
 
 
@@ -161,7 +163,7 @@ class Connection:
             self._throttle.wait(len(data))
             if claim.received_bytes - mark_bytes >= FAST_AFTER_BYTES:
                 elapsed_s = time.monotonic() - mark_s
-                if claim.received_bytes - mark_bytes >= FAST_BYTES_S * elapsed_s:
+                if claim.received_bytes - mark_bytes >= LANE_BYTES_S * elapsed_s:
                     self._rush(answer)
                 mark_s, mark_bytes = time.monotonic(), claim.received_bytes
 
@@ -201,7 +203,7 @@ class Connection:
                     if not transfer.hand_over(claim, put, CHUNK_BYTES):
                         return
                     filled = 0
-                    is_fast = time.monotonic() - begun_s < 4 * CHUNK_BYTES / FAST_BYTES_S
+                    is_fast = (time.monotonic() - begun_s) * LEAVE_BYTES_S < CHUNK_BYTES
         finally:
             if filled:
                 transfer.take(claim, chunk[:filled])

@@ -46,6 +46,8 @@ LEAST_PIECE_S, LONGEST_PIECE_S = 1.0, 6.0
 LEAST_PIECE_BYTES = 4 << 20
 REFUSED_BYTES = 256 << 10
 """An answer that ends with less was refused; one that brought more was cut."""
+SHOW_S = 0.5
+"""So often a line that brings nothing is shown to do so."""
 QUIET_S = 10.0
 """After so long without a byte a person is told."""
 HURRY_S = 3.0
@@ -149,7 +151,7 @@ class _Crew:
         self._seen_s, self._seen_bytes = time.monotonic(), 0
         self._drawn = 0
         """Which start of the file is being drawn; see `Transfer.starts`."""
-        self._reported_bytes = 0
+        self._reported_bytes, self._shown_s = 0, 0.0
         if part.blocks.done_bytes:
             self._draw(part, 1)
         self.transfer = Transfer(part, self._advance)
@@ -394,8 +396,9 @@ class _Crew:
             self._progress.say(notice)
         if self._drawn != starts and (done_bytes or transfer.part.total_bytes is not None):
             self._draw(transfer.part, starts)
-        if self._drawn == starts:
-            self._advance(max(0, done_bytes - self._reported_bytes))
+        new_bytes = done_bytes - self._reported_bytes
+        if self._drawn == starts and (new_bytes or time.monotonic() - self._shown_s > SHOW_S):
+            self._advance(max(0, new_bytes))
 
     def _draw(self, part: Part, starts: int) -> None:
         if self._drawn:
@@ -404,6 +407,7 @@ class _Crew:
         self._progress.begin(f"download {part.path.stem}", total_bytes=part.total_bytes)
 
     def _advance(self, count_bytes: int) -> None:
+        self._shown_s = time.monotonic()
         self._reported_bytes += count_bytes
         self._progress.advance(count_bytes)
 

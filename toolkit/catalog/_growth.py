@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 FAST_BYTES_S = 128 << 20
 """More than a gigabit line brings. One connection as fast as this is faster alone: see `_fastlane`."""
-BUSY = 0.6
+BUSY = 0.5
 """A process that computes for this share of the time does not wait for the line."""
 MEASURE_S = 0.2
 SETTLE_S = 0.05

@@ -62,7 +62,7 @@ class Transfer:
         self.received_bytes = 0
         """Over all connections, also what is thrown away later."""
         self.sources: list[str] = []
-        self.announced_bytes: int | None = None
+        self.announced_bytes = part.total_bytes
         """Length of the file in the latest answer, if it stood there."""
         self.gives_parts = False
         """A server has sent a part of this file from the middle."""

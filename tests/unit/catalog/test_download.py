@@ -368,7 +368,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_with(machine):
 def fast(machine, monkeypatch):
     """A machine whose line counts as fast from 2 MiB on."""
     monkeypatch.setattr(_connection, "FAST_AFTER_BYTES", 2 * MIB)
-    monkeypatch.setattr(_connection, "FAST_BYTES_S", 1)
+    monkeypatch.setattr(_connection, "LANE_BYTES_S", 1)
     return machine
 
 
@@ -396,8 +396,9 @@ def test_a_line_cut_in_the_fast_lane_loses_nothing(fast, after):
 
 
 def test_a_line_that_becomes_slow_leaves_the_fast_lane(fast, monkeypatch):
-    monkeypatch.setattr(_connection, "FAST_BYTES_S", 1e12)
+    monkeypatch.setattr(_connection, "LEAVE_BYTES_S", 1e12)
     assert fast.download().sha256 == sha256(DATA)
+    assert fast.content() == DATA
 
 
 def test_a_limited_line_takes_no_fast_lane(fast, monkeypatch):
