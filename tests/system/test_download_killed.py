@@ -36,7 +36,11 @@ def test_fifty_kills_leave_the_right_file_and_cost_two_percent_at_most(tmp_path)
     offered = tmp_path / "offered"
     offered.mkdir()
     write_noise(offered / NAME, SIZE_BYTES)
-    with nginx.Nginx(offered, work=tmp_path / "nginx", limit_rate="10m") as server:
+    # small chunks: the rate is kept over a hundredth of a second, not in bursts of a tenth
+    smooth = "sendfile_max_chunk 128k;"
+    with nginx.Nginx(
+        offered, work=tmp_path / "nginx", limit_rate="10m", directives=smooth
+    ) as server:
         stage.declare([offered / NAME], server.url)
         words = ["catalog", "download", VERSION, "--catalog", "catalog"]
         words += ["--ca", str(server.ca_file)]

@@ -68,8 +68,7 @@ class Nginx:
         self.url = f"https://127.0.0.1:{self._port}"
         lines = [directives]
         if limit_rate is not None:
-            # small chunks: the rate is kept over a hundredth of a second, not over a whole one
-            lines += [f"limit_rate {limit_rate};", "sendfile_max_chunk 128k;"]
+            lines.append(f"limit_rate {limit_rate};")
         if max_connections is not None:
             lines += [f"limit_conn one {max_connections};", "limit_conn_status 429;"]
         temporary = "\n".join(

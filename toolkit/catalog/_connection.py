@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import TypeVar
 
 from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
 from toolkit.catalog._fetch import Answer, Fetcher, InterruptedDownload
-from toolkit.catalog._growth import FAST_BYTES_S
 from toolkit.catalog._limits import Pace
 from toolkit.catalog._patience import Mirrors
 from toolkit.catalog._ranges import BLOCK_BYTES, ENDLESS
@@ -25,8 +25,28 @@ LEAST_READ_BYTES = 16 << 10
 QUICK_S, SLOW_S = 0.005, 0.03
 """A read that takes longer is too long, one that takes less may be longer."""
 FAST_AFTER_BYTES = 32 << 20
-"""So much has come at full speed before the fast lane is taken."""
-_LANE_WORTH_BYTES = 16 << 20
+"""So much has come at such speed before the fast lane is taken …"""
+LANE_BYTES_S = 64 << 20
+LEAVE_BYTES_S = 16 << 20
+"""… and a chunk that comes slower than this ends it."""
+_LANE_WORTH_BYTES = 8 << 20
+
+
+T = TypeVar("T")
+
+
+def in_thread(name: str, act: Callable[[], T]) -> Future[T]:
+    """Run something in a thread that nobody has to wait for, not even the end of the program."""
+    ended: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(act())
+        except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
+            ended.set_exception(error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return ended
 
 
 class Throttle:
@@ -78,20 +98,14 @@ class Connection:
             next_piece: Exchanges the finished piece of the claim; False: end.
         """
         self.claim = claim
-        self.ended: Future[None] = Future()
         self._transfer, self._fetcher, self._mirrors = transfer, fetcher, mirrors
         self._throttle, self._next_piece = throttle, next_piece
         self._buffer, self._read_bytes = memoryview(bytearray(BUFFER_BYTES)), BUFFER_BYTES
-        threading.Thread(target=self._run, name="fetch", daemon=True).start()
+        self.ended = in_thread("fetch", self._run)
 
     def _run(self) -> None:
-        try:
-            while self._fetch():
-                pass
-        except BaseException as error:  # noqa: BLE001 - raised again where `ended` is looked at
-            self.ended.set_exception(error)
-        else:
-            self.ended.set_result(None)
+        while self._fetch():
+            pass
 
     def _fetch(self) -> bool:
         """Fetch the claim's piece, to its end; False if there is no other one to go on with.
@@ -110,8 +124,9 @@ class Connection:
             is_last = piece.stop in (ENDLESS, transfer.part.total_bytes)
             offset, stop = piece.position, None if is_last else piece.stop
             validator = transfer.part.validator(url)
-        answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
         begun_s = time.monotonic()
+        answer = self._fetcher.open(url, offset=offset, validator=validator, stop=stop)
+        claim.opening_s = time.monotonic() - begun_s
         with contextlib.closing(answer):
             if not transfer.accept(claim, answer):
                 return False
@@ -148,7 +163,7 @@ class Connection:
             self._throttle.wait(len(data))
             if claim.received_bytes - mark_bytes >= FAST_AFTER_BYTES:
                 elapsed_s = time.monotonic() - mark_s
-                if claim.received_bytes - mark_bytes >= FAST_BYTES_S * elapsed_s:
+                if claim.received_bytes - mark_bytes >= LANE_BYTES_S * elapsed_s:
                     self._rush(answer)
                 mark_s, mark_bytes = time.monotonic(), claim.received_bytes
 
@@ -188,7 +203,7 @@ class Connection:
                     if not transfer.hand_over(claim, put, CHUNK_BYTES):
                         return
                     filled = 0
-                    is_fast = time.monotonic() - begun_s < 4 * CHUNK_BYTES / FAST_BYTES_S
+                    is_fast = (time.monotonic() - begun_s) * LEAVE_BYTES_S < CHUNK_BYTES
         finally:
             if filled:
                 transfer.take(claim, chunk[:filled])

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from toolkit.catalog._connection import Connection, Throttle
+from toolkit.catalog._connection import Connection, Throttle, in_thread
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
 from toolkit.catalog._growth import Growth, Sample
 from toolkit.catalog._limits import Limits
@@ -39,17 +39,23 @@ _log = logging.getLogger(__name__)
 
 __all__ = ["RETRY_DELAYS_S", "Downloaded", "PartFile", "download"]
 
-PIECE_S = 3.0
-"""How long a piece keeps one of several connections; opening the next costs several round trips."""
+OPENINGS = 20
+"""A piece keeps one of several connections so many times as long as opening it took: 5 % are lost …"""
+LEAST_PIECE_S, LONGEST_PIECE_S = 1.0, 6.0
+"""… within these bounds: whoever hashes follows as far behind as all pieces together are long."""
 LEAST_PIECE_BYTES = 4 << 20
 REFUSED_BYTES = 256 << 10
 """An answer that ends with less was refused; one that brought more was cut."""
+SHOW_S = 0.5
+"""So often a line that brings nothing is shown to do so."""
 QUIET_S = 10.0
 """After so long without a byte a person is told."""
+HURRY_S = 3.0
+"""So long the last of several connections may be silent, the first time, until its piece is given to another."""
 STALL_S = 60.0
 """So long a line may bring less than `FLOOR_BYTES_S` before it is given up."""
 FLOOR_BYTES_S = 1 << 10
-TICK_S = 0.1
+TICK_S = 0.05
 GRACE_S = 1.0
 """So long a connection that is not wanted any more is waited for; it may be deaf."""
 LOOK_S = 60.0
@@ -139,11 +145,13 @@ class _Crew:
             _log.info("one connection: this file system fills gaps with zeros")
         self._growth = Growth(1 if is_ordered else limits.most_connections)
         self._crew: list[_Watched] = []
+        self._hurry_s = HURRY_S
+        self._scout: futures.Future[None] | None = None
         self._rate_bytes_s = 0.0
         self._seen_s, self._seen_bytes = time.monotonic(), 0
         self._drawn = 0
         """Which start of the file is being drawn; see `Transfer.starts`."""
-        self._reported_bytes = 0
+        self._reported_bytes, self._shown_s = 0, 0.0
         if part.blocks.done_bytes:
             self._draw(part, 1)
         self.transfer = Transfer(part, self._advance)
@@ -180,6 +188,7 @@ class _Crew:
                 self._part_with(each, each.connection.ended.exception())
             for each in [each for each in self._crew if each.has_stalled(self._progress)]:
                 self._part_with(each, _stalled(each.claim.url))
+            self._hurry()
             self._measure()
 
     def give_up_or_wait(self, error: InterruptedDownload, retries: Retries) -> float:
@@ -224,6 +233,8 @@ class _Crew:
     def _call_in(self) -> None:
         """Start as many connections as are wanted and have something to do."""
         wanted = self._growth.wanted
+        if wanted > 1 and not self._gives_parts():
+            wanted = 1
         if wanted > 1 and wanted > len(self._crew):
             self.transfer.narrow(self._piece_bytes(wanted))
         while len(self._crew) < wanted:
@@ -240,6 +251,35 @@ class _Crew:
             )
             self._crew.append(_Watched(connection))
 
+    def _gives_parts(self) -> bool:
+        """Whether several connections can share the file; found out by asking for its second byte.
+
+        The answer that is being read must not be cut short for nothing: it may be the only one.
+        """
+        transfer = self.transfer
+        if transfer.gives_parts:
+            return True
+        if transfer.part.total_bytes is None:
+            self._fewer(1, "the server does not tell the length of the file")
+            return False
+        if self._scout is None:
+            self._scout = in_thread("scout", self._ask_for_a_part)
+        elif self._scout.done():
+            refused, self._scout = self._scout.exception(), None
+            if refused is None:
+                transfer.gives_parts = True
+            elif isinstance(refused, NoRangesError | DownloadError):
+                self._fewer(1, str(refused))
+            else:
+                raise refused
+        return transfer.gives_parts
+
+    def _ask_for_a_part(self) -> None:
+        url = self._mirrors.pick()
+        with contextlib.closing(self._fetcher.open(url, offset=1, validator="", stop=2)) as answer:
+            if answer.start != 1:
+                raise NoRangesError("the server gives no parts of a file")
+
     def _next_piece(self, claim: Claim) -> bool:
         """Give a connection more to do, or let it end; called from its thread."""
         with self.transfer.lock:
@@ -249,20 +289,27 @@ class _Crew:
 
     def _want_bytes(self) -> int | None:
         wanted = self._growth.wanted
-        return None if wanted == 1 else self._piece_bytes(wanted)
+        is_shared = wanted > 1 and self.transfer.gives_parts
+        return self._piece_bytes(wanted) if is_shared else None
 
     def _piece_bytes(self, wanted: int) -> int:
-        """Return a good size: some seconds of one connection, and less towards the end of the file."""
-        of_time = int(self._rate_bytes_s * PIECE_S / max(1, len(self._crew)))
-        of_file = self.transfer.left_bytes // (2 * wanted)
+        """Return a good size: some seconds of one connection, and towards the end its share."""
+        piece_s = LEAST_PIECE_S
+        if not self._growth.is_trying:
+            piece_s = min(max(piece_s, OPENINGS * self._opening_s), LONGEST_PIECE_S)
+        of_time = int(self._rate_bytes_s * piece_s / max(1, len(self._crew)))
+        of_file = self.transfer.left_bytes // wanted
         return max(LEAST_PIECE_BYTES, min(of_time, of_file))
 
+    @property
+    def _opening_s(self) -> float:
+        return max((each.claim.opening_s for each in self._crew), default=0.0)
+
     def _wait(self) -> None:
-        futures.wait(
-            [each.connection.ended for each in self._crew],
-            timeout=TICK_S,
-            return_when=futures.FIRST_COMPLETED,
-        )
+        awaited = [each.connection.ended for each in self._crew]
+        if self._scout is not None:
+            awaited.append(self._scout)
+        futures.wait(awaited, timeout=TICK_S, return_when=futures.FIRST_COMPLETED)
 
     def _part_with(self, each: _Watched, error: BaseException | None) -> None:
         """Take a connection out of the crew, and decide what its end means for the others.
@@ -283,7 +330,7 @@ class _Crew:
                 self.transfer.start_over(str(error))
                 raise InterruptedDownload(f"fetch {url}", found=str(error)) from error
             case NoRangesError() if mirrors.usable == 1:
-                self._fewer(1, "the server gives no parts of a file")
+                self._fewer(1, str(error))
             case InterruptedDownload():
                 if mirrors.failed(url):
                     self._progress.say(
@@ -300,6 +347,15 @@ class _Crew:
                 self._fewer(others, str(error.found))
             case _:
                 raise error
+
+    def _hurry(self) -> None:
+        """When there is nothing left to give out, let nobody be waited for who brings nothing."""
+        if len(self._crew) >= self._growth.wanted:
+            return
+        for each in [each for each in self._crew if each.quiet_s > self._hurry_s]:
+            self._hurry_s *= 2
+            self._crew.remove(each)
+            self.transfer.disown(each.claim)
 
     def _fewer(self, count: int, why: str) -> None:
         self._growth.limit(count)
@@ -325,7 +381,9 @@ class _Crew:
                 at_s=at_s,
                 received_bytes=received_bytes,
                 busy_s=time.process_time(),
-                is_settling=not all(each.claim.received_bytes for each in self._crew),
+                opening_s=self._opening_s,
+                is_settling=self._scout is not None
+                or not all(each.claim.received_bytes for each in self._crew),
                 is_paced=self._throttle.is_limiting,
             )
         )
@@ -338,8 +396,9 @@ class _Crew:
             self._progress.say(notice)
         if self._drawn != starts and (done_bytes or transfer.part.total_bytes is not None):
             self._draw(transfer.part, starts)
-        if self._drawn == starts:
-            self._advance(max(0, done_bytes - self._reported_bytes))
+        new_bytes = done_bytes - self._reported_bytes
+        if self._drawn == starts and (new_bytes or time.monotonic() - self._shown_s > SHOW_S):
+            self._advance(max(0, new_bytes))
 
     def _draw(self, part: Part, starts: int) -> None:
         if self._drawn:
@@ -348,6 +407,7 @@ class _Crew:
         self._progress.begin(f"download {part.path.stem}", total_bytes=part.total_bytes)
 
     def _advance(self, count_bytes: int) -> None:
+        self._shown_s = time.monotonic()
         self._reported_bytes += count_bytes
         self._progress.advance(count_bytes)
 
@@ -361,12 +421,17 @@ class _Watched:
         self._heard_bytes = self._mark_bytes = 0
         self._is_told = False
 
+    @property
+    def quiet_s(self) -> float:
+        """How long it has brought nothing."""
+        return time.monotonic() - self._heard_s
+
     def has_stalled(self, progress: Progress) -> bool:
         """Whether it brought next to nothing for long; a shorter silence is told."""
         now_s, received_bytes = time.monotonic(), self.claim.received_bytes
         if received_bytes != self._heard_bytes:
             self._heard_s, self._heard_bytes, self._is_told = now_s, received_bytes, False
-        elif now_s - self._heard_s >= QUIET_S and not self._is_told:
+        elif self.quiet_s >= QUIET_S and not self._is_told:
             self._is_told = True
             progress.say(f"{_host(self.claim.url)}: nothing for {QUIET_S:g} s; waiting")
         if now_s - self._mark_s < STALL_S:

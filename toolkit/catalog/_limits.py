@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from toolkit.errors import InputError
 
 MOST_CONNECTIONS = 16
-USUAL_CONNECTIONS = 8
+"""So many are opened only where it was measured that they help."""
 LEAST_RATE_BYTES_S = 16 << 10
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([kKmMgG]?)\Z")
@@ -66,7 +66,7 @@ class Limits:
     rate_bytes_s: int | None = None
     """Of all connections together."""
     hours: Hours | None = None
-    most_connections: int = USUAL_CONNECTIONS
+    most_connections: int = MOST_CONNECTIONS
 
     @classmethod
     def parse(
@@ -74,7 +74,7 @@ class Limits:
         *,
         rate: str | None = None,
         between: str | None = None,
-        connections: int = USUAL_CONNECTIONS,
+        connections: int = MOST_CONNECTIONS,
     ) -> Limits:
         """Read what a person typed: `5M`, `22:00-06:00`, 8.
 

@@ -157,7 +157,8 @@ class Part:
 
     def flush(self) -> None:
         """Bring everything written so far to the disk."""
-        os.fsync(self._file.fileno())
+        if not self._is_closed:
+            os.fsync(self._file.fileno())
 
     def restart(self) -> None:
         """Forget everything."""

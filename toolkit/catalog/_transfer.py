@@ -41,6 +41,8 @@ class Claim:
     """By all its answers."""
     opened_bytes: int = 0
     """What of it had come before the present answer."""
+    opening_s: float = 0.0
+    """How long the present answer took from being asked for to its first bytes."""
     is_disowned: bool = False
 
 
@@ -60,8 +62,10 @@ class Transfer:
         self.received_bytes = 0
         """Over all connections, also what is thrown away later."""
         self.sources: list[str] = []
-        self.announced_bytes: int | None = None
+        self.announced_bytes = part.total_bytes
         """Length of the file in the latest answer, if it stood there."""
+        self.gives_parts = False
+        """A server has sent a part of this file from the middle."""
         self.starts = 1
         self._claims: list[Claim] = []
         self._notices: list[str] = []
@@ -171,7 +175,9 @@ class Transfer:
             change = self._change(claim, answer)
             if change or answer.start != claim.piece.position:
                 if answer.start != 0 or self.claims > 1:
-                    raise ChangedError(change) if change else NoRangesError
+                    if change:
+                        raise ChangedError(change)
+                    raise NoRangesError("the server gives no parts of a file")
                 self._begin_again(change or "the server does not resume, or the file has changed")
                 claim.piece = self._ranges.take(None) or claim.piece
             self._learn(claim.url, answer)
@@ -288,6 +294,7 @@ class Transfer:
 
     def _learn(self, url: str, answer: Answer) -> None:
         self.announced_bytes = answer.total_bytes
+        self.gives_parts = self.gives_parts or answer.start > 0
         total = self.part.total_bytes if answer.total_bytes is None else answer.total_bytes
         if total is not None and (total != self.part.total_bytes or not self.sources):
             self._require_room(total)

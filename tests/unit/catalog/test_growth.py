@@ -14,11 +14,13 @@ MB = 1_000_000
 class Line:
     """A line of some capacity over servers that give each connection a share."""
 
-    def __init__(self, growth, *, each, whole=10_000 * MB, busy=0.0, paced=False, noise=0.0):
+    def __init__(
+        self, growth, *, each, whole=10_000 * MB, busy=0.0, paced=False, noise=0.0, opening_s=0.0
+    ):
         self.growth, self.each, self.whole = growth, each, whole
         self.busy, self.paced, self.noise = busy, paced, noise
         self.at_s = self.received = 0.0
-        self.active = 0
+        self.opening_s, self.active = opening_s, 0
         self.seen = []
         self.chance = random.Random(1)
 
@@ -34,6 +36,7 @@ class Line:
                     at_s=self.at_s,
                     received_bytes=int(self.received),
                     busy_s=self.at_s * self.busy,
+                    opening_s=self.opening_s,
                     is_settling=settling,
                     is_paced=self.paced,
                 )
@@ -68,7 +71,7 @@ def test_tries_become_rare_on_a_line_that_is_full():
 
 
 def test_only_as_many_stay_as_the_rate_has_grown_for():
-    line = Line(Growth(8), each=10 * MB, whole=16 * MB)
+    line = Line(Growth(8), each=10 * MB, whole=15 * MB)
     assert line.run(4) == 2
 
 
@@ -107,7 +110,12 @@ def test_after_all_have_ended_it_begins_anew_with_one():
     assert line.run(5) == 8
 
 
-def test_a_line_that_brings_nothing_yet_is_not_judged():
-    line = Line(Growth(8), each=0)
-    assert line.run(1) in {1, 4}
-    assert line.run(20) <= 8
+def test_nothing_is_tried_while_nothing_comes():
+    assert Line(Growth(8), each=0).run(20) == 1
+
+
+def test_on_a_long_way_moments_are_longer():
+    near, far = Line(Growth(8), each=MB), Line(Growth(8), each=MB, opening_s=1.0)
+    assert near.run(1) > 1
+    assert far.run(1) == 1
+    assert far.run(20) == 8
