@@ -18,13 +18,14 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -93,12 +94,10 @@ def open_key(path: Path) -> SigningKey:
         data = path.read_bytes()
     try:
         key = load_pem_private_key(data, None)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "open the signing key", file=str(path), found=str(error), expected="an Ed25519 key"
-        ) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_key(path, f"{len(data)} bytes that are no key") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("open the signing key", file=str(path), expected="an Ed25519 key")
+        raise _no_key(path, "a key of another kind")
     return SigningKey(key)
 
 
@@ -224,9 +223,16 @@ class KnownKeys:
 
         Raises:
             SignatureError: The fingerprint is not that of the key.
-            InputError: The name is taken by another key.
+            InputError: The name is taken by another key, or is none.
             StorageError: The file cannot be written.
         """
+        name = name.strip()
+        if not name or not name.isprintable():
+            raise InputError(
+                "believe a key",
+                found="no name" if not name else "a name with control characters",
+                expected="the name of whoever holds it, on one line",
+            )
         if re.sub(r"[\s:-]", "", fingerprint).lower() != sealed.fingerprint.replace(" ", ""):
             raise SignatureError(
                 f"believe the key of {name}",
@@ -342,20 +348,38 @@ def _no_float(text: str) -> float:
     raise ValueError(f"the number {text} is not whole")
 
 
+def _no_key(path: Path, found: str) -> InputError:
+    return InputError(
+        "open the signing key",
+        file=str(path),
+        found=found,
+        expected="an Ed25519 key (PEM)",
+        hint="restore it from a backup; without one, move it away: the next try makes a new key, whose "
+        "fingerprint must be compared again",
+    )
+
+
 def _write_new_key(path: Path) -> None:
+    """Make a key that appears whole or not at all: half a key could never be used nor replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)
+    draft = Path(name)  # for its owner alone
     try:
-        handle = os.open(path, flags, 0o600)
-    except FileExistsError:  # another process was faster: its key is used
-        return
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:  # another process was faster: its key is used
+            return
+        except OSError:  # no hard links here
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
