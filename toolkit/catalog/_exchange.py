@@ -309,7 +309,7 @@ def know_key(
 
     Args:
         catalog: Whose known keys.
-        path: The signed file.
+        path: The signed file; a request also as it was scanned from paper.
         name: Who holds the key.
         fingerprint: As it came over another channel.
         progress: Told when the file system has no locks.
@@ -323,7 +323,7 @@ def know_key(
     try:
         sealed = unseal(data, kind=KIND, file=str(path))
     except InputError:
-        sealed = unseal(data, kind=request.KIND, file=str(path))
+        sealed = request.unseal_request(data, file=str(path))
     with catalog.store.changing(progress):
         return catalog.known_keys.add(name, sealed, fingerprint)
 
