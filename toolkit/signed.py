@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.errors import InputError, SignatureError, StorageError, misread
 
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
@@ -133,7 +133,7 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
         message = _encoding(found_kind, signed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            attempted, file=file, found=f"{type(error).__name__}: {error}", expected=f"a {kind}"
+            attempted, file=file, found=misread(error), expected=f"a {kind}"
         ) from error
     if found_kind != kind:
         raise InputError(attempted, file=file, found=f"a {found_kind}", expected=f"a {kind}")
@@ -145,7 +145,7 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
             f"{attempted}{where}",
             found="the signature does not hold"
             if isinstance(error, InvalidSignature)
-            else f"no signature that can be checked ({type(error).__name__})",
+            else "no signature that can be checked",
             expected="the bytes as they were signed",
             hint="it was changed after it was made, or copied in part: get it again from its maker",
         ) from error
@@ -193,7 +193,7 @@ class KnownKeys:
             raise InputError(
                 "read the known keys",
                 file=str(self._path),
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 hint="restore it from a backup, or remove it and make the keys known again",
             ) from error
 
@@ -313,7 +313,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], str, object]:
     document = json.loads(data.decode("utf-8-sig"), parse_float=_no_float)
     signed, signatures = document["signed"], document["signatures"]
     if not isinstance(signed, dict) or not isinstance(signed["kind"], str):
-        raise TypeError("no object with a kind")
+        raise ValueError("no kind of document")  # noqa: TRY004 - input
     return signed, signed["kind"], signatures
 
 

@@ -30,7 +30,7 @@ from toolkit.catalog._records import (
 )
 from toolkit.catalog._storage import remove_file, storage, write_beside
 from toolkit.catalog._store import Store
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.model import (
     FileVerdict,
     HeldPayload,
@@ -343,7 +343,7 @@ def _read_list(sealed: Sealed, file: str) -> tuple[datetime, tuple[_Offer, ...]]
         raise InputError(
             "read the list of an exported catalog",
             file=file,
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             hint="it may come from a newer ferry",
         ) from error
 

@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from toolkit.catalog._plan import Plan
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import SolutionVersion
 from toolkit.signed import canonical
 
@@ -23,6 +23,8 @@ KIND = "ferry-plan"
 FORMAT = 1
 LIMIT_BYTES = 16 << 20
 _ID_DIGITS = 16
+_KINDS = {str: "text", int: "whole number", bool: "true or false"}
+"""What the types of values are called, for people."""
 
 
 def to_bytes(plan: Plan) -> bytes:
@@ -52,7 +54,7 @@ def read_plan(data: bytes, *, file: str | None = None) -> Plan:
         document = json.loads(data.decode("utf-8-sig"))
         found_kind, found_format = document.pop("kind"), document.pop("format")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise refuse(f"{type(error).__name__}: {error}", f"a {KIND}") from error
+        raise refuse(misread(error), f"a {KIND}") from error
     if found_kind != KIND:
         raise refuse(f"a {found_kind}", f"a {KIND}")
     if found_format != FORMAT:
@@ -69,7 +71,7 @@ def read_plan(data: bytes, *, file: str | None = None) -> Plan:
             )
         plan: Plan = _read(Plan, document, "plan")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise refuse(f"{type(error).__name__}: {error}", f"a {KIND} of format {FORMAT}") from error
+        raise refuse(misread(error), f"a {KIND} of format {FORMAT}") from error
     return plan
 
 
@@ -130,5 +132,5 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if type(value) is not kind:
-        raise ValueError(f"{place} is no {kind.__name__}")
+        raise ValueError(f"{place} is no {_KINDS.get(kind, 'such value')}")
     return value

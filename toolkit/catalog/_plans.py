@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._storage import storage
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import Sha256
 
 _LIMIT_BYTES = 16 << 20
@@ -64,7 +64,7 @@ def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
         raise InputError(
             "read what a plan refers to",
             file=str(path),
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             expected="a list `payloads` with shelf, name and sha256",
             hint="plan the trip again, or delete this plan if nobody needs it",
         ) from error
