@@ -41,6 +41,7 @@ LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
 
 _GROUP = 4
+_DRAFT = ".tmp"
 _DEEPEST = 40
 
 
@@ -92,6 +93,9 @@ def open_key(path: Path) -> SigningKey:
         if not path.exists():
             _write_new_key(path)
         data = path.read_bytes()
+        for draft in path.parent.glob(f"{path.name}.*{_DRAFT}"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                draft.unlink()
     try:
         key = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -365,7 +369,7 @@ def _write_new_key(path: Path) -> None:
     data = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".tmp", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_DRAFT, dir=path.parent)
     draft = Path(name)  # for its owner alone
     try:
         with os.fdopen(handle, "wb") as file:
@@ -374,10 +378,9 @@ def _write_new_key(path: Path) -> None:
             os.fsync(file.fileno())
         try:
             path.hardlink_to(draft)
-        except FileExistsError:  # another process was faster: its key is used
-            return
-        except OSError:  # no hard links here
-            draft.replace(path)
+        except OSError:
+            if not path.exists():  # no hard links here; else another process was faster
+                draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 

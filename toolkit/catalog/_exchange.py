@@ -272,7 +272,7 @@ def import_catalog(
         sealed,
         what=f"catalog in {folder}",
         hint=f'compare the fingerprint with its maker, then: ferry catalog know-key "{path}" '
-        '--name NAME --fingerprint "…"',
+        f'--name NAME --fingerprint "…" --catalog "{catalog.root}"',
     )
     made_at, offers = _read_list(sealed, str(path))
     known = tuple(manifests)

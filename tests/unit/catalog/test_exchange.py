@@ -227,6 +227,7 @@ def test_an_unknown_key_is_refused_with_its_fingerprint_before_anything_is_taken
     with pytest.raises(SignatureError, match=done.fingerprint) as caught:
         take()
     assert "know-key" in caught.value.hint
+    assert f'--catalog "{anna.root}"' in caught.value.hint
     assert anna.files() == set()
 
 
