@@ -29,6 +29,8 @@ found, what was expected. `hint` says what to do next.
 
 from __future__ import annotations
 
+import json
+
 
 class ToolkitError(Exception):
     """What was attempted, what was found instead, what was expected, what to do next.
@@ -210,3 +212,34 @@ class InputError(ToolkitError):
         )
         self.file = file
         self.place = place
+
+
+def misread(error: Exception) -> str:
+    """Return in plain words why bytes were not understood, for the `found` of an error.
+
+    A `ValueError` raised here in the toolkit says it in its own words already.
+
+    Args:
+        error: What a parser raised, or what using its values did.
+    """
+    match error:
+        case json.JSONDecodeError() if not error.doc.strip():
+            return "nothing in it"
+        case json.JSONDecodeError():
+            return f"no JSON at line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return f"no text in UTF-8 at byte {error.start}"
+        case UnicodeEncodeError():
+            return "half a character in a text"
+        case RecursionError():
+            return "values nested too deeply"
+        case KeyError():
+            return f"no {json.dumps(error.args[0] if error.args else None, default=str)}"
+        case TypeError() | AttributeError():
+            return "a value of another kind than its place asks for"
+        case OverflowError():
+            return "a number too large for its place"
+        case ValueError() if str(error).startswith("Exceeds the limit"):  # of int(), on purpose
+            return "a number of thousands of digits"
+        case _:
+            return str(error) or "nothing that can be understood"

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from toolkit import __version__
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.model import Gap, Member, Sha256
 
 FORMAT = 1
@@ -208,7 +208,7 @@ class LogBundle:
                 "read log bundle",
                 file=str(path),
                 place=MANIFEST,
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 expected="the manifest that ferry writes last",
                 hint="collection may have been cut off; collect again",
             ) from error
@@ -331,6 +331,6 @@ def _damaged(path: Path, member: Member) -> Iterator[None]:
             "read log bundle",
             file=str(path),
             place=member.path,
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             hint="this member is damaged; the others can still be read",
         ) from error

@@ -18,13 +18,14 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -34,12 +35,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.errors import InputError, SignatureError, StorageError, misread
 
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
 
 _GROUP = 4
+_DRAFT = ".tmp"
 _DEEPEST = 40
 
 
@@ -91,14 +93,15 @@ def open_key(path: Path) -> SigningKey:
         if not path.exists():
             _write_new_key(path)
         data = path.read_bytes()
+        for draft in path.parent.glob(f"{path.name}.*{_DRAFT}"):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                draft.unlink()
     try:
         key = load_pem_private_key(data, None)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            "open the signing key", file=str(path), found=str(error), expected="an Ed25519 key"
-        ) from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _no_key(path, f"{len(data)} bytes that are no key") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("open the signing key", file=str(path), expected="an Ed25519 key")
+        raise _no_key(path, "a key of another kind")
     return SigningKey(key)
 
 
@@ -134,7 +137,7 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
         message = _encoding(found_kind, signed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            attempted, file=file, found=f"{type(error).__name__}: {error}", expected=f"a {kind}"
+            attempted, file=file, found=misread(error), expected=f"a {kind}"
         ) from error
     if found_kind != kind:
         raise InputError(attempted, file=file, found=f"a {found_kind}", expected=f"a {kind}")
@@ -146,7 +149,7 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
             f"{attempted}{where}",
             found="the signature does not hold"
             if isinstance(error, InvalidSignature)
-            else f"no signature that can be checked ({type(error).__name__})",
+            else "no signature that can be checked",
             expected="the bytes as they were signed",
             hint="it was changed after it was made, or copied in part: get it again from its maker",
         ) from error
@@ -194,7 +197,7 @@ class KnownKeys:
             raise InputError(
                 "read the known keys",
                 file=str(self._path),
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 hint="restore it from a backup, or remove it and make the keys known again",
             ) from error
 
@@ -224,9 +227,16 @@ class KnownKeys:
 
         Raises:
             SignatureError: The fingerprint is not that of the key.
-            InputError: The name is taken by another key.
+            InputError: The name is taken by another key, or is none.
             StorageError: The file cannot be written.
         """
+        name = name.strip()
+        if not name or not name.isprintable():
+            raise InputError(
+                "believe a key",
+                found="no name" if not name else "a name with control characters",
+                expected="the name of whoever holds it, on one line",
+            )
         if re.sub(r"[\s:-]", "", fingerprint).lower() != sealed.fingerprint.replace(" ", ""):
             raise SignatureError(
                 f"believe the key of {name}",
@@ -307,7 +317,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], str, object]:
     document = json.loads(data.decode("utf-8-sig"), parse_float=_no_float)
     signed, signatures = document["signed"], document["signatures"]
     if not isinstance(signed, dict) or not isinstance(signed["kind"], str):
-        raise TypeError("no object with a kind")
+        raise ValueError("no kind of document")  # noqa: TRY004 - input
     return signed, signed["kind"], signatures
 
 
@@ -342,20 +352,37 @@ def _no_float(text: str) -> float:
     raise ValueError(f"the number {text} is not whole")
 
 
+def _no_key(path: Path, found: str) -> InputError:
+    return InputError(
+        "open the signing key",
+        file=str(path),
+        found=found,
+        expected="an Ed25519 key (PEM)",
+        hint="restore it from a backup; without one, move it away: the next try makes a new key, whose "
+        "fingerprint must be compared again",
+    )
+
+
 def _write_new_key(path: Path) -> None:
+    """Make a key that appears whole or not at all: half a key could never be used nor replaced."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_DRAFT, dir=path.parent)
+    draft = Path(name)  # for its owner alone
     try:
-        handle = os.open(path, flags, 0o600)
-    except FileExistsError:  # another process was faster: its key is used
-        return
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except OSError:
+            if not path.exists():  # no hard links here; else another process was faster
+                draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 
 import filelock
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, StorageError, misread
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport, is_device_name
 
 FORMAT = 1
@@ -264,7 +264,7 @@ class Site:
             raise InputError(
                 "read clusters",
                 file=str(path),
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 hint="remove the file and add the clusters again with `ferry site add-cluster`",
             ) from error
 

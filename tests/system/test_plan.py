@@ -112,6 +112,23 @@ def test_two_sites_share_the_bundle_and_the_sbe(home, ask, manifest_of_vendor):
     assert "<script" not in page
 
 
+@pytest.mark.parametrize("option", ["-o", "--page"])
+def test_a_plan_never_takes_the_place_of_the_request_it_is_made_from(home, ask, option):
+    request = ask()
+    before = (home / request).read_bytes()
+    refused = plan(home, request, option, request, expect=6)
+    assert "never overwritten" in refused.err
+    assert (home / request).read_bytes() == before
+    assert not (home / "plan.json").exists()
+
+
+def test_an_earlier_plan_and_its_page_are_replaced(home, ask):
+    request = ask()
+    for _ in range(2):
+        plan(home, request, "--page", "plan.html")
+    assert open_plan(home / "plan.json").clusters
+
+
 def test_the_document_on_stdout_is_the_plan(home, ask):
     document = json.loads(plan(home, ask(), "--json").out)
     assert (document["format"], document["kind"]) == (1, "plan")

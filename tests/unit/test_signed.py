@@ -1,10 +1,13 @@
 """Signed documents: an edited value is noticed, a reflowed file is not, strangers are not believed."""
 
+import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from toolkit.errors import InputError, SignatureError
+from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.signed import KnownKeys, canonical, open_key, seal, unseal
 
 BODY = {"cluster": "plänt7", "count": 4, "list": [True, None, "x"], "nested": {"b": 1, "a": 2}}
@@ -24,6 +27,36 @@ def test_what_is_sealed_is_read_back(key):
 def test_the_same_key_is_opened_again_and_only_its_owner_may_read_it(tmp_path, key):
     assert open_key(tmp_path / "site.key.pem").public_hex == key.public_hex
     assert (tmp_path / "site.key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_key_that_could_not_be_written_to_its_end_leaves_no_half_key(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageError):
+            open_key(tmp_path / "site.key.pem")
+    assert list(tmp_path.iterdir()) == []
+    assert open_key(tmp_path / "site.key.pem").fingerprint
+
+
+def test_a_key_is_made_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", no_links)
+    made = open_key(tmp_path / "site.key.pem")
+    assert open_key(tmp_path / "site.key.pem").public_hex == made.public_hex
+    assert [path.name for path in tmp_path.iterdir()] == ["site.key.pem"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"-----BEGIN PRIVATE KEY-----\nxx"])
+def test_a_broken_key_is_refused_with_the_way_out(tmp_path, content):
+    (tmp_path / "site.key.pem").write_bytes(content)
+    with pytest.raises(InputError, match="bytes that are no key") as caught:
+        open_key(tmp_path / "site.key.pem")
+    assert "backup" in caught.value.hint
 
 
 def test_a_reflowed_document_is_still_good(key):
@@ -96,3 +129,12 @@ def test_a_name_is_never_given_to_a_second_key(tmp_path, key):
     keys.add("plant7", first, first.fingerprint)
     with pytest.raises(InputError, match="another key"):
         keys.add("PLANT7", second, second.fingerprint)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "plant7\nharbour2", "\x1b[2K"])
+def test_a_key_is_never_known_under_a_name_that_nobody_can_read(tmp_path, key, name):
+    sealed = unseal(seal("ferry-request", BODY, key), kind="ferry-request")
+    keys = KnownKeys(tmp_path / "known-keys.json")
+    with pytest.raises(InputError, match="name"):
+        keys.add(name, sealed, sealed.fingerprint)
+    assert keys.keys() == ()

@@ -318,7 +318,9 @@ class Catalog:
             StorageError: The catalog cannot be written.
         """
         if not by.strip() or not reason.strip():
-            raise InputError(f"accept {word}", found="nobody's name" if reason else "no reason")
+            raise InputError(
+                f"accept {word}", found="nobody's name" if reason.strip() else "no reason"
+            )
         with self.store.changing(progress or Silent()):
             record = self._only(word)
             held = record.held

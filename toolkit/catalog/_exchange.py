@@ -30,7 +30,7 @@ from toolkit.catalog._records import (
 )
 from toolkit.catalog._storage import remove_file, storage, write_beside
 from toolkit.catalog._store import Store
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.model import (
     FileVerdict,
     HeldPayload,
@@ -272,7 +272,7 @@ def import_catalog(
         sealed,
         what=f"catalog in {folder}",
         hint=f'compare the fingerprint with its maker, then: ferry catalog know-key "{path}" '
-        '--name NAME --fingerprint "…"',
+        f'--name NAME --fingerprint "…" --catalog "{catalog.root}"',
     )
     made_at, offers = _read_list(sealed, str(path))
     known = tuple(manifests)
@@ -309,7 +309,7 @@ def know_key(
 
     Args:
         catalog: Whose known keys.
-        path: The signed file.
+        path: The signed file; a request also as it was scanned from paper.
         name: Who holds the key.
         fingerprint: As it came over another channel.
         progress: Told when the file system has no locks.
@@ -323,7 +323,7 @@ def know_key(
     try:
         sealed = unseal(data, kind=KIND, file=str(path))
     except InputError:
-        sealed = unseal(data, kind=request.KIND, file=str(path))
+        sealed = request.unseal_request(data, file=str(path))
     with catalog.store.changing(progress):
         return catalog.known_keys.add(name, sealed, fingerprint)
 
@@ -343,7 +343,7 @@ def _read_list(sealed: Sealed, file: str) -> tuple[datetime, tuple[_Offer, ...]]
         raise InputError(
             "read the list of an exported catalog",
             file=file,
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             hint="it may come from a newer ferry",
         ) from error
 

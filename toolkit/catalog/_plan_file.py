@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
 from toolkit.catalog._plan import Plan
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import SolutionVersion
 from toolkit.signed import canonical
 
@@ -23,6 +23,8 @@ KIND = "ferry-plan"
 FORMAT = 1
 LIMIT_BYTES = 16 << 20
 _ID_DIGITS = 16
+_KINDS = {str: "text", int: "whole number", bool: "true or false"}
+"""What the types of values are called, for people."""
 
 
 def to_bytes(plan: Plan) -> bytes:
@@ -42,35 +44,48 @@ def read_plan(data: bytes, *, file: str | None = None) -> Plan:
     Raises:
         InputError: Not a plan, one of a newer format, or changed after it was made.
     """
-
-    def refuse(found: str, expected: str, hint: str | None = None) -> InputError:
-        return InputError("read plan", file=file, found=found, expected=expected, hint=hint)
-
-    if len(data) > LIMIT_BYTES:
-        raise refuse(f"{len(data)} bytes", f"at most {LIMIT_BYTES}")
+    document = read_document(data, file=file)
     try:
-        document = json.loads(data.decode("utf-8-sig"))
-        found_kind, found_format = document.pop("kind"), document.pop("format")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise refuse(f"{type(error).__name__}: {error}", f"a {KIND}") from error
-    if found_kind != KIND:
-        raise refuse(f"a {found_kind}", f"a {KIND}")
-    if found_format != FORMAT:
-        raise refuse(
-            f"format {found_format}", f"format {FORMAT}", "use a ferry that knows this format"
-        )
-    try:
-        said, real = document.get("plan_id"), _id(document)
-        if said != real:
-            raise refuse(
-                f"plan_id {said}, but its content is that of {real}",
-                "a plan as `ferry catalog plan` wrote it",
-                "it was changed after it was made: plan the trip again",
-            )
         plan: Plan = _read(Plan, document, "plan")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise refuse(f"{type(error).__name__}: {error}", f"a {KIND} of format {FORMAT}") from error
+        raise _refuse(misread(error), f"a {KIND} of format {FORMAT}", file=file) from error
     return plan
+
+
+def read_document(data: bytes, *, file: str | None = None) -> dict[str, Any]:
+    """Return the plain values of a plan that is whole and unchanged; what they are is not checked.
+
+    Raises:
+        InputError: Not a plan, one of a newer format, or changed after it was made.
+    """
+    if len(data) > LIMIT_BYTES:
+        raise _refuse(f"more than {LIMIT_BYTES} bytes", f"a {KIND}", file=file)
+    try:
+        document: dict[str, Any] = json.loads(data.decode("utf-8-sig"))
+        found_kind, found_format = document.pop("kind"), document.pop("format")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _refuse(misread(error), f"a {KIND}", file=file) from error
+    if found_kind != KIND:
+        raise _refuse(f"a {found_kind}", f"a {KIND}", file=file)
+    if found_format != FORMAT:
+        hint = "use a ferry that knows this format"
+        raise _refuse(f"format {found_format}", f"format {FORMAT}", hint, file=file)
+    try:
+        said, real = document.get("plan_id"), _id(document)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _refuse(misread(error), f"a {KIND} of format {FORMAT}", file=file) from error
+    if said != real:
+        raise _refuse(
+            f"plan_id {said}, but its content is that of {real}" if said else "no plan_id",
+            "a plan as `ferry catalog plan` wrote it",
+            "it was changed after it was made: plan the trip again",
+            file=file,
+        )
+    return document
+
+
+def _refuse(found: str, expected: str, hint: str | None = None, *, file: str | None) -> InputError:
+    return InputError("read plan", file=file, found=found, expected=expected, hint=hint)
 
 
 def _id(plain: dict[str, Any]) -> str:
@@ -130,5 +145,5 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     if type(value) is not kind:
-        raise ValueError(f"{place} is no {kind.__name__}")
+        raise ValueError(f"{place} is no {_KINDS.get(kind, 'such value')}")
     return value

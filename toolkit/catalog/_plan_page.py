@@ -14,6 +14,9 @@ from toolkit.catalog._plan import Plan
 from toolkit.catalog._space import Room, at_least
 from toolkit.model import human_size
 
+PAGE_MARK = '<meta name="generator" content="ferry plan">'
+"""Stands near the beginning of every page: an earlier one may be replaced, anything else may not."""
+
 _ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _TONES = {
     Room.ENOUGH: "good",

@@ -1,21 +1,20 @@
 """What the plans in a catalog refer to: as much of `plans/<plan>.json` as keeping their files needs.
 
 A plan says much more; here only its list `payloads` matters, each with `name`, `shelf` and `sha256` (null
-where nobody knows it yet). What cannot be understood is refused: it might refer to anything.
+where nobody knows it yet). What cannot be understood, is of a newer
+format or was changed is refused: it might refer to anything.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._manifest import sha256
+from toolkit.catalog._plan_file import LIMIT_BYTES, read_document
 from toolkit.catalog._storage import storage
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import Sha256
-
-_LIMIT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +42,13 @@ def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
     """Return what one plan needs.
 
     Raises:
-        InputError: It cannot be understood.
+        InputError: It cannot be understood, or was changed after it was made.
         StorageError: It cannot be read.
     """
     with storage(f"read {path}"), path.open("rb") as file:
-        data = file.read(_LIMIT_BYTES + 1)
+        data = file.read(LIMIT_BYTES + 1)
+    document = read_document(data, file=str(path))
     try:
-        if len(data) > _LIMIT_BYTES:
-            raise ValueError(f"longer than {_LIMIT_BYTES} bytes")  # noqa: TRY301
         return tuple(
             PlannedPayload(
                 plan=path.stem,
@@ -58,13 +56,13 @@ def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
                 name=_text(row["name"]),
                 sha256=None if row["sha256"] is None else sha256(_text(row["sha256"])),
             )
-            for row in json.loads(data)["payloads"]
+            for row in document["payloads"]
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             "read what a plan refers to",
             file=str(path),
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             expected="a list `payloads` with shelf, name and sha256",
             hint="plan the trip again, or delete this plan if nobody needs it",
         ) from error

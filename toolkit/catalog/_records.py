@@ -16,7 +16,7 @@ from typing import Any
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._names import Shelf, payload_name
 from toolkit.catalog._storage import storage, write_beside
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import (
     Acceptance,
     FileVerdict,
@@ -88,7 +88,7 @@ def read_record(path: Path, objects: Path) -> Record | None:
         raise InputError(
             "read catalog record",
             file=str(path),
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             hint="delete this record; `ferry catalog download` proves the file and writes it anew",
         ) from error
 

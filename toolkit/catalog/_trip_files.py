@@ -10,17 +10,19 @@ from pathlib import Path
 from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._loading import Manifests, load_sbe_sources
 from toolkit.catalog._plan import Plan
+from toolkit.catalog._plan_file import KIND, read_plan, to_bytes
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
-from toolkit.catalog._plan_file import read_plan, to_bytes
-from toolkit.catalog._plan_page import plan_page
+from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._storage import storage, write_beside
 from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
+from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
 from toolkit.signed import LIMIT_BYTES, KnownKeys
 
 _KNOWN_KEYS = "known-keys.json"
+_MARK_WITHIN_BYTES = 2048
 
 
 def plan_from_files(
@@ -79,8 +81,11 @@ def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = Non
         page: Also write the page to read, there.
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: A file that is no plan or page has the name, or it cannot be written.
     """
+    _check_replaceable(to, f'"{KIND}"')
+    if page is not None:
+        _check_replaceable(page, PAGE_MARK)
     text = to_bytes(plan).decode()
     folder = catalog.store.plans
     with storage(f"write {folder}"):
@@ -115,6 +120,21 @@ def _request(path: Path, catalog: Catalog) -> SiteRequest:
 def _free(folder: Path) -> int:
     with storage(f"ask for free space in {folder}"):
         return shutil.disk_usage(folder).free
+
+
+def _check_replaceable(path: Path, mark: str) -> None:
+    """Refuse to write over anything but an earlier file of the same kind."""
+    with storage(f"write {path}"):
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            is_ours = mark.encode() in file.read(_MARK_WITHIN_BYTES)
+    if not is_ours:
+        raise StorageError(
+            f"write {path}",
+            found="a file of that name that is not such a file of ferry",
+            hint="choose another name; files of others are never overwritten",
+        )
 
 
 def _write(path: Path, text: str) -> None:

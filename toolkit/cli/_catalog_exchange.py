@@ -118,7 +118,8 @@ def know_key_command(
     if json_output:
         print_json("known-key", known)
     else:
-        echo(f"{known.name} is known since {known.known_since:%Y-%m-%d}")
+        other = "" if known.name == name.strip() else f"; it keeps that name, and is not {name} too"
+        echo(f"{known.name} is known since {known.known_since:%Y-%m-%d}{other}")
 
 
 COMMANDS = (export, import_, know_key_command)

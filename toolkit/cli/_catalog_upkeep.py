@@ -273,4 +273,8 @@ def _print_pruning(done: Pruning) -> None:
     )
     for text in done.kept:
         echo(f"stays: {text}")
+    if done.kept:
+        echo(
+            "  next: plans lie in the catalog's folder plans; delete one that nobody needs any more"
+        )
     echo(f"{human_size(done.freed_bytes)} {'would be freed' if done.is_dry_run else 'freed'}")

@@ -16,6 +16,7 @@ from toolkit.errors import (
     SignatureError,
     StorageError,
     UnknownTargetError,
+    misread,
 )
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
@@ -335,7 +336,7 @@ class Medium:
         except (KeyError, ValueError) as error:
             raise SignatureError(
                 f"read the signed facts of {file.target}",
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 expected="a kind and a solution version that this ferry knows",
                 hint="a newer ferry may have written the medium; use that one",
             ) from error

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import check_path, check_set_name, check_together
@@ -278,7 +278,7 @@ def _load(data: bytes, *, kind: str, file: str) -> dict[str, Any]:
 
 
 def _not_understood(file: str, error: Exception) -> InputError:
-    return InputError("read", file=file, found=f"{type(error).__name__}: {error}")
+    return InputError("read", file=file, found=misread(error))
 
 
 def _digest(text: object) -> Sha256:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.errors import InputError, StorageError, TrustError, misread
 from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import (
     as_instant,
@@ -135,7 +135,7 @@ def load_trust(trust_dir: Path) -> Trust:
         raise InputError(
             "read the trust state",
             file=str(path),
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             hint="restore it from a backup; without it an old medium could be passed off as new",
         ) from error
     return Trust(
@@ -163,7 +163,7 @@ def recall(trust_dir: Path) -> Remembered:
                 "read the trust state",
                 file=str(trust_dir / STATE_FILE),
                 place=name,
-                found=f"{type(error).__name__}: {error}",
+                found=misread(error),
                 hint="restore it from a backup",
             ) from error
         versions[role] = max(version, versions.get(role, 0))

@@ -21,7 +21,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from pypsrp.serializer import TaggedValue
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import Plain
 
 _MAX_DEPTH = 100
@@ -68,7 +68,7 @@ def plain(xml: str) -> Plain:
     except (ParseError, DefusedXmlException, ValueError, KeyError, OverflowError) as error:
         raise InputError(
             "read an object of a node's reply",
-            found=f"{type(error).__name__}: {error}",
+            found=misread(error),
             expected="CLIXML as [MS-PSRP] describes it",
             hint="run the command again with --debug and send us what it prints",
         ) from error

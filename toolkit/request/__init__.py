@@ -10,7 +10,7 @@ a missing answer never means "fine".
 """
 
 from toolkit.request._answers import ANSWERS, read_answers
-from toolkit.request._document import read_request, to_bytes
+from toolkit.request._document import read_request, to_bytes, unseal_request
 from toolkit.request._nouns import (
     FORMAT,
     KIND,
@@ -47,4 +47,5 @@ __all__ = [
     "sbe_state_of",
     "to_bytes",
     "to_paper",
+    "unseal_request",
 ]

@@ -53,10 +53,7 @@ def read_request(data: bytes, *, file: str | None = None) -> tuple[SiteRequest, 
         InputError: Not a request, one of a newer format, or a value of the wrong kind, with its place.
         SignatureError: It was edited, or is not signed.
     """
-    data = as_utf8(data)
-    if is_paper(data):
-        data = from_paper(data, file=file)
-    sealed = unseal(data, kind=KIND, file=file)
+    sealed = unseal_request(data, file=file)
     reader = _Reader(file)
     body = dict(sealed.body)
     reader.check_format(body)
@@ -65,6 +62,23 @@ def read_request(data: bytes, *, file: str | None = None) -> tuple[SiteRequest, 
     for name in ("request_id", "site_id"):
         reader.check_uuid(getattr(request, name), name)
     return request, sealed
+
+
+def unseal_request(data: bytes, *, file: str | None = None) -> Sealed:
+    """Return who signed a request, in whatever form it came; what it says is not read.
+
+    Args:
+        data: As in `read_request`.
+        file: Its name, for error messages.
+
+    Raises:
+        InputError: Not a request.
+        SignatureError: It was edited, or is not signed.
+    """
+    data = as_utf8(data)
+    if is_paper(data):
+        data = from_paper(data, file=file)
+    return unseal(data, kind=KIND, file=file)
 
 
 # --- writing ------------------------------------------------------------------------------------

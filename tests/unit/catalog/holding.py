@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from toolkit.model import (
     Statement,
     StatementKind,
 )
+from toolkit.signed import canonical
 
 NOW = datetime(2026, 4, 21, 3, 0, tzinfo=UTC)
 DATA = zip_of(300_000)
@@ -97,7 +99,10 @@ class Holding:
         folder = self.root / "plans"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.json"
-        path.write_text(json.dumps({"payloads": list(rows), "hops": []}), encoding="utf-8")
+        document = {"payloads": list(rows), "hops": []}
+        plan_id = hashlib.sha256(canonical(document)).hexdigest()[:16]
+        head = {"kind": "ferry-plan", "format": 1, "plan_id": plan_id}
+        path.write_text(json.dumps({**head, **document}), encoding="utf-8")
         return path
 
     def files(self) -> set[str]:

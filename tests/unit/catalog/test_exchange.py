@@ -11,6 +11,7 @@ from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF
 from toolkit.catalog import Catalog, export_catalog, import_catalog, know_key, verify_held
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.model import FileVerdict, StatementKind
+from toolkit.request import to_paper
 from toolkit.signed import open_key, seal, unseal
 
 OTHER = "12.2605.1003.2"
@@ -226,6 +227,7 @@ def test_an_unknown_key_is_refused_with_its_fingerprint_before_anything_is_taken
     with pytest.raises(SignatureError, match=done.fingerprint) as caught:
         take()
     assert "know-key" in caught.value.hint
+    assert f'--catalog "{anna.root}"' in caught.value.hint
     assert anna.files() == set()
 
 
@@ -359,6 +361,25 @@ def test_the_key_of_a_request_is_learnt_too(anna, tmp_path):
     key = open_key(tmp_path / "site.key.pem")
     request = tmp_path / "request.json"
     request.write_bytes(seal("ferry-request", {"cluster": "plant7"}, key))
+    known = know_key(
+        anna.catalog,
+        request,
+        name="plant7",
+        fingerprint=key.fingerprint,
+        progress=anna.listener,
+    )
+    assert known.public_hex == key.public_hex
+
+
+@pytest.mark.parametrize("form", ["paper", "UTF-16, as a shell's > writes it"])
+def test_the_key_of_a_request_is_learnt_in_whatever_form_it_came(anna, tmp_path, form):
+    key = open_key(tmp_path / "site.key.pem")
+    data = seal("ferry-request", {"cluster": "plant7"}, key)
+    request = tmp_path / "request.txt"
+    if form == "paper":
+        request.write_text("\n".join(to_paper(data)))
+    else:
+        request.write_bytes(data.decode().encode("utf-16"))
     known = know_key(
         anna.catalog,
         request,

@@ -222,6 +222,19 @@ def test_a_plan_that_cannot_be_understood_blocks_pruning(holding, pruned, later,
     assert f"{SHELF}/a.zip.part" in holding.files()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [('"format": 1', '"format": 2'), ('"name": "a.zip"', '"name": "b.zip"')]
+)
+def test_a_plan_that_is_newer_or_was_changed_blocks_pruning(holding, pruned, later, old, new):
+    plan = holding.plan({"shelf": SHELF, "name": "a.zip", "sha256": None}, name="odd")
+    plan.write_text(plan.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    lay(holding, f"{SHELF}/a.zip.part")
+    later()
+    with pytest.raises(InputError, match=r"odd\.json"):
+        pruned()
+    assert f"{SHELF}/a.zip.part" in holding.files()
+
+
 def test_a_record_that_cannot_be_understood_blocks_pruning(holding, pruned, later):
     lay(holding, f"{SHELF}/a.zip.held.json", b"{")
     lay(holding, f"objects/ab/{'ab' * 32}")

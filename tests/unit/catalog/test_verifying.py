@@ -184,6 +184,15 @@ def test_a_manifest_that_pins_another_hash_today_is_heard(holding, verify):
     assert found.verdict is not FileVerdict.PROVEN
 
 
+@pytest.mark.parametrize(
+    ("by", "reason", "lacks"), [("Ada", "  ", "no reason"), (" ", "x", "nobody's name")]
+)
+def test_an_acceptance_needs_a_name_and_a_reason(holding, file_of, by, reason, lacks):
+    held = holding.adopt(file_of(XML), statements=())
+    with pytest.raises(InputError, match=lacks):
+        holding.catalog.accept(held.name, by=by, reason=reason)
+
+
 def test_an_accepted_file_stays_accepted(holding, verify, file_of):
     held = holding.adopt(file_of(XML), statements=())
     holding.catalog.accept(held.name, by="Ada", reason="x")

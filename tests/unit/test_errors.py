@@ -1,0 +1,47 @@
+"""What an error says is for people: no word of the programming language is in it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from toolkit.errors import misread
+
+TOOLKIT = Path(__file__).parents[2] / "toolkit"
+NOT_FOR_PEOPLE = re.compile(r"Error|codec|indices|object|NoneType|char \d|attribute|recursion")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "nothing in it"),
+        (b"\xff\xfe", "no text in UTF-8 at byte 0"),
+        (b"[1,\n x]", "no JSON at line 2, column 2"),
+        (b"[" * 100_000, "values nested too deeply"),
+        (b"{}", 'no "body"'),
+        (b"[]", "a value of another kind than its place asks for"),
+        (b"5", "a value of another kind than its place asks for"),
+        (b'{"body": "\\ud800"}', "half a character in a text"),
+        (b"1" * 10_000, "a number of thousands of digits"),
+        (b'{"body": null}', "a value of another kind than its place asks for"),
+    ],
+)
+def test_what_was_not_understood_is_said_in_plain_words(data, words):
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError, RecursionError)) as caught:
+        json.loads(data.decode())["body"].encode()
+    assert misread(caught.value) == words
+    assert not NOT_FOR_PEOPLE.search(words)
+
+
+def test_a_sentence_of_our_own_is_kept():
+    assert misread(ValueError("plan.made_at has no time zone")) == "plan.made_at has no time zone"
+
+
+def test_only_a_bug_is_named_by_its_class():
+    named = [
+        path.relative_to(TOOLKIT).as_posix()
+        for path in TOOLKIT.rglob("*.py")
+        if "type(error).__name__}: {error}" in path.read_text(encoding="utf-8")
+    ]
+    assert named == []
