@@ -30,19 +30,6 @@ Plain = None | bool | int | float | str | bytes | list["Plain"] | dict[str, "Pla
 """What a node's reply is made of once the wire types are gone; enumerations arrive as their name."""
 
 
-_DEVICE = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?\Z", re.IGNORECASE
-)
-
-
-def is_device_name(name: str) -> bool:
-    """Whether Windows takes this file name, with any ending, for a device.
-
-    Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces".
-    """
-    return _DEVICE.match(name) is not None
-
-
 def human_size(size_bytes: int) -> str:
     """Return a size as people say it: `1.3 GiB`."""
     amount = float(size_bytes)

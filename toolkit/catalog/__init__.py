@@ -30,7 +30,6 @@ from toolkit.catalog._plan_text import plan_text
 from toolkit.catalog._proposals import Refresh
 from toolkit.catalog._refreshing import refresh
 from toolkit.catalog._sbe import add_sbe, fetch_sbe, find_sbes, is_sbe_source
-from toolkit.catalog._sbe_manifest import describe_sbe
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers
 from toolkit.catalog._trip import choose_for_medium, fetch_trip
 from toolkit.catalog._trip_files import keep_plan, open_plan, plan_from_files
@@ -56,7 +55,6 @@ __all__ = [
     "add_solution_bundle",
     "catalog_status",
     "choose_for_medium",
-    "describe_sbe",
     "export_catalog",
     "fetch_sbe",
     "fetch_trip",

@@ -20,9 +20,8 @@ from toolkit.catalog._gate import advice
 from toolkit.catalog._intake import Intake, found_of, without_measurement
 from toolkit.catalog._judging import Found, Wanted, earlier_downloads
 from toolkit.catalog._limits import Limits
-from toolkit.catalog._manifest import https_url
-from toolkit.catalog._names import Shelf, payload_name
 from toolkit.catalog._records import Record, record_path, write_record
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import remove_file, storage
 from toolkit.catalog._store import Store
 from toolkit.catalog._together import Together, size_of
@@ -46,6 +45,7 @@ from toolkit.model import (
     StatementKind,
     Witness,
 )
+from toolkit.names import https_url, payload_name
 from toolkit.signed import KnownKeys
 
 

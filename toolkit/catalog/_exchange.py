@@ -19,7 +19,6 @@ from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import measure
 from toolkit.catalog._judging import Wanted
 from toolkit.catalog._manifest import sha256
-from toolkit.catalog._names import Shelf, payload_name
 from toolkit.catalog._plans import read_plan
 from toolkit.catalog._records import (
     Record,
@@ -28,6 +27,7 @@ from toolkit.catalog._records import (
     statement_as_plain,
     write_record,
 )
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import remove_file, storage, write_beside
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError
@@ -43,6 +43,7 @@ from toolkit.model import (
     Statement,
     StatementKind,
 )
+from toolkit.names import payload_name
 from toolkit.signed import LIMIT_BYTES, KnownKey, Sealed, open_key, seal, unseal
 
 KIND = "ferry-catalog"

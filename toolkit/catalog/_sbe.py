@@ -15,10 +15,10 @@ from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers, addresses, how_to_get, offers
 from toolkit.catalog._storage import storage
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress
 from toolkit.sbe import sbe_named
+from toolkit.xmltext import LIMIT_BYTES
 
 
 def find_sbes(

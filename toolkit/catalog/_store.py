@@ -29,8 +29,8 @@ from pathlib import Path
 
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._locks import locked
-from toolkit.catalog._names import Shelf
 from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256

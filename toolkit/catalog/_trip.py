@@ -15,18 +15,17 @@ from toolkit.catalog._gate import require_fit_to_travel
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.catalog._names import Shelf
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_versions
 from toolkit.catalog._sbe import fetch_sbe
-from toolkit.catalog._sbe_choice import wrong_sbe
 from toolkit.catalog._sbe_finding import SbeRole, role_of
-from toolkit.catalog._sbe_manifest import describe_sbe
+from toolkit.catalog._sbe_needs import wrong_sbe
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import storage
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.catalog._verifying import problem_of, verify_held
 from toolkit.errors import InputError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
-from toolkit.sbe import Fit, Sbe, sbe_named, validated_for
+from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
+from toolkit.xmltext import LIMIT_BYTES
 
 
 def fetch_trip(

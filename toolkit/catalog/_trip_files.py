@@ -14,11 +14,11 @@ from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._plan_page import plan_page
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._storage import storage, write_beside
-from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
 from toolkit.request import SiteRequest, read_request
+from toolkit.sbe import read_sbe_manifest
 from toolkit.signed import LIMIT_BYTES, KnownKeys
+from toolkit.xmltext import LIMIT_BYTES as XML_LIMIT_BYTES
 
 _KNOWN_KEYS = "known-keys.json"
 

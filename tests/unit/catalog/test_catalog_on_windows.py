@@ -12,9 +12,10 @@ from pyfakefs.fake_filesystem_unittest import Patcher
 
 from tests.unit.catalog.fakes import FakeSite, manifest_of, payload_of, zip_of
 from toolkit.catalog import Catalog, export_catalog, prune, verify_held
-from toolkit.catalog._names import Shelf, payload_name
+from toolkit.catalog._shelf import Shelf
 from toolkit.errors import DigestError, DownloadError, StorageError
 from toolkit.model import Silent
+from toolkit.names import payload_name
 
 DATA = zip_of(280_000)
 PAYLOAD = payload_of(DATA)
