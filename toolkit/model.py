@@ -308,6 +308,14 @@ class HeldPayload:
     os_build: str = ""
     """The OS build of that solution bundle, where its manifest was at hand."""
 
+    @property
+    def is_fit_to_travel(self) -> bool:
+        """Whether it may be written to a medium: proven, or unproven with a person's name under it."""
+        verdict = self.judgement.verdict
+        return verdict is FileVerdict.PROVEN or (
+            verdict is FileVerdict.UNPROVEN and self.acceptance is not None
+        )
+
 
 # --- medium -------------------------------------------------------------------------------------
 
