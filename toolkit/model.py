@@ -30,19 +30,6 @@ Plain = None | bool | int | float | str | bytes | list["Plain"] | dict[str, "Pla
 """What a node's reply is made of once the wire types are gone; enumerations arrive as their name."""
 
 
-_DEVICE = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?\Z", re.IGNORECASE
-)
-
-
-def is_device_name(name: str) -> bool:
-    """Whether Windows takes this file name, with any ending, for a device.
-
-    Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces".
-    """
-    return _DEVICE.match(name) is not None
-
-
 def human_size(size_bytes: int) -> str:
     """Return a size as people say it: `1.3 GiB`."""
     amount = float(size_bytes)
@@ -320,6 +307,14 @@ class HeldPayload:
     acceptance: Acceptance | None = None
     os_build: str = ""
     """The OS build of that solution bundle, where its manifest was at hand."""
+
+    @property
+    def is_fit_to_travel(self) -> bool:
+        """Whether it may be written to a medium: proven, or unproven with a person's name under it."""
+        verdict = self.judgement.verdict
+        return verdict is FileVerdict.PROVEN or (
+            verdict is FileVerdict.UNPROVEN and self.acceptance is not None
+        )
 
 
 # --- medium -------------------------------------------------------------------------------------

@@ -28,7 +28,8 @@ from uuid import UUID, uuid4
 import filelock
 
 from toolkit.errors import InputError, StorageError, misread
-from toolkit.model import AuthMethod, KnownCluster, Node, Transport, is_device_name
+from toolkit.model import AuthMethod, KnownCluster, Node, Transport
+from toolkit.names import is_device_name
 
 FORMAT = 1
 REMOVED_STEP = "remove-cluster"

@@ -19,7 +19,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from toolkit.catalog import Catalog
+from toolkit.catalog import HttpsFetcher
+from toolkit.catalog._holding import Holding
 from toolkit.model import PayloadKind, Silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,7 +86,7 @@ def _hold(catalog: Path, source: Path, mib: int) -> Path:
         for _ in range(mib):
             out.write(os.urandom(1 << 20))
         os.fsync(out.fileno())
-    held = Catalog(catalog).adopt(
+    held = Holding(catalog, fetcher=HttpsFetcher()).adopt(
         source,
         shelf=SHELF,
         name=NAME,

@@ -231,7 +231,7 @@ def test_an_authority_given_by_hand_is_trusted_beside_those_of_the_environment(
 
 def test_a_missing_authority_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.pem"):
-        Catalog(tmp_path / "c", ca_file=tmp_path / "nowhere.pem", retry_delays_s=())
+        HttpsFetcher(tmp_path / "nowhere.pem")
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:9/x", "file:///etc/passwd"])

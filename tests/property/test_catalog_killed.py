@@ -14,14 +14,7 @@ import pytest
 
 from tests.unit.catalog.fakes import Listener, digest_of, zip_of
 from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF, Holding
-from toolkit.catalog import (
-    Catalog,
-    export_catalog,
-    import_catalog,
-    know_key,
-    prune,
-    verify_held,
-)
+from toolkit.catalog import Catalog
 from toolkit.errors import ToolkitError
 
 OTHER_DATA = zip_of(5000, seed=9)
@@ -133,7 +126,7 @@ class Send(Scene):
         self.ben.download()
 
     def act(self) -> None:
-        export_catalog(self.ben.catalog, self.folder / "x", progress=Listener())
+        self.ben.catalog.export(self.folder / "x", progress=Listener())
 
     def check(self) -> None:
         there = Holding(self.folder / "x")
@@ -144,9 +137,8 @@ class Send(Scene):
 class Receive(Send):
     def prepare(self) -> None:
         super().prepare()
-        done = export_catalog(self.ben.catalog, self.folder / "x", progress=Listener())
-        know_key(
-            Catalog(self.folder / "anna"),
+        done = self.ben.catalog.export(self.folder / "x", progress=Listener())
+        Catalog(self.folder / "anna").know_key(
             self.folder / "x" / "catalog.json",
             name="Ben",
             fingerprint=done.fingerprint,
@@ -154,8 +146,8 @@ class Receive(Send):
         )
 
     def act(self) -> None:
-        import_catalog(
-            Catalog(self.folder / "anna"), self.folder / "x", manifests=(), progress=Listener()
+        Catalog(self.folder / "anna").import_from(
+            self.folder / "x", manifests=(), progress=Listener()
         )
 
     def check(self) -> None:
@@ -172,7 +164,7 @@ class SetAside(Scene):
         self.ben.spoil(held)
 
     def act(self) -> None:
-        verify_held(self.ben.catalog, quarantine=True, progress=Listener())
+        self.ben.catalog.verify(quarantine=True, progress=Listener())
 
     def mend(self) -> None:
         self.act()
@@ -194,7 +186,7 @@ class Prune(Scene):
 
     def act(self) -> None:
         words = [SHELF] if any(held.shelf == SHELF for held in self.ben.catalog.held()) else []
-        prune(self.ben.catalog, versions=words, older_than=timedelta(0), progress=Listener())
+        self.ben.catalog.prune(versions=words, older_than=timedelta(0), progress=Listener())
 
     def mend(self) -> None:
         self.ben.now = self.ben.now.replace(year=2100)

@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.catalog.fakes import FakeSite, digest_of, manifest_of, payload_of
-from toolkit.catalog import Catalog, load_manifests, read_manifest
+from toolkit.catalog import Catalog, load_manifests
 from toolkit.catalog._issues import read_issues
 from toolkit.catalog._lint import is_patterned
-from toolkit.catalog._names import payload_name
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import read_paths
 from toolkit.catalog._releases import ReleaseStatus, read_releases
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import DigestError, DownloadError, InputError
 from toolkit.model import SolutionVersion
+from toolkit.names import payload_name
 
 LIBRARY = load_manifests()
 VERSIONS = [release.version for release in LIBRARY.releases]

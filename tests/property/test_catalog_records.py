@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.catalog._names import Shelf
 from toolkit.catalog._plans import read_plan
 from toolkit.catalog._records import Record, object_path, read_record, record_path, write_record
+from toolkit.catalog._shelf import Shelf
 from toolkit.errors import InputError
 from toolkit.model import (
     Acceptance,

@@ -14,7 +14,7 @@ from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._sbe_choice import installed_sbe
+from toolkit.catalog._sbe_needs import installed_sbe
 from toolkit.errors import InputError
 from toolkit.request import ListedUpdate
 from toolkit.sbe import SbeVersion, sbe_named, unfit_reasons

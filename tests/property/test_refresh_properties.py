@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from tests.data import bundle_pages as pages
 from tests.vendorsite.bundle import solution_update_xml
-from toolkit.catalog import read_manifest
 from toolkit.catalog._bundletable import BundlePage, PublishedRow, read_bundle_page
 from toolkit.catalog._discovery import DiscoveryManifest, read_discovery
 from toolkit.catalog._lint import is_patterned
 from toolkit.catalog._loading import load_library
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._manifesttext import add_witness, plain
 from toolkit.catalog._readings import Reading
 from toolkit.catalog._refresh import RELEASES, propose

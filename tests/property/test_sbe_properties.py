@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from tests.vendorsite.bundle import SbeEntry, sbe_discovery_xml
 from tests.vendorsite.signing import make_signer, sign_xml
-from toolkit.catalog._names import payload_name
-from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._sbe_metadata import read_sbe_metadata
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import InputError
 from toolkit.model import Stance
+from toolkit.names import payload_name
+from toolkit.sbe import read_sbe_manifest
 
 GOOD = sbe_discovery_xml(
     [

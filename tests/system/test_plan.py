@@ -8,10 +8,12 @@ import pytest
 from tests.stage import SBE_VERSION, VERSION, Stage
 from tests.unit.catalog.requests import request_of
 from tests.vendorsite.bundle import make_sbe
-from toolkit.catalog import Catalog, open_plan
+from toolkit.catalog import HttpsFetcher
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
+from toolkit.catalog._trip_files import open_plan
 from toolkit.errors import InputError
-from toolkit.model import PayloadKind
+from toolkit.model import PayloadKind, Silent
 from toolkit.request import KIND, ListedUpdate, to_bytes, to_paper
 from toolkit.sbe import sbe_named
 from toolkit.signed import KnownKeys, fingerprint_of, open_key, seal, unseal
@@ -237,7 +239,7 @@ def test_a_wrong_sbe_in_the_catalog_is_caught_where_the_right_one_is_nowhere(
     home, ask, manifest_of_vendor
 ):
     name = f"SBE_Contoso_GenA_{OLDER}.zip"
-    Catalog(home / "catalog").adopt(
+    Holding(home / "catalog", fetcher=HttpsFetcher()).adopt(
         home / "vendor" / name,
         shelf=f"sbe/Contoso_GenA_{OLDER}",
         name=name,
@@ -245,6 +247,7 @@ def test_a_wrong_sbe_in_the_catalog_is_caught_where_the_right_one_is_nowhere(
         url="",
         expected_sha256=None,
         siblings=[name],
+        progress=Silent(),
     )
     asking = ask(updates=(asks_for("4.2.2602.9"),))
     refused = plan(home, asking, expect=7)

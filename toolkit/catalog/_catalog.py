@@ -1,52 +1,31 @@
-"""The catalog: a folder of payloads that we downloaded or were given, each judged by its witnesses.
+"""The catalog as the command line sees it: one folder, and everything that is done with it.
 
-How the folder is laid out stands in `_store.py`. Here stands how a payload gets in: it is fetched or
-copied beside its place, measured, judged, and only then named by its SHA-256 and recorded. A payload that
-is not what was published goes to quarantine.
+Nothing is decided here. Each method hands on to the module that knows how: `_holding.py` (how a payload gets
+in), `_adding.py`, `_sbe.py`, `_verifying.py`, `_accepting.py`, `_upkeep.py`, `_exchange.py`, `_trip_files.py`
+and `_trip.py`; the folder itself is `_store.py`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
+from toolkit.catalog import _accepting, _adding, _exchange, _trip, _trip_files, _upkeep, _verifying
+from toolkit.catalog._download import RETRY_DELAYS_S
+from toolkit.catalog._exchange import Export
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
-from toolkit.catalog._gate import advice
-from toolkit.catalog._intake import Intake, found_of, without_measurement
-from toolkit.catalog._judging import Found, Wanted, earlier_downloads
+from toolkit.catalog._held import all_held, held_on
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
-from toolkit.catalog._manifest import https_url
-from toolkit.catalog._names import Shelf, payload_name
-from toolkit.catalog._records import Record, record_path, write_record
-from toolkit.catalog._storage import remove_file, storage
-from toolkit.catalog._store import Store
-from toolkit.catalog._together import Together, size_of
-from toolkit.catalog._versions import resolve_version
-from toolkit.errors import DigestError, InputError, StorageError
-from toolkit.model import (
-    Acceptance,
-    BundleStatus,
-    FileVerdict,
-    HeldPayload,
-    Judgement,
-    Manifest,
-    Payload,
-    PayloadKind,
-    Progress,
-    Sha256,
-    Silent,
-    SolutionVersion,
-    Stance,
-    Statement,
-    StatementKind,
-    Witness,
-)
-from toolkit.signed import KnownKeys
+from toolkit.catalog._loading import Manifests
+from toolkit.catalog._plan import Plan
+from toolkit.catalog._sbe import VendorProof
+from toolkit.catalog._upkeep import CatalogStatus, Pruning
+from toolkit.catalog._verifying import Verification
+from toolkit.model import HeldPayload, Manifest, Progress, Silent, SolutionVersion
+from toolkit.signed import KnownKey
 
 
 class Catalog:
@@ -56,7 +35,6 @@ class Catalog:
         self,
         root: Path,
         *,
-        ca_file: Path | None = None,
         fetcher: Fetcher | None = None,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         sleep: Callable[[float], None] = time.sleep,
@@ -66,17 +44,47 @@ class Catalog:
 
         Args:
             root: The catalog folder.
-            ca_file: PEM file with the authorities to trust instead of the public ones.
             fetcher: What fetches; HTTPS by default.
             retry_delays_s: How long to wait before each repetition of a failed attempt.
             sleep: Waits.
             now: The time, aware UTC.
         """
-        self.root, self.store, self.now = root, Store(root), now
-        self._intake = Intake(self.store, now)
-        self._fetcher = fetcher or HttpsFetcher(ca_file)
-        self._retry_delays_s = tuple(retry_delays_s)
-        self._sleep = sleep
+        self.root = root
+        self._holding = Holding(
+            root,
+            fetcher=fetcher or HttpsFetcher(),
+            retry_delays_s=retry_delays_s,
+            sleep=sleep,
+            now=now,
+        )
+
+    # --- what is held ---------------------------------------------------------------------------
+
+    def held(self) -> tuple[HeldPayload, ...]:
+        """Return every payload we hold, by version and name.
+
+        Raises:
+            StorageError: A held file is missing or was changed, or the folder cannot be read.
+            InputError: A record cannot be understood.
+        """
+        return all_held(self._holding.store)
+
+    def find(self, shelf: SolutionVersion | str) -> tuple[HeldPayload, ...]:
+        """Return all payloads of one update, or of one SBE by its shelf `sbe/<publisher>_<family>_<version>`.
+
+        Raises:
+            StorageError: They are not all held, or one is missing or was changed.
+            InputError: A record cannot be understood.
+        """
+        return held_on(self._holding.store, str(shelf))
+
+    def status(self) -> CatalogStatus:
+        """Say what lies in the folder: held, unfinished, in quarantine. Nothing is hashed.
+
+        Raises:
+            StorageError: The folder cannot be read.
+        """
+        return _upkeep.catalog_status(self._holding)
 
     # --- getting in -----------------------------------------------------------------------------
 
@@ -85,8 +93,8 @@ class Catalog:
         *manifests: Manifest,
         urls: Sequence[str] = (),
         known: Iterable[Manifest] = (),
-        progress: Progress | None = None,
         limits: Limits | None = None,
+        progress: Progress | None = None,
     ) -> tuple[HeldPayload, ...]:
         """Fetch every payload of updates that is not held yet, and judge it.
 
@@ -99,8 +107,8 @@ class Catalog:
                 full address of one payload (its path ends with the payload's name). Several of one
                 payload are mirrors; payloads that none is for keep their published address.
             known: Other manifests, to recognise another release's file.
-            progress: Told what happens.
             limits: How much of the line may be taken, and when.
+            progress: Told what happens.
 
         Raises:
             DigestError: A payload is not what was published.
@@ -108,197 +116,109 @@ class Catalog:
             StorageError: The disk is full or fails, or another process works on the same payload.
             InputError: An update was recalled, or a URL is not https.
         """
-        progress, known = progress or Silent(), tuple(known)
-        for manifest in manifests:
-            _check_offered(manifest)
-        names = {payload.name for manifest in manifests for payload in manifest.payloads}
-        wanted = [
-            (wanted_of(manifest, payload, known), _addresses(payload, names, urls))
-            for manifest in manifests
-            for payload in manifest.payloads
-        ]
-        queue = Together(progress, self._sizes(wanted))
-        return tuple(self._hold(each, urls, progress, queue, limits) for each, urls in wanted)
+        return self._holding.download(
+            *manifests, urls=urls, known=known, limits=limits, progress=progress or Silent()
+        )
 
-    def adopt(
+    def fetch(
         self,
-        source: Path,
+        plan: Path,
         *,
-        shelf: str,
-        name: str,
-        kind: PayloadKind,
-        url: str,
-        expected_sha256: Sha256 | None,
-        siblings: Sequence[str],
-        statements: Sequence[Statement] = (),
-        witnesses: Sequence[Witness] = (),
-        size_bytes: int | None = None,
-        known: Iterable[Manifest] = (),
+        manifests: Manifests,
+        urls: Sequence[str] = (),
+        limits: Limits | None = None,
         progress: Progress | None = None,
-    ) -> HeldPayload:
-        """Take in a file that came by another way, and judge it.
-
-        On the same file system a file of ours gets a second name instead of a copy, and becomes
-        read-only with it; it may be deleted afterwards.
+    ) -> tuple[HeldPayload, ...]:
+        """Fetch everything that a plan carries and is not held yet: bundles first, then vendors' SBEs.
 
         Args:
-            source: The file, whatever it is called.
-            shelf: `12.2603.1002.15` or `sbe/<publisher>_<family>_<version>`.
-            name: The payload's own name.
-            kind: What it is for.
-            url: Where it is published; may be empty.
-            expected_sha256: The hash it must have; None if nobody knows. Who says so stands in
-                `statements` or `witnesses`: by itself it proves nothing.
-            siblings: Names of all payloads of the update or SBE, this one among them.
-            statements: What other witnesses say of it.
-            witnesses: Hashes published for it.
-            size_bytes: Its published length.
-            known: Other manifests, to recognise another release's file.
+            plan: The file that `plan` wrote.
+            manifests: What is published.
+            urls: As in `download`.
+            limits: As in `download`.
             progress: Told what happens.
 
         Raises:
-            DigestError: It is not what was published; nothing was added.
-            StorageError: It cannot be read, the disk is full, or another process works on it.
-            InputError: `shelf` or `name` cannot be used.
+            DigestError: A payload is not what was published.
+            DownloadError: A server does not give us a whole file.
+            StorageError: The disk is full or fails, or the plan cannot be read.
+            InputError: Not a plan, a release was recalled, or an SBE must be brought in by hand; says how.
         """
-        progress = progress or Silent()
-        payload = Payload(
-            name=name,
-            kind=kind,
-            url=url,
-            witnesses=tuple(witnesses),
-            sha256=None,
-            size_bytes=size_bytes,
+        return _trip.fetch_trip(
+            self._holding,
+            _trip_files.open_plan(plan),
+            manifests,
+            urls=urls,
+            limits=limits,
+            progress=progress or Silent(),
         )
-        wanted = Wanted(
-            shelf=shelf,
-            payload=payload,
-            must_be=expected_sha256,
-            siblings=tuple(siblings),
-            statements=tuple(statements),
-            known=tuple(known),
-        )
-        return self.take_in(source, wanted, progress)
 
-    def take_in(self, source: Path, wanted: Wanted, progress: Progress) -> HeldPayload:
-        """Do what `adopt` says."""
-        payload = wanted.payload
-        _check_place(wanted)
-        attempted = f"add {source}"
-        with self.store.working_on(
-            wanted.shelf, payload.name, attempted=attempted, progress=progress
-        ):
-            if wanted.must_be is not None:
-                present = self._intake.present(wanted, progress)
-                if present is not None:
-                    progress.say(f"{payload.name}: held already; {source} was not read")
-                    return present
-            draft = self.store.draft(wanted.shelf, payload.name)
-            try:
-                found = found_of(draft, self._intake.bring(source, draft, progress), is_deep=True)
-                judgement = self._intake.judged(wanted, found, progress)
-                if (
-                    wanted.must_be not in (None, found.sha256)
-                    or judgement.verdict is FileVerdict.BAD
-                ):
-                    raise DigestError(
-                        attempted,
-                        found=f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}",
-                        expected=f"sha256 {wanted.must_be}" if wanted.must_be else None,
-                        hint="nothing was added; get the file again, from another line or place",
-                    )
-                self._intake.check_replacement(attempted, wanted, found, judgement, progress)
-                return self._intake.keep(wanted, found, judgement, progress)
-            finally:
-                with storage(f"write {draft}"):
-                    remove_file(draft)
-
-    def fetch_into(self, path: Path, url: str, *, shelf: str, progress: Progress) -> Path:
-        """Fetch a file that nobody has judged yet, going on with what an earlier call left.
+    def add(
+        self,
+        paths: Iterable[Path],
+        *,
+        manifests: Manifests,
+        discovery: str | None = None,
+        signing_ca: Path | None = None,
+        signers: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> tuple[HeldPayload, ...]:
+        """Take in files that came by another way, and fetch the SBEs that are named by their title only.
 
         Args:
-            path: Where it goes, on the catalog's disk, under the payload's name.
-            url: Where it is.
-            shelf: Where it will belong; its unfinished bytes stand there.
+            paths: Solution bundles; the files of one SBE, folders and zips with them; titles of SBEs.
+            manifests: What is published.
+            discovery: An https address or a file of a newer SBE discovery manifest.
+            signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
+            signers: Organisations that sign for the SBE's vendor, besides itself.
             progress: Told what happens.
 
         Raises:
-            DownloadError: The server does not give us the whole file.
-            StorageError: The disk is full or fails, or another process works on it.
+            DigestError: A witness speaks against one of them.
+            InputError: Of no known sort, nothing was added then; or what is inside does not belong together.
+            StorageError: A file cannot be read, or the catalog not be written.
+            DownloadError: A file or manifest cannot be fetched.
         """
-        attempted = f"download {path.name}"
-        with self.store.working_on(shelf, path.name, attempted=attempted, progress=progress):
-            part = PartFile(self.store.shelf(shelf) / path.name)
-            self._fetch((url,), part, progress, limits=None)
-            with storage(f"write {path}"):
-                part.rename(path)
-        return path
+        return _adding.add(
+            self._holding,
+            paths,
+            manifests=manifests,
+            proof=VendorProof(discovery=discovery, signing_ca=signing_ca, signers=signers),
+            progress=progress or Silent(),
+        )
 
-    @property
-    def known_keys(self) -> KnownKeys:
-        """The keys of sites and colleagues that somebody here decided to believe."""
-        return KnownKeys(self.root / "known-keys.json")
+    # --- looking after it -----------------------------------------------------------------------
 
-    # --- what is held ---------------------------------------------------------------------------
-
-    def held(self) -> tuple[HeldPayload, ...]:
-        """Return every payload we hold, by version and name.
-
-        Raises:
-            StorageError: A held file is missing or was changed, or the folder cannot be read.
-            InputError: A record cannot be understood.
-        """
-        found = [_checked(record).held for record in self.store.records()]
-        return tuple(sorted(found, key=by_shelf))
-
-    def find(self, version: SolutionVersion) -> tuple[HeldPayload, ...]:
-        """Return all payloads of one update.
-
-        Raises:
-            StorageError: They are not all held, or one is missing or was changed.
-            InputError: A record cannot be understood.
-        """
-        hint = f"run `ferry catalog download {version} --catalog {self.root}`"
-        return self._all_of(str(version), hint)
-
-    def find_sbe(self, shelf: str) -> tuple[HeldPayload, ...]:
-        """Return all files of one SBE, by its shelf `sbe/<publisher>_<family>_<version>`.
-
-        Raises:
-            StorageError: They are not all held, or one is missing or was changed.
-            InputError: A record cannot be understood.
-        """
-        return self._all_of(shelf, f"add its files with `ferry catalog add` to {self.root}")
-
-    def select(self, words: Sequence[str]) -> tuple[Record, ...]:
-        """Return the records that a person means: all of them, or by version, shelf or name.
+    def verify(
+        self,
+        words: Sequence[str] = (),
+        *,
+        manifests: Iterable[Manifest] = (),
+        is_deep: bool = False,
+        quarantine: bool = False,
+        progress: Progress | None = None,
+    ) -> Verification:
+        """Read held files again, compare them with their names, and judge them by today's manifests.
 
         Args:
-            words: Versions (`12.2603`), shelves, names, or `shelf/name`; none: everything.
+            words: Which: versions, shelves or names; none: all.
+            manifests: What is published today.
+            is_deep: Whether to read whole zips and compare every checksum in them.
+            quarantine: Whether to move bad files to quarantine, so that a download fetches them anew.
+            progress: Told what happens.
 
         Raises:
-            InputError: A word names nothing that is held.
-            StorageError: A record cannot be read.
+            InputError: A word names nothing that is held, or a record cannot be understood.
+            StorageError: The folder cannot be read, or a bad file not be moved.
         """
-        records = sorted(self.store.records(), key=lambda record: by_shelf(record.held))
-        chosen: dict[tuple[str, str], Record] = {}
-        for word in words:
-            named = [record for record in records if _is_meant(word, record.held)]
-            if not named:
-                versions = {record.held.version for record in records if record.held.version}
-                try:
-                    version = resolve_version(word, versions)
-                except InputError as error:
-                    raise InputError(
-                        f"find {word} in catalog {self.root}",
-                        found="nothing of that name",
-                        expected=", ".join(dict.fromkeys(record.held.shelf for record in records))
-                        or "something held",
-                        hint="`ferry catalog status` lists what is held",
-                    ) from error
-                named = [record for record in records if record.held.version == version]
-            chosen |= {(record.held.shelf, record.held.name): record for record in named}
-        return tuple(chosen.values()) if words else tuple(records)
+        return _verifying.verify_held(
+            self._holding,
+            words,
+            manifests=manifests,
+            is_deep=is_deep,
+            quarantine=quarantine,
+            progress=progress or Silent(),
+        )
 
     def accept(
         self, word: str, *, by: str, reason: str, progress: Progress | None = None
@@ -317,300 +237,191 @@ class Catalog:
                 anyway, or its published hash is impossible.
             StorageError: The catalog cannot be written.
         """
-        if not by.strip() or not reason.strip():
-            raise InputError(
-                f"accept {word}", found="nobody's name" if reason.strip() else "no reason"
-            )
-        with self.store.changing(progress or Silent()):
-            record = self._only(word)
-            held = record.held
-            _check_acceptable(held)
-            accepted = Acceptance(by=by.strip(), reason=reason.strip(), at=self.now())
-            record = replace(record, held=replace(held, acceptance=accepted))
-            self.write(record)
-        return record.held
+        return _accepting.accept(
+            self._holding.store,
+            word,
+            by=by,
+            reason=reason,
+            now=self._holding.now(),
+            progress=progress or Silent(),
+        )
 
-    def write(self, record: Record) -> None:
-        """Write a record. Only while `store.changing`."""
-        write_record(record_path(self.store.shelf(record.held.shelf), record.held.name), record)
-
-    def judge_again(
+    def prune(
         self,
-        record: Record,
         *,
-        manifest: Manifest | None,
-        known: Sequence[Manifest],
-        is_deep: bool,
-        progress: Progress,
-    ) -> Judgement:
-        """Judge a file that was just measured again and is what its record says.
+        versions: Sequence[str] = (),
+        older_than: timedelta,
+        with_quarantine: bool = False,
+        is_dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Pruning:
+        """Remove what nothing refers to: bytes without a record, abandoned downloads and copies.
+
+        Nothing goes that a plan in the catalog names.
 
         Args:
-            record: Its record.
-            manifest: What is published of its update today; None: as recorded.
-            known: All manifests.
-            is_deep: Whether to read the whole zip.
+            versions: Updates or SBE shelves that are no longer wanted, with everything on them.
+            older_than: Younger files stay: another process may be about to record them.
+            with_quarantine: Whether quarantined files of that age go too; their explanations stay.
+            is_dry_run: Only say what would go.
             progress: Told what happens.
 
         Raises:
-            StorageError: The file cannot be read.
+            InputError: A plan or record cannot be understood, or a version is not held.
+            StorageError: Another process works on what should go, or the folder cannot be written.
         """
-        held = record.held
-        published = next(
-            (item for item in (manifest.payloads if manifest else ()) if item.name == held.name),
-            _as_recorded(held),
+        return _upkeep.prune(
+            self._holding,
+            versions=versions,
+            older_than=older_than,
+            with_quarantine=with_quarantine,
+            is_dry_run=is_dry_run,
+            progress=progress or Silent(),
         )
-        wanted = Wanted(
-            shelf=held.shelf,
-            payload=published,
-            must_be=published.sha256,
-            siblings=record.siblings,
-            known=tuple(known),
-        )
-        statements = (*without_measurement(held), self._intake.measured_again())
-        found = found_of(held.path, held, statements, is_deep=is_deep)
-        return self._intake.judged(wanted, found, progress)
 
-    # --- one payload ----------------------------------------------------------------------------
+    # --- with colleagues and sites --------------------------------------------------------------
 
-    def _all_of(self, shelf: str, hint: str) -> tuple[HeldPayload, ...]:
-        paths = self.store.record_paths(shelf)
-        records = [_checked(record) for record in self.store.records(paths)]
-        wanted = {name for record in records for name in record.siblings}
-        missing = wanted - {record.held.name for record in records}
-        if not records or missing:
-            raise StorageError(
-                f"find {shelf} in catalog {self.root}",
-                found=f"{len(records)} payloads, not {', '.join(sorted(missing))}"
-                if missing
-                else "only what an earlier ferry recorded"
-                if paths
-                else "nothing",
-                expected="all its payloads",
-                hint=hint,
-            )
-        return tuple(sorted((record.held for record in records), key=by_shelf))
-
-    def _only(self, word: str) -> Record:
-        records = self.select([word])
-        if len(records) > 1:
-            raise InputError(
-                f"find one file called {word} in catalog {self.root}",
-                found=f"{len(records)} of them",
-                expected=" or ".join(f"{item.held.shelf}/{item.held.name}" for item in records),
-            )
-        return records[0]
-
-    def _sizes(self, wanted: Sequence[tuple[Wanted, tuple[str, ...]]]) -> list[int | None]:
-        """Return the size of each payload that is to be fetched, as far as it can be known."""
-        missing = [
-            (each.payload, urls)
-            for each, urls in wanted
-            if each.must_be is None or not self.store.object(each.must_be).exists()
-        ]
-        if len(missing) < 2:
-            return [payload.size_bytes for payload, _ in missing]
-        return [payload.size_bytes or size_of(urls, self._fetcher) for payload, urls in missing]
-
-    def _hold(
+    def export(
         self,
-        wanted: Wanted,
-        urls: Sequence[str],
-        progress: Progress,
-        queue: Together,
-        limits: Limits | None,
-    ) -> HeldPayload:
-        payload = wanted.payload
-        with self.store.working_on(
-            wanted.shelf, payload.name, attempted=f"download {payload.name}", progress=progress
-        ):
-            part = PartFile(self.store.shelf(wanted.shelf) / payload.name)
-            present = self._intake.present(wanted, progress)
-            if present is not None:
-                with storage(f"write catalog {self.root}"):
-                    part.remove()
-                progress.say(f"{payload.name}: held already")
-                return present
-            fetched = self._fetch(urls, part, queue, limits)
-            if wanted.must_be not in (None, fetched.sha256) and (
-                fetched.resumed_bytes or len(fetched.sources) > 1
-            ):
-                # power may have failed while an earlier command wrote, or a mirror has another file
-                progress.say(f"{payload.name}: put together it is not right; fetching it anew")
-                with storage(f"write catalog {self.root}"):
-                    part.remove()
-                fetched = self._fetch(urls[:1], part, queue, limits)
-            queue.next()
-            url = next(iter(fetched.sources), urls[0])
-            found = Found(
-                path=part.path,
-                sha256=fetched.sha256,
-                size_bytes=fetched.size_bytes,
-                announced_bytes=fetched.announced_bytes,
-                earlier=tuple(
-                    earlier_downloads(
-                        self.store.jailed(payload.name, fetched.sha256)[1], fetched.sha256
-                    )
-                ),
-                is_deep=fetched.sha256 != wanted.must_be,
-            )
-            judgement = self._intake.judged(wanted, found, progress)
-            if wanted.must_be not in (None, found.sha256) or judgement.verdict is FileVerdict.BAD:
-                raise self._quarantine(payload, url, part, found, judgement)
-            held = self._intake.keep(wanted, found, judgement, progress)
-            with storage(f"write catalog {self.root}"):
-                part.remove()
-            progress.say(f"{payload.name}: {judgement.verdict.value}")
-            return held
+        folder: Path,
+        words: Sequence[str] = (),
+        *,
+        plan: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Export:
+        """Put held payloads into a folder that is a catalog of its own, with a signed list.
 
-    def _fetch(
-        self, urls: Sequence[str], part: PartFile, progress: Progress, limits: Limits | None
-    ) -> Downloaded:
-        return download(
-            urls,
-            part,
-            fetcher=self._fetcher,
-            progress=progress,
-            limits=limits,
-            retry_delays_s=self._retry_delays_s,
-            sleep=self._sleep,
+        The same call goes on after an interruption; what the folder held before stays in it.
+
+        Args:
+            folder: Where to; made if missing.
+            words: Which: versions, shelves or names; none, and no plan: all.
+            plan: A plan whose files to take.
+            progress: Told what happens.
+
+        Raises:
+            StorageError: Something is not held, there is no room, or a folder cannot be written.
+            DigestError: A held file was changed, or is known to be bad.
+            InputError: A word names nothing that is held, or the plan cannot be understood.
+        """
+        return _exchange.export_catalog(
+            self._holding, folder, words, plan=plan, progress=progress or Silent()
         )
 
-    def _quarantine(
-        self, payload: Payload, url: str, part: PartFile, found: Found, judgement: Judgement
-    ) -> DigestError:
-        """Move the file away, write down why, and return the error to raise."""
-        text = _explain(payload, url, found, judgement, self.now())
-        explanation = self.store.jail(part.path, payload.name, found.sha256, text)
-        with storage(f"write catalog {self.root}"):
-            part.remove()
-        return DigestError(
-            f"download {payload.name} from {url}",
-            found=f"{judgement.verdict.value}; {found.size_bytes} bytes, sha256 {found.sha256}",
-            expected=f"sha256 {payload.sha256}" if payload.sha256 else "a good file",
-            hint=f"{advice(judgement)}; the file and the reasons are in {explanation}",
+    def import_from(
+        self, folder: Path, *, manifests: Iterable[Manifest], progress: Progress | None = None
+    ) -> tuple[HeldPayload, ...]:
+        """Take in what a known colleague exported; every file is hashed, and none may contradict a pin.
+
+        A file that is held here already under its name, with another hash, stays as it is.
+
+        Args:
+            folder: The export.
+            manifests: What is published, with the pinned hashes.
+            progress: Told what happens.
+
+        Raises:
+            SignatureError: The list was edited, or signed by a key that is not known here.
+            DigestError: A file is not what the list says, or contradicts a pinned hash.
+            StorageError: A file is missing or cannot be read, or the disk is full.
+            InputError: The list cannot be understood.
+        """
+        return _exchange.import_catalog(
+            self._holding, folder, manifests=manifests, progress=progress or Silent()
         )
 
+    def know_key(
+        self, path: Path, *, name: str, fingerprint: str, progress: Progress | None = None
+    ) -> KnownKey:
+        """Believe the key that signed a request or an export, once a person has compared its fingerprint.
 
-def _as_recorded(held: HeldPayload) -> Payload:
-    """Return what was published of a payload, as far as its record knows."""
-    is_pinned = any(
-        said.kind is StatementKind.PUBLISHED_HASH and said.stance is Stance.FOR
-        for said in held.judgement.statements
-    )
-    return Payload(
-        name=held.name,
-        kind=held.kind,
-        url=held.url,
-        witnesses=held.witnesses,
-        sha256=held.sha256 if is_pinned else None,
-    )
+        Args:
+            path: The signed file.
+            name: Who holds the key.
+            fingerprint: As it came over another channel.
+            progress: Told when the file system has no locks.
 
-
-def _check_offered(manifest: Manifest) -> None:
-    if manifest.status is BundleStatus.RECALLED:
-        instead = manifest.superseded_by
-        raise InputError(
-            f"download {manifest.version}",
-            found="a release that its publisher recalled",
-            hint=f"take {instead}" if instead else "choose another with `ferry catalog path`",
+        Raises:
+            SignatureError: The file was edited, or the fingerprint is not that of its key.
+            InputError: Neither a request nor an export, or the name is taken.
+            StorageError: The file cannot be read, or the known keys not be written.
+        """
+        return _exchange.know_key(
+            self._holding,
+            path,
+            name=name,
+            fingerprint=fingerprint,
+            progress=progress or Silent(),
         )
 
+    # --- a trip ---------------------------------------------------------------------------------
 
-def _check_place(wanted: Wanted) -> None:
-    try:
-        Shelf.parse(wanted.shelf)
-        payload_name(wanted.payload.name)
-    except ValueError as error:
-        raise InputError(
-            f"add {wanted.payload.name} to {wanted.shelf}", found=str(error)
-        ) from error
+    def plan(
+        self,
+        requests: Iterable[Path],
+        *,
+        to: Path,
+        manifests: Manifests,
+        goal: str | None = None,
+        sbe_manifests: Iterable[Path] = (),
+        named: Sequence[str] = (),
+        page: Path | None = None,
+    ) -> Plan:
+        """Plan a trip to every cluster whose request is given, write the plan, and keep a copy.
 
+        The copy stands in the catalog, which keeps everything that a plan refers to.
 
-def _check_acceptable(held: HeldPayload) -> None:
-    attempted, judgement = f"accept {held.name} of {held.shelf}", held.judgement
-    found = f"{judgement.verdict.value}: {'; '.join(judgement.reasons)}"
-    match judgement.verdict:
-        case FileVerdict.UNPROVEN:
-            return
-        case FileVerdict.BAD:
-            raise DigestError(attempted, found=found, hint=advice(judgement))
-        case FileVerdict.HASH_IMPOSSIBLE:
-            raise InputError(
-                attempted,
-                found=found,
-                expected="a reviewed hash instead of a person's word",
-                hint=advice(judgement),
-            )
-        case FileVerdict.PROVEN:
-            raise InputError(attempted, found=found, hint="it travels as it is")
+        Args:
+            requests: Signed requests, as JSON or as scanned from paper.
+            to: The plan's file.
+            manifests: What exists, the supported paths and the known issues.
+            goal: The wanted version, in full or short; None: for each cluster the newest it can reach.
+            sbe_manifests: Vendors' discovery manifests.
+            named: SBEs that a person asks for, by name or version.
+            page: Also write a page to read (HTML), there.
 
-
-def _explain(payload: Payload, url: str, found: Found, judgement: Judgement, now: datetime) -> str:
-    lines = [
-        f"downloaded {now.isoformat(timespec='seconds')} from {url}",
-        f"  expected  sha256 {payload.sha256 or 'unknown'}",
-        f"  found     sha256 {found.sha256}, {found.size_bytes} bytes",
-        f"  verdict: {judgement.verdict.value}",
-        *(f"  - {reason}" for reason in judgement.reasons),
-        f"  {advice(judgement)}",
-        "  This file was not let into the catalog.",
-    ]
-    return "\n".join(lines) + "\n\n"
-
-
-def wanted_of(manifest: Manifest, payload: Payload, known: Sequence[Manifest]) -> Wanted:
-    """Return a payload of an update as something to be held."""
-    return Wanted(
-        shelf=str(manifest.version),
-        payload=payload,
-        must_be=payload.sha256,
-        siblings=tuple(item.name for item in manifest.payloads),
-        known=tuple(known),
-    )
-
-
-def _addresses(payload: Payload, names: set[str], urls: Sequence[str]) -> tuple[str, ...]:
-    """Return where to fetch a payload from, `names` being those of all: see `Catalog.download`."""
-    found = []
-    for url in urls:
-        try:
-            https_url(url)
-        except ValueError as error:
-            raise InputError(
-                "read --url", found=str(error), hint="payloads are fetched over https only"
-            ) from error
-        last = unquote(urlsplit(url).path.rpartition("/")[2])
-        if last == payload.name:
-            found.append(url)
-        elif last not in names:
-            found.append(f"{url.rstrip('/')}/{payload.name}")
-    return tuple(dict.fromkeys(found)) or (payload.url,)
-
-
-def by_shelf(held: HeldPayload) -> tuple[bool, SolutionVersion | str, str]:
-    """Sort key: updates by version, then SBEs by shelf; by name on each."""
-    return (held.version is None, held.version or held.shelf, held.name)
-
-
-def _is_meant(word: str, held: HeldPayload) -> bool:
-    meant = word.replace("\\", "/").strip("/").casefold()
-    names = (held.name, held.shelf, f"{held.shelf}/{held.name}")
-    return meant in {name.casefold() for name in names}
-
-
-def _checked(record: Record) -> Record:
-    """Return the record if its bytes are there in full length; they are proven when used."""
-    held = record.held
-    with storage(f"read {held.path}"):
-        size = held.path.stat().st_size if held.path.exists() else None
-    if size != held.size_bytes:
-        raise StorageError(
-            f"use {held.name} of {held.shelf}",
-            found=f"no such file as {held.path}"
-            if size is None
-            else f"{size} bytes in {held.path}",
-            expected=f"{held.size_bytes} bytes",
-            hint="run `ferry catalog download` for it again",
+        Raises:
+            SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
+            InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
+            StorageError: A file or the catalog cannot be read, or the plan not be written.
+        """
+        plan = _trip_files.plan_from_files(
+            requests,
+            self._holding,
+            goal=goal,
+            manifests=manifests,
+            sbe_manifests=sbe_manifests,
+            named=named,
         )
-    return record
+        _trip_files.keep_plan(plan, self._holding, to, page=page)
+        return plan
+
+    def for_medium(
+        self,
+        versions: Sequence[str] = (),
+        *,
+        plan: Path | None = None,
+        manifests: Manifests,
+        progress: Progress | None = None,
+    ) -> tuple[HeldPayload, ...]:
+        """Return what goes onto a medium, each payload with the update it travels with.
+
+        Args:
+            versions: Updates to carry, where no plan says it.
+            plan: The plan of the trip; it also says which SBEs go along, and to which clusters.
+            manifests: What is published of it today.
+            progress: Told what happens; an archive is read whole once before it travels.
+
+        Raises:
+            StorageError: Not everything is held, or the plan cannot be read.
+            DigestError: A file is bad.
+            InputError: Not a plan, a release was recalled, a payload is not fit to travel, or an SBE is
+                the wrong one.
+        """
+        return _trip.choose_for_medium(
+            self._holding,
+            manifests,
+            versions=versions,
+            plan=None if plan is None else _trip_files.open_plan(plan),
+            progress=progress or Silent(),
+        )

@@ -19,9 +19,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from toolkit.catalog._vendorxml import Element, read_xml
 from toolkit.errors import InputError
 from toolkit.model import SolutionVersion
+from toolkit.xmltext import Element, read_xml
 
 LIMIT_BYTES = 4 << 20
 """The manifest has some tens of kilobytes (third-party statement, see above)."""

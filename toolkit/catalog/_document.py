@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
-from toolkit.catalog._manifest import https_url
 from toolkit.catalog._storage import storage
 from toolkit.errors import DownloadError, InputError
+from toolkit.names import https_url
 
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)
 _READ_BYTES = 64 << 10

@@ -14,20 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from toolkit import request
-from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import measure
+from toolkit.catalog._held import select
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import Wanted
 from toolkit.catalog._manifest import sha256
-from toolkit.catalog._names import Shelf, payload_name
 from toolkit.catalog._plans import read_plan
 from toolkit.catalog._records import (
     Record,
     object_path,
-    record_path,
     statement_as_plain,
-    write_record,
 )
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import remove_file, storage, write_beside
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError, misread
@@ -43,6 +42,7 @@ from toolkit.model import (
     Statement,
     StatementKind,
 )
+from toolkit.names import payload_name
 from toolkit.signed import LIMIT_BYTES, KnownKey, Sealed, open_key, seal, unseal
 
 KIND = "ferry-catalog"
@@ -67,7 +67,7 @@ class Export:
 
 
 def export_catalog(
-    catalog: Catalog,
+    holding: Holding,
     folder: Path,
     words: Sequence[str] = (),
     *,
@@ -76,27 +76,15 @@ def export_catalog(
 ) -> Export:
     """Put held payloads into a folder that is a catalog of its own, with a signed list.
 
-    The same call goes on after an interruption; what the folder held before stays in it.
-
-    Args:
-        catalog: Whose payloads.
-        folder: Where to; made if missing.
-        words: Which: versions, shelves or names; none, and no plan: all.
-        plan: A plan whose files to take.
-        progress: Told what happens.
-
-    Raises:
-        StorageError: Something is not held, there is no room, or a folder cannot be written.
-        DigestError: A held file was changed, or is known to be bad.
-        InputError: A word names nothing that is held, or the plan cannot be understood.
+    Arguments and errors: `Catalog.export`.
     """
     with storage(f"export to {folder}"):
-        own, place = catalog.root.resolve(), folder.resolve()
+        own, place = holding.root.resolve(), folder.resolve()
     if place == own or own in place.parents:
         raise InputError(f"export to {folder}", found="a folder of the catalog itself")
-    chosen = list(catalog.select(words)) if words or plan is None else []
+    chosen = list(select(holding.store, words)) if words or plan is None else []
     if plan is not None:
-        chosen += [record for record in _of_plan(catalog, plan) if record not in chosen]
+        chosen += [record for record in _of_plan(holding, plan) if record not in chosen]
     for record in chosen:
         if record.held.judgement.verdict is FileVerdict.BAD:
             raise DigestError(
@@ -107,12 +95,12 @@ def export_catalog(
     target, linked = Store(folder), 0
     for record in chosen:
         linked += _send(record, target, progress)
-    key = open_key(catalog.root / _KEY)
+    key = open_key(holding.root / _KEY)
     with target.changing(progress):
         records = target.records()
         body = {
             "format": FORMAT,
-            "made_at": catalog.now().isoformat(timespec="seconds"),
+            "made_at": holding.now().isoformat(timespec="seconds"),
             "objects": [_row(record) for record in records],
         }
         data = seal(KIND, body, key)
@@ -133,8 +121,8 @@ def export_catalog(
     )
 
 
-def _of_plan(catalog: Catalog, plan: Path) -> list[Record]:
-    records = {(record.held.shelf, record.held.name): record for record in catalog.store.records()}
+def _of_plan(holding: Holding, plan: Path) -> list[Record]:
+    records = {(record.held.shelf, record.held.name): record for record in holding.store.records()}
     chosen = []
     for item in read_plan(plan):
         record = records.get((item.shelf, item.name))
@@ -168,7 +156,7 @@ def _send(record: Record, target: Store, progress: Progress) -> bool:
                 modified_ns, is_link = path.stat().st_mtime_ns, path.samefile(held.path)
             sent = replace(record, held=replace(held, path=path), modified_ns=modified_ns)
             if there != sent:
-                write_record(record_path(target.shelf(held.shelf), held.name), sent)
+                target.write(sent)
     progress.say(f"{held.name}: {'linked' if is_link else 'copied'}")
     return is_link
 
@@ -248,31 +236,19 @@ class _Offer:
 
 
 def import_catalog(
-    catalog: Catalog, folder: Path, *, manifests: Iterable[Manifest], progress: Progress
+    holding: Holding, folder: Path, *, manifests: Iterable[Manifest], progress: Progress
 ) -> tuple[HeldPayload, ...]:
     """Take in what a known colleague exported; every file is hashed, and none may contradict a pin.
 
-    A file that is held here already under its name, with another hash, stays as it is.
-
-    Args:
-        catalog: Where to.
-        folder: The export.
-        manifests: What is published, with the pinned hashes.
-        progress: Told what happens.
-
-    Raises:
-        SignatureError: The list was edited, or signed by a key that is not known here.
-        DigestError: A file is not what the list says, or contradicts a pinned hash.
-        StorageError: A file is missing or cannot be read, or the disk is full.
-        InputError: The list cannot be understood.
+    Arguments and errors: `Catalog.import_from`.
     """
     path = folder / LIST
     sealed = unseal(_read(path), kind=KIND, file=str(path))
-    colleague = catalog.known_keys.require(
+    colleague = holding.known_keys.require(
         sealed,
         what=f"catalog in {folder}",
         hint=f'compare the fingerprint with its maker, then: ferry catalog know-key "{path}" '
-        f'--name NAME --fingerprint "…" --catalog "{catalog.root}"',
+        f'--name NAME --fingerprint "…" --catalog "{holding.root}"',
     )
     made_at, offers = _read_list(sealed, str(path))
     known = tuple(manifests)
@@ -285,7 +261,7 @@ def import_catalog(
         _check_pin(offer, published.get((offer.shelf, offer.name)), colleague)
     taken = []
     for offer in offers:
-        record = catalog.store.record(offer.shelf, offer.name)
+        record = holding.store.record(offer.shelf, offer.name)
         if record is not None and record.held.sha256 != offer.sha256:
             progress.say(f"{offer.shelf}/{offer.name}: another file is held here; theirs is left")
             continue
@@ -298,34 +274,24 @@ def import_catalog(
             known=known,
         )
         source = object_path(folder / "objects", offer.sha256)
-        taken.append(catalog.take_in(source, wanted, progress))
+        taken.append(holding.take_in(source, wanted, progress))
     return tuple(taken)
 
 
 def know_key(
-    catalog: Catalog, path: Path, *, name: str, fingerprint: str, progress: Progress
+    holding: Holding, path: Path, *, name: str, fingerprint: str, progress: Progress
 ) -> KnownKey:
     """Believe the key that signed a request or an export, once a person has compared its fingerprint.
 
-    Args:
-        catalog: Whose known keys.
-        path: The signed file; a request also as it was scanned from paper.
-        name: Who holds the key.
-        fingerprint: As it came over another channel.
-        progress: Told when the file system has no locks.
-
-    Raises:
-        SignatureError: The file was edited, or the fingerprint is not that of its key.
-        InputError: Neither a request nor an export, or the name is taken.
-        StorageError: The file cannot be read, or the known keys not be written.
+    Arguments and errors: `Catalog.know_key`.
     """
     data = _read(path)
     try:
         sealed = unseal(data, kind=KIND, file=str(path))
     except InputError:
         sealed = request.unseal_request(data, file=str(path))
-    with catalog.store.changing(progress):
-        return catalog.known_keys.add(name, sealed, fingerprint)
+    with holding.store.changing(progress):
+        return holding.known_keys.add(name, sealed, fingerprint)
 
 
 def _read(path: Path) -> bytes:

@@ -39,13 +39,6 @@ def require_fit_to_travel(held: HeldPayload) -> None:
         )
 
 
-def is_fit_to_travel(held: HeldPayload) -> bool:
-    """Whether a payload may be written to a medium."""
-    return held.judgement.verdict is FileVerdict.PROVEN or (
-        held.judgement.verdict is FileVerdict.UNPROVEN and held.acceptance is not None
-    )
-
-
 def advice(judgement: Judgement) -> str:
     """Return what to do about a file that may not travel."""
     match judgement.verdict:

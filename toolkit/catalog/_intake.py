@@ -14,8 +14,8 @@ from pathlib import Path
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._judging import Found, Wanted, judged
-from toolkit.catalog._names import Shelf
-from toolkit.catalog._records import Record, record_path, write_record
+from toolkit.catalog._records import Record
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import storage, sync_file
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError
@@ -171,7 +171,7 @@ class Intake:
                 siblings=wanted.siblings,
             )
             if before is None or replace(before, verified_at=record.verified_at) != record:
-                write_record(record_path(store.shelf(wanted.shelf), payload.name), record)
+                store.write(record)
         return held
 
     def measured_again(self) -> Statement:

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from toolkit.catalog._paths import VersionPattern, patterns
 from toolkit.catalog._releases import source_reader
-from toolkit.catalog._sbe_choice import uses_sbe
+from toolkit.catalog._sbe_needs import uses_sbe
 from toolkit.model import SolutionVersion
 from toolkit.request import SiteRequest
 from toolkit.yamltext import Value, read_yaml, require_format

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from urllib.parse import urlsplit
 
-from toolkit.catalog._names import payload_name
 from toolkit.model import (
     BundleStatus,
     Decision,
@@ -21,6 +19,7 @@ from toolkit.model import (
     SolutionVersion,
     Witness,
 )
+from toolkit.names import https_url, payload_name
 from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1
@@ -140,20 +139,6 @@ def _sources(values: dict[str, Value]) -> tuple[tuple[str, str], ...]:
             found=f"no agreement about {odd}", expected="where each value was read, and no other"
         )
     return tuple(sorted(sources.items()))
-
-
-def https_url(text: str) -> str:
-    """Return `text` if it is a URL we would fetch from.
-
-    Raises:
-        ValueError: Not https, no host, or carrying a password.
-    """
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
-        raise ValueError(f"{text!r} is not a plain https URL")
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f"{text!r} has a blank or control character in it")
-    return text
 
 
 def _optional(values: dict[str, Value], key: str) -> str:

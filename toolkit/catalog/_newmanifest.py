@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from toolkit.catalog._manifest import https_url
 from toolkit.catalog._manifesttext import plain
 from toolkit.catalog._readings import PublishedHashes, Reading, ReadRow
 from toolkit.catalog._releases import Release, ReleaseStatus
@@ -22,6 +21,7 @@ from toolkit.model import (
     SolutionVersion,
     Witness,
 )
+from toolkit.names import https_url
 
 _WITHDRAWN = (ReleaseStatus.SUPERSEDED, ReleaseStatus.RECALLED)
 

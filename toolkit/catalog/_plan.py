@@ -13,7 +13,7 @@ from toolkit.catalog._issues import IssueMatch
 from toolkit.catalog._lacking import Lacking
 from toolkit.catalog._paths import SbeMoment
 from toolkit.catalog._prediction import PredictedUpdate
-from toolkit.catalog._sbe_choice import SbeNeed, wrong_sbe
+from toolkit.catalog._sbe_needs import SbeNeed, wrong_sbe
 from toolkit.catalog._space import SpaceNeed
 from toolkit.catalog._support import SupportWindow
 from toolkit.errors import InputError

@@ -10,7 +10,7 @@ from toolkit.catalog._loading import Manifests
 from toolkit.catalog._plan import ClusterPlan, Hop
 from toolkit.catalog._prediction import is_in_progress
 from toolkit.catalog._releases import Release, ReleaseStatus
-from toolkit.catalog._sbe_choice import SbeNeed, uses_sbe
+from toolkit.catalog._sbe_needs import SbeNeed, uses_sbe
 from toolkit.catalog._space import Room
 from toolkit.catalog._support import ARB_MONTHS, add_months, available, support_of
 from toolkit.request import Origin, SiteRequest

@@ -21,7 +21,7 @@ from toolkit.catalog._plan import ClusterPlan, Hop, Plan, PlannedPayload
 from toolkit.catalog._plan_file import identified
 from toolkit.catalog._plan_warnings import cluster_warnings, trip_warnings
 from toolkit.catalog._prediction import ImportCase, PredictedUpdate, predict
-from toolkit.catalog._sbe_choice import (
+from toolkit.catalog._sbe_needs import (
     SbeCase,
     SbeNeed,
     SbeSupply,

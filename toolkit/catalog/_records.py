@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.catalog._manifest import sha256
-from toolkit.catalog._names import Shelf, payload_name
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import storage, write_beside
 from toolkit.errors import InputError, misread
 from toolkit.model import (
@@ -28,6 +28,7 @@ from toolkit.model import (
     StatementKind,
     Witness,
 )
+from toolkit.names import payload_name
 
 FORMAT = 2
 ENDING = ".held.json"

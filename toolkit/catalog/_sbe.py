@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._authorities import signing_authorities
-from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
 from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers, addresses, how_to_get, offers
 from toolkit.catalog._storage import storage
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.errors import InputError
-from toolkit.model import HeldPayload, Progress
-from toolkit.sbe import sbe_named
+from toolkit.model import HeldPayload, Progress, SolutionVersion
+from toolkit.sbe import Hardware, SbeVersion, sbe_named
+from toolkit.xmltext import LIMIT_BYTES
 
 
 def find_sbes(
     manufacturer: str,
     *,
-    about: ClusterFacts,
+    hardware: Hardware,
+    family: str,
+    installed: SbeVersion | None,
+    solution: SolutionVersion | None,
     fetcher: Fetcher,
     origin: str | None = None,
     signing_ca: Path | None = None,
@@ -34,7 +38,10 @@ def find_sbes(
 
     Args:
         manufacturer: The vendor, as the machines' BIOS reports it.
-        about: What is known of the cluster.
+        hardware: The cluster's machines, as far as somebody told; empty: nothing.
+        family: Its `SbeFamily`; empty: not told.
+        installed: Its `CurrentSbeVersion`; None: not told.
+        solution: The solution version that it will have with the SBE; None: not told.
         fetcher: What fetches.
         origin: An https address or a file to read instead of what the vendor publishes.
         signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
@@ -54,7 +61,21 @@ def find_sbes(
         authorities=signing_authorities(signing_ca),
         signers=signers,
     )
+    about = ClusterFacts(hardware=hardware, family=family, installed=installed, solution=solution)
     return offers(manifest, about)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorProof:
+    """What shows that a vendor's files are the vendor's, besides the files themselves."""
+
+    discovery: str | None = None
+    """An https address or a file of a discovery manifest, newer than the one among the files; None: that
+    one or, where there are no files yet, the one that the vendor publishes."""
+    signing_ca: Path | None = None
+    """PEM file with authorities whose word counts for signatures, besides the system's."""
+    signers: Collection[str] = ()
+    """Organisations that sign for this vendor, besides itself."""
 
 
 def is_sbe_source(path: Path) -> bool:
@@ -63,25 +84,19 @@ def is_sbe_source(path: Path) -> bool:
 
 
 def add_sbe(
-    catalog: Catalog,
+    holding: Holding,
     paths: Sequence[Path],
     *,
-    fetcher: Fetcher,
     progress: Progress,
-    discovery: str | None = None,
-    signing_ca: Path | None = None,
-    signers: Collection[str] = (),
+    proof: VendorProof | None = None,
 ) -> tuple[HeldPayload, ...]:
     """Take the three files of one SBE into the catalog, checked against each other.
 
     Args:
-        catalog: Where to.
+        holding: Where to.
         paths: Folders, single files, and zips in which a vendor hands them out.
-        fetcher: What fetches.
         progress: Told what happens.
-        discovery: An https address or a file of a newer discovery manifest.
-        signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
-        signers: Organisations that sign for this vendor, besides itself.
+        proof: What else proves that the files are the vendor's.
 
     Raises:
         DigestError: A witness speaks against one of them; nothing was added.
@@ -89,41 +104,35 @@ def add_sbe(
         StorageError: A file cannot be read, or the catalog not be written.
         DownloadError: The discovery manifest cannot be fetched.
     """
-    given = None
-    if discovery is not None:
-        given = read_document(fetcher, discovery, limit_bytes=LIMIT_BYTES)
-    with catalog.store.scratch() as scratch:
+    proof, given = proof or VendorProof(), None
+    if proof.discovery is not None:
+        given = read_document(holding.fetcher, proof.discovery, limit_bytes=LIMIT_BYTES)
+    with holding.store.scratch() as scratch:
         files = read_sbe_files(
             paths,
             discovery=given.data if given else None,
             scratch=scratch,
-            authorities=signing_authorities(signing_ca),
-            signers=signers,
+            authorities=signing_authorities(proof.signing_ca),
+            signers=proof.signers,
             progress=progress,
         )
-        return _take_in(catalog, files, given.url if given else "", progress)
+        return _take_in(holding, files, given.url if given else "", progress)
 
 
 def fetch_sbe(
-    catalog: Catalog,
+    holding: Holding,
     title: str,
     *,
-    fetcher: Fetcher,
     progress: Progress,
-    discovery: str | None = None,
-    signing_ca: Path | None = None,
-    signers: Collection[str] = (),
+    proof: VendorProof | None = None,
 ) -> tuple[HeldPayload, ...]:
     """Fetch the files of an SBE where its vendor's manifest says they are, and take them in like `add_sbe`.
 
     Args:
-        catalog: Where to.
+        holding: Where to.
         title: `SBE_<publisher>_<family>_<version>`.
-        fetcher: What fetches.
         progress: Told what happens.
-        discovery: An https address or a file of the discovery manifest; None: where the vendor publishes it.
-        signing_ca: As in `add_sbe`.
-        signers: As in `add_sbe`.
+        proof: As in `add_sbe`.
 
     Raises:
         DigestError: A witness speaks against one of them; nothing was added.
@@ -136,14 +145,15 @@ def fetch_sbe(
         raise InputError(
             f"fetch {title}", expected="a title like SBE_Dell_AS-HCI-AX-16G_4.2.2506.1600"
         )
-    authorities = signing_authorities(signing_ca)
+    proof = proof or VendorProof()
+    authorities = signing_authorities(proof.signing_ca)
     manifest = read_vendor_manifest(
         named.publisher,
-        discovery,
+        proof.discovery,
         sources=load_sbe_sources(),
-        fetcher=fetcher,
+        fetcher=holding.fetcher,
         authorities=authorities,
-        signers=signers,
+        signers=proof.signers,
     )
     listed = [
         sbe for sbe in manifest.content.find(named.family, named.version) if not sbe.is_recalled
@@ -157,9 +167,9 @@ def fetch_sbe(
             expected=f"one that {manifest.name} lists and that was not recalled",
             hint=how or f"see what there is: `ferry catalog sbe {named.publisher}`",
         )
-    with catalog.store.scratch() as scratch:
+    with holding.store.scratch() as scratch:
         paths = [
-            catalog.fetch_into(scratch / name, url, shelf=f"sbe/{name[4:-4]}", progress=progress)
+            holding.fetch_into(scratch / name, url, shelf=f"sbe/{name[4:-4]}", progress=progress)
             for name, url in found
         ]
         beside = scratch / manifest.name
@@ -170,19 +180,19 @@ def fetch_sbe(
             discovery=None,
             scratch=scratch,
             authorities=authorities,
-            signers=signers,
+            signers=proof.signers,
             progress=progress,
         )
-        return _take_in(catalog, files, manifest.url, progress)
+        return _take_in(holding, files, manifest.url, progress)
 
 
 def _take_in(
-    catalog: Catalog, files: SbeFiles, discovery_url: str, progress: Progress
+    holding: Holding, files: SbeFiles, discovery_url: str, progress: Progress
 ) -> tuple[HeldPayload, ...]:
     for note in files.notes:
         progress.say(f"{files.sbe.title}: {note}")
     return tuple(
-        catalog.adopt(
+        holding.adopt(
             item.source,
             shelf=item.shelf,
             name=item.name,

@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
-from toolkit.catalog._sbe_manifest import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_sources import SbeSources
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
 from toolkit.model import Stance, Statement
+from toolkit.sbe import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
+from toolkit.xmltext import LIMIT_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

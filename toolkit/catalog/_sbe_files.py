@@ -19,14 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.catalog._sbe_finding import ATTEMPTED, Candidate, Placed, SbeRole, candidates, place
-from toolkit.catalog._sbe_manifest import SbeManifest, read_sbe_manifest
 from toolkit.catalog._sbe_metadata import SbeMetadata, read_sbe_metadata
 from toolkit.catalog._sbe_package import content_statement, package_statement
 from toolkit.catalog._storage import storage
 from toolkit.catalog._xmlsig import Authorities, check_signature
 from toolkit.errors import DigestError, InputError
 from toolkit.model import PayloadKind, Progress, Sha256, Silent, Stance, Statement, StatementKind
-from toolkit.sbe import Sbe, sbe_named
+from toolkit.sbe import Sbe, SbeManifest, read_sbe_manifest, sbe_named
 
 _TOGETHER = (
     "the three travel together: SBE_Discovery_<M>.xml, SBE_<M>_<F>_<V>.xml and SBE_<M>_<F>_<V>.zip"

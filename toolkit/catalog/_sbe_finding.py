@@ -20,14 +20,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from toolkit.catalog._names import payload_name
-from toolkit.catalog._sbe_manifest import DISCOVERY_NAME
 from toolkit.catalog._sbe_package import UNFOLDS_AT_MOST, open_bounded
 from toolkit.catalog._storage import storage
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.errors import InputError
 from toolkit.model import Progress, Sha256
-from toolkit.sbe import sbe_named
+from toolkit.names import payload_name
+from toolkit.sbe import DISCOVERY_NAME, sbe_named
+from toolkit.xmltext import LIMIT_BYTES
 
 ATTEMPTED = "read SBE files"
 _READ_BYTES = 1 << 20

@@ -15,9 +15,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from toolkit.catalog._sbe_manifest import digest_of
-from toolkit.catalog._vendorxml import SIGNATURE_NAMESPACE, Element, read_xml
 from toolkit.model import Sha256
+from toolkit.sbe import digest_of
+from toolkit.xmltext import SIGNATURE_NAMESPACE, Element, read_xml
 
 _PATH = re.compile(r"[^<>:\"|?*\x00-\x1f]{1,400}\Z")
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}\Z")

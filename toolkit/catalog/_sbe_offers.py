@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolkit.catalog._sbe_fetch import VendorManifest
-from toolkit.catalog._sbe_manifest import Unread
 from toolkit.model import SolutionVersion, Statement
 from toolkit.sbe import (
     NO_SBE,
@@ -14,6 +13,7 @@ from toolkit.sbe import (
     Hardware,
     Sbe,
     SbeVersion,
+    Unread,
     sbe_named,
     unfit_reasons,
     unsure_reasons,

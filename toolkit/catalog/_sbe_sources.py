@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from toolkit.catalog._manifest import https_url
 from toolkit.catalog._releases import source_reader
+from toolkit.names import https_url
 from toolkit.yamltext import Value, read_yaml, require_format
 
 FORMAT = 1

@@ -29,8 +29,15 @@ from pathlib import Path
 
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._locks import locked
-from toolkit.catalog._names import Shelf
-from toolkit.catalog._records import ENDING, Record, object_path, read_record, record_path
+from toolkit.catalog._records import (
+    ENDING,
+    Record,
+    object_path,
+    read_record,
+    record_path,
+    write_record,
+)
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256
@@ -227,6 +234,11 @@ class Store:
             return (self.shelf(shelf) / name).samefile(self.object(digest))
         except OSError:
             return False
+
+    def write(self, record: Record) -> None:
+        """Write a record. Only while `changing`."""
+        held = record.held
+        write_record(record_path(self.shelf(held.shelf), held.name), record)
 
     def hide(self, record: Record) -> None:
         """Remove the link on the shelf, if it is one to these bytes."""

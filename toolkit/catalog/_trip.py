@@ -9,65 +9,50 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from toolkit.catalog._catalog import Catalog
-from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._gate import require_fit_to_travel
+from toolkit.catalog._held import held_on
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.catalog._names import Shelf
 from toolkit.catalog._plan import Plan, check_held_sbes, wanted_versions
 from toolkit.catalog._sbe import fetch_sbe
-from toolkit.catalog._sbe_choice import wrong_sbe
 from toolkit.catalog._sbe_finding import SbeRole, role_of
-from toolkit.catalog._sbe_manifest import describe_sbe
+from toolkit.catalog._sbe_needs import wrong_sbe
+from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import storage
-from toolkit.catalog._vendorxml import LIMIT_BYTES
-from toolkit.catalog._verifying import problem_of, verify_held
+from toolkit.catalog._verifying import verify_held
 from toolkit.errors import InputError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
-from toolkit.sbe import Fit, Sbe, sbe_named, validated_for
+from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
+from toolkit.xmltext import LIMIT_BYTES
 
 
 def fetch_trip(
-    catalog: Catalog,
+    holding: Holding,
     plan: Plan,
     manifests: Manifests,
     *,
-    fetcher: Fetcher,
     urls: Sequence[str] = (),
     limits: Limits | None = None,
     progress: Progress,
 ) -> tuple[HeldPayload, ...]:
     """Fetch everything that a plan carries and is not held yet: bundles first, then vendors' SBEs.
 
-    Args:
-        catalog: Where to.
-        plan: What is wanted.
-        manifests: What is published.
-        fetcher: What fetches the SBEs.
-        urls: As in `Catalog.download`.
-        limits: As in `Catalog.download`.
-        progress: Told what happens.
-
-    Raises:
-        DigestError: A payload is not what was published.
-        DownloadError: A server does not give us a whole file.
-        StorageError: The disk is full or fails.
-        InputError: A release was recalled, or an SBE must be brought in by hand; says how.
+    Arguments and errors: `Catalog.fetch`.
     """
     wanted = [manifests.find(str(version)) for version in wanted_versions(plan)]
     held = list(
-        catalog.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
+        holding.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)
     )
     by_hand: list[InputError] = []
     for shelf in _sbe_shelves(plan):
-        if catalog.store.record_paths(shelf):
-            held += catalog.find_sbe(shelf)
+        if holding.store.record_paths(shelf):
+            held += held_on(holding.store, shelf)
             continue
         try:
             title = f"SBE_{shelf.rpartition('/')[2]}"
-            held += fetch_sbe(catalog, title, fetcher=fetcher, progress=progress)
+            held += fetch_sbe(holding, title, progress=progress)
         except InputError as error:
             by_hand.append(error)
     if by_hand:
@@ -80,7 +65,7 @@ def fetch_trip(
 
 
 def choose_for_medium(
-    catalog: Catalog,
+    holding: Holding,
     manifests: Manifests,
     *,
     versions: Sequence[str] = (),
@@ -89,17 +74,7 @@ def choose_for_medium(
 ) -> tuple[HeldPayload, ...]:
     """Return what goes onto a medium, each payload with the update it travels with.
 
-    Args:
-        catalog: What is held.
-        manifests: What is published of it today.
-        versions: Updates to carry, where no plan says it.
-        plan: The trip; it also says which SBEs go along, and to which clusters.
-        progress: Told what happens; an archive is read whole once before it travels.
-
-    Raises:
-        StorageError: Not everything is held.
-        DigestError: A file is bad.
-        InputError: A release was recalled, a payload is not fit to travel, or an SBE is the wrong one.
+    Arguments and errors: `Catalog.for_medium`.
     """
     if plan is not None:
         wanted = wanted_versions(plan)
@@ -120,15 +95,18 @@ def choose_for_medium(
                 found="a release that its publisher recalled",
                 hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
             )
-        chosen += [replace(held, os_build=manifest.os_build) for held in catalog.find(version)]
+        chosen += [
+            replace(held, os_build=manifest.os_build)
+            for held in held_on(holding.store, str(version))
+        ]
     for shelf, version in _sbe_versions(plan) if plan else ():
-        chosen += [replace(held, version=version) for held in catalog.find_sbe(shelf)]
+        chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:
         check_held_sbes(plan, [sbe for sbe, _ in sbes])
     else:
         _check_alone(sbes)
-    looked = tuple(_looked_into(catalog, chosen, manifests, progress))
+    looked = tuple(_looked_into(holding, chosen, manifests, progress))
     for held in looked:
         require_fit_to_travel(held)
     return looked
@@ -199,20 +177,21 @@ def _check_alone(sbes: Iterable[tuple[Sbe, HeldPayload]]) -> None:
 
 
 def _looked_into(
-    catalog: Catalog, chosen: Iterable[HeldPayload], manifests: Manifests, progress: Progress
+    holding: Holding, chosen: Iterable[HeldPayload], manifests: Manifests, progress: Progress
 ) -> Iterator[HeldPayload]:
     """Return the payloads, each archive after it was read whole once."""
     for held in chosen:
         if is_looked_into(held.name, held.judgement):
             yield held
             continue
-        (seen,) = verify_held(
-            catalog,
+        verified = verify_held(
+            holding,
             [f"{held.shelf}/{held.name}"],
             manifests=manifests,
             is_deep=True,
             progress=progress,
         )
-        if (problem := problem_of([seen])) is not None:
-            raise problem
+        if verified.problem is not None:
+            raise verified.problem
+        (seen,) = verified.payloads
         yield replace(held, judgement=seen.held.judgement, acceptance=seen.held.acceptance)

@@ -4,49 +4,45 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 
-from toolkit.catalog._catalog import Catalog
+from toolkit import __version__
+from toolkit.catalog._held import all_held
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._loading import Manifests, load_sbe_sources
 from toolkit.catalog._plan import Plan
 from toolkit.catalog._plan_file import KIND, read_plan, to_bytes
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._sbe_manifest import read_sbe_manifest
 from toolkit.catalog._storage import storage, write_beside
-from toolkit.catalog._vendorxml import LIMIT_BYTES as XML_LIMIT_BYTES
 from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
-from toolkit.signed import LIMIT_BYTES, KnownKeys
+from toolkit.sbe import read_sbe_manifest
+from toolkit.signed import LIMIT_BYTES
+from toolkit.xmltext import LIMIT_BYTES as XML_LIMIT_BYTES
 
-_KNOWN_KEYS = "known-keys.json"
 _MARK_WITHIN_BYTES = 2048
 
 
 def plan_from_files(
     requests: Iterable[Path],
-    catalog: Catalog,
+    holding: Holding,
     *,
     goal: str | None,
     manifests: Manifests,
     sbe_manifests: Iterable[Path],
     named: Sequence[str],
-    tool: str,
-    now: datetime,
 ) -> Plan:
     """Return the plan of a trip to every cluster whose request is given.
 
     Args:
         requests: Signed requests, as JSON or as scanned from paper.
-        catalog: What is held; it also knows the keys of the sites.
+        holding: What is held; it also knows the keys of the sites.
         goal: The wanted version, in full or short; None: for each cluster the newest it can reach.
         manifests: What exists, the supported paths and the known issues.
         sbe_manifests: Vendors' discovery manifests.
         named: SBEs that a person asks for, by name or version.
-        tool: Which ferry plans.
-        now: The time, aware UTC.
 
     Raises:
         SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
@@ -54,7 +50,7 @@ def plan_from_files(
         StorageError: A file or the catalog cannot be read.
     """
     return plan_trip(
-        [_request(path, catalog) for path in requests],
+        [_request(path, holding) for path in requests],
         goal=None if goal is None else manifests.version(goal),
         manifests=manifests,
         sbes=[
@@ -63,20 +59,20 @@ def plan_from_files(
             for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
         ],
         sbe_sources=load_sbe_sources(),
-        held=catalog.held(),
-        now=now,
-        tool=tool,
+        held=all_held(holding.store),
+        now=holding.now().replace(microsecond=0),
+        tool=f"ferry {__version__}",
         named=named,
-        home_free_bytes=_free(catalog.root),
+        home_free_bytes=_free(holding.root),
     )
 
 
-def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = None) -> None:
+def keep_plan(plan: Plan, holding: Holding, to: Path, *, page: Path | None = None) -> None:
     """Write a plan, and a copy into the catalog, which keeps everything that a plan refers to.
 
     Args:
         plan: The plan.
-        catalog: Where the copy goes: `plans/<plan_id>.json`.
+        holding: Where the copy goes: `plans/<plan_id>.json`.
         to: The file to write.
         page: Also write the page to read, there.
 
@@ -87,7 +83,7 @@ def keep_plan(plan: Plan, catalog: Catalog, to: Path, *, page: Path | None = Non
     if page is not None:
         _check_replaceable(page, PAGE_MARK)
     text = to_bytes(plan).decode()
-    folder = catalog.store.plans
+    folder = holding.store.plans
     with storage(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
     _write(folder / f"{plan.plan_id}.json", text)
@@ -106,13 +102,13 @@ def open_plan(path: Path) -> Plan:
     return read_plan(_read(path, PLAN_LIMIT_BYTES), file=str(path))
 
 
-def _request(path: Path, catalog: Catalog) -> SiteRequest:
+def _request(path: Path, holding: Holding) -> SiteRequest:
     request, sealed = read_request(_read(path, LIMIT_BYTES), file=str(path))
-    KnownKeys(catalog.root / _KNOWN_KEYS).require(
+    holding.known_keys.require(
         sealed,
         what=f"request of {request.cluster}",
         hint="compare the fingerprint with the site over another channel, then: "
-        f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{catalog.root}"',
+        f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{holding.root}"',
     )
     return request
 

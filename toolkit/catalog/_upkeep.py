@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from toolkit.catalog._catalog import Catalog, by_shelf
+from toolkit.catalog._held import by_shelf, select
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import Record, read_record
 from toolkit.catalog._storage import free_bytes, remove_file, storage
@@ -81,13 +82,12 @@ class CatalogStatus:
         return all(item.is_linked for item in self.payloads)
 
 
-def catalog_status(catalog: Catalog) -> CatalogStatus:
+def catalog_status(holding: Holding) -> CatalogStatus:
     """Say what lies in a catalog.
 
-    Raises:
-        StorageError: The folder cannot be read.
+    Arguments and errors: `Catalog.status`.
     """
-    store = catalog.store
+    store = holding.store
     records, earlier, problems = _all_records(store)
     with storage(f"read catalog {store.root}"):
         objects = {path: path.stat().st_size for path in _objects(store)}
@@ -169,7 +169,7 @@ class Pruning:
 
 
 def prune(
-    catalog: Catalog,
+    holding: Holding,
     *,
     versions: Sequence[str] = (),
     older_than: timedelta,
@@ -179,22 +179,10 @@ def prune(
 ) -> Pruning:
     """Remove what nothing refers to: bytes without a record, abandoned downloads and copies.
 
-    Nothing goes that a plan names.
-
-    Args:
-        catalog: Where.
-        versions: Updates or SBE shelves that are no longer wanted, with everything on them.
-        older_than: Younger files stay: another process may be about to record them.
-        with_quarantine: Whether quarantined files of that age go too; their explanations stay.
-        is_dry_run: Only say what would go.
-        progress: Told what happens.
-
-    Raises:
-        InputError: A plan or record cannot be understood, or a version is not held.
-        StorageError: Another process works on what should go, or the folder cannot be written.
+    Arguments and errors: `Catalog.prune`.
     """
-    store = catalog.store
-    asked = catalog.select(versions) if versions else ()
+    store = holding.store
+    asked = select(holding.store, versions) if versions else ()
     with contextlib.ExitStack() as stack:
         if not is_dry_run:
             for record in asked:
@@ -205,7 +193,7 @@ def prune(
                     )
                 )
             stack.enter_context(store.changing(progress))
-            asked = catalog.select(versions) if versions else ()
+            asked = select(holding.store, versions) if versions else ()
         planned = [item for path in plan_files(store.plans) for item in read_plan(path)]
         needed_by = [(record, _needs(planned, record.held)) for record in asked]
         doomed = [record for record, plan in needed_by if not plan]
@@ -215,7 +203,7 @@ def prune(
                     store,
                     doomed,
                     planned,
-                    before=catalog.now() - older_than,
+                    before=holding.now() - older_than,
                     with_quarantine=with_quarantine,
                 )
             )

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
+from toolkit.catalog._held import select
+from toolkit.catalog._holding import Holding
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
 from toolkit.errors import DigestError, StorageError, ToolkitError
@@ -59,40 +60,62 @@ class VerifiedPayload:
         return self.held.judgement.verdict is FileVerdict.BAD
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What reading held payloads again brought to light."""
+
+    payloads: tuple[VerifiedPayload, ...]
+
+    @property
+    def problem(self) -> ToolkitError | None:
+        """The error that it amounts to, if any of the files cannot be used."""
+        count = len(self.payloads)
+        bad = [item for item in self.payloads if item.is_bad]
+        if bad:
+            is_moved = all(item.quarantined for item in bad)
+            return DigestError(
+                "verify held payloads",
+                found=f"{len(bad)} of {count} bad: {_places(bad)}",
+                hint="download them again" if is_moved else SET_ASIDE,
+            )
+        lost = [item for item in self.payloads if item.condition is not Condition.SOUND]
+        if lost:
+            return StorageError(
+                "verify held payloads",
+                found=f"{len(lost)} of {count} cannot be read: {_places(lost)}",
+                hint="run `ferry catalog download` for them again",
+            )
+        return None
+
+
+def _places(items: Iterable[VerifiedPayload]) -> str:
+    return ", ".join(f"{item.held.shelf}/{item.held.name}" for item in items)
+
+
 def verify_held(
-    catalog: Catalog,
+    holding: Holding,
     words: Sequence[str] = (),
     *,
     manifests: Iterable[Manifest] = (),
     is_deep: bool = False,
     quarantine: bool = False,
     progress: Progress,
-) -> tuple[VerifiedPayload, ...]:
+) -> Verification:
     """Read held files, compare them with their names, and judge them by today's manifests.
 
-    Args:
-        catalog: Where they are held.
-        words: Which: versions, shelves or names; none: all.
-        manifests: What is published today.
-        is_deep: Whether to read whole zips and compare every checksum in them.
-        quarantine: Whether to move bad files to quarantine, so that a download fetches them anew.
-        progress: Told what happens.
-
-    Raises:
-        InputError: A word names nothing that is held, or a record cannot be understood.
-        StorageError: The folder cannot be read, or a bad file not be moved.
+    Arguments and errors: `Catalog.verify`.
     """
     known = tuple(manifests)
     by_version = {str(manifest.version): manifest for manifest in known}
     measured: dict[Sha256, _Reading] = {}
     results = []
-    for record in catalog.select(words):
+    for record in select(holding.store, words):
         held = record.held
         if held.sha256 not in measured:
             measured[held.sha256] = _read(record, progress)
         reading = measured[held.sha256]
         if reading.condition is Condition.SOUND:
-            judgement = catalog.judge_again(
+            judgement = holding.judge_again(
                 record,
                 manifest=by_version.get(held.shelf),
                 known=known,
@@ -106,33 +129,11 @@ def verify_held(
         result = VerifiedPayload(
             held=_with(held, judgement), condition=reading.condition, detail=reading.detail
         )
-        results.append(_record(catalog, result, reading, progress))
+        results.append(_record(holding, result, reading, progress))
         progress.say(f"{held.name}: {result.condition.value}, {judgement.verdict.value}")
     if quarantine:
-        results = _quarantine(catalog, results, measured, progress)
-    return tuple(results)
-
-
-def problem_of(results: Sequence[VerifiedPayload]) -> ToolkitError | None:
-    """Return the error that the results amount to, if any of the files cannot be used."""
-    bad = [item for item in results if item.is_bad]
-    if bad:
-        where = ", ".join(f"{item.held.shelf}/{item.held.name}" for item in bad)
-        is_moved = all(item.quarantined for item in bad)
-        return DigestError(
-            "verify held payloads",
-            found=f"{len(bad)} of {len(results)} bad: {where}",
-            hint="download them again" if is_moved else SET_ASIDE,
-        )
-    lost = [item for item in results if item.condition is not Condition.SOUND]
-    if lost:
-        where = ", ".join(f"{item.held.shelf}/{item.held.name}" for item in lost)
-        return StorageError(
-            "verify held payloads",
-            found=f"{len(lost)} of {len(results)} cannot be read: {where}",
-            hint="run `ferry catalog download` for them again",
-        )
-    return None
+        results = _quarantine(holding, results, measured, progress)
+    return Verification(payloads=tuple(results))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,23 +178,23 @@ def _with(held: HeldPayload, judgement: Judgement) -> HeldPayload:
 
 
 def _record(
-    catalog: Catalog, result: VerifiedPayload, reading: _Reading, progress: Progress
+    holding: Holding, result: VerifiedPayload, reading: _Reading, progress: Progress
 ) -> VerifiedPayload:
     """Write the judgement down, unless somebody changed the record meanwhile or nobody can."""
     held = result.held
     if reading.found is None:
         return result
     try:
-        with catalog.store.changing(progress):
-            now = catalog.store.record(held.shelf, held.name)
+        with holding.store.changing(progress):
+            now = holding.store.record(held.shelf, held.name)
             if now is None or now.held.sha256 != held.sha256:
                 return replace(result, is_recorded=False)
             is_sound = result.condition is Condition.SOUND
-            catalog.write(
+            holding.store.write(
                 replace(
                     now,
                     held=_with(now.held, held.judgement),
-                    verified_at=catalog.now(),
+                    verified_at=holding.now(),
                     # of changed bytes the old time stays: whoever uses them measures them again
                     modified_ns=reading.modified_ns if is_sound else now.modified_ns,
                 )
@@ -205,12 +206,12 @@ def _record(
 
 
 def _quarantine(
-    catalog: Catalog,
+    holding: Holding,
     results: Sequence[VerifiedPayload],
     measured: dict[Sha256, _Reading],
     progress: Progress,
 ) -> list[VerifiedPayload]:
-    store = catalog.store
+    store = holding.store
     moved: dict[Sha256, Path] = {}
     for item in results:
         held = item.held
@@ -219,7 +220,7 @@ def _quarantine(
             continue
         reasons = "".join(f"  - {reason}\n" for reason in held.judgement.reasons)
         text = (
-            f"set aside {catalog.now().isoformat(timespec='seconds')} from {held.shelf}\n"
+            f"set aside {holding.now().isoformat(timespec='seconds')} from {held.shelf}\n"
             f"  expected  sha256 {held.sha256}\n"
             f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n"
             f"  verdict: {held.judgement.verdict.value}\n{reasons}\n"

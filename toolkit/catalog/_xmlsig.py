@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from toolkit.catalog._vendorxml import SIGNATURE_NAMESPACE, Element, read_xml
 from toolkit.model import Stance, Statement, StatementKind
+from toolkit.xmltext import SIGNATURE_NAMESPACE, Element, read_xml
 
 _ENVELOPED = SIGNATURE_NAMESPACE + "enveloped-signature"
 _C14N = frozenset(

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import (
-    Catalog,
-    export_catalog,
-    import_catalog,
-    know_key,
-    load_manifests,
-)
+from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import (
     catalog_option,
     exit_code,
@@ -46,8 +40,7 @@ def export(
     elsewhere. The first export makes the catalog's signing key. Give the printed fingerprint to your
     colleague by voice.
     """
-    done = export_catalog(
-        Catalog(catalog_dir),
+    done = Catalog(catalog_dir).export(
         folder,
         words,
         plan=plan,
@@ -80,8 +73,7 @@ def import_(
     Changes: adds the files to the catalog; the colleague becomes one of their witnesses. Nothing is taken
     that contradicts a pinned hash. Exit 1 if a file is not proven.
     """
-    held = import_catalog(
-        Catalog(catalog_dir),
+    held = Catalog(catalog_dir).import_from(
         folder,
         manifests=load_manifests(manifest_dirs),
         progress=TerminalProgress(quiet=json_output),
@@ -108,8 +100,7 @@ def know_key_command(
     Changes: adds the key to known-keys.json in the catalog, if the fingerprint is its own. Have it read
     to you over the telephone, never take it from the file's own sender by the same way.
     """
-    known = know_key(
-        Catalog(catalog_dir),
+    known = Catalog(catalog_dir).know_key(
         file,
         name=name,
         fingerprint=fingerprint,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import ZipReport, inspect_zip
+from toolkit.catalog import inspect_zip
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import TerminalProgress, echo, human_size, json_option, print_json
+
+if TYPE_CHECKING:
+    from toolkit.catalog import ZipReport
 
 
 @click.command("inspect")

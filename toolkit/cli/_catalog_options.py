@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.catalog import is_fit_to_travel
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import echo, human_size, print_json, print_table
 from toolkit.model import FileVerdict, HeldPayload
@@ -79,4 +78,4 @@ def verdict_of(held: HeldPayload) -> str:
 
 def exit_code(held: Sequence[HeldPayload]) -> int:
     """Return 0 if all of it may travel, 1 if not."""
-    return 0 if all(map(is_fit_to_travel, held)) else EXIT_NO
+    return 0 if all(item.is_fit_to_travel for item in held) else EXIT_NO

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from toolkit import __version__
-from toolkit.catalog import Catalog, keep_plan, load_manifests, plan_from_files, plan_text
+from toolkit.catalog import Catalog, load_manifests, plan_text
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._output import echo, json_option, print_json
 
@@ -77,18 +75,15 @@ def plan_command(
     Changes: writes the plan, and a copy into the catalog's folder plans; nothing is downloaded. A version
     without a supported path, or an SBE that would hide a cluster's updates, ends in exit code 7.
     """
-    catalog = Catalog(catalog_dir)
-    plan = plan_from_files(
+    plan = Catalog(catalog_dir).plan(
         requests,
-        catalog,
-        goal=goal,
+        to=output,
         manifests=load_manifests(manifest_dirs),
+        goal=goal,
         sbe_manifests=sbe_manifests,
         named=named,
-        tool=f"ferry {__version__}",
-        now=datetime.now(UTC).replace(microsecond=0),
+        page=page,
     )
-    keep_plan(plan, catalog, output, page=page)
     if json_output:
         print_json("plan", plan)
         return

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import HttpsFetcher, Refresh, refresh
+from toolkit.catalog import HttpsFetcher, refresh
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Refresh
 
 
 @click.command("refresh")

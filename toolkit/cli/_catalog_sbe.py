@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import ClusterFacts, HttpsFetcher, SbeOffers, find_sbes
+from toolkit.catalog import HttpsFetcher, find_sbes
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
 from toolkit.errors import InputError
 from toolkit.sbe import Fit, Hardware, Sbe, SbeVersion
+
+if TYPE_CHECKING:
+    from toolkit.catalog import SbeOffers
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -73,15 +77,12 @@ def sbe(
 
     Changes: nothing.
     """
-    about = ClusterFacts(
+    found = find_sbes(
+        manufacturer,
         hardware=Hardware(model=model, sku=sku),
         family=family,
         installed=_sbe_version(installed),
         solution=None if solution is None else read_version(solution),
-    )
-    found = find_sbes(
-        manufacturer,
-        about=about,
         fetcher=fetcher,
         origin=origin,
         signing_ca=signing_ca,
@@ -92,7 +93,8 @@ def sbe(
     else:
         _print(found)
     fits = any(offer.fit in (Fit.YES, Fit.UNKNOWN) for offer in found.offers)
-    return EXIT_NO if about.is_told and not fits else 0
+    is_told = any((model, sku, family, installed, solution))
+    return EXIT_NO if is_told and not fits else 0
 
 
 def _sbe_version(text: str | None) -> SbeVersion | None:

@@ -6,20 +6,11 @@ import getpass
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import (
-    Catalog,
-    CatalogStatus,
-    Pruning,
-    VerifiedPayload,
-    catalog_status,
-    load_manifests,
-    problem_of,
-    prune,
-    verify_held,
-)
+from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import (
     catalog_option,
@@ -38,6 +29,9 @@ from toolkit.cli._output import (
 )
 from toolkit.errors import InputError
 from toolkit.model import FileVerdict
+
+if TYPE_CHECKING:
+    from toolkit.catalog import CatalogStatus, Pruning, VerifiedPayload
 
 
 @click.command("verify")
@@ -72,8 +66,7 @@ def verify(
 
     Exit codes: 0 all proven, or accepted; 1 one is not; 3 one is bad; 6 one is missing or unreadable.
     """
-    results = verify_held(
-        Catalog(catalog_dir),
+    done = Catalog(catalog_dir).verify(
         words,
         manifests=load_manifests(manifest_dirs),
         is_deep=is_deep,
@@ -81,12 +74,12 @@ def verify(
         progress=TerminalProgress(quiet=json_output),
     )
     if json_output:
-        print_json("verified-payloads", results)
+        print_json("verified-payloads", done.payloads)
     else:
-        _print_verified(results)
-    if error := problem_of(results):
-        raise error
-    return exit_code([item.held for item in results])
+        _print_verified(done.payloads)
+    if done.problem is not None:
+        raise done.problem
+    return exit_code([item.held for item in done.payloads])
 
 
 @click.command("accept")
@@ -126,7 +119,7 @@ def status(catalog_dir: Path, *, json_output: bool) -> None:
 
     Changes: nothing. Nothing is hashed: use `ferry catalog verify` for that.
     """
-    found = catalog_status(Catalog(catalog_dir))
+    found = Catalog(catalog_dir).status()
     if json_output:
         print_json("catalog-status", found)
     else:
@@ -175,8 +168,7 @@ def prune_command(
     Changes: deletes those files, and with --version that update. Nothing goes that a plan in the catalog
     needs: exit 1 if that was asked for.
     """
-    done = prune(
-        Catalog(catalog_dir),
+    done = Catalog(catalog_dir).prune(
         versions=versions,
         older_than=timedelta(days=days),
         with_quarantine=with_quarantine,

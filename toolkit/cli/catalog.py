@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, HttpsFetcher, Limits, fetch_trip, load_manifests, open_plan
+from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
 from toolkit.cli import (
     EXIT_NO,
     _catalog_add,
@@ -189,14 +189,8 @@ def download(
     catalog = Catalog(catalog_dir, fetcher=fetcher)
     progress = TerminalProgress(quiet=json_output)
     if plan_file is not None:
-        held = fetch_trip(
-            catalog,
-            open_plan(plan_file),
-            manifests,
-            fetcher=fetcher,
-            urls=urls,
-            limits=limits,
-            progress=progress,
+        held = catalog.fetch(
+            plan_file, manifests=manifests, urls=urls, limits=limits, progress=progress
         )
     else:
         wanted = [manifests.find(version) for version in versions]
@@ -239,6 +233,7 @@ def _print_manifest(manifest: Manifest) -> None:
 group.add_command(sbe)
 group.add_command(plan_command)
 group.add_command(refresh_command)
-for _command in (*_catalog_add.COMMANDS, *_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
+group.add_command(_catalog_add.add)
+for _command in (*_catalog_upkeep.COMMANDS, *_catalog_exchange.COMMANDS):
     group.add_command(_command)
 group.add_command(_catalog_inspect.inspect)

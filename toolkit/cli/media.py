@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, choose_for_medium, load_manifests, open_plan
+from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
     TerminalProgress,
@@ -115,11 +115,10 @@ def write(
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
-    payloads = choose_for_medium(
-        Catalog(catalog_dir),
-        load_manifests(manifest_dirs),
-        versions=versions,
-        plan=open_plan(plan_file) if plan_file else None,
+    payloads = Catalog(catalog_dir).for_medium(
+        versions,
+        plan=plan_file,
+        manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))

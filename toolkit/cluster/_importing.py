@@ -19,7 +19,7 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._sbe_choice import CarriedSbe, carried_sbes, choose_sbe, doubts
+from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
 from toolkit.errors import (
     CommandError,
     DigestError,

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from toolkit.errors import InputError
-from toolkit.model import is_device_name
+from toolkit.names import is_device_name
 
 PATH_LIMIT = 100
 """Longest path from the drive root, in characters; leaves room for the folder it is copied into."""

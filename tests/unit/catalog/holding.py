@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.unit.catalog.fakes import FakeSite, Listener, manifest_of, payload_of, zip_of
-from toolkit.catalog import Catalog
+from toolkit.catalog import Catalog, _holding
 from toolkit.model import (
     HeldPayload,
     Payload,
@@ -54,6 +54,13 @@ class Holding:
     def catalog(self) -> Catalog:
         return Catalog(self.root, fetcher=self.site, sleep=lambda _: None, now=lambda: self.now)
 
+    @property
+    def payloads(self) -> _holding.Holding:
+        """What stands behind the catalog's face."""
+        return _holding.Holding(
+            self.root, fetcher=self.site, sleep=lambda _: None, now=lambda: self.now
+        )
+
     def download(
         self, data: bytes = DATA, *, version: str = SHELF, payload: Payload | None = None
     ) -> HeldPayload:
@@ -73,7 +80,7 @@ class Holding:
         expected: Sha256 | None = None,
         statements: tuple[Statement, ...] = PROOF,
     ) -> HeldPayload:
-        return self.catalog.adopt(
+        return self.payloads.adopt(
             source,
             shelf=shelf,
             name=name,

@@ -165,10 +165,10 @@ def test_a_file_that_somebody_still_writes_is_refused(holding, file_of):
 def test_all_files_of_an_sbe_are_found_by_its_shelf(holding, file_of):
     holding.adopt(file_of(XML))
     with pytest.raises(StorageError, match=SBE_NAMES[0]):
-        holding.catalog.find_sbe(SBE_SHELF)
+        holding.catalog.find(SBE_SHELF)
     holding.adopt(file_of(b"<x/>", "b"), name=SBE_NAMES[0])
     holding.adopt(file_of(zip_of(5000), "c"), name=SBE_NAMES[2])
-    assert {held.name for held in holding.catalog.find_sbe(SBE_SHELF)} == set(SBE_NAMES)
+    assert {held.name for held in holding.catalog.find(SBE_SHELF)} == set(SBE_NAMES)
 
 
 @pytest.mark.parametrize(

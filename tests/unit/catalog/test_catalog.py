@@ -17,7 +17,8 @@ from tests.unit.catalog.fakes import (
     witness_of,
     zip_of,
 )
-from toolkit.catalog import Catalog, _patience, _transfer, require_fit_to_travel
+from toolkit.catalog import Catalog, _patience, _transfer
+from toolkit.catalog._gate import require_fit_to_travel
 from toolkit.catalog._part import Part, PartFile
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
 from toolkit.model import BundleStatus, FileVerdict, PayloadKind

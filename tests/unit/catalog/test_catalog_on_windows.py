@@ -11,10 +11,13 @@ from pyfakefs.fake_filesystem import OSType
 from pyfakefs.fake_filesystem_unittest import Patcher
 
 from tests.unit.catalog.fakes import FakeSite, manifest_of, payload_of, zip_of
-from toolkit.catalog import Catalog, export_catalog, prune, verify_held
-from toolkit.catalog._names import Shelf, payload_name
+from toolkit.catalog import Catalog
+from toolkit.catalog._held import select
+from toolkit.catalog._shelf import Shelf
+from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, DownloadError, StorageError
 from toolkit.model import Silent
+from toolkit.names import payload_name
 
 DATA = zip_of(280_000)
 PAYLOAD = payload_of(DATA)
@@ -160,15 +163,15 @@ def test_a_bad_file_is_set_aside_and_fetched_anew(disk, site):
     held.path.chmod(0o644)
     held.path.write_bytes(DATA[:-9] + b"x" + DATA[-8:])
     held.path.chmod(0o444)
-    verify_held(catalog(site), quarantine=True, progress=Silent())
+    catalog(site).verify(quarantine=True, progress=Silent())
     (again,) = catalog(site).download(MANIFEST)
     assert again.path.read_bytes() == DATA
 
 
 def test_read_only_files_are_pruned_too(disk, site):
     catalog(site).download(MANIFEST)
-    done = prune(
-        catalog(site), versions=["12.2604.1003.9"], older_than=timedelta(0), progress=Silent()
+    done = catalog(site).prune(
+        versions=["12.2604.1003.9"], older_than=timedelta(0), progress=Silent()
     )
     assert [str(item.path) for item in done.removed] == [OBJECT]
     assert not Path(OBJECT).exists()
@@ -178,7 +181,7 @@ def test_read_only_files_are_pruned_too(disk, site):
 def test_an_export_goes_to_another_drive_and_is_a_catalog_there(disk, site):
     catalog(site).download(MANIFEST)
     disk.add_mount_point("E:", total_size=10_000_000)
-    export_catalog(catalog(site), Path("E:\\for-anna"), progress=Silent())
+    catalog(site).export(Path("E:\\for-anna"), progress=Silent())
     (held,) = catalog(site, "E:\\for-anna").held()
     assert str(held.path).startswith("E:\\for-anna\\objects\\")
     assert held.path.read_bytes() == DATA
@@ -186,5 +189,5 @@ def test_an_export_goes_to_another_drive_and_is_a_catalog_there(disk, site):
 
 def test_names_of_shelves_and_files_ignore_case(disk, site):
     catalog(site).download(MANIFEST)
-    (record,) = catalog(site).select([f"12.2604.1003.9\\{PAYLOAD.name.upper()}"])
+    (record,) = select(Store(Path(ROOT)), [f"12.2604.1003.9\\{PAYLOAD.name.upper()}"])
     assert record.held.name == PAYLOAD.name

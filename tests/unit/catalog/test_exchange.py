@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.catalog.fakes import manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF, Holding
-from toolkit.catalog import Catalog, export_catalog, import_catalog, know_key, verify_held
+from toolkit.catalog import Catalog
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.model import FileVerdict, StatementKind
 from toolkit.request import to_paper
@@ -26,7 +26,7 @@ def folder(tmp_path):
 @pytest.fixture
 def export(holding, folder):
     def export(*words, **more):
-        return export_catalog(holding.catalog, folder, words, progress=holding.listener, **more)
+        return holding.catalog.export(folder, words, progress=holding.listener, **more)
 
     return export
 
@@ -39,7 +39,7 @@ def anna(tmp_path):
 @pytest.fixture
 def take(anna, folder):
     def take(manifests=(MANIFEST,)):
-        return import_catalog(anna.catalog, folder, manifests=manifests, progress=anna.listener)
+        return anna.catalog.import_from(folder, manifests=manifests, progress=anna.listener)
 
     return take
 
@@ -50,8 +50,7 @@ def introduce(anna, folder):
 
     def introduce(done):
         listing = folder / "catalog.json"
-        know_key(
-            anna.catalog,
+        anna.catalog.know_key(
             listing,
             name="Ben",
             fingerprint=done.fingerprint,
@@ -145,7 +144,7 @@ def test_a_changed_file_is_not_exported(holding, export, folder, without_links):
 
 def test_a_file_known_to_be_bad_is_not_exported(holding, export, folder):
     holding.spoil(holding.download())
-    verify_held(holding.catalog, progress=holding.listener)
+    holding.catalog.verify(progress=holding.listener)
     with pytest.raises(DigestError, match="changed"):
         export()
     assert not folder.exists()
@@ -172,7 +171,7 @@ def test_an_export_into_the_catalog_itself_is_refused(holding):
     holding.download()
     for place in (holding.root, holding.root / "objects" / "x"):
         with pytest.raises(InputError, match="itself"):
-            export_catalog(holding.catalog, place, progress=holding.listener)
+            holding.catalog.export(place, progress=holding.listener)
 
 
 def test_exporting_twice_moves_nothing_and_writes_the_same_list(holding, export, folder):
@@ -347,8 +346,7 @@ def test_a_key_with_another_fingerprint_is_not_believed(holding, export, anna, f
     holding.download()
     export()
     with pytest.raises(SignatureError, match="fingerprint"):
-        know_key(
-            anna.catalog,
+        anna.catalog.know_key(
             folder / "catalog.json",
             name="Ben",
             fingerprint="0000 " * 16,
@@ -361,8 +359,7 @@ def test_the_key_of_a_request_is_learnt_too(anna, tmp_path):
     key = open_key(tmp_path / "site.key.pem")
     request = tmp_path / "request.json"
     request.write_bytes(seal("ferry-request", {"cluster": "plant7"}, key))
-    known = know_key(
-        anna.catalog,
+    known = anna.catalog.know_key(
         request,
         name="plant7",
         fingerprint=key.fingerprint,
@@ -380,8 +377,7 @@ def test_the_key_of_a_request_is_learnt_in_whatever_form_it_came(anna, tmp_path,
         request.write_text("\n".join(to_paper(data)))
     else:
         request.write_bytes(data.decode().encode("utf-16"))
-    known = know_key(
-        anna.catalog,
+    known = anna.catalog.know_key(
         request,
         name="plant7",
         fingerprint=key.fingerprint,
@@ -395,7 +391,7 @@ def test_what_was_signed_by_nobody_teaches_no_key(anna, tmp_path, data):
     path = tmp_path / "x.json"
     path.write_bytes(data)
     with pytest.raises(InputError):
-        know_key(anna.catalog, path, name="x", fingerprint="00", progress=anna.listener)
+        anna.catalog.know_key(path, name="x", fingerprint="00", progress=anna.listener)
 
 
 def test_another_kind_of_document_teaches_no_key(anna, tmp_path):
@@ -403,4 +399,4 @@ def test_another_kind_of_document_teaches_no_key(anna, tmp_path):
     path = tmp_path / "x.json"
     path.write_bytes(seal("ferry-other", {}, key))
     with pytest.raises(InputError, match="ferry-other"):
-        know_key(anna.catalog, path, name="x", fingerprint=key.fingerprint, progress=anna.listener)
+        anna.catalog.know_key(path, name="x", fingerprint=key.fingerprint, progress=anna.listener)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from toolkit.catalog import read_manifest
+from toolkit.catalog._manifest import read_manifest
 from toolkit.errors import InputError
 from toolkit.model import BundleStatus, Decision, PayloadKind
 

@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from toolkit.catalog import read_manifest
 from toolkit.catalog._loading import load_library
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._manifesttext import (
     add_witness,
     pin,

@@ -15,7 +15,7 @@ from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._sbe_choice import discovery_address
+from toolkit.catalog._sbe_needs import discovery_address
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
 from toolkit.request import EndpointReach, HealthSummary, ListedUpdate, Origin, VolumeSpace

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.data import bundle_pages as pages
-from toolkit.catalog import read_manifest
 from toolkit.catalog._bundletable import read_bundle_page
 from toolkit.catalog._discovery import read_discovery
 from toolkit.catalog._loading import ManifestFile, load_library
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._manifesttext import write_manifest
 from toolkit.catalog._proposals import ProposalKind
 from toolkit.catalog._readings import Reading

@@ -10,8 +10,9 @@ import pytest
 
 from tests.data import bundle_pages as pages
 from tests.unit.catalog.fakes import FakeSite
-from toolkit.catalog import load_manifests, read_manifest, refresh
+from toolkit.catalog import load_manifests, refresh
 from toolkit.catalog._document import RETRY_DELAYS_S
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._refreshing import BUNDLE_PAGE, DISCOVERY
 from toolkit.errors import DownloadError, InputError, StorageError
 from toolkit.model import BundleStatus

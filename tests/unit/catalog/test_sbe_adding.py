@@ -8,9 +8,9 @@ import pytest
 
 from tests.unit.catalog.fakes import Listener
 from tests.vendorsite.bundle import SbeEntry, make_outer_zip, make_sbe, sbe_discovery_xml
-from toolkit.catalog._catalog import Catalog
-from toolkit.catalog._sbe import add_sbe, fetch_sbe, is_sbe_source
-from toolkit.catalog._upkeep import catalog_status, prune
+from toolkit.catalog import Catalog
+from toolkit.catalog._holding import Holding
+from toolkit.catalog._sbe import VendorProof, add_sbe, fetch_sbe, is_sbe_source
 from toolkit.errors import DownloadError, InputError, StorageError
 
 TITLE = "SBE_Contoso_GenA_4.2.2603.1"
@@ -37,13 +37,13 @@ def publish(holding, vendor) -> None:
 
 
 def add(holding, *paths):
-    return add_sbe(holding.catalog, paths, fetcher=holding.site, progress=holding.listener)
+    return add_sbe(holding.payloads, paths, progress=holding.listener)
 
 
 def fetch(holding, title=TITLE, *, discovery=MANIFEST):
-    catalog = Catalog(holding.root, fetcher=holding.site, retry_delays_s=())
+    payloads = Holding(holding.root, fetcher=holding.site, retry_delays_s=())
     return fetch_sbe(
-        catalog, title, fetcher=holding.site, progress=holding.listener, discovery=discovery
+        payloads, title, progress=holding.listener, proof=VendorProof(discovery=discovery)
     )
 
 
@@ -55,7 +55,7 @@ def test_nothing_but_what_is_held_stays_behind(holding, vendor, tmp_path):
     held = add(holding, make_outer_zip(tmp_path / "outer.zip", make(vendor)))
     assert {item.shelf for item in held} == {SHELF}
     assert scratch(holding) == []
-    assert holding.catalog.find_sbe(SHELF)
+    assert holding.catalog.find(SHELF)
 
 
 def test_nothing_stays_behind_when_the_files_are_refused(holding, vendor, tmp_path):
@@ -81,11 +81,11 @@ def test_what_a_killed_process_left_is_seen_and_pruned(holding, vendor):
     left = holding.root / "unpacked-killed" / f"{TITLE}.zip"
     left.parent.mkdir()
     left.write_bytes(bytes(1000))
-    assert left in [item.path for item in catalog_status(holding.catalog).unfinished]
+    assert left in [item.path for item in holding.catalog.status().unfinished]
     later = Catalog(holding.root, now=lambda: datetime.now(UTC) + timedelta(days=30))
-    pruning = prune(later, older_than=timedelta(days=7), progress=Listener())
+    pruning = later.prune(older_than=timedelta(days=7), progress=Listener())
     assert [item.path for item in pruning.removed] == [left]
-    assert holding.catalog.find_sbe(SHELF)
+    assert holding.catalog.find(SHELF)
 
 
 def test_files_are_fetched_where_the_manifest_says_they_are(holding, vendor):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from toolkit.catalog import load_manifests, read_manifest
+from toolkit.catalog import load_manifests
+from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._manifesttext import write_manifest
 from toolkit.catalog._releases import ReleaseStatus, read_releases
 from toolkit.errors import InputError, StorageError

@@ -8,7 +8,6 @@ import pytest
 
 from tests.unit.catalog.fakes import payload_of, zip_of
 from tests.unit.catalog.holding import DATA, PAYLOAD, SHELF
-from toolkit.catalog import catalog_status, prune
 from toolkit.errors import InputError, StorageError
 
 OTHER = "12.2605.1003.2"
@@ -19,7 +18,7 @@ WEEK = timedelta(days=7)
 @pytest.fixture
 def pruned(holding):
     def pruned(*, older_than=WEEK, **more):
-        return prune(holding.catalog, older_than=older_than, progress=holding.listener, **more)
+        return holding.catalog.prune(older_than=older_than, progress=holding.listener, **more)
 
     return pruned
 
@@ -46,7 +45,7 @@ def lay(holding, name, data=b"left"):
 
 def test_status_tells_what_is_held_and_the_room_it_takes(holding):
     held = holding.download()
-    found = catalog_status(holding.catalog)
+    found = holding.catalog.status()
     assert [item.held for item in found.payloads] == [held]
     assert found.payloads[0].is_there
     assert found.has_links
@@ -57,12 +56,12 @@ def test_status_tells_what_is_held_and_the_room_it_takes(holding):
 def test_status_tells_when_names_on_shelves_are_missing(holding):
     held = holding.download()
     (holding.root / SHELF / held.name).unlink()
-    assert not catalog_status(holding.catalog).has_links
+    assert not holding.catalog.status().has_links
 
 
 def test_status_tells_what_is_missing_without_failing(holding):
     holding.download().path.unlink()
-    assert not catalog_status(holding.catalog).payloads[0].is_there
+    assert not holding.catalog.status().payloads[0].is_there
 
 
 def test_status_tells_unfinished_downloads_with_their_length(holding):
@@ -70,7 +69,7 @@ def test_status_tells_unfinished_downloads_with_their_length(holding):
     lay(holding, f"{SHELF}/{PAYLOAD.name}.part.json", b'{"total_bytes": 8}')
     lay(holding, f"{SHELF}/other.zip.part")
     lay(holding, f"{SHELF}/other.zip.part.json", b"[")
-    found = {item.path.name: item for item in catalog_status(holding.catalog).unfinished}
+    found = {item.path.name: item for item in holding.catalog.status().unfinished}
     assert found[f"{PAYLOAD.name}.part"].total_bytes == 8
     assert found["other.zip.part"].total_bytes is None
 
@@ -84,7 +83,7 @@ def test_status_tells_leftovers_quarantine_and_what_cannot_be_understood(holding
     lay(holding, f"{SHELF}/c.zip.held.json", b'{"format": 1}')
     holding.plan({"shelf": SHELF, "name": PAYLOAD.name, "sha256": None})
     lay(holding, "plans/odd.json", b"{}")
-    found = catalog_status(holding.catalog)
+    found = holding.catalog.status()
     assert [path.name for path in found.unreferenced] == ["ab" * 32]
     assert [path.name for path in found.quarantined] == ["a.zip.123"]
     assert found.quarantine_bytes == 5
@@ -95,7 +94,7 @@ def test_status_tells_leftovers_quarantine_and_what_cannot_be_understood(holding
 
 def test_status_of_no_catalog_is_a_storage_error(holding):
     with pytest.raises(StorageError):
-        catalog_status(holding.catalog)
+        holding.catalog.status()
 
 
 # --- prune -----------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 
 from tests.unit.catalog.fakes import Listener, digest_of, manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import MANIFEST, PAYLOAD, SHELF
-from toolkit.catalog import Condition, problem_of, require_fit_to_travel, verify_held
+from toolkit.catalog._gate import require_fit_to_travel
+from toolkit.catalog._verifying import Condition, Verification
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
 from toolkit.model import FileVerdict, StatementKind
 
@@ -15,12 +16,16 @@ XML = b"<SBE/>" * 400
 OTHER = "12.2605.1003.2"
 
 
+def problem_of(*payloads):
+    return Verification(payloads=payloads).problem
+
+
 @pytest.fixture
 def verify(holding):
     def verify(*words, manifests=(MANIFEST,), **more):
-        return verify_held(
-            holding.catalog, words, manifests=manifests, progress=holding.listener, **more
-        )
+        return holding.catalog.verify(
+            words, manifests=manifests, progress=holding.listener, **more
+        ).payloads
 
     return verify
 
@@ -31,7 +36,7 @@ def test_sound_files_are_proven_and_our_measurement_becomes_a_witness(holding, v
     assert found.condition is Condition.SOUND
     assert found.held.judgement.verdict is FileVerdict.PROVEN
     assert StatementKind.MEASUREMENT in {said.kind for said in found.held.judgement.statements}
-    assert problem_of([found]) is None
+    assert problem_of(found) is None
     assert holding.catalog.held() == (found.held,)
 
 
@@ -46,7 +51,7 @@ def test_a_changed_file_is_named_recorded_as_bad_and_stays_where_it_is(holding, 
     (found,) = verify()
     assert found.condition is Condition.CHANGED
     assert "sha256" in found.detail
-    error = problem_of([found])
+    error = problem_of(found)
     assert isinstance(error, DigestError)
     assert f"{SHELF}/{held.name}" in str(error)
     assert "--quarantine" in error.hint
@@ -67,7 +72,7 @@ def test_a_bad_file_is_moved_to_quarantine_only_when_asked_and_then_fetched_anew
     holding.spoil(held)
     (found,) = verify(quarantine=True)
     assert found.quarantined.read_text(encoding="utf-8").count("verdict: file bad") == 1
-    assert "download" in problem_of([found]).hint
+    assert "download" in problem_of(found).hint
     assert not held.path.exists()
     assert not (holding.root / SHELF / held.name).exists()
     assert holding.catalog.held() == ()
@@ -101,7 +106,7 @@ def test_a_missing_file_is_told_and_the_others_are_verified(holding, verify):
     held.path.unlink()
     first, second = verify()
     assert (first.condition, second.condition) == (Condition.MISSING, Condition.SOUND)
-    assert isinstance(problem_of([first, second]), StorageError)
+    assert isinstance(problem_of(first, second), StorageError)
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_others_are_verified(holding, verify):
@@ -212,6 +217,6 @@ def test_a_record_that_changed_meanwhile_is_left_alone(holding, verify):
             values = json.loads(record.read_text(encoding="utf-8"))
             record.write_text(json.dumps(values | {"sha256": "ab" * 32}), encoding="utf-8")
 
-    (found,) = verify_held(holding.catalog, progress=Interrupting())
+    (found,) = holding.catalog.verify(progress=Interrupting()).payloads
     assert not found.is_recorded
     assert json.loads(record.read_text(encoding="utf-8"))["sha256"] == "ab" * 32

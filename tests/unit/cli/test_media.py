@@ -1,30 +1,18 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.unit.media.making import PASSPHRASE, Publisher, flip, make_payload
-from toolkit.cli import media as commands
+from toolkit.catalog import load_manifests
+from toolkit.catalog._records import Record
+from toolkit.catalog._store import Store
 from toolkit.cli import run
-from toolkit.errors import StorageError
 from toolkit.media import fingerprint, pin_root
 from toolkit.model import Acceptance, FileVerdict
 
 VERSION = "12.2603.1002.15"
-
-
-class Shelf:
-    """A catalog that holds one file for one version."""
-
-    judged = {}  # noqa: RUF012 - a test says what is held
-
-    def __init__(self, root):
-        self.root = root
-
-    def find(self, version):
-        if str(version) != VERSION:
-            raise StorageError(f"find {version} in the catalog", found="nothing")
-        return (make_payload(self.root, version=VERSION, **self.judged),)
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +26,37 @@ def publisher(tmp_path_factory):
 
 
 @pytest.fixture
-def ferry(tmp_path, monkeypatch, publisher, capsys):
+def hold(tmp_path):
+    """Have the catalog hold one file of one version, judged as a test says."""
+    store = Store(tmp_path / "catalog")
+
+    def hold(**judged):
+        held = make_payload(tmp_path / "made", version=VERSION, **judged)
+        path = store.object(held.sha256)
+        for folder in (path.parent, store.shelf(VERSION)):
+            folder.mkdir(parents=True, exist_ok=True)
+        held.path.replace(path)
+        store.write(
+            Record(
+                held=replace(held, path=path),
+                modified_ns=path.stat().st_mtime_ns,
+                verified_at=datetime.now(UTC),
+                siblings=(held.name,),
+            )
+        )
+
+    return hold
+
+
+@pytest.fixture
+def ferry(tmp_path, monkeypatch, publisher, capsys, hold):
     """Run `ferry` beside keys, a catalog, a medium and a site; returns (exit code, stdout, stderr)."""
     for name in ("FERRY_SITE", "FERRY_MANIFESTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FERRY_KEY_PASSPHRASE", PASSPHRASE)
-    monkeypatch.setattr(commands, "Catalog", Shelf)
     monkeypatch.chdir(tmp_path)
-    for name in ("catalog", "medium"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "medium").mkdir()
+    hold()
     pin_root(tmp_path / "site" / "trust", publisher.root, fingerprint(publisher.root))
 
     def ferry(*words):
@@ -105,18 +115,17 @@ def test_what_the_catalog_does_not_hold_is_a_storage_error(write):
         (FileVerdict.UNPROVEN, 7, "ferry catalog accept"),
     ],
 )
-def test_what_is_not_proven_is_not_written(write, monkeypatch, tmp_path, verdict, code, word):
-    monkeypatch.setattr(Shelf, "judged", {"verdict": verdict})
+def test_what_is_not_proven_is_not_written(write, hold, tmp_path, verdict, code, word):
+    hold(verdict=verdict)
     refused = write()
     assert refused[0] == code
     assert word in refused[2]
     assert list((tmp_path / "medium").iterdir()) == []
 
 
-def test_what_somebody_answers_for_is_written_with_their_name(write, monkeypatch, tmp_path):
+def test_what_somebody_answers_for_is_written_with_their_name(write, hold, tmp_path):
     accepted = Acceptance(by="Ada", reason="compared by telephone", at=datetime.now(UTC))
-    judged = {"verdict": FileVerdict.UNPROVEN, "acceptance": accepted}
-    monkeypatch.setattr(Shelf, "judged", judged)
+    hold(verdict=FileVerdict.UNPROVEN, acceptance=accepted)
     assert write()[0] == 0
     (targets,) = (tmp_path / "medium").glob("*/tuf/*.targets.json")
     assert b'"by":"Ada"' in targets.read_bytes()
@@ -124,7 +133,7 @@ def test_what_somebody_answers_for_is_written_with_their_name(write, monkeypatch
 
 def test_a_recalled_release_is_not_written(write, tmp_path):
     (tmp_path / "more").mkdir()
-    source = commands.load_manifests().find(VERSION)
+    source = load_manifests().find(VERSION)
     (tmp_path / "more" / "recalled.yaml").write_text(
         f"""\
 format: 1

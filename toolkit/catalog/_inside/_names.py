@@ -12,7 +12,7 @@ import re
 import unicodedata
 
 from toolkit.catalog._inside._report import Findings, ZipProblem, shortened
-from toolkit.model import is_device_name
+from toolkit.names import is_device_name
 
 PATH_LIMIT = 259
 """MAX_PATH is 260 with the NUL at the end."""

@@ -1,40 +1,17 @@
-"""File names that mean the same on every disk a payload may visit: NTFS, exFAT, ext4, a cluster share."""
+"""Shelves: where the catalog keeps the payloads that belong together. Pure."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from toolkit.model import SolutionVersion, is_device_name
+from toolkit.model import SolutionVersion
+from toolkit.names import payload_name
 from toolkit.sbe import SbeVersion
 
-LONGEST_NAME = 120
-"""Leaves room for a folder in Windows' classic limit of 260 characters a path."""
-
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
-_OURS = (".part", ".json", ".lock", ".tmp")
 _SBE = "sbe"
 _LONGEST = 80
-"""Of an SBE shelf's folder: with `LONGEST_NAME` and our endings below 260 characters."""
+"""Of an SBE shelf's folder: with the longest payload name and our endings below 260 characters."""
 _PAIR = 2
-
-
-def payload_name(text: str) -> str:
-    """Return `text` if it can be a payload's name everywhere.
-
-    Raises:
-        ValueError: A path, a Windows device name, characters some file system refuses, a trailing
-            dot, or an ending the catalog uses for its own files.
-
-    Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces".
-    """
-    if not _SAFE.match(text) or len(text) > LONGEST_NAME or text.endswith("."):
-        raise ValueError(f"{text!r} is not a plain file name")
-    if is_device_name(text):
-        raise ValueError(f"{text!r} is a device on Windows")
-    if text.lower().endswith(_OURS):
-        raise ValueError(f"{text!r} ends like one of the catalog's own files")
-    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._manifest import https_url
-from toolkit.catalog._names import payload_name
-from toolkit.catalog._vendorxml import SIGNATURE_NAMESPACE, Element, read_xml
 from toolkit.errors import InputError
 from toolkit.model import Sha256, SolutionVersion
-from toolkit.sbe import Sbe, SbeVersion, SupportedModel, sbe_named
+from toolkit.names import https_url, payload_name
+from toolkit.sbe._nouns import Sbe, SbeVersion, SupportedModel, sbe_named
+from toolkit.xmltext import SIGNATURE_NAMESPACE, Element, read_xml
 
 DISCOVERY_NAME = re.compile(r"SBE_Discovery_([A-Za-z0-9-]+)\.xml\Z", re.IGNORECASE)
 """Source: samples of file names on Microsoft's and the vendors' pages."""

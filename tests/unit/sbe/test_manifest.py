@@ -6,10 +6,9 @@ import hashlib
 import pytest
 
 from tests.vendorsite.bundle import SbeEntry, sbe_discovery_xml
-from toolkit.catalog._sbe_manifest import read_sbe_manifest
-from toolkit.catalog._vendorxml import LIMIT_BYTES
 from toolkit.errors import InputError
-from toolkit.sbe import SbeVersion, SupportedModel
+from toolkit.sbe import SbeVersion, SupportedModel, read_sbe_manifest
+from toolkit.xmltext import LIMIT_BYTES
 
 DIGEST = hashlib.sha256(b"the zip").hexdigest()
 GEN_A = SbeEntry(

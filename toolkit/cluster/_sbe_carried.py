@@ -10,12 +10,10 @@ Source: Update-missing-after-importing-SBE.md, update-via-powershell-23h2.md (th
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from toolkit.catalog import describe_sbe
 from toolkit.errors import InputError, StateError
 from toolkit.model import (
     PayloadKind,
@@ -27,10 +25,17 @@ from toolkit.model import (
     Update,
     UpdateEnvironment,
 )
-from toolkit.sbe import Hardware, Sbe, SbeVersion, sbe_named, unfit_reasons, unsure_reasons
-
-_DISCOVERY = re.compile(r"SBE_Discovery_.+\.xml\Z", re.IGNORECASE)
-_DISCOVERY_LIMIT_BYTES = 10 << 20
+from toolkit.sbe import (
+    DISCOVERY_NAME,
+    Hardware,
+    Sbe,
+    SbeVersion,
+    describe_sbe,
+    sbe_named,
+    unfit_reasons,
+    unsure_reasons,
+)
+from toolkit.xmltext import LIMIT_BYTES
 
 
 class TargetSource(Protocol):
@@ -118,7 +123,7 @@ def doubts(
 
 def _carried(medium: TargetSource, files: Sequence[Target]) -> Iterator[CarriedSbe]:
     """Return the SBEs whose files lie in one folder."""
-    discovery = [target for target in files if _DISCOVERY.match(_file_name(target))]
+    discovery = [target for target in files if DISCOVERY_NAME.match(_file_name(target))]
     pairs: dict[str, list[Target]] = {}
     for target in sorted(set(files) - set(discovery), key=lambda item: item.name):
         pairs.setdefault(_file_name(target).rpartition(".")[0].casefold(), []).append(target)
@@ -136,12 +141,12 @@ def _carried(medium: TargetSource, files: Sequence[Target]) -> Iterator[CarriedS
 
 
 def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
-    if discovery.size_bytes > _DISCOVERY_LIMIT_BYTES:
+    if discovery.size_bytes > LIMIT_BYTES:
         raise InputError(
             "read the SBE on the medium",
             file=_file_name(discovery),
             found=f"{discovery.size_bytes} bytes",
-            expected=f"at most {_DISCOVERY_LIMIT_BYTES}",
+            expected=f"at most {LIMIT_BYTES}",
         )
     sink = io.BytesIO()
     medium.copy_target(discovery.name, sink, progress=Silent())
