@@ -350,7 +350,7 @@ def test_another_releases_file_is_recognised(desk):
 
 
 def test_a_full_disk_is_seen_before_the_download(desk, monkeypatch):
-    monkeypatch.setattr(_transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(_transfer, "free_bytes", lambda _: 1000)
     with pytest.raises(StorageError, match="1000 bytes free"):
         desk.download()
     assert desk.site.bytes_served == 0
