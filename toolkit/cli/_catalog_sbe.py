@@ -12,7 +12,7 @@ from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
 from toolkit.errors import InputError
-from toolkit.sbe import Fit, Hardware, Sbe, SbeVersion
+from toolkit.sbe import ClusterFacts, Fit, Hardware, Sbe, SbeVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog import SbeOffers
@@ -77,12 +77,15 @@ def sbe(
 
     Changes: nothing.
     """
-    found = find_sbes(
-        manufacturer,
+    about = ClusterFacts(
         hardware=Hardware(model=model, sku=sku),
         family=family,
         installed=_sbe_version(installed),
         solution=None if solution is None else read_version(solution),
+    )
+    found = find_sbes(
+        manufacturer,
+        about=about,
         fetcher=fetcher,
         origin=origin,
         signing_ca=signing_ca,
@@ -93,8 +96,7 @@ def sbe(
     else:
         _print(found)
     fits = any(offer.fit in (Fit.YES, Fit.UNKNOWN) for offer in found.offers)
-    is_told = any((model, sku, family, installed, solution))
-    return EXIT_NO if is_told and not fits else 0
+    return EXIT_NO if about.is_told and not fits else 0
 
 
 def _sbe_version(text: str | None) -> SbeVersion | None:
