@@ -198,7 +198,7 @@ def _against(cluster: ClusterPlan, sbe: Sbe) -> tuple[str, ...]:
     requested = [need.version for hop in cluster.hops for need in hop.sbes if need.is_requested]
     facts = replace(
         _facts(cluster),
-        requested=_version(requested[-1]) if requested else None,
+        requested=SbeVersion.read(requested[-1]) if requested else None,
         solution=cluster.hops[-1].version if cluster.hops else None,
     )
     return unfit_reasons(sbe, facts)
@@ -208,15 +208,8 @@ def _facts(cluster: ClusterPlan) -> ClusterFacts:
     return ClusterFacts(
         hardware=cluster.hardware,
         family=cluster.sbe_family,
-        installed=_version(cluster.sbe_version),
+        installed=SbeVersion.read(cluster.sbe_version),
     )
-
-
-def _version(text: str) -> SbeVersion | None:
-    try:
-        return SbeVersion.parse(text)
-    except ValueError:
-        return None
 
 
 def _list(texts: Iterable[str]) -> str:

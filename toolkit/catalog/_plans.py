@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._manifest import sha256
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most, storage
 from toolkit.errors import InputError
 from toolkit.model import Sha256
 
@@ -46,8 +46,7 @@ def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
         InputError: It cannot be understood.
         StorageError: It cannot be read.
     """
-    with storage(f"read {path}"), path.open("rb") as file:
-        data = file.read(_LIMIT_BYTES + 1)
+    data = read_at_most(path, _LIMIT_BYTES)
     try:
         if len(data) > _LIMIT_BYTES:
             raise ValueError(f"longer than {_LIMIT_BYTES} bytes")  # noqa: TRY301

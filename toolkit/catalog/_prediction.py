@@ -111,10 +111,7 @@ def requested_sbe(row: ListedUpdate | None) -> SbeVersion | None:
     """Return the SBE version that a listed solution update asks for, if it asks for one."""
     if row is None or row.package_type == "SBE" or not row.sbe_version:
         return None
-    try:
-        return SbeVersion.parse(row.sbe_version)
-    except ValueError:
-        return None
+    return SbeVersion.read(row.sbe_version)
 
 
 def _bundle(

@@ -167,10 +167,7 @@ def uses_sbe(request: SiteRequest) -> bool | None:
 
 def installed_sbe(request: SiteRequest) -> SbeVersion | None:
     """Return the installed SBE version, or None if the request does not tell one."""
-    try:
-        return SbeVersion.parse(request.sbe_version)
-    except ValueError:
-        return None
+    return SbeVersion.read(request.sbe_version)
 
 
 def choose_sbes(case: SbeCase) -> tuple[SbeNeed, ...]:

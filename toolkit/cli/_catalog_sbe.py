@@ -9,6 +9,7 @@ import click
 
 from toolkit.catalog import HttpsFetcher, find_sbes
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_options import FILE
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
 from toolkit.errors import InputError
@@ -17,14 +18,12 @@ from toolkit.sbe import ClusterFacts, Fit, Hardware, Sbe, SbeVersion
 if TYPE_CHECKING:
     from toolkit.catalog import SbeOffers
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 
 def signing_options(command: F) -> F:
     """Add `--signing-ca FILE` and `--signer NAME`: whose word counts for the vendors' signatures."""
     authority = click.option(
         "--signing-ca",
-        type=_FILE,
+        type=FILE,
         help="Certificate authorities (PEM) whose code-signing certificates count, besides those of the "
         "operating system.",
     )

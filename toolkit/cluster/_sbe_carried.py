@@ -84,7 +84,7 @@ def choose_sbe(
     Raises:
         StateError: None on the medium belongs on this cluster; says why each does not.
     """
-    facts = _facts(environment, version, requested=_version(update.sbe_version))
+    facts = _facts(environment, version, requested=SbeVersion.read(update.sbe_version))
     reasons: list[str] = []
     for candidate in carried:
         against = unfit_reasons(candidate.sbe, facts)
@@ -114,7 +114,7 @@ def _facts(
     return ClusterFacts(
         hardware=Hardware(model=environment.hardware_model),
         family=environment.sbe_family,
-        installed=_version(environment.current_sbe_version),
+        installed=SbeVersion.read(environment.current_sbe_version),
         requested=requested,
         solution=version,
     )
@@ -154,10 +154,3 @@ def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
 
 def _file_name(target: Target) -> str:
     return target.name.rpartition("/")[2]
-
-
-def _version(text: str) -> SbeVersion | None:
-    try:
-        return SbeVersion.parse(text)
-    except ValueError:
-        return None
