@@ -17,7 +17,7 @@ from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_needs import installed_sbe
 from toolkit.errors import InputError
 from toolkit.request import ListedUpdate
-from toolkit.sbe import SbeVersion, sbe_named, unfit_reasons
+from toolkit.sbe import ClusterFacts, SbeVersion, sbe_named, unfit_reasons
 
 MANIFESTS, SOURCES = load_manifests(), load_sbe_sources()
 VERSIONS = [str(release.version) for release in MANIFESTS.releases]
@@ -117,11 +117,14 @@ def test_no_sbe_is_chosen_against_which_something_speaks(request, known, goal):
                 if sbe.title == need.title:
                     assert not unfit_reasons(
                         sbe,
-                        hardware=request.hardware,
-                        installed_family=request.sbe_family,
-                        installed_version=installed,
-                        requested=None,
-                        solution=hop.start if need.moment == "before the update" else hop.version,
+                        ClusterFacts(
+                            hardware=request.hardware,
+                            family=request.sbe_family,
+                            installed=installed,
+                            solution=hop.start
+                            if need.moment == "before the update"
+                            else hop.version,
+                        ),
                     )
             installed = SbeVersion.parse(need.version) if need.version else installed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most
 from toolkit.errors import DownloadError, InputError
 from toolkit.names import https_url
 
@@ -45,26 +45,16 @@ def read_document(
         InputError: The address is not https.
     """
     if not is_address(origin):
-        with storage(f"read {origin}"), Path(origin).open("rb") as file:
-            return Document(data=file.read(limit_bytes + 1), url="")
+        return Document(data=read_at_most(Path(origin), limit_bytes), url="")
     try:
-        return fetch_document(fetcher, https_url(origin), limit_bytes=limit_bytes, sleep=sleep)
+        return _fetch_patiently(fetcher, https_url(origin), limit_bytes=limit_bytes, sleep=sleep)
     except ValueError as error:
         raise InputError(f"read {origin}", found=str(error), expected="an https address") from error
 
 
-def fetch_document(
-    fetcher: Fetcher,
-    url: str,
-    *,
-    limit_bytes: int,
-    sleep: Callable[[float], None] = time.sleep,
+def _fetch_patiently(
+    fetcher: Fetcher, url: str, *, limit_bytes: int, sleep: Callable[[float], None]
 ) -> Document:
-    """Return the document at an https address.
-
-    Raises:
-        DownloadError: The server does not give it to us, or it is longer than the limit.
-    """
     for delay_s in RETRY_DELAYS_S:
         try:
             return _fetch(fetcher, url, limit_bytes)

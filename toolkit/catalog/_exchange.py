@@ -27,7 +27,7 @@ from toolkit.catalog._records import (
     statement_as_plain,
 )
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import remove_file, storage, write_beside
+from toolkit.catalog._storage import read_at_most, remove_file, storage, write_beside
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.model import (
@@ -243,7 +243,7 @@ def import_catalog(
     Arguments and errors: `Catalog.import_from`.
     """
     path = folder / LIST
-    sealed = unseal(_read(path), kind=KIND, file=str(path))
+    sealed = unseal(read_at_most(path, LIMIT_BYTES), kind=KIND, file=str(path))
     colleague = holding.known_keys.require(
         sealed,
         what=f"catalog in {folder}",
@@ -285,18 +285,13 @@ def know_key(
 
     Arguments and errors: `Catalog.know_key`.
     """
-    data = _read(path)
+    data = read_at_most(path, LIMIT_BYTES)
     try:
         sealed = unseal(data, kind=KIND, file=str(path))
     except InputError:
         sealed = request.unseal_request(data, file=str(path))
     with holding.store.changing(progress):
         return holding.known_keys.add(name, sealed, fingerprint)
-
-
-def _read(path: Path) -> bytes:
-    with storage(f"read {path}"), path.open("rb") as file:
-        return file.read(LIMIT_BYTES + 1)
 
 
 def _read_list(sealed: Sealed, file: str) -> tuple[datetime, tuple[_Offer, ...]]:

@@ -12,7 +12,7 @@ from toolkit.catalog._manifest import read_manifest
 from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
 from toolkit.catalog._sbe_sources import SbeSources, read_sbe_sources
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most, storage
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import InputError, StorageError
 from toolkit.model import BundleStatus, Manifest, SolutionVersion
@@ -141,7 +141,7 @@ def load_library(extra_folders: Iterable[Path] = ()) -> Library:
     """
     shipped = _shipped_folder()
     files = {file.manifest.version: file for file in _read_folder(shipped)}
-    table = _read(shipped / _RELEASES)
+    table = read_at_most(shipped / _RELEASES, LIMIT_BYTES)
     releases = {version: release_of(file.manifest) for version, file in files.items()}
     releases |= {release.version: release for release in read_releases(table, file=_RELEASES)}
     for folder in extra_folders:
@@ -157,8 +157,8 @@ def load_library(extra_folders: Iterable[Path] = ()) -> Library:
         manifests=Manifests(
             manifests=tuple(files[version].manifest for version in sorted(files)),
             releases=tuple(releases[version] for version in sorted(releases)),
-            rules=read_paths(_read(shipped / _PATHS), file=_PATHS),
-            issues=read_issues(_read(shipped / _ISSUES), file=_ISSUES),
+            rules=read_paths(read_at_most(shipped / _PATHS, LIMIT_BYTES), file=_PATHS),
+            issues=read_issues(read_at_most(shipped / _ISSUES, LIMIT_BYTES), file=_ISSUES),
         ),
         files=tuple(files[version] for version in sorted(files)),
         releases_text=_text(table),
@@ -188,7 +188,9 @@ def load_sbe_sources() -> SbeSources:
         InputError: The file cannot be understood.
         StorageError: It cannot be read.
     """
-    return read_sbe_sources(_read(_shipped_folder() / _SBE_SOURCES), file=_SBE_SOURCES)
+    return read_sbe_sources(
+        read_at_most(_shipped_folder() / _SBE_SOURCES, LIMIT_BYTES), file=_SBE_SOURCES
+    )
 
 
 def _shipped_folder() -> Path:
@@ -212,7 +214,7 @@ def _read_folder(folder: Path) -> Iterator[ManifestFile]:
     for path in paths:
         if path.name in _TABLES:
             continue
-        data = _read(path)
+        data = read_at_most(path, LIMIT_BYTES)
         manifest = read_manifest(data, file=str(path))
         if manifest.version in seen:
             raise InputError(
@@ -224,11 +226,6 @@ def _read_folder(folder: Path) -> Iterator[ManifestFile]:
             )
         seen[manifest.version] = path.name
         yield ManifestFile(path=path, text=_text(data), manifest=manifest)
-
-
-def _read(path: Path) -> bytes:
-    with storage(f"read {path}"), path.open("rb") as file:
-        return file.read(LIMIT_BYTES + 1)
 
 
 def _text(data: bytes) -> str:

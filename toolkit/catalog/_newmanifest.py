@@ -63,7 +63,7 @@ def new_manifest(
         row, reading = read.row, read.reading
         os_build = row.os_build or (release.os_build if release else "")
         available_on = row.available_on or (release.available_on if release else None)
-        if os_build and available_on is not None and is_address(row.url):
+        if os_build and available_on is not None and is_manifest_address(row.url):
             break
     else:
         return None
@@ -101,7 +101,7 @@ def new_manifest(
     return NewManifest(manifest=manifest, how=how, is_open=is_open, reading=reading)
 
 
-def is_address(url: str) -> bool:
+def is_manifest_address(url: str) -> bool:
     """Whether an address is one that a manifest may hold."""
     try:
         return plain(https_url(url)) == url

@@ -6,7 +6,7 @@ A plan is made by `plan_trip` and kept as plan.json; downloading and writing a m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from toolkit.catalog._issues import IssueMatch
@@ -19,7 +19,7 @@ from toolkit.catalog._support import SupportWindow
 from toolkit.errors import InputError
 from toolkit.model import PayloadKind, Sha256, SolutionVersion
 from toolkit.request import Origin
-from toolkit.sbe import Hardware, Sbe, SbeVersion, unfit_reasons
+from toolkit.sbe import ClusterFacts, Hardware, Sbe, SbeVersion, unfit_reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,14 +161,8 @@ def _check_one(plan: Plan, sbe: Sbe) -> None:
             hint="write the medium without it, or plan the trip again with --sbe",
         )
     for cluster, hop, need in wanted:
-        reasons = unfit_reasons(
-            sbe,
-            hardware=cluster.hardware,
-            installed_family=cluster.sbe_family,
-            installed_version=_version(cluster.sbe_version),
-            requested=None,
-            solution=hop.start if need.moment is SbeMoment.BEFORE else hop.version,
-        )
+        solution = hop.start if need.moment is SbeMoment.BEFORE else hop.version
+        reasons = unfit_reasons(sbe, replace(_facts(cluster), solution=solution))
         if reasons:
             raise wrong_sbe(
                 cluster.cluster,
@@ -202,21 +196,20 @@ def _closest(plan: Plan, sbe: Sbe) -> ClusterPlan:
 
 def _against(cluster: ClusterPlan, sbe: Sbe) -> tuple[str, ...]:
     requested = [need.version for hop in cluster.hops for need in hop.sbes if need.is_requested]
-    return unfit_reasons(
-        sbe,
-        hardware=cluster.hardware,
-        installed_family=cluster.sbe_family,
-        installed_version=_version(cluster.sbe_version),
-        requested=_version(requested[-1]) if requested else None,
+    facts = replace(
+        _facts(cluster),
+        requested=SbeVersion.read(requested[-1]) if requested else None,
         solution=cluster.hops[-1].version if cluster.hops else None,
     )
+    return unfit_reasons(sbe, facts)
 
 
-def _version(text: str) -> SbeVersion | None:
-    try:
-        return SbeVersion.parse(text)
-    except ValueError:
-        return None
+def _facts(cluster: ClusterPlan) -> ClusterFacts:
+    return ClusterFacts(
+        hardware=cluster.hardware,
+        family=cluster.sbe_family,
+        installed=SbeVersion.read(cluster.sbe_version),
+    )
 
 
 def _list(texts: Iterable[str]) -> str:

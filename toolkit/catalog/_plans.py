@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._plan_file import LIMIT_BYTES, read_document
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most
 from toolkit.errors import InputError, misread
 from toolkit.model import Sha256
 
@@ -45,9 +45,7 @@ def read_plan(path: Path) -> tuple[PlannedPayload, ...]:
         InputError: It cannot be understood, or was changed after it was made.
         StorageError: It cannot be read.
     """
-    with storage(f"read {path}"), path.open("rb") as file:
-        data = file.read(LIMIT_BYTES + 1)
-    document = read_document(data, file=str(path))
+    document = read_document(read_at_most(path, LIMIT_BYTES), file=str(path))
     try:
         return tuple(
             PlannedPayload(

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from toolkit.model import SolutionVersion, UpdateState
 from toolkit.request import ListedUpdate, SiteRequest
-from toolkit.sbe import Fit, Sbe, SbeVersion, unfit_reasons, validated_for
+from toolkit.sbe import ClusterFacts, Fit, Sbe, SbeVersion, unfit_reasons, validated_for
 
 HIDDEN = "hidden"
 """Not a state: the update is not listed any more."""
@@ -74,14 +74,14 @@ class ImportCase:
         """Return why the imported SBE is the wrong one for an update, and what that one asks for."""
         if self.sbe is None:
             return ()
-        return unfit_reasons(
-            self.sbe,
+        facts = ClusterFacts(
             hardware=self.request.hardware,
-            installed_family=self.family,
-            installed_version=self.installed_sbe,
+            family=self.family,
+            installed=self.installed_sbe,
             requested=requested,
             solution=solution,
         )
+        return unfit_reasons(self.sbe, facts)
 
 
 def predict(case: ImportCase) -> tuple[PredictedUpdate, ...]:
@@ -111,10 +111,7 @@ def requested_sbe(row: ListedUpdate | None) -> SbeVersion | None:
     """Return the SBE version that a listed solution update asks for, if it asks for one."""
     if row is None or row.package_type == "SBE" or not row.sbe_version:
         return None
-    try:
-        return SbeVersion.parse(row.sbe_version)
-    except ValueError:
-        return None
+    return SbeVersion.read(row.sbe_version)
 
 
 def _bundle(

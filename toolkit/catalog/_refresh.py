@@ -30,7 +30,7 @@ from toolkit.catalog._manifesttext import (
     set_url,
     write_manifest,
 )
-from toolkit.catalog._newmanifest import is_address, new_manifest
+from toolkit.catalog._newmanifest import is_manifest_address, new_manifest
 from toolkit.catalog._proposals import FileChange, Proposal, Refresh
 from toolkit.catalog._proposals import ProposalKind as Kind
 from toolkit.catalog._readings import PublishedHashes, Reading, ReadRow, document_of
@@ -231,7 +231,7 @@ class _Comparison:
                 if value in ("", ours[key]):
                     continue
                 text = f"{key} is {value} there and {ours[key]} here"
-                if key == "url" and not is_address(value):
+                if key == "url" and not is_manifest_address(value):
                     text += "; it is no plain https address"
                     self._say(Kind.UNREADABLE, version, text, read.reading, decide=True)
                     continue

@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.catalog import _discovery, _pagetables
 from toolkit.catalog._bundletable import read_bundle_page
 from toolkit.catalog._discovery import read_discovery
-from toolkit.catalog._document import fetch_document
+from toolkit.catalog._document import is_address, read_document
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._loading import Library, load_library
 from toolkit.catalog._proposals import Refresh
@@ -66,10 +66,7 @@ def refresh(
 
     def read(address: str, limit_bytes: int) -> bytes:
         progress.say(f"reading {address}")
-        if not _is_address(address):
-            with storage(f"read {address}"), Path(address).open("rb") as file:
-                return file.read(limit_bytes + 1)
-        return fetch_document(fetcher, address, limit_bytes=limit_bytes, sleep=sleep).data
+        return read_document(fetcher, address, limit_bytes=limit_bytes, sleep=sleep).data
 
     readings = [
         *(_page(address, read(address, _pagetables.LIMIT_BYTES), today) for address in pages),
@@ -90,18 +87,14 @@ def _page(address: str, data: bytes, today: date) -> Reading:
     page = read_bundle_page(data, file=address)
     day = f"page of {page.revised_on}" if page.revised_on else f"read on {today}"
     source = f"{_name(address)} ({day})"
-    if page.address and not _is_address(address):
+    if page.address and not is_address(address):
         source = f"{page.address} (saved as {_name(address)}, {day})"
     return Reading(source=source, seen_on=page.revised_on or today, page=page)
 
 
-def _is_address(text: str) -> bool:
-    return "://" in text
-
-
 def _name(address: str) -> str:
     """Return what a source is called: the folders of this machine are nobody's business."""
-    return address if _is_address(address) else Path(address).name
+    return address if is_address(address) else Path(address).name
 
 
 def _write(found: Refresh, library: Library, folder: Path) -> tuple[str, ...]:

@@ -14,21 +14,18 @@ from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
-from toolkit.catalog._sbe_offers import ClusterFacts, SbeOffers, addresses, how_to_get, offers
+from toolkit.catalog._sbe_offers import SbeOffers, addresses, how_to_get, offers
 from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
-from toolkit.model import HeldPayload, Progress, SolutionVersion
-from toolkit.sbe import Hardware, SbeVersion, sbe_named
+from toolkit.model import HeldPayload, Progress
+from toolkit.sbe import ClusterFacts, sbe_named
 from toolkit.xmltext import LIMIT_BYTES
 
 
 def find_sbes(
     manufacturer: str,
     *,
-    hardware: Hardware,
-    family: str,
-    installed: SbeVersion | None,
-    solution: SolutionVersion | None,
+    about: ClusterFacts,
     fetcher: Fetcher,
     origin: str | None = None,
     signing_ca: Path | None = None,
@@ -38,10 +35,7 @@ def find_sbes(
 
     Args:
         manufacturer: The vendor, as the machines' BIOS reports it.
-        hardware: The cluster's machines, as far as somebody told; empty: nothing.
-        family: Its `SbeFamily`; empty: not told.
-        installed: Its `CurrentSbeVersion`; None: not told.
-        solution: The solution version that it will have with the SBE; None: not told.
+        about: What somebody told of the cluster.
         fetcher: What fetches.
         origin: An https address or a file to read instead of what the vendor publishes.
         signing_ca: PEM file with authorities whose word counts for signatures, besides the system's.
@@ -61,7 +55,6 @@ def find_sbes(
         authorities=signing_authorities(signing_ca),
         signers=signers,
     )
-    about = ClusterFacts(hardware=hardware, family=family, installed=installed, solution=solution)
     return offers(manifest, about)
 
 

@@ -22,6 +22,7 @@ from toolkit.request import ListedUpdate, SiteRequest
 from toolkit.sbe import (
     NO_SBE,
     UNINSTALLED_SBE,
+    ClusterFacts,
     Fit,
     Sbe,
     SbeVersion,
@@ -138,22 +139,17 @@ class SbeCase:
 
     def against(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what speaks against an SBE on this cluster, with `solution`."""
-        return unfit_reasons(
-            sbe,
-            hardware=self.request.hardware,
-            installed_family=self.family,
-            installed_version=self.installed,
-            requested=self.requested if solution == self.goal else None,
-            solution=solution,
-        )
+        return unfit_reasons(sbe, self._facts(solution))
 
     def unsure(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what cannot be told of an SBE on this cluster, with `solution`."""
-        return unsure_reasons(
-            sbe,
+        return unsure_reasons(sbe, self._facts(solution))
+
+    def _facts(self, solution: SolutionVersion) -> ClusterFacts:
+        return ClusterFacts(
             hardware=self.request.hardware,
-            installed_family=self.family,
-            installed_version=self.installed,
+            family=self.family,
+            installed=self.installed,
             requested=self.requested if solution == self.goal else None,
             solution=solution,
         )
@@ -171,10 +167,7 @@ def uses_sbe(request: SiteRequest) -> bool | None:
 
 def installed_sbe(request: SiteRequest) -> SbeVersion | None:
     """Return the installed SBE version, or None if the request does not tell one."""
-    try:
-        return SbeVersion.parse(request.sbe_version)
-    except ValueError:
-        return None
+    return SbeVersion.read(request.sbe_version)
 
 
 def choose_sbes(case: SbeCase) -> tuple[SbeNeed, ...]:

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolkit.catalog._sbe_fetch import VendorManifest
-from toolkit.model import SolutionVersion, Statement
+from toolkit.model import Statement
 from toolkit.sbe import (
     NO_SBE,
+    ClusterFacts,
     Fit,
-    Hardware,
     Sbe,
-    SbeVersion,
     Unread,
     sbe_named,
     unfit_reasons,
     unsure_reasons,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterFacts:
-    """What somebody told of a cluster to find its SBEs; empty and None: nothing."""
-
-    hardware: Hardware
-    family: str = ""
-    installed: SbeVersion | None = None
-    solution: SolutionVersion | None = None
-    """The version that it will have with the SBE."""
-
-    @property
-    def is_told(self) -> bool:
-        """Whether anything was told."""
-        return self != ClusterFacts(hardware=Hardware(manufacturer=self.hardware.manufacturer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,22 +73,10 @@ def offers(manifest: VendorManifest, cluster: ClusterFacts) -> SbeOffers:
 
 
 def _offer(sbe: Sbe, cluster: ClusterFacts) -> SbeOffer:
-    against = unfit_reasons(
-        sbe,
-        hardware=cluster.hardware,
-        installed_family=cluster.family,
-        installed_version=cluster.installed,
-        requested=None,
-        solution=cluster.solution,
-    )
-    unsure = unsure_reasons(
-        sbe,
-        hardware=cluster.hardware,
-        installed_family=cluster.family,
-        installed_version=cluster.installed or NO_SBE,  # who does not say it does not ask for it
-        requested=None,
-        solution=cluster.solution,
-    )
+    against = unfit_reasons(sbe, cluster)
+    # who does not say which SBE is installed does not ask for it
+    assumed = replace(cluster, installed=cluster.installed or NO_SBE)
+    unsure = unsure_reasons(sbe, assumed)
     return SbeOffer(
         sbe=sbe,
         fit=_fit(against, unsure) if cluster.is_told or sbe.is_recalled else None,

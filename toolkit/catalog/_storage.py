@@ -34,6 +34,16 @@ def storage(attempted: str) -> Iterator[None]:
         raise StorageError(attempted, found=found, hint=hint) from error
 
 
+def read_at_most(path: Path, limit_bytes: int) -> bytes:
+    """Return a file's bytes; one more than the limit where it is too long, which its reader refuses.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    with storage(f"read {path}"), path.open("rb") as file:
+        return file.read(limit_bytes + 1)
+
+
 def write_beside(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all.
 

@@ -20,7 +20,7 @@ from toolkit.catalog._sbe import fetch_sbe
 from toolkit.catalog._sbe_finding import SbeRole, role_of
 from toolkit.catalog._sbe_needs import wrong_sbe
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most
 from toolkit.catalog._verifying import verify_held
 from toolkit.errors import InputError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
@@ -153,9 +153,7 @@ def _described(chosen: Iterable[HeldPayload]) -> Iterator[tuple[Sbe, HeldPayload
                     expected="the vendor's SBE_Discovery_<vendor>.xml beside it, one",
                     hint="add the three files of the SBE again: ferry catalog add",
                 )
-            path = manifests[0].path
-            with storage(f"read {path}"), path.open("rb") as file:
-                data = file.read(LIMIT_BYTES + 1)
+            data = read_at_most(manifests[0].path, LIMIT_BYTES)
             yield describe_sbe(named, data, file=manifests[0].name), held
 
 

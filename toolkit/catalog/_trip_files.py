@@ -15,7 +15,7 @@ from toolkit.catalog._plan_file import KIND, read_plan, to_bytes
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._storage import storage, write_beside
+from toolkit.catalog._storage import read_at_most, storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
 from toolkit.sbe import read_sbe_manifest
@@ -56,7 +56,7 @@ def plan_from_files(
         sbes=[
             sbe
             for path in sbe_manifests
-            for sbe in read_sbe_manifest(_read(path, XML_LIMIT_BYTES), file=str(path)).sbes
+            for sbe in read_sbe_manifest(read_at_most(path, XML_LIMIT_BYTES), file=str(path)).sbes
         ],
         sbe_sources=load_sbe_sources(),
         held=all_held(holding.store),
@@ -99,11 +99,11 @@ def open_plan(path: Path) -> Plan:
         InputError: Not a plan, one of a newer format, or changed after it was made.
         StorageError: It cannot be read.
     """
-    return read_plan(_read(path, PLAN_LIMIT_BYTES), file=str(path))
+    return read_plan(read_at_most(path, PLAN_LIMIT_BYTES), file=str(path))
 
 
 def _request(path: Path, holding: Holding) -> SiteRequest:
-    request, sealed = read_request(_read(path, LIMIT_BYTES), file=str(path))
+    request, sealed = read_request(read_at_most(path, LIMIT_BYTES), file=str(path))
     holding.known_keys.require(
         sealed,
         what=f"request of {request.cluster}",
@@ -136,9 +136,3 @@ def _check_replaceable(path: Path, mark: str) -> None:
 def _write(path: Path, text: str) -> None:
     with storage(f"write {path}"):
         write_beside(path, text)
-
-
-def _read(path: Path, limit_bytes: int) -> bytes:
-    """Return a file's bytes; one more than the limit where it is too long, which its reader refuses."""
-    with storage(f"read {path}"), path.open("rb") as file:
-        return file.read(limit_bytes + 1)

@@ -8,6 +8,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import (
+    FILE,
     catalog_option,
     exit_code,
     manifests_option,
@@ -23,7 +24,7 @@ from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
 @catalog_option
 @click.option(
     "--plan",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     help="A plan whose files to take.",
 )
 @json_option
@@ -83,7 +84,7 @@ def import_(
 
 
 @click.command("know-key")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=FILE)
 @new_catalog_option
 @click.option("--name", required=True, help="Who holds the key: a site or a colleague.")
 @click.option("--fingerprint", required=True, help="The key's fingerprint, from another channel.")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import echo, human_size, print_json, print_table
+from toolkit.cli._output import F, echo, human_size, print_json, print_table
 from toolkit.model import FileVerdict, HeldPayload
 
-F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+"""The type of an option or argument that names a file which is there."""
 
 
 def manifests_option(command: F) -> F:

@@ -7,14 +7,12 @@ from pathlib import Path
 import click
 
 from toolkit.catalog import Catalog, load_manifests, plan_text
-from toolkit.cli._catalog_options import manifests_option
+from toolkit.cli._catalog_options import FILE, manifests_option
 from toolkit.cli._output import echo, json_option, print_json
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("plan")
-@click.argument("requests", nargs=-1, required=True, metavar="REQUEST...", type=_FILE)
+@click.argument("requests", nargs=-1, required=True, metavar="REQUEST...", type=FILE)
 @click.option(
     "--catalog",
     "catalog_dir",
@@ -29,7 +27,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--sbe-manifest",
     "sbe_manifests",
     multiple=True,
-    type=_FILE,
+    type=FILE,
     help="A vendor's SBE_Discovery_….xml; repeat for several.",
 )
 @click.option(

@@ -10,9 +10,9 @@ from typing import Any, cast
 import click
 
 from toolkit.catalog import HttpsFetcher
+from toolkit.cli._catalog_options import FILE
 from toolkit.cli._output import F, TerminalProgress, read_passphrase
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OPTIONS = (
     click.option(
         "--proxy",
@@ -30,17 +30,17 @@ _OPTIONS = (
     click.option(
         "--ca",
         "ca_file",
-        type=_FILE,
+        type=FILE,
         help="Certificate authorities (PEM) to trust besides those of the operating system, or of "
         "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
     ),
     click.option(
         "--client-cert",
-        type=_FILE,
+        type=FILE,
         help="A certificate (PEM) to show to servers that want one; with its key in the file, or in "
         "--client-key. Its passphrase comes from FERRY_CLIENT_KEY_PASSPHRASE or a prompt.",
     ),
-    click.option("--client-key", type=_FILE, help="The private key of --client-cert (PEM)."),
+    click.option("--client-key", type=FILE, help="The private key of --client-cert (PEM)."),
 )
 
 

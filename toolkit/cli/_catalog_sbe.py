@@ -9,22 +9,21 @@ import click
 
 from toolkit.catalog import HttpsFetcher, find_sbes
 from toolkit.cli import EXIT_NO
+from toolkit.cli._catalog_options import FILE
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
 from toolkit.errors import InputError
-from toolkit.sbe import Fit, Hardware, Sbe, SbeVersion
+from toolkit.sbe import ClusterFacts, Fit, Hardware, Sbe, SbeVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog import SbeOffers
-
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def signing_options(command: F) -> F:
     """Add `--signing-ca FILE` and `--signer NAME`: whose word counts for the vendors' signatures."""
     authority = click.option(
         "--signing-ca",
-        type=_FILE,
+        type=FILE,
         help="Certificate authorities (PEM) whose code-signing certificates count, besides those of the "
         "operating system.",
     )
@@ -77,12 +76,15 @@ def sbe(
 
     Changes: nothing.
     """
-    found = find_sbes(
-        manufacturer,
+    about = ClusterFacts(
         hardware=Hardware(model=model, sku=sku),
         family=family,
         installed=_sbe_version(installed),
         solution=None if solution is None else read_version(solution),
+    )
+    found = find_sbes(
+        manufacturer,
+        about=about,
         fetcher=fetcher,
         origin=origin,
         signing_ca=signing_ca,
@@ -93,8 +95,7 @@ def sbe(
     else:
         _print(found)
     fits = any(offer.fit in (Fit.YES, Fit.UNKNOWN) for offer in found.offers)
-    is_told = any((model, sku, family, installed, solution))
-    return EXIT_NO if is_told and not fits else 0
+    return EXIT_NO if about.is_told and not fits else 0
 
 
 def _sbe_version(text: str | None) -> SbeVersion | None:

@@ -15,7 +15,13 @@ from toolkit.cli import (
     _catalog_upkeep,
 )
 from toolkit.cli._catalog_line import line_options
-from toolkit.cli._catalog_options import exit_code, manifests_option, new_catalog_option, print_held
+from toolkit.cli._catalog_options import (
+    FILE,
+    exit_code,
+    manifests_option,
+    new_catalog_option,
+    print_held,
+)
 from toolkit.cli._catalog_plan import plan_command
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_refresh import refresh_command
@@ -153,7 +159,7 @@ def path(
 @click.option(
     "--plan",
     "plan_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     help="Fetch what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
 @new_catalog_option

@@ -27,6 +27,7 @@ from toolkit.model import (
 )
 from toolkit.sbe import (
     DISCOVERY_NAME,
+    ClusterFacts,
     Hardware,
     Sbe,
     SbeVersion,
@@ -83,17 +84,10 @@ def choose_sbe(
     Raises:
         StateError: None on the medium belongs on this cluster; says why each does not.
     """
-    requested = _version(update.sbe_version)
+    facts = _facts(environment, version, requested=SbeVersion.read(update.sbe_version))
     reasons: list[str] = []
     for candidate in carried:
-        against = unfit_reasons(
-            candidate.sbe,
-            hardware=Hardware(model=environment.hardware_model),
-            installed_family=environment.sbe_family,
-            installed_version=_version(environment.current_sbe_version),
-            requested=requested,
-            solution=version,
-        )
+        against = unfit_reasons(candidate.sbe, facts)
         if not against:
             return candidate
         reasons += against
@@ -111,12 +105,17 @@ def doubts(
     carried: CarriedSbe, *, version: SolutionVersion, environment: UpdateEnvironment
 ) -> tuple[str, ...]:
     """Return what is not known about a chosen SBE on this cluster, each a sentence."""
-    return unsure_reasons(
-        carried.sbe,
+    return unsure_reasons(carried.sbe, _facts(environment, version, requested=None))
+
+
+def _facts(
+    environment: UpdateEnvironment, version: SolutionVersion, *, requested: SbeVersion | None
+) -> ClusterFacts:
+    return ClusterFacts(
         hardware=Hardware(model=environment.hardware_model),
-        installed_family=environment.sbe_family,
-        installed_version=_version(environment.current_sbe_version),
-        requested=None,
+        family=environment.sbe_family,
+        installed=SbeVersion.read(environment.current_sbe_version),
+        requested=requested,
         solution=version,
     )
 
@@ -155,10 +154,3 @@ def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
 
 def _file_name(target: Target) -> str:
     return target.name.rpartition("/")[2]
-
-
-def _version(text: str) -> SbeVersion | None:
-    try:
-        return SbeVersion.parse(text)
-    except ValueError:
-        return None

@@ -149,8 +149,7 @@ def sbe_state_of(version: str, told: str = "") -> str:
     """
     if told:
         return "partially installed" if "partially installed" in told.lower() else told
-    try:
-        installed = SbeVersion.parse(version)
-    except ValueError:
+    installed = SbeVersion.read(version)
+    if installed is None:
         return ""
     return {NO_SBE: "none", UNINSTALLED_SBE: "not installed"}.get(installed, "installed")

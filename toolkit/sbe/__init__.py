@@ -7,10 +7,17 @@ cluster or not. Both sides of the gap use the same ones.
 
     named = sbe_named("SBE_Contoso_GenA_4.2.2603.5.zip")
     sbe = describe_sbe(named, data, file="SBE_Discovery_Contoso.xml")
-    against = unfit_reasons(sbe, hardware=..., installed_family="GenA", ...)
+    against = unfit_reasons(sbe, ClusterFacts(hardware=Hardware(model="AX-760"), family="GenA"))
 """
 
-from toolkit.sbe._fit import Fit, model_fits, unfit_reasons, unsure_reasons, validated_for
+from toolkit.sbe._fit import (
+    ClusterFacts,
+    Fit,
+    model_fits,
+    unfit_reasons,
+    unsure_reasons,
+    validated_for,
+)
 from toolkit.sbe._manifest import (
     DISCOVERY_NAME,
     SbeManifest,
@@ -33,6 +40,7 @@ __all__ = [
     "DISCOVERY_NAME",
     "NO_SBE",
     "UNINSTALLED_SBE",
+    "ClusterFacts",
     "Fit",
     "Hardware",
     "Sbe",

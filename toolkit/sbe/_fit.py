@@ -85,68 +85,56 @@ def validated_for(sbe: Sbe, solution_version: SolutionVersion) -> FitFinding:
     return FitFinding(Fit.NO, f"{sbe.title} is validated for {listed}, not for {solution_version}")
 
 
-def unfit_reasons(
-    sbe: Sbe,
-    *,
-    hardware: Hardware,
-    installed_family: str,
-    installed_version: SbeVersion | None,
-    requested: SbeVersion | None,
-    solution: SolutionVersion | None,
-) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """What is known of a cluster on which an SBE may be imported; empty and None: not known."""
+
+    hardware: Hardware
+    family: str = ""
+    """`SbeFamily` of the cluster."""
+    installed: SbeVersion | None = None
+    """`CurrentSbeVersion` of the cluster."""
+    requested: SbeVersion | None = None
+    """The SBE version that the update asks for, if it asks."""
+    solution: SolutionVersion | None = None
+    """The version that the cluster will have with the SBE; None: no update goes with it."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anything is known but the manufacturer."""
+        return self != ClusterFacts(hardware=Hardware(manufacturer=self.hardware.manufacturer))
+
+
+def unfit_reasons(sbe: Sbe, cluster: ClusterFacts) -> tuple[str, ...]:
     """Return why an SBE must not be imported on a cluster, each reason a sentence; empty: nothing against it.
 
     What is not known is no reason here: `unsure_reasons` says it. An SBE with a reason against it, once
     imported, hides the solution updates of the cluster.
 
-    Args:
-        sbe: The SBE.
-        hardware: The cluster's machines.
-        installed_family: `SbeFamily` of the cluster; empty: not known.
-        installed_version: `CurrentSbeVersion` of the cluster; None: not known.
-        requested: The SBE version that the update asks for, if it asks.
-        solution: The version that the cluster will have with this SBE; None: no update goes with it.
-
     Source: Update-missing-after-importing-SBE.md.
     """
-    findings = _findings(sbe, hardware, installed_family, installed_version, requested, solution)
-    return tuple(finding.text for finding in findings if finding.fit is Fit.NO)
+    return tuple(finding.text for finding in _findings(sbe, cluster) if finding.fit is Fit.NO)
 
 
-def unsure_reasons(
-    sbe: Sbe,
-    *,
-    hardware: Hardware,
-    installed_family: str,
-    installed_version: SbeVersion | None,
-    requested: SbeVersion | None,
-    solution: SolutionVersion | None,
-) -> tuple[str, ...]:
-    """Return what is not known of an SBE on a cluster, each a sentence; arguments as of `unfit_reasons`."""
-    findings = _findings(sbe, hardware, installed_family, installed_version, requested, solution)
-    return tuple(finding.text for finding in findings if finding.fit is Fit.UNKNOWN)
+def unsure_reasons(sbe: Sbe, cluster: ClusterFacts) -> tuple[str, ...]:
+    """Return what is not known of an SBE on a cluster, each a sentence."""
+    return tuple(finding.text for finding in _findings(sbe, cluster) if finding.fit is Fit.UNKNOWN)
 
 
-def _findings(
-    sbe: Sbe,
-    hardware: Hardware,
-    installed_family: str,
-    installed_version: SbeVersion | None,
-    requested: SbeVersion | None,
-    solution: SolutionVersion | None,
-) -> Iterator[FitFinding]:
+def _findings(sbe: Sbe, cluster: ClusterFacts) -> Iterator[FitFinding]:
     if sbe.is_recalled:
         yield FitFinding(Fit.NO, f"{sbe.title} was recalled by {sbe.publisher}")
-    yield _family_fits(sbe, installed_family)
-    yield _not_older(sbe, installed_version)
+    yield _family_fits(sbe, cluster.family)
+    yield _not_older(sbe, cluster.installed)
+    requested = cluster.requested
     if requested is not None and sbe.version != requested:
         order = "older" if sbe.version < requested else "newer"
         yield FitFinding(
             Fit.NO, f"{sbe.title} is {order} than {requested}, which the update asks for"
         )
-    if solution is not None:
-        yield validated_for(sbe, solution)
-    yield model_fits(sbe, hardware)
+    if cluster.solution is not None:
+        yield validated_for(sbe, cluster.solution)
+    yield model_fits(sbe, cluster.hardware)
 
 
 def _family_fits(sbe: Sbe, installed_family: str) -> FitFinding:

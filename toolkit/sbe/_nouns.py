@@ -32,6 +32,14 @@ class SbeVersion:
         first, second, third, fourth = map(int, found.groups())
         return cls((first, second, third, fourth))
 
+    @classmethod
+    def read(cls, text: str) -> SbeVersion | None:
+        """Return the version that `text` says in full, or None if it says none."""
+        try:
+            return cls.parse(text)
+        except ValueError:
+            return None
+
     def __lt__(self, other: SbeVersion) -> bool:
         """Order by the four numbers."""
         return self.parts < other.parts

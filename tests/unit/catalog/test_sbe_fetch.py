@@ -5,7 +5,7 @@ import pytest
 from tests.unit.catalog.fakes import FakeSite
 from tests.vendorsite.bundle import SbeEntry, sbe_discovery_xml
 from tests.vendorsite.signing import make_signer, sign_xml
-from toolkit.catalog._document import RETRY_DELAYS_S, fetch_document
+from toolkit.catalog._document import RETRY_DELAYS_S, read_document
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
@@ -91,7 +91,7 @@ def test_name_that_is_none_is_an_input_error():
 
 def test_document_that_was_cut_is_asked_for_again():
     site, waits = FakeSite({DELL: DATA}, cuts=[10, 20, None]), []
-    document = fetch_document(site, DELL, limit_bytes=1 << 20, sleep=waits.append)
+    document = read_document(site, DELL, limit_bytes=1 << 20, sleep=waits.append)
     assert document.data == DATA
     assert waits == list(RETRY_DELAYS_S[:2])
     assert site.closed == site.opened == 3
@@ -100,19 +100,19 @@ def test_document_that_was_cut_is_asked_for_again():
 def test_document_shorter_than_announced_is_given_up_after_some_attempts():
     site, waits = FakeSite({DELL: DATA}, announces=len(DATA) + 1), []
     with pytest.raises(InterruptedDownload, match="as the server announced"):
-        fetch_document(site, DELL, limit_bytes=1 << 20, sleep=waits.append)
+        read_document(site, DELL, limit_bytes=1 << 20, sleep=waits.append)
     assert waits == list(RETRY_DELAYS_S)
 
 
 def test_document_longer_than_the_limit_is_not_read_to_its_end():
     site = FakeSite({DELL: bytes(10 << 20)})
     with pytest.raises(DownloadError, match="more than 1000 bytes"):
-        fetch_document(site, DELL, limit_bytes=1000)
+        read_document(site, DELL, limit_bytes=1000)
     assert site.bytes_served < 1 << 20
 
 
 def test_document_that_is_not_there_is_not_asked_for_again():
     waits = []
     with pytest.raises(DownloadError, match="404"):
-        fetch_document(FakeSite(), DELL, limit_bytes=1000, sleep=waits.append)
+        read_document(FakeSite(), DELL, limit_bytes=1000, sleep=waits.append)
     assert waits == []

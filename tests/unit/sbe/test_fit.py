@@ -8,6 +8,7 @@ from toolkit.model import SolutionVersion
 from toolkit.sbe import (
     NO_SBE,
     UNINSTALLED_SBE,
+    ClusterFacts,
     Fit,
     Hardware,
     Sbe,
@@ -34,12 +35,12 @@ MACHINE = Hardware(manufacturer="Contoso", model="Contoso X-9000 RevA", sku="SKU
 def examined(rule, sbe=GEN3, **facts):
     defaults = {
         "hardware": MACHINE,
-        "installed_family": "Gen3",
-        "installed_version": SbeVersion.parse("4.2.2510.1"),
+        "family": "Gen3",
+        "installed": SbeVersion.parse("4.2.2510.1"),
         "requested": None,
         "solution": TARGET,
     }
-    return rule(sbe, **(defaults | facts))
+    return rule(sbe, ClusterFacts(**(defaults | facts)))
 
 
 def against(sbe=GEN3, **facts):
@@ -124,16 +125,16 @@ def test_an_sbe_that_fits_has_nothing_against_it_and_nothing_open():
 
 
 def test_another_family_is_named_with_the_clusters():
-    assert "family Gen3, the cluster is Gen4" in against(installed_family="Gen4")
+    assert "family Gen3, the cluster is Gen4" in against(family="Gen4")
 
 
 def test_families_differ_in_more_than_case():
-    assert against(installed_family="GEN3") == ""
+    assert against(family="GEN3") == ""
 
 
 def test_an_unknown_family_is_open_and_nothing_against_it():
-    assert against(installed_family="") == ""
-    assert "family is not known" in open_about(installed_family="")
+    assert against(family="") == ""
+    assert "family is not known" in open_about(family="")
 
 
 def test_an_sbe_whose_manifest_names_no_family_is_open():
@@ -142,30 +143,30 @@ def test_an_sbe_whose_manifest_names_no_family_is_open():
 
 
 def test_an_older_sbe_than_the_installed_one_is_refused_and_the_same_one_is_not():
-    assert "older than the installed" in against(installed_version=SbeVersion.parse("4.2.2603.6"))
-    assert against(installed_version=GEN3.version) == ""
+    assert "older than the installed" in against(installed=SbeVersion.parse("4.2.2603.6"))
+    assert against(installed=GEN3.version) == ""
 
 
 def test_versions_are_compared_as_numbers():
-    assert against(installed_version=SbeVersion.parse("4.2.2603.10")) != ""
-    assert against(installed_version=SbeVersion.parse("4.2.300.10")) == ""
+    assert against(installed=SbeVersion.parse("4.2.2603.10")) != ""
+    assert against(installed=SbeVersion.parse("4.2.300.10")) == ""
 
 
 def test_any_sbe_may_follow_none_at_all():
     old = replace(GEN3, version=SbeVersion.parse("2.0.2603.5"))
-    assert against(old, installed_version=NO_SBE) == ""
-    assert open_about(old, installed_version=NO_SBE) == ""
+    assert against(old, installed=NO_SBE) == ""
+    assert open_about(old, installed=NO_SBE) == ""
 
 
 def test_an_sbe_that_was_deployed_but_never_installed_leaves_its_version_open():
     old = replace(GEN3, version=SbeVersion.parse("3.9.2603.5"))
-    assert against(old, installed_version=UNINSTALLED_SBE) == ""
-    assert "never installed" in open_about(old, installed_version=UNINSTALLED_SBE)
+    assert against(old, installed=UNINSTALLED_SBE) == ""
+    assert "never installed" in open_about(old, installed=UNINSTALLED_SBE)
 
 
-def test_an_unknown_installed_version_is_open():
-    assert against(installed_version=None) == ""
-    assert "installed SBE version is not known" in open_about(installed_version=None)
+def test_an_unknown_installed_is_open():
+    assert against(installed=None) == ""
+    assert "installed SBE version is not known" in open_about(installed=None)
 
 
 @pytest.mark.parametrize(("wanted", "word"), [("4.2.2603.6", "older"), ("4.2.2603.4", "newer")])
@@ -190,7 +191,7 @@ def test_a_recalled_sbe_is_refused():
 
 
 def test_every_reason_is_told_not_only_the_first():
-    facts = {"installed_family": "Gen4", "installed_version": SbeVersion.parse("4.3.0.0")}
+    facts = {"family": "Gen4", "installed": SbeVersion.parse("4.3.0.0")}
     assert len(examined(unfit_reasons, **facts)) == 2
 
 
