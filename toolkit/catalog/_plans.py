@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._plan_file import LIMIT_BYTES, read_document
-from toolkit.catalog._storage import read_at_most
+from toolkit.catalog._storage import read_at_most, storage
 from toolkit.errors import InputError, misread
 from toolkit.model import Sha256
 
