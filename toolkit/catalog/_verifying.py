@@ -77,14 +77,14 @@ class Verification:
             return DigestError(
                 "verify held payloads",
                 found=f"{len(bad)} of {count} bad: {_places(bad)}",
-                hint="download them again" if is_moved else SET_ASIDE,
+                hint="download or add them again" if is_moved else SET_ASIDE,
             )
         lost = [item for item in self.payloads if item.condition is not Condition.SOUND]
         if lost:
             return StorageError(
                 "verify held payloads",
                 found=f"{len(lost)} of {count} cannot be read: {_places(lost)}",
-                hint="run `ferry catalog download` for them again",
+                hint="get them again, with `ferry catalog download` or, of an SBE, `ferry catalog add`",
             )
         return None
 
