@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.stage import SBE_VERSION, VERSION, Stage
-from tests.unit.catalog.requests import request_of
+from tests.unit.catalog.requests import carried_sbes, request_of
 from tests.vendorsite.bundle import make_sbe
 from toolkit.catalog import HttpsFetcher
 from toolkit.catalog._holding import Holding
-from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
+from toolkit.catalog._plan import check_held_sbes, wanted_versions
 from toolkit.catalog._trip_files import open_plan
 from toolkit.errors import InputError
 from toolkit.model import PayloadKind, Silent
@@ -95,7 +95,7 @@ def test_two_sites_share_the_bundle_and_the_sbe(home, ask, manifest_of_vendor):
     assert f"plant7  12.2602.1002.501 → {VERSION}" in done.out
     made = open_plan(home / "plan.json")
     assert [str(item) for item in wanted_versions(made)] == [VERSION]
-    assert wanted_sbes(made) == (f"SBE_Contoso_GenA_{SBE_VERSION}",)
+    assert carried_sbes(made) == (f"SBE_Contoso_GenA_{SBE_VERSION}",)
     document = json.loads((home / "plan.json").read_bytes())
     assert {item["name"]: item["clusters"] for item in document["payloads"]} == {
         BUNDLE: ["plant7", "harbour2"],

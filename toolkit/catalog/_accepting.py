@@ -20,7 +20,12 @@ def accept(
     Arguments and errors: `Catalog.accept`.
     """
     if not by.strip() or not reason.strip():
-        raise InputError(f"accept {word}", found="nobody's name" if reason.strip() else "no reason")
+        raise InputError(
+            f"accept {word}",
+            found="nobody's name" if reason.strip() else "no reason",
+            expected="who answers for it, and why",
+            hint="both are signed on every medium that carries it",
+        )
     with store.changing(progress):
         record = select_one(store, word)
         held = record.held

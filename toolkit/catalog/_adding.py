@@ -94,5 +94,7 @@ def _add_solution_bundle(
         if payload.kind is PayloadKind.SOLUTION_BUNDLE:
             return holding.take_in(path, wanted_of(manifest, payload, tuple(manifests)), progress)
     raise InputError(
-        f"add {path}", found=f"no solution bundle in the manifest of {manifest.version}"
+        f"add {path}",
+        found=f"no solution bundle in the manifest of {manifest.version}",
+        hint=f"see what it declares: `ferry catalog show {manifest.version}`",
     )

@@ -81,7 +81,11 @@ def export_catalog(
     with storage(f"export to {folder}"):
         own, place = holding.root.resolve(), folder.resolve()
     if place == own or own in place.parents:
-        raise InputError(f"export to {folder}", found="a folder of the catalog itself")
+        raise InputError(
+            f"export to {folder}",
+            found="a folder of the catalog itself",
+            hint="name a folder outside of it",
+        )
     chosen = list(select(holding.store, words)) if words or plan is None else []
     if plan is not None:
         chosen += [record for record in _of_plan(holding, plan) if record not in chosen]

@@ -19,7 +19,7 @@ def all_held(store: Store) -> tuple[HeldPayload, ...]:
         StorageError: A held file is missing or was changed, or the folder cannot be read.
         InputError: A record cannot be understood.
     """
-    return tuple(sorted((_checked(record).held for record in store.records()), key=by_shelf))
+    return tuple(sorted((_checked(record, store).held for record in store.records()), key=by_shelf))
 
 
 def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
@@ -34,7 +34,7 @@ def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
         InputError: A record cannot be understood.
     """
     paths = store.record_paths(shelf)
-    records = [_checked(record) for record in store.records(paths)]
+    records = [_checked(record, store) for record in store.records(paths)]
     wanted = {name for record in records for name in record.siblings}
     missing = wanted - {record.held.name for record in records}
     if not records or missing:
@@ -46,9 +46,7 @@ def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
             if paths
             else "nothing",
             expected="all its payloads",
-            hint=f"add its files with `ferry catalog add` to {store.root}"
-            if shelf.startswith("sbe/")
-            else f"run `ferry catalog download {shelf} --catalog {store.root}`",
+            hint=_how_to_get(shelf, store),
         )
     return tuple(sorted((record.held for record in records), key=by_shelf))
 
@@ -107,13 +105,19 @@ def by_shelf(held: HeldPayload) -> tuple[bool, SolutionVersion | str, str]:
     return (held.version is None, held.version or held.shelf, held.name)
 
 
+def _how_to_get(shelf: str, store: Store) -> str:
+    if shelf.startswith("sbe/"):
+        return f"add its files with `ferry catalog add` to {store.root}"
+    return f"run `ferry catalog download {shelf} --catalog {store.root}`"
+
+
 def _is_meant(word: str, held: HeldPayload) -> bool:
     meant = word.replace("\\", "/").strip("/").casefold()
     names = (held.name, held.shelf, f"{held.shelf}/{held.name}")
     return meant in {name.casefold() for name in names}
 
 
-def _checked(record: Record) -> Record:
+def _checked(record: Record, store: Store) -> Record:
     """Return the record if its bytes are there in full length; they are proven when used."""
     held = record.held
     with storage(f"read {held.path}"):
@@ -125,6 +129,6 @@ def _checked(record: Record) -> Record:
             if size is None
             else f"{size} bytes in {held.path}",
             expected=f"{held.size_bytes} bytes",
-            hint="run `ferry catalog download` for it again",
+            hint=_how_to_get(held.shelf, store),
         )
     return record

@@ -16,7 +16,7 @@ from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, down
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._gate import advice
 from toolkit.catalog._intake import Intake, found_of, without_measurement
-from toolkit.catalog._judging import Found, Wanted, earlier_downloads
+from toolkit.catalog._judging import Found, Wanted, earlier_downloads, explanation
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._records import Record
 from toolkit.catalog._shelf import Shelf
@@ -322,15 +322,22 @@ class Holding:
         self, payload: Payload, url: str, part: PartFile, found: Found, judgement: Judgement
     ) -> DigestError:
         """Move the file away, write down why, and return the error to raise."""
-        text = _explain(payload, url, found, judgement, self.now())
-        explanation = self.store.jail(part.path, payload.name, found.sha256, text)
+        text = explanation(
+            f"downloaded {self.now().isoformat(timespec='seconds')} from {url}",
+            expected=payload.sha256,
+            sha256=found.sha256,
+            size_bytes=found.size_bytes,
+            judgement=judgement,
+            remarks=(advice(judgement), "This file was not let into the catalog."),
+        )
+        explained = self.store.jail(part.path, payload.name, found.sha256, text)
         with storage(f"write catalog {self.root}"):
             part.remove()
         return DigestError(
             f"download {payload.name} from {url}",
             found=f"{judgement.verdict.value}; {found.size_bytes} bytes, sha256 {found.sha256}",
             expected=f"sha256 {payload.sha256}" if payload.sha256 else "a good file",
-            hint=f"{advice(judgement)}; the file and the reasons are in {explanation}",
+            hint=f"{advice(judgement)}; the file and the reasons are in {explained}",
         )
 
 
@@ -367,19 +374,6 @@ def _check_place(wanted: Wanted) -> None:
         raise InputError(
             f"add {wanted.payload.name} to {wanted.shelf}", found=str(error)
         ) from error
-
-
-def _explain(payload: Payload, url: str, found: Found, judgement: Judgement, now: datetime) -> str:
-    lines = [
-        f"downloaded {now.isoformat(timespec='seconds')} from {url}",
-        f"  expected  sha256 {payload.sha256 or 'unknown'}",
-        f"  found     sha256 {found.sha256}, {found.size_bytes} bytes",
-        f"  verdict: {judgement.verdict.value}",
-        *(f"  - {reason}" for reason in judgement.reasons),
-        f"  {advice(judgement)}",
-        "  This file was not let into the catalog.",
-    ]
-    return "\n".join(lines) + "\n\n"
 
 
 def wanted_of(manifest: Manifest, payload: Payload, known: Sequence[Manifest]) -> Wanted:

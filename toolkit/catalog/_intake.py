@@ -13,7 +13,7 @@ from pathlib import Path
 
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
-from toolkit.catalog._judging import Found, Wanted, judged
+from toolkit.catalog._judging import Found, Wanted, explanation, judged
 from toolkit.catalog._records import Record
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import storage, sync_file
@@ -94,13 +94,14 @@ class Intake:
         with self._store.changing(progress):
             if any(record.held.sha256 == digest for record in self._store.records()):
                 raise _changed(path, found.sha256, digest, SET_ASIDE)
-            text = (
-                f"set aside {self._now().isoformat(timespec='seconds')}, of no record\n"
-                f"  expected  sha256 {digest}\n"
-                f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n\n"
+            text = explanation(
+                f"set aside {self._now().isoformat(timespec='seconds')}, of no record",
+                expected=digest,
+                sha256=found.sha256,
+                size_bytes=found.size_bytes,
             )
-            explanation = self._store.jail(path, name, found.sha256, text)
-        progress.say(f"{name}: damaged bytes without a record were set aside: {explanation}")
+            explained = self._store.jail(path, name, found.sha256, text)
+        progress.say(f"{name}: damaged bytes without a record were set aside: {explained}")
 
     def _taken_over(
         self, wanted: Wanted, record: Record | None, progress: Progress

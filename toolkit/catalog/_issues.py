@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from toolkit.catalog._paths import VersionPattern, patterns
-from toolkit.catalog._releases import source_reader
 from toolkit.catalog._sbe_needs import uses_sbe
+from toolkit.catalog._sourced import read_rows
 from toolkit.model import SolutionVersion
 from toolkit.request import SiteRequest
-from toolkit.yamltext import Value, read_yaml, require_format
+from toolkit.yamltext import Value
 
 FORMAT = 1
 GUIDES = "https://github.com/Azure/AzureLocal-Supportability/blob/main/"
@@ -114,16 +114,15 @@ def read_issues(data: bytes, *, file: str | None = None) -> tuple[KnownIssue, ..
     Raises:
         InputError: Not such a document; says the file, key and line.
     """
-    values = read_yaml(data, file=file).record(("format", "sources", "issues"))
-    require_format(values["format"], FORMAT)
-    source = source_reader(values["sources"])
-    issues: dict[str, KnownIssue] = {}
-    for item in values["issues"].items():
-        issue = _issue(item, source)
-        if issue.issue in issues:
-            raise item.refuse(found=f"{issue.issue} again", expected="each id once")
-        issues[issue.issue] = issue
-    return tuple(issues.values())
+    return read_rows(
+        data,
+        "issues",
+        file=file,
+        format_number=FORMAT,
+        read=_issue,
+        name=lambda issue: issue.issue,
+        once="each id once",
+    )
 
 
 def match_issues(

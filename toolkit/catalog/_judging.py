@@ -111,6 +111,36 @@ def is_looked_into(name: str, judgement: Judgement) -> bool:
     return not _is_zip(name) or _is_judged_inside(judgement.statements)
 
 
+def explanation(
+    happened: str,
+    *,
+    expected: Sha256 | None,
+    sha256: Sha256,
+    size_bytes: int,
+    judgement: Judgement | None = None,
+    remarks: Iterable[str] = (),
+) -> str:
+    """Return what stands beside a file in quarantine, for people and for `earlier_downloads`.
+
+    Args:
+        happened: `downloaded <time> from <url>`, or what else brought it there.
+        expected: Its right SHA-256; None: nobody knows.
+        sha256: Its SHA-256.
+        size_bytes: Its length.
+        judgement: What its witnesses say, if they were asked.
+        remarks: Further lines.
+    """
+    lines = [
+        happened,
+        f"  expected  sha256 {expected or 'unknown'}",
+        f"  found     sha256 {sha256}, {size_bytes} bytes",
+    ]
+    if judgement is not None:
+        lines.append(f"  verdict: {judgement.verdict.value}")
+        lines += [f"  - {reason}" for reason in judgement.reasons]
+    return "\n".join([*lines, *(f"  {remark}" for remark in remarks)]) + "\n\n"
+
+
 def earlier_downloads(explanation: str, digest: Sha256) -> Iterator[Earlier]:
     """Yield the downloads of a file that its explanation in quarantine tells of."""
     for day, address in _DOWNLOADED.findall(explanation):

@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from toolkit.catalog._releases import Release, ReleaseStatus, source_reader
+from toolkit.catalog._releases import Release, ReleaseStatus
+from toolkit.catalog._sourced import source_reader
 from toolkit.model import SolutionVersion
 from toolkit.sbe import SbeVersion
 from toolkit.yamltext import Value, read_yaml, require_format

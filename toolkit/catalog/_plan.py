@@ -119,11 +119,6 @@ def wanted_versions(plan: Plan) -> tuple[SolutionVersion, ...]:
     )
 
 
-def wanted_sbes(plan: Plan) -> tuple[str, ...]:
-    """Return the titles of the SBEs that the trip carries, each once, in order."""
-    return tuple(sorted({need.title for _, _, need in _carried(plan)}))
-
-
 def check_held_sbes(plan: Plan, held: Iterable[Sbe]) -> None:
     """Check that the SBEs about to be written to a medium are exactly those of the plan.
 

@@ -224,7 +224,9 @@ class Proxy:
             return self._prove(talk, scheme, attempted)[0]
         except _UnavailableError as error:  # the ticket is over
             raise AuthenticationError(
-                attempted, found=f"{scheme} has worked before and does not now: {error}"
+                attempted,
+                found=f"{scheme} has worked before and does not now: {error}",
+                hint="log on to this machine anew, or name the user with --proxy-user",
             ) from error
 
     def _prove(self, talk: _Talk, scheme: str, attempted: str) -> tuple[_Reply, bool]:
@@ -250,7 +252,12 @@ class Proxy:
                     found=f"the proxy's {scheme} challenge cannot be answered: {error}",
                     hint="see --proxy-user; ask whoever runs the proxy",
                 ) from error
-        raise AuthenticationError(attempted, found=f"the proxy's {scheme} log-on does not end")
+        raise AuthenticationError(
+            attempted,
+            found=f"the proxy's {scheme} log-on does not end",
+            expected=f"an answer after at most {_LEGS} steps",
+            hint="ask whoever runs the proxy",
+        )
 
     def _basic(self) -> Callable[[bytes | None], bytes]:
         if ":" in str(self._user):

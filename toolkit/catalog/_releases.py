@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
+from toolkit.catalog._sourced import read_rows
 from toolkit.model import Manifest, SolutionVersion
-from toolkit.yamltext import Value, read_yaml, require_format
+from toolkit.yamltext import Value
 
 FORMAT = 1
 
@@ -44,16 +45,15 @@ def read_releases(data: bytes, *, file: str | None = None) -> tuple[Release, ...
     Raises:
         InputError: Not a release table; says the file, key and line.
     """
-    values = read_yaml(data, file=file).record(("format", "sources", "releases"))
-    require_format(values["format"], FORMAT)
-    source = source_reader(values["sources"])
-    releases: dict[SolutionVersion, Release] = {}
-    for item in values["releases"].items():
-        release = _release(item, source)
-        if release.version in releases:
-            raise item.refuse(found=f"{release.version} again", expected="each version once")
-        releases[release.version] = release
-    return tuple(releases.values())
+    return read_rows(
+        data,
+        "releases",
+        file=file,
+        format_number=FORMAT,
+        read=_release,
+        name=lambda release: release.version,
+        once="each version once",
+    )
 
 
 def release_of(manifest: Manifest) -> Release:
@@ -67,22 +67,6 @@ def release_of(manifest: Manifest) -> Release:
         source=dict(manifest.sources).get("version", ""),
         notes=manifest.notes,
     )
-
-
-def source_reader(sources: Value) -> Callable[[Value], str]:
-    """Return a function that turns the name of a source into its text.
-
-    Raises:
-        InputError: `sources` is no mapping of names to texts.
-    """
-    texts = {name: value.text() for name, value in sources.mapping().items()}
-
-    def look_up(name: str) -> str:
-        if name not in texts:
-            raise ValueError(name)
-        return texts[name]
-
-    return lambda value: value.parse(look_up, f"one of {', '.join(texts)}")
 
 
 def _release(item: Value, source: Callable[[Value], str]) -> Release:

@@ -73,7 +73,11 @@ def read_vendor_manifest(
     try:
         source = sources.find(manufacturer)
     except ValueError as error:
-        raise InputError("read SBE discovery manifest", found=str(error)) from error
+        raise InputError(
+            "read SBE discovery manifest",
+            found=str(error),
+            expected="a manufacturer's name as the machines' firmware says it, such as Dell",
+        ) from error
     asked = origin or source.address
     document = read_document(fetcher, asked, limit_bytes=LIMIT_BYTES, sleep=sleep)
     data, url = document.data, document.url

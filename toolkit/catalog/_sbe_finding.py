@@ -211,7 +211,9 @@ def _safe(name: str) -> str:
     try:
         return payload_name(name)
     except ValueError as error:
-        raise InputError(ATTEMPTED, file=name[:200], found=str(error)) from error
+        raise InputError(
+            ATTEMPTED, file=name[:200], found=str(error), hint="give the file its published name"
+        ) from error
 
 
 def _odd(name: str, found: str) -> InputError:

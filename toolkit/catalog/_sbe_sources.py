@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from toolkit.catalog._releases import source_reader
+from toolkit.catalog._sourced import source_reader
 from toolkit.names import https_url
 from toolkit.yamltext import Value, read_yaml, require_format
 

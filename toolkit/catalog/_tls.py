@@ -111,7 +111,10 @@ class Trust:
             ) from error
         except OSError as error:
             raise InputError(
-                attempted, file=str(client_cert), found=error.strerror or str(error)
+                attempted,
+                file=str(client_cert),
+                found=error.strerror or str(error),
+                hint="check --client-cert and --client-key",
             ) from error
 
     def _ask(self) -> str:

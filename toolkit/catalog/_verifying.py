@@ -15,6 +15,7 @@ from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._held import select
 from toolkit.catalog._holding import Holding
+from toolkit.catalog._judging import explanation
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
 from toolkit.errors import DigestError, StorageError, ToolkitError
@@ -76,14 +77,14 @@ class Verification:
             return DigestError(
                 "verify held payloads",
                 found=f"{len(bad)} of {count} bad: {_places(bad)}",
-                hint="download them again" if is_moved else SET_ASIDE,
+                hint="download or add them again" if is_moved else SET_ASIDE,
             )
         lost = [item for item in self.payloads if item.condition is not Condition.SOUND]
         if lost:
             return StorageError(
                 "verify held payloads",
                 found=f"{len(lost)} of {count} cannot be read: {_places(lost)}",
-                hint="run `ferry catalog download` for them again",
+                hint="get them again, with `ferry catalog download` or, of an SBE, `ferry catalog add`",
             )
         return None
 
@@ -218,12 +219,12 @@ def _quarantine(
         found = measured[held.sha256].found
         if not item.is_bad or found is None or held.sha256 in moved:
             continue
-        reasons = "".join(f"  - {reason}\n" for reason in held.judgement.reasons)
-        text = (
-            f"set aside {holding.now().isoformat(timespec='seconds')} from {held.shelf}\n"
-            f"  expected  sha256 {held.sha256}\n"
-            f"  found     sha256 {found.sha256}, {found.size_bytes} bytes\n"
-            f"  verdict: {held.judgement.verdict.value}\n{reasons}\n"
+        text = explanation(
+            f"set aside {holding.now().isoformat(timespec='seconds')} from {held.shelf}",
+            expected=held.sha256,
+            sha256=found.sha256,
+            size_bytes=found.size_bytes,
+            judgement=held.judgement,
         )
         with store.changing(progress):
             # in this order a killed process leaves records, by which the same command finds its way

@@ -102,7 +102,9 @@ def _sbe_version(text: str | None) -> SbeVersion | None:
     try:
         return None if text is None else SbeVersion.parse(text)
     except ValueError as error:
-        raise InputError("read SBE version", found=str(error)) from error
+        raise InputError(
+            "read SBE version", found=str(error), hint="the cluster says it: `CurrentSbeVersion`"
+        ) from error
 
 
 def _print(found: SbeOffers) -> None:

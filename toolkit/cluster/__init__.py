@@ -23,7 +23,7 @@ from toolkit.cluster._importing import (
     SourceMedium,
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import PHASES, Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
 from toolkit.cluster._surveying import Survey
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
@@ -45,7 +45,6 @@ from toolkit.site import Journal
 __all__ = [
     "CLUSTER_SOURCES",
     "NODE_SOURCES",
-    "PHASES",
     "Cluster",
     "ImportResult",
     "Overview",

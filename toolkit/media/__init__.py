@@ -23,17 +23,15 @@ from toolkit.media._keys import (
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
-from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
-from toolkit.media._trust import Remembered, pin_root, recall
+from toolkit.media._report import Damage, MediumReport, Verdict
+from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
 
 __all__ = [
     "Damage",
-    "FileReport",
     "Medium",
     "MediumLabel",
     "MediumReport",
-    "Remembered",
     "SigningKeys",
     "Verdict",
     "describe_medium",

@@ -56,3 +56,9 @@ def sbe_of(number="4.2.2603.5", *, family="GenA", publisher="Contoso", **changes
         "release_link": "https://contoso.example/sbe/" + number,
     }
     return Sbe(**(values | changes))
+
+
+def carried_sbes(plan):
+    """The titles of the SBEs that a plan carries."""
+    needs = (need for cluster in plan.clusters for hop in cluster.hops for need in hop.sbes)
+    return tuple(sorted({need.title for need in needs if need.is_carried}))

@@ -222,9 +222,11 @@ def test_what_is_proven_needs_nobody(holding, file_of):
         holding.catalog.accept(proven.name, by="Ada", reason="why not")
 
 
-@pytest.mark.parametrize(("by", "reason"), [("", "x"), ("Ada", " ")])
-def test_nobody_or_no_reason_accepts_nothing(holding, unproven, by, reason):
-    with pytest.raises(InputError):
+@pytest.mark.parametrize(
+    ("by", "reason", "found"), [("", "x", "nobody's name"), ("Ada", " ", "no reason")]
+)
+def test_nobody_or_no_reason_accepts_nothing(holding, unproven, by, reason, found):
+    with pytest.raises(InputError, match=found):
         holding.catalog.accept(unproven.name, by=by, reason=reason)
 
 
@@ -246,3 +248,10 @@ def test_an_acceptance_ends_when_the_file_is_proven(holding, unproven, file_of):
     holding.catalog.accept(unproven.name, by="Ada", reason="x")
     again = holding.adopt(file_of(XML, "b"), expected=digest_of(XML))
     assert (again.judgement.verdict, again.acceptance) == (FileVerdict.PROVEN, None)
+
+
+def test_a_lost_file_of_an_sbe_is_to_be_added_not_downloaded(holding, unproven):
+    unproven.path.unlink()
+    with pytest.raises(StorageError) as caught:
+        holding.catalog.held()
+    assert "ferry catalog add" in caught.value.hint

@@ -8,11 +8,19 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.catalog.requests import GIB, INFRASTRUCTURE, NOW, request_of, sbe_of, version
+from tests.unit.catalog.requests import (
+    GIB,
+    INFRASTRUCTURE,
+    NOW,
+    carried_sbes,
+    request_of,
+    sbe_of,
+    version,
+)
 from toolkit.catalog import load_manifests
 from toolkit.catalog._lacking import Supply
 from toolkit.catalog._loading import load_sbe_sources
-from toolkit.catalog._plan import check_held_sbes, wanted_sbes, wanted_versions
+from toolkit.catalog._plan import check_held_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_needs import discovery_address
@@ -250,7 +258,7 @@ def test_the_sbe_that_the_update_asks_for_goes_along_even_if_a_newer_one_is_vali
     assert (need.title, need.is_required, need.moment) == (
         "SBE_Contoso_GenA_4.2.2603.5", True, "with the update"
     )  # fmt: skip
-    assert wanted_sbes(plan) == ("SBE_Contoso_GenA_4.2.2603.5",)
+    assert carried_sbes(plan) == ("SBE_Contoso_GenA_4.2.2603.5",)
 
 
 def test_the_three_files_of_an_sbe_travel_together_on_a_shelf_of_their_own():
