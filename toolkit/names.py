@@ -47,8 +47,13 @@ def https_url(text: str) -> str:
     Raises:
         ValueError: Not https, no host, or carrying a password.
     """
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ValueError("an address whose host cannot be read") from error
+    if "@" in parts.netloc:  # not repeated: it may be a password
+        raise ValueError("an address with a user name or password in it")
+    if parts.scheme != "https" or not parts.hostname:
         raise ValueError(f"{text!r} is not a plain https URL")
     if re.search(r"[\s\x00-\x1f\x7f]", text):
         raise ValueError(f"{text!r} has a blank or control character in it")

@@ -317,6 +317,17 @@ def test_a_redirect_without_an_address_is_refused(client, server):
     assert "does not say where to" in client().refused().found
 
 
+@pytest.mark.parametrize("address", ["https://[bad/", "//[bad"])
+def test_a_redirect_to_an_unreadable_address_is_refused(client, server, address):
+    server.faults.redirect_to = address
+    assert "a redirect to an unreadable address" in client().refused().found
+
+
+def test_a_redirect_that_cannot_be_followed_is_named_as_the_one_that_is_wrong(client, server):
+    server.faults.redirect_to = "https://127.0.0.1:99999/x"
+    assert "redirected to https://127.0.0.1:99999/x" in str(client().refused())
+
+
 def test_redirects_without_end_are_refused(client, server):
     server.faults.redirect_to = "/again"
     assert "without end" in client().refused().found

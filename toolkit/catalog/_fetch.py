@@ -198,8 +198,17 @@ class HttpsFetcher:
 
     def _follow(self, address: _Address, location: str, attempted: str) -> _Address:
         """Return where a redirect leads to, and say it if that is another server."""
-        target = urljoin(address.url, location)
-        if not location or urlsplit(target).scheme != "https":
+        try:
+            target = urljoin(address.url, location)
+            is_https = urlsplit(target).scheme == "https"
+        except ValueError as error:
+            raise DownloadError(
+                attempted,
+                found="a redirect to an unreadable address",
+                expected="an https address, also after redirects",
+                hint="the server is faulty; give another address: --url",
+            ) from error
+        if not location or not is_https:
             raise DownloadError(
                 attempted,
                 found=f"a redirect to {shown(target)}, without encryption"
@@ -208,7 +217,7 @@ class HttpsFetcher:
                 expected="an https address, also after redirects",
                 hint="payloads are fetched over https only; give another address: --url",
             )
-        found = _read_address(target, attempted)
+        found = _read_address(target, f"{attempted}, redirected to {shown(target)}")
         if (found.host, found.port) != (address.host, address.port):
             self._say(f"{address.host} sends us on to {found.host}, which vouches for what comes")
         return found

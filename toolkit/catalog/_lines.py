@@ -258,7 +258,7 @@ class Lines:
             case ssl.SSLEOFError() | ConnectionError() | http.client.IncompleteRead():
                 found = f"the line to {host} was cut"
             case http.client.HTTPException():
-                found = f"{host} gave an answer that is not HTTP ({type(error).__name__})"
+                found = f"{host} gave an answer that is not HTTP"
             case OSError() if error.errno in _NO_WAY:
                 found = f"there is no way to {host} ({error.strerror})"
             case _:

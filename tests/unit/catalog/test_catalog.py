@@ -469,6 +469,12 @@ def test_several_files_are_drawn_as_one(desk):
     assert "1 of 2" in desk.listener.steps[0][0]
 
 
+def test_a_password_in_an_address_is_refused_and_not_repeated(desk):
+    with pytest.raises(InputError, match="password") as caught:
+        desk.download(urls=["https://ann:s3cret@vendor.example/"])
+    assert "s3cret" not in f"{caught.value} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("url", ["http://m.example/a", "ftp://m.example", "D:\\files", "m.example"])
 def test_only_https_addresses_are_taken(desk, url):
     with pytest.raises(InputError, match="https"):

@@ -168,11 +168,24 @@ def test_large_members_are_added_up_in_pieces(inspect):
 def test_a_web_page_is_no_archive_and_its_beginning_is_shown(inspect):
     (finding,) = inspect(b"<html>please log in</html>").findings
     assert finding.kind is ZipProblem.NOT_A_ZIP
+    assert "b'" not in str(finding)
     assert "<html>" in finding.text
 
 
 def test_an_empty_file_is_no_archive(found):
     assert found(b"") == [(ZipProblem.NOT_A_ZIP, "")]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<html>\r\n<body>Log on to the proxy first", 'begin with "<html>'),
+        (b"\x1f\x8b\x08\x00 and so on and on", "begin with 1f 8b 08 00 20"),
+        (bytes(4096), "begin with zeros"),
+    ],
+)
+def test_what_came_instead_of_an_archive_is_shown(inspect, data, words):
+    assert any(words in str(finding) for finding in inspect(data).findings)
 
 
 def test_a_truncated_archive_names_the_member_in_which_it_ends(found):
@@ -693,6 +706,14 @@ def test_metadata_that_state_no_version_are_a_doubt(found):
 def test_metadata_that_cannot_be_read_are_a_fault(found, text):
     data = bundle(VERSION, metadata=Member("SolutionUpdate.xml", text))
     assert found(data, BUNDLE) == [(ZipProblem.BAD_METADATA, "SolutionUpdate.xml")]
+
+
+def test_an_entity_in_metadata_is_named_as_a_person_would(inspect):
+    text = b"<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><x>&e;</x>"
+    report = inspect(bundle(VERSION, metadata=Member("SolutionUpdate.xml", text)), BUNDLE)
+    (finding,) = report.findings
+    assert "a document type or entity" in str(finding)
+    assert "Forbidden" not in str(finding)
 
 
 def test_a_version_without_measure_is_shortened_in_the_report(inspect):

@@ -199,8 +199,16 @@ def _note_endless(source: Source, findings: Findings) -> None:
             _last_begun(source),
         )
     else:
-        shown = f", which begin with {head!r}" if head else ""
+        shown = f", which begin with {_for_people(head)}" if head else ""
         findings.note(ZipProblem.NOT_A_ZIP, f"no zip archive, but {source.size_bytes} bytes{shown}")
+
+
+def _for_people(head: bytes) -> str:
+    """Return the first bytes of a file as a text where they are one: often a web page says what happened."""
+    if not any(head):
+        return "zeros"
+    text = " ".join(head.decode("ascii", "replace").split())
+    return f'"{text}"' if text.isprintable() and text.isascii() else head.hex(" ")
 
 
 def _last_begun(source: Source) -> str:

@@ -121,8 +121,10 @@ def stated_versions(data: bytes) -> tuple[str, ...]:
     """
     try:
         root = fromstring(data)
-    except (ParseError, DefusedXmlException, LookupError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
+    except DefusedXmlException as error:
+        raise ValueError("a document type or entity, which no such file needs") from error
+    except (ParseError, LookupError) as error:
+        raise ValueError(str(error)) from error
     return tuple(dict.fromkeys(filter(None, map(str.strip, _versions(root)))))
 
 
