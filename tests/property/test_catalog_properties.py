@@ -15,7 +15,9 @@ from toolkit.catalog import Catalog, load_manifests
 from toolkit.catalog._issues import read_issues
 from toolkit.catalog._lint import is_patterned
 from toolkit.catalog._manifest import read_manifest
+from toolkit.catalog._part import Part, PartFile
 from toolkit.catalog._paths import read_paths
+from toolkit.catalog._ranges import BLOCK_BYTES
 from toolkit.catalog._releases import ReleaseStatus, read_releases
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import DigestError, DownloadError, InputError
@@ -221,3 +223,39 @@ def test_whatever_happens_only_the_published_bytes_get_the_final_name(
             return
         assert held.path.read_bytes() == published
         assert held.sha256 == digest_of(published)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    published=st.binary(min_size=1, max_size=900_000),
+    stretches=st.lists(st.tuples(st.integers(0, 3), st.integers(1, BLOCK_BYTES)), max_size=4),
+    damage=st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2_000_000), st.binary(max_size=40)), max_size=3
+    ),
+    torn=st.none() | st.integers(0, 400),
+)
+def test_whatever_happened_to_what_was_left_the_published_file_comes(
+    published, stretches, damage, torn
+):
+    """Blocks were written in any order; then power failed: bytes and journal may have changed anywhere."""
+    payload = payload_of(published)
+    site = FakeSite({payload.url: published})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "12.2604.1003.9" / payload.name
+        path.parent.mkdir()
+        where = PartFile(path)
+        with contextlib.closing(Part(where)) as part:
+            part.belongs_to(len(published), payload.url, site.etag)
+            for index, count in dict(stretches).items():
+                start = index * BLOCK_BYTES
+                part.write(start, memoryview(published)[start : start + count])
+        for of_journal, at, data in damage:
+            with (where.journal_path if of_journal else where.path).open("r+b") as file:
+                file.seek(min(at, file.seek(0, 2)))
+                file.write(data)
+        if torn is not None:
+            with where.journal_path.open("r+b") as file:
+                file.truncate(min(torn, file.seek(0, 2)))
+        catalog = Catalog(Path(folder), fetcher=site, sleep=lambda _: None)
+        (held,) = catalog.download(manifest_of(payload))
+        assert held.path.read_bytes() == published
