@@ -238,7 +238,7 @@ def test_whatever_happened_to_what_was_left_the_published_file_comes(
     published, stretches, damage, torn
 ):
     """Blocks were written in any order; then power failed: bytes and journal may have changed anywhere."""
-    payload = payload_of(published)
+    payload = payload_of(published, "payload.bin")
     site = FakeSite({payload.url: published})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "12.2604.1003.9" / payload.name
