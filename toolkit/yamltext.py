@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import yaml
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 
 T = TypeVar("T")
 
@@ -165,8 +165,10 @@ def read_yaml(data: bytes, *, file: str | None, what: str = "manifest") -> Value
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise refuse(_line(mark.line) if mark else None, error.problem or "not YAML") from error
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise refuse(None, str(error).splitlines()[0] if str(error) else "not YAML") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise refuse(None, misread(error)) from error
     if node is None:
         raise refuse(None, "nothing")
     return Value(node, "", file, what)

@@ -96,10 +96,10 @@ def export_catalog(
                 found="; ".join(record.held.judgement.reasons),
                 hint=SET_ASIDE,
             )
+    key = open_key(holding.root / _KEY)  # before hours of copying
     target, linked = Store(folder), 0
     for record in chosen:
         linked += _send(record, target, progress)
-    key = open_key(holding.root / _KEY)
     with target.changing(progress):
         records = target.records()
         body = {

@@ -218,6 +218,14 @@ def test_a_colleague_who_was_not_sure_proves_nothing(holding, export, take, intr
     assert taken.acceptance is None
 
 
+def test_a_key_that_cannot_be_used_is_told_before_anything_is_copied(holding, export, folder):
+    holding.download()
+    (holding.root / "catalog.key.pem").write_bytes(b"no key")
+    with pytest.raises(InputError, match="signing key"):
+        export()
+    assert not folder.exists()
+
+
 def test_an_unknown_key_is_refused_with_its_fingerprint_before_anything_is_taken(
     holding, export, take, anna
 ):

@@ -166,6 +166,12 @@ def test_answers_saved_by_windows_powershell_are_read():
     assert read_answers(FILLED.encode("utf-16"), site_id=SITE).cluster == "plant7"
 
 
+def test_answers_in_another_encoding_are_refused_in_plain_words():
+    with pytest.raises(InputError, match="no text in UTF-8 at byte 21") as caught:
+        read_answers("format: 1\ncluster: pl\xe4nt".encode("latin-1"), site_id=SITE)
+    assert "codec" not in str(caught.value)
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00", b"- 1", b"a: [", b"\x00"])
 def test_file_that_is_no_form_is_refused(data):
     with pytest.raises(InputError, match=r"read answers \[answers\.yaml"):
