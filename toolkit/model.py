@@ -103,7 +103,7 @@ class SolutionVersion:
 
     _PATTERN = re.compile(
         r"(?:[A-Za-z0-9_.-]+/)?(?:Solution)?(10|11|12)\.(\d{4})\.(\d{1,4})\.(\d{1,4})\Z",
-        re.IGNORECASE,
+        re.IGNORECASE | re.ASCII,
     )
 
     @classmethod

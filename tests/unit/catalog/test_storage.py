@@ -42,6 +42,13 @@ def test_a_file_too_large_for_the_disk_gets_its_own_advice():
     assert "FAT32" in caught.value.hint
 
 
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EISDIR, errno.ENOTDIR])
+def test_a_wrong_name_is_not_blamed_on_the_disk(number):
+    with pytest.raises(StorageError) as caught, storage("read x"):
+        raise OSError(number, os.strerror(number))
+    assert "check the name" in caught.value.hint
+
+
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
 def test_a_network_disk_that_cannot_flush_a_folder_is_no_error(tmp_path, monkeypatch, number):
     def refuse(_handle):

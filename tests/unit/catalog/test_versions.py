@@ -42,7 +42,8 @@ def test_an_ambiguous_short_form_lists_every_candidate():
 
 
 @pytest.mark.parametrize(
-    "text", ["2699", "12.2699", "", "latest", "4.2.2506.1600", "12.26", "2505x"]
+    "text",
+    ["2699", "12.2699", "", "latest", "4.2.2506.1600", "12.26", "2505x", "12.2603.1002.\u0669"],
 )
 def test_what_fits_nothing_is_an_input_error(text):
     with pytest.raises(InputError):
