@@ -69,6 +69,21 @@ def test_wrong_sbe_that_a_manifest_declares_beside_the_update_is_refused_at_medi
     assert not (trip / "medium").exists()
 
 
+def test_fitting_sbe_that_the_plan_does_not_need_stays_at_home(trip, tmp_path):
+    plan(trip)
+    add_sbe(trip)
+    spare = make_sbe(
+        trip / "vendor", "Contoso", "GenA", "4.2.2604.1", supported_model="Contoso680"
+    )  # fmt: skip
+    with VendorServer(trip / "vendor", tls_dir=tmp_path / "tls") as server:
+        bundle = trip / "vendor" / f"CombinedSolutionBundle.{VERSION}.zip"
+        trip.declare([bundle, *spare], server.url)
+        trip.ferry("catalog", "download", VERSION, *IN_CATALOG, "--ca", str(server.ca_file))
+    written = write(trip)
+    assert "SBE_Contoso_GenA_4.2.2604.1 stays here" in written.err
+    assert "4.2.2604.1" not in written.out
+
+
 def test_sbe_that_is_not_validated_for_the_update_is_refused_at_media_write_without_a_plan(
     trip, tmp_path
 ):

@@ -226,5 +226,5 @@ class Connection:
                 raise DownloadError(
                     f"fetch {self.claim.url}",
                     found=f"more than the {total} bytes that were announced",
-                    hint="a proxy on the way changes files; go around it, or give another --url",
+                    hint="a proxy on the way changes files; go around it, or give another address",
                 )

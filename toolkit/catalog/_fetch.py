@@ -193,7 +193,7 @@ class HttpsFetcher:
         raise DownloadError(
             f"fetch {shown(url)}",
             found=f"redirects without end (more than {MOST_REDIRECTS})",
-            hint="the server is faulty; give another address: --url",
+            hint="the server is faulty; give another address",
         )
 
     def _follow(self, address: _Address, location: str, attempted: str) -> _Address:
@@ -206,7 +206,7 @@ class HttpsFetcher:
                 attempted,
                 found="a redirect to an unreadable address",
                 expected="an https address, also after redirects",
-                hint="the server is faulty; give another address: --url",
+                hint="the server is faulty; give another address",
             ) from error
         if not location or not is_https:
             raise DownloadError(
@@ -215,7 +215,7 @@ class HttpsFetcher:
                 if location
                 else "a redirect that does not say where to",
                 expected="an https address, also after redirects",
-                hint="payloads are fetched over https only; give another address: --url",
+                hint="payloads are fetched over https only; give another address",
             )
         found = _read_address(target, f"{attempted}, redirected to {shown(target)}")
         if (found.host, found.port) != (address.host, address.port):
@@ -358,7 +358,7 @@ class HttpsAnswer:
                 self._attempted,
                 found="a body longer than announced",
                 expected=f"its end after {self._response.length} bytes",
-                hint="the server, or a proxy on the way, is faulty; give another address: --url",
+                hint="the server, or a proxy on the way, is faulty; give another address",
             )
 
 
@@ -380,7 +380,7 @@ def _read_address(url: str, attempted: str) -> _Address:
             attempted,
             found="an address that cannot be used",
             expected="https://HOST/PATH without a user name",
-            hint="payloads are fetched over https only; give another address: --url",
+            hint="payloads are fetched over https only; give another address",
         ) from error
 
 

@@ -71,7 +71,10 @@ class Part:
         self._file = where.path.open("r+b", buffering=0)
         self._at = -1
         known = _read_journal(where.journal_path)
-        self._journal = where.journal_path.open("ab", buffering=0)
+        if not where.journal_path.exists():
+            where.journal_path.touch()
+        self._journal = where.journal_path.open("r+b", buffering=0)  # not every disk can append
+        self._journal.seek(0, os.SEEK_END)
         self.is_unknown = known is None and self.size_bytes > 0
         """Bytes were there and nothing was known of them; they are gone now."""
         self._known = known or Known()
@@ -180,8 +183,10 @@ class Part:
             self._journal.close()
 
     def _empty(self) -> None:
-        self._file.truncate(0)
-        self._journal.truncate(0)
+        for file in (self._file, self._journal):
+            if os.fstat(file.fileno()).st_size:  # some FUSE drivers cannot write after a cut
+                file.truncate(0)
+            file.seek(0)
         self._at, self._has_begun = -1, False
 
     def _write(self, offset: int, data: memoryview) -> None:

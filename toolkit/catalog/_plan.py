@@ -143,6 +143,12 @@ def check_held_sbes(plan: Plan, held: Iterable[Sbe]) -> None:
             )
 
 
+def is_spare(plan: Plan, sbe: Sbe) -> bool:
+    """Whether an SBE belongs on no cluster of the trip now, although nothing speaks against it."""
+    carried = {need.title.casefold() for _, _, need in _carried(plan)}
+    return sbe.title.casefold() not in carried and not _against(_closest(plan, sbe), sbe)
+
+
 def _check_one(plan: Plan, sbe: Sbe) -> None:
     """Refuse an SBE that the plan does not carry, or that is known not to fit where it goes."""
     wanted = [row for row in _carried(plan) if row[2].title.casefold() == sbe.title.casefold()]
@@ -153,7 +159,8 @@ def _check_one(plan: Plan, sbe: Sbe) -> None:
             sbe,
             _against(cluster, sbe) or ("the plan does not carry it",),
             needed=_list(need.title for _, _, need in _carried(plan)) or "no SBE on this trip",
-            hint="write the medium without it, or plan the trip again with --sbe",
+            hint="take it out of the manifest that declares it beside the update, or plan the trip again"
+            " with --sbe",
         )
     for cluster, hop, need in wanted:
         solution = hop.start if need.moment is SbeMoment.BEFORE else hop.version

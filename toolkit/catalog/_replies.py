@@ -105,7 +105,7 @@ def check_status(
                 found=f"{said}: the server wants a log-on ({_offers(headers, 'WWW-Authenticate')})",
                 expected="a file that anybody may fetch",
                 hint="ferry logs on to no web server; use --client-cert FILE if it takes "
-                "certificates, or another address: --url",
+                "certificates, or another address",
             )
         case 407:
             raise AuthenticationError(
@@ -119,7 +119,7 @@ def check_status(
                 "the server, or a filter on the way, lets this machine not have it; ask who runs it"
             )
         case 404 | 410:
-            hint = "check the address in the manifest, or give another with --url"
+            hint = "check the address in the manifest, or give another"
         case 511:
             hint = "this network wants a log-on in a browser first"
         case 400 | 495 | 496:  # nginx answers 400 where it misses a client certificate
@@ -217,7 +217,7 @@ def _check_coding(headers: Message, attempted: str) -> None:
             attempted,
             found=f"a body compressed as {encoding}, which nobody asked for",
             expected="the file as it is",
-            hint="a proxy on the way, or the server, changes files; go around it: --url",
+            hint="a proxy on the way, or the server, changes files; go around it",
         )
     transfer = headers.get("Transfer-Encoding", "chunked").strip()
     if transfer.lower() not in ("chunked", "identity"):
@@ -242,5 +242,5 @@ def _wrong(attempted: str, found: str, expected: str | None = None) -> DownloadE
         attempted,
         found=found,
         expected=expected,
-        hint="the server, or a proxy on the way, is faulty; give another address: --url",
+        hint="the server, or a proxy on the way, is faulty; give another address",
     )

@@ -15,7 +15,7 @@ from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.catalog._plan import Plan, check_held_sbes, wanted_versions
+from toolkit.catalog._plan import Plan, check_held_sbes, is_spare, wanted_versions
 from toolkit.catalog._sbe import fetch_sbe
 from toolkit.catalog._sbe_finding import SbeRole, role_of
 from toolkit.catalog._sbe_needs import wrong_sbe
@@ -103,7 +103,11 @@ def choose_for_medium(
         chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:
-        check_held_sbes(plan, [sbe for sbe, _ in sbes])
+        spare = [(sbe, held) for sbe, held in sbes if is_spare(plan, sbe)]
+        for sbe, _ in spare:
+            progress.say(f"{sbe.title} stays here: no cluster of the plan needs it")
+        chosen = _without(chosen, [held for _, held in spare])
+        check_held_sbes(plan, [sbe for sbe, held in sbes if held in chosen])
     else:
         _check_alone(sbes)
     looked = tuple(_looked_into(holding, chosen, manifests, progress))
@@ -155,6 +159,19 @@ def _described(chosen: Iterable[HeldPayload]) -> Iterator[tuple[Sbe, HeldPayload
                 )
             data = read_at_most(manifests[0].path, LIMIT_BYTES)
             yield describe_sbe(named, data, file=manifests[0].name), held
+
+
+def _without(chosen: Sequence[HeldPayload], spare: Sequence[HeldPayload]) -> list[HeldPayload]:
+    """Return the payloads without the files of some SBEs, named by their packages.
+
+    A discovery manifest beside them stays as long as another package needs it.
+    """
+    gone = {(held.shelf, held.name[:-4].casefold()) for held in spare}
+    kept = [held for held in chosen if (held.shelf, held.name[:-4].casefold()) not in gone]
+    needed = {held.shelf for held in kept if role_of(held.name) is SbeRole.PACKAGE}
+    return [
+        held for held in kept if role_of(held.name) is not SbeRole.DISCOVERY or held.shelf in needed
+    ]
 
 
 def _check_alone(sbes: Iterable[tuple[Sbe, HeldPayload]]) -> None:
