@@ -31,6 +31,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.stage import ROOT, VERSION, Stage
+from tests.vendorsite.bundle import make_bundle
 from tests.vendorsite.nginx import Nginx
 
 NAME = f"CombinedSolutionBundle.{VERSION}.zip"
@@ -61,12 +62,8 @@ class Bench:
         self.stage = Stage(folder / "s")
         self.offered = folder / "offered"
         self.offered.mkdir()
-        self.size_bytes = mib << 20
         self.out = folder / "out.bin"
-        noise = os.urandom(4 << 20)
-        with (self.offered / NAME).open("wb") as out:
-            for number in range(0, mib, 4):
-                out.write(number.to_bytes(8, "big") + noise[8:])
+        self.size_bytes = make_bundle(self.offered, VERSION, size_bytes=mib << 20).stat().st_size
         with (self.offered / NAME).open("rb") as file:
             self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -333,10 +333,16 @@ class Holding:
         explained = self.store.jail(part.path, payload.name, found.sha256, text)
         with storage(f"write catalog {self.root}"):
             part.remove()
+        attempted = f"download {payload.name} from {url}"
+        if payload.sha256 in (None, found.sha256):
+            measured, expected = judgement.reasons[0], "a good file"
+        else:
+            measured = f"{found.size_bytes} bytes, sha256 {found.sha256}"
+            expected = f"sha256 {payload.sha256}"
         return DigestError(
-            f"download {payload.name} from {url}",
-            found=f"{judgement.verdict.value}; {found.size_bytes} bytes, sha256 {found.sha256}",
-            expected=f"sha256 {payload.sha256}" if payload.sha256 else "a good file",
+            attempted,
+            found=f"{judgement.verdict.value}; {measured}",
+            expected=expected,
             hint=f"{advice(judgement)}; the file and the reasons are in {explained}",
         )
 
