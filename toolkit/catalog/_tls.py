@@ -15,6 +15,8 @@ import contextlib
 import ipaddress
 import os
 import ssl
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -62,6 +64,8 @@ class Trust:
         self._ca_file, self._client_cert, self._client_key = ca_file, client_cert, client_key
         self._ask_passphrase = ask_passphrase
         self._passphrase: str | None = None
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._making = threading.Lock()
         if self._bundle is not None:
             _load(_plain_context(), self._bundle, hint=f"the environment variable {named} names it")
         self.added: frozenset[x509.Name] = frozenset()
@@ -78,10 +82,18 @@ class Trust:
             self._show(_plain_context(), client_cert)
 
     def context(self, *, with_certificate: bool) -> ssl.SSLContext:
-        """Return a context for one connection; `with_certificate` shows ours if the server asks."""
-        context: ssl.SSLContext
+        """Return a context for connections; `with_certificate` shows ours if the server asks.
+
+        It is made once: reading all authorities takes as long as several handshakes.
+        """
+        with self._making:
+            if with_certificate not in self._contexts:
+                self._contexts[with_certificate] = self._make(with_certificate=with_certificate)
+            return self._contexts[with_certificate]
+
+    def _make(self, *, with_certificate: bool) -> ssl.SSLContext:
         if self._bundle is None:
-            context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context = _system_context()
         else:
             context = _plain_context()
             _load(context, self._bundle)
@@ -136,6 +148,20 @@ def read_certificate(data: bytes | None) -> x509.Certificate | None:
     with contextlib.suppress(ValueError):
         return x509.load_der_x509_certificate(data) if data else None
     return None
+
+
+def _system_context() -> ssl.SSLContext:
+    """Return a context that believes whom the operating system believes.
+
+    Where that is files, OpenSSL reads them once. Elsewhere the system is asked at every handshake.
+    """
+    found = ssl.get_default_verify_paths()
+    has_files = found.cafile or (found.capath and any(Path(found.capath).glob("*.0")))
+    if sys.platform in ("win32", "darwin") or not has_files:
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _plain_context()
+    context.load_default_certs()
+    return context
 
 
 def _plain_context() -> ssl.SSLContext:
