@@ -15,20 +15,21 @@ archive; only an `HttpsFetcher` reaches the network, and `Catalog` makes one if 
 what they return are named here for type checkers only.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from toolkit.catalog._catalog import Catalog
 from toolkit.catalog._fetch import HttpsFetcher
-from toolkit.catalog._inside import inspect_zip
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import load_manifests
-from toolkit.catalog._plan_text import plan_text
-from toolkit.catalog._refreshing import refresh
-from toolkit.catalog._sbe import find_sbes
 
 if TYPE_CHECKING:
     from toolkit.catalog._inside import ZipReport as ZipReport
+    from toolkit.catalog._inside import inspect_zip
+    from toolkit.catalog._plan_text import plan_text
     from toolkit.catalog._proposals import Refresh as Refresh
+    from toolkit.catalog._refreshing import refresh
+    from toolkit.catalog._sbe import find_sbes
     from toolkit.catalog._sbe_offers import SbeOffers as SbeOffers
     from toolkit.catalog._upkeep import CatalogStatus as CatalogStatus
     from toolkit.catalog._upkeep import Pruning as Pruning
@@ -44,3 +45,18 @@ __all__ = [
     "plan_text",
     "refresh",
 ]
+
+_LATER = {
+    "find_sbes": "_sbe",
+    "inspect_zip": "_inside",
+    "plan_text": "_plan_text",
+    "refresh": "_refreshing",
+}
+"""Loaded when asked for: a download need not wait for readers of pages and signatures."""
+
+
+def __getattr__(name: str) -> object:
+    """Load what few commands use."""
+    if name not in _LATER:
+        raise AttributeError(name)
+    return getattr(importlib.import_module(f"toolkit.catalog.{_LATER[name]}"), name)

@@ -2,7 +2,8 @@
 
 Nothing is decided here. Each method hands on to the module that knows how: `_holding.py` (how a payload gets
 in), `_adding.py`, `_sbe.py`, `_verifying.py`, `_accepting.py`, `_upkeep.py`, `_exchange.py`, `_trip_files.py`
-and `_trip.py`; the folder itself is `_store.py`.
+and `_trip.py`; the folder itself is `_store.py`. They are loaded when asked for, so that no command waits for
+what it does not use.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from toolkit.catalog import _accepting, _adding, _exchange, _trip, _trip_files, _upkeep, _verifying
 from toolkit.catalog._download import RETRY_DELAYS_S
-from toolkit.catalog._exchange import Export
 from toolkit.catalog._fetch import Fetcher, HttpsFetcher
 from toolkit.catalog._held import all_held, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.catalog._plan import Plan
 from toolkit.catalog._sbe import VendorProof
-from toolkit.catalog._upkeep import CatalogStatus, Pruning
-from toolkit.catalog._verifying import Verification
 from toolkit.model import HeldPayload, Manifest, Progress, Silent, SolutionVersion
-from toolkit.signed import KnownKey
+
+if TYPE_CHECKING:
+    from toolkit.catalog._exchange import Export
+    from toolkit.catalog._plan import Plan
+    from toolkit.catalog._upkeep import CatalogStatus, Pruning
+    from toolkit.catalog._verifying import Verification
+    from toolkit.signed import KnownKey
 
 
 class Catalog:
@@ -84,6 +87,8 @@ class Catalog:
         Raises:
             StorageError: The folder cannot be read.
         """
+        from toolkit.catalog import _upkeep
+
         return _upkeep.catalog_status(self._holding)
 
     # --- getting in -----------------------------------------------------------------------------
@@ -144,6 +149,8 @@ class Catalog:
             StorageError: The disk is full or fails, or the plan cannot be read.
             InputError: Not a plan, a release was recalled, or an SBE must be brought in by hand; says how.
         """
+        from toolkit.catalog import _trip, _trip_files
+
         return _trip.fetch_trip(
             self._holding,
             _trip_files.open_plan(plan),
@@ -179,6 +186,8 @@ class Catalog:
             StorageError: A file cannot be read, or the catalog not be written.
             DownloadError: A file or manifest cannot be fetched.
         """
+        from toolkit.catalog import _adding
+
         return _adding.add(
             self._holding,
             paths,
@@ -211,6 +220,8 @@ class Catalog:
             InputError: A word names nothing that is held, or a record cannot be understood.
             StorageError: The folder cannot be read, or a bad file not be moved.
         """
+        from toolkit.catalog import _verifying
+
         return _verifying.verify_held(
             self._holding,
             words,
@@ -237,6 +248,8 @@ class Catalog:
                 anyway, or its published hash is impossible.
             StorageError: The catalog cannot be written.
         """
+        from toolkit.catalog import _accepting
+
         return _accepting.accept(
             self._holding.store,
             word,
@@ -270,6 +283,8 @@ class Catalog:
             InputError: A plan or record cannot be understood, or a version is not held.
             StorageError: Another process works on what should go, or the folder cannot be written.
         """
+        from toolkit.catalog import _upkeep
+
         return _upkeep.prune(
             self._holding,
             versions=versions,
@@ -304,6 +319,8 @@ class Catalog:
             DigestError: A held file was changed, or is known to be bad.
             InputError: A word names nothing that is held, or the plan cannot be understood.
         """
+        from toolkit.catalog import _exchange
+
         return _exchange.export_catalog(
             self._holding, folder, words, plan=plan, progress=progress or Silent()
         )
@@ -326,6 +343,8 @@ class Catalog:
             StorageError: A file is missing or cannot be read, or the disk is full.
             InputError: The list cannot be understood.
         """
+        from toolkit.catalog import _exchange
+
         return _exchange.import_catalog(
             self._holding, folder, manifests=manifests, progress=progress or Silent()
         )
@@ -346,6 +365,8 @@ class Catalog:
             InputError: Neither a request nor an export, or the name is taken.
             StorageError: The file cannot be read, or the known keys not be written.
         """
+        from toolkit.catalog import _exchange
+
         return _exchange.know_key(
             self._holding,
             path,
@@ -385,6 +406,8 @@ class Catalog:
             InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
             StorageError: A file or the catalog cannot be read, or the plan not be written.
         """
+        from toolkit.catalog import _trip_files
+
         plan = _trip_files.plan_from_files(
             requests,
             self._holding,
@@ -418,6 +441,8 @@ class Catalog:
             InputError: Not a plan, a release was recalled, a payload is not fit to travel, or an SBE is
                 the wrong one.
         """
+        from toolkit.catalog import _trip, _trip_files
+
         return _trip.choose_for_medium(
             self._holding,
             manifests,

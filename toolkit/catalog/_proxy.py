@@ -24,8 +24,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-import requests.utils
-
 from toolkit import __version__
 from toolkit.catalog._replies import Challenge, InterruptedDownload, challenges, offered
 from toolkit.errors import AuthenticationError, DownloadError, InputError
@@ -120,6 +118,8 @@ class Proxies:
         Raises:
             InputError: The environment names something that is no proxy's address.
         """
+        import requests.utils  # it takes a tenth of a second, and many commands fetch nothing
+
         if requests.utils.should_bypass_proxies(url, no_proxy=None):
             return None
         text, where = self._explicit, "--proxy"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import inspect_zip
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import TerminalProgress, echo, human_size, json_option, print_json
 
@@ -39,6 +38,8 @@ def inspect(files: tuple[Path, ...], *, quick: bool, json_output: bool) -> int:
 
     Changes: nothing.
     """
+    from toolkit.catalog import inspect_zip
+
     progress = TerminalProgress(quiet=json_output)
     reports = [inspect_zip(file, is_deep=not quick, progress=progress) for file in files]
     if json_output:

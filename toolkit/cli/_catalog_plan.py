@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, load_manifests, plan_text
+from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import FILE, manifests_option
 from toolkit.cli._output import echo, json_option, print_json
 
@@ -73,6 +73,8 @@ def plan_command(
     Changes: writes the plan, and a copy into the catalog's folder plans; nothing is downloaded. A version
     without a supported path, or an SBE that would hide a cluster's updates, ends in exit code 7.
     """
+    from toolkit.catalog import plan_text
+
     plan = Catalog(catalog_dir).plan(
         requests,
         to=output,

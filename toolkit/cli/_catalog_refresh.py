@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import HttpsFetcher, refresh
+from toolkit.catalog import HttpsFetcher
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._catalog_reach import reach_options
@@ -63,6 +63,8 @@ def refresh_command(
     Changes: nothing, or with --write the folder named there. A hash that differs from the pinned one, and
     another date or address, are only in the diff: who applies it has decided.
     """
+    from toolkit.catalog import refresh
+
     found = refresh(
         pages,
         discoveries,

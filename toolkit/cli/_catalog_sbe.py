@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.catalog import HttpsFetcher, find_sbes
+from toolkit.catalog import HttpsFetcher
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import FILE
 from toolkit.cli._catalog_reach import reach_options
@@ -76,6 +76,8 @@ def sbe(
 
     Changes: nothing.
     """
+    from toolkit.catalog import find_sbes
+
     about = ClusterFacts(
         hardware=Hardware(model=model, sku=sku),
         family=family,

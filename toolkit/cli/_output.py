@@ -13,7 +13,6 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import click
-from tqdm import tqdm
 
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
@@ -113,6 +112,8 @@ class TerminalProgress:
         if self._quiet:
             return
         if sys.stderr.isatty():
+            from tqdm import tqdm  # only a terminal needs it
+
             self._bar = tqdm(
                 total=total_bytes, desc=what, unit="B", unit_scale=True, unit_divisor=1024
             )
@@ -133,8 +134,12 @@ class TerminalProgress:
 
     def say(self, message: str) -> None:
         """Print one line above the bar."""
-        if not self._quiet:
-            tqdm.write(printable(message), file=sys.stderr)
+        if self._quiet:
+            return
+        if self._bar is None:
+            echo(message, err=True)
+        else:
+            self._bar.write(printable(message), file=sys.stderr)
 
 
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")

@@ -9,6 +9,8 @@ a missing answer never means "fine".
     page = render_page(request, data, fingerprint)               # for sites that let only paper out
 """
 
+from typing import TYPE_CHECKING
+
 from toolkit.request._answers import ANSWERS, read_answers
 from toolkit.request._document import read_request, to_bytes, unseal_request
 from toolkit.request._nouns import (
@@ -24,8 +26,10 @@ from toolkit.request._nouns import (
     new_request,
     sbe_state_of,
 )
-from toolkit.request._page import PAGE_MARK, render_page
 from toolkit.request._paper import from_paper, to_paper
+
+if TYPE_CHECKING:
+    from toolkit.request._page import PAGE_MARK, render_page
 
 __all__ = [
     "ANSWERS",
@@ -49,3 +53,12 @@ __all__ = [
     "to_paper",
     "unseal_request",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the page and what draws it when somebody wants one."""
+    if name not in ("PAGE_MARK", "render_page"):
+        raise AttributeError(name)
+    from toolkit.request import _page
+
+    return getattr(_page, name)
