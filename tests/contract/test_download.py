@@ -265,7 +265,7 @@ def test_nobody_listening_is_a_download_error(vendor):
 @pytest.mark.skipif(sys.platform == "win32", reason="a file-size limit exists on POSIX only")
 def test_a_disk_that_fills_up_is_a_storage_error_and_the_next_command_goes_on(vendor):
     code = (
-        "import resource, signal, sys; from toolkit.cli import run;"
+        "import resource, signal, sys; from toolkit.cli import execute as run;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); sys.exit(run())"
     )

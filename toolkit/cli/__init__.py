@@ -84,7 +84,7 @@ def _explain(error: ToolkitError) -> None:
         echo(f"  next: {error.hint}", err=True)
 
 
-def run(arguments: list[str] | None = None) -> int:
+def execute(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
@@ -130,4 +130,4 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the command `ferry`."""
-    sys.exit(run())
+    sys.exit(execute())

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from toolkit.cli import catalog as commands
-from toolkit.cli import run
+from toolkit.cli import execute
 
 DIGEST = "ab" * 32
 
@@ -15,7 +15,7 @@ def ferry(capsys, monkeypatch):
     monkeypatch.delenv("FERRY_MANIFESTS", raising=False)
 
     def call(*words):
-        code = run(["catalog", *words])
+        code = execute(["catalog", *words])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

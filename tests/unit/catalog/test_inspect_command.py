@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.unit.catalog.zipcraft import Member, bundle, craft
-from toolkit.cli import run
+from toolkit.cli import execute
 
 VERSION = "12.2603.1002.15"
 
@@ -17,7 +17,7 @@ def ferry(capsys, tmp_path):
         for name, data in archives.items():
             (tmp_path / name).write_bytes(data)
             paths.append(str(tmp_path / name))
-        code = run(["catalog", "inspect", *paths, *words])
+        code = execute(["catalog", "inspect", *paths, *words])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -75,4 +75,4 @@ def test_control_characters_in_names_are_shown_not_sent(ferry):
 
 
 def test_a_missing_file_is_a_storage_error(ferry, tmp_path):
-    assert run(["catalog", "inspect", str(tmp_path / "none.zip")]) == 6
+    assert execute(["catalog", "inspect", str(tmp_path / "none.zip")]) == 6

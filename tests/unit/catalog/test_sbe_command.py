@@ -8,7 +8,7 @@ import pytest
 
 from tests.vendorsite.bundle import SbeEntry, sbe_discovery_xml
 from tests.vendorsite.signing import make_signer, sign_xml
-from toolkit.cli import run
+from toolkit.cli import execute
 
 ENTRIES = [
     SbeEntry(
@@ -35,7 +35,7 @@ def ferry(capsys, tmp_path):
     def call(*words, data: bytes | None = None):
         if data is not None:
             path.write_bytes(data)
-        code = run(["catalog", "sbe", "Contoso", "--from", str(path), *words])
+        code = execute(["catalog", "sbe", "Contoso", "--from", str(path), *words])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.catalog.fakes import payload_of, witness_of, zip_of
 from tests.unit.catalog.holding import DATA, PAYLOAD, SBE_NAMES, SHELF, says
-from toolkit.cli import run
+from toolkit.cli import execute
 from toolkit.model import Stance, StatementKind
 
 XML = b"<SBE/>" * 100
@@ -30,7 +30,7 @@ def ferry(capsys, monkeypatch, tmp_path, holding):
     monkeypatch.setenv("FERRY_MANIFESTS", str(folder))
 
     def call(*words):
-        code = run(["catalog", *map(str, words), "--catalog", str(holding.root)])
+        code = execute(["catalog", *map(str, words), "--catalog", str(holding.root)])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -200,12 +200,12 @@ def test_a_file_goes_from_one_colleague_to_the_other(ferry, holding, tmp_path, c
     assert code == 0
     fingerprint = out.strip().splitlines()[-1].removeprefix("signed by ")
     there = ["--catalog", str(tmp_path / "anna")]
-    assert run(["catalog", "import", str(tmp_path / "x"), *there]) == 3
+    assert execute(["catalog", "import", str(tmp_path / "x"), *there]) == 3
     listing = str(tmp_path / "x" / "catalog.json")
     words = ["catalog", "know-key", listing, "--name", "Ben", "--fingerprint"]
-    assert run([*words, "0000 " * 16, *there]) == 3
-    assert run([*words, fingerprint, *there]) == 0
-    assert run(["catalog", "import", str(tmp_path / "x"), *there]) == 0
+    assert execute([*words, "0000 " * 16, *there]) == 3
+    assert execute([*words, fingerprint, *there]) == 0
+    assert execute(["catalog", "import", str(tmp_path / "x"), *there]) == 0
     assert "proven" in capsys.readouterr().out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.vendorsite.certificates import Authority
-from toolkit.cli import run
+from toolkit.cli import execute
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def download(tmp_path, capsys, monkeypatch):
 
     def call(*words, debug=False):
         flags = ["--debug"] if debug else []
-        code = run(
+        code = execute(
             [*flags, "catalog", "download", "1.2.3", "--catalog", str(tmp_path / "c"), *words]
         )
         return code, capsys.readouterr().err

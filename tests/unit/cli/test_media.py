@@ -8,7 +8,7 @@ from tests.unit.media.making import PASSPHRASE, Publisher, flip, make_payload
 from toolkit.catalog import load_manifests
 from toolkit.catalog._records import Record
 from toolkit.catalog._store import Store
-from toolkit.cli import run
+from toolkit.cli import execute
 from toolkit.media import fingerprint, pin_root
 from toolkit.model import Acceptance, FileVerdict
 
@@ -60,7 +60,7 @@ def ferry(tmp_path, monkeypatch, publisher, capsys, hold):
     pin_root(tmp_path / "site" / "trust", publisher.root, fingerprint(publisher.root))
 
     def ferry(*words):
-        code = run([str(word) for word in words])
+        code = execute([str(word) for word in words])
         seen = capsys.readouterr()
         return code, seen.out, seen.err
 

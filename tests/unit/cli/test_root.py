@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from toolkit.cli import NOUNS, root, run
+from toolkit.cli import NOUNS, execute, root
 from toolkit.cli._output import print_table
 from toolkit.errors import (
     ClusterError,
@@ -40,7 +40,7 @@ def broken_site(monkeypatch):
             raise error
 
         monkeypatch.setattr("toolkit.cli.site.Site", site)
-        return run(["site", "show", "--site", "x"])
+        return execute(["site", "show", "--site", "x"])
 
     return breaks
 
@@ -82,12 +82,12 @@ def test_debug_prints_the_traceback(monkeypatch, capsys):
         raise RuntimeError("x")
 
     monkeypatch.setattr("toolkit.cli.site.Site", site)
-    assert run(["--debug", "site", "show", "--site", "x"]) == 70
+    assert execute(["--debug", "site", "show", "--site", "x"]) == 70
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_debug_may_stand_anywhere(broken_site, monkeypatch, capsys):
-    assert run(["site", "show", "--site", "/nowhere", "--debug"]) == 7
+    assert execute(["site", "show", "--site", "/nowhere", "--debug"]) == 7
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -107,38 +107,38 @@ def test_full_standard_output_is_a_storage_error(monkeypatch, capsys):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("sys.stdout", Full())
-    assert run(["catalog", "list"]) == 6
+    assert execute(["catalog", "list"]) == 6
 
 
 def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    assert run(["trust", "init", "--keys", str(tmp_path / "k")]) == 7
+    assert execute(["trust", "init", "--keys", str(tmp_path / "k")]) == 7
     assert "FERRY_KEY_PASSPHRASE" in capsys.readouterr().err
 
 
 def test_journal_of_a_cluster_nobody_knows_is_an_input_error(tmp_path, capsys):
     (tmp_path / "site.json").write_text('{"kind": "ferry-site", "format": 1}', encoding="utf-8")
-    assert run(["site", "journal", "--site", str(tmp_path), "--cluster", "nosuch"]) == 7
+    assert execute(["site", "journal", "--site", str(tmp_path), "--cluster", "nosuch"]) == 7
 
 
 def test_unknown_command_is_a_usage_error(capsys):
-    assert run(["fly"]) == 2
+    assert execute(["fly"]) == 2
     assert "No such command" in capsys.readouterr().err
 
 
 def test_missing_site_names_the_command_that_makes_one(tmp_path, capsys):
-    assert run(["site", "show", "--site", str(tmp_path)]) == 7
+    assert execute(["site", "show", "--site", str(tmp_path)]) == 7
     assert "ferry site init" in capsys.readouterr().err
 
 
 def test_version_is_printed(capsys):
-    assert run(["--version"]) == 0
+    assert execute(["--version"]) == 0
     assert re.match(r"ferry, version \d", capsys.readouterr().out)
 
 
 def test_help_lists_every_noun_without_loading_the_libraries(capsys):
-    assert run(["--help"]) == 0
+    assert execute(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(noun in text for noun in NOUNS)
 
@@ -194,5 +194,5 @@ def test_readme_lists_every_exit_code():
 
 def test_json_output_of_a_site_is_versioned(tmp_path, capsys):
     (tmp_path / "site.json").write_text('{"kind": "ferry-site", "format": 1}', encoding="utf-8")
-    assert run(["site", "show", "--site", str(tmp_path), "--json"]) == 0
+    assert execute(["site", "show", "--site", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"format": 1, "kind": "clusters", "data": []}
