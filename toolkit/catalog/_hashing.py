@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from toolkit.model import Progress, Sha256
 
-_BUFFER_BYTES = 256 << 10
+_BUFFER_BYTES = 1 << 20
 _BUFFERS = 3
 
 _Filled = tuple[bytearray, int]
