@@ -26,6 +26,9 @@ CONNECT_TIMEOUT_S = 20.0
 READ_TIMEOUT_S = 60.0
 """A line that brings nothing for this long has stalled."""
 
+RECORD_BYTES = 16 << 10
+"""Largest piece of TLS, which comes as a whole. Source: RFC 8446 section 5.1."""
+
 _CA_LIMIT_BYTES = 4 << 20
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)\Z")
@@ -165,7 +168,12 @@ class _HttpsAnswer:
         if self._finished:
             return 0
         with _translated(self._url):
-            return self._raw.readinto(buffer)
+            if len(buffer) > RECORD_BYTES:
+                return self._raw.readinto(buffer)
+            # who asks for little has a slow line, and does not wait for more than has come
+            data = self._raw.read1(len(buffer))
+            buffer[: len(data)] = data
+            return len(data)
 
     def close(self) -> None:
         self._cleanup.close()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from toolkit.catalog._part import Digest
 
-FLUSH_BYTES = 64 << 20
-"""So often the disk is made to take what was written; the end then waits for this much at most."""
+PUSH_BYTES = 16 << 20
+"""So often the disk begins to take what was hashed, so that little is left to wait for at the end."""
 _READ_BYTES = 256 << 10
 
 
@@ -22,7 +22,7 @@ class Follower:
     """The hash of a growing file."""
 
     def __init__(
-        self, path: Path, digest: Digest, position: int, *, flush: Callable[[], None]
+        self, path: Path, digest: Digest, position: int, *, push: Callable[[int, int], None]
     ) -> None:
         """Follow the file at `path`; `digest` has taken the bytes up to `position` already.
 
@@ -30,10 +30,10 @@ class Follower:
             path: Opened for reading here.
             digest: Must not be used by anybody else before `finish`.
             position: Where to go on.
-            flush: Brings what was written to the disk.
+            push: Lets the disk begin to take the bytes from one offset to another.
         """
-        self._digest, self._position, self._flush = digest, position, flush
-        self._flushed = self._reached = position
+        self._digest, self._position, self._push = digest, position, push
+        self._pushed = self._reached = position
         self._chunks: deque[tuple[int, memoryview, Callable[[], None]]] = deque()
         self._changed = threading.Condition()
         self._is_ending = self._is_stopped = False
@@ -46,7 +46,7 @@ class Follower:
         """Tell that the file is whole up to `position`.
 
         Raises:
-            OSError: The file could not be read or flushed.
+            OSError: The file could not be read.
         """
         with self._changed:
             if self._error is not None:
@@ -74,7 +74,7 @@ class Follower:
         """Wait until everything that was told of is hashed; return the hash in hex.
 
         Raises:
-            OSError: The file could not be read or flushed.
+            OSError: The file could not be read.
         """
         with self._changed:
             self._is_ending = True
@@ -118,7 +118,7 @@ class Follower:
             _, data, taken = chunk
             self._digest.update(data)
             self._position += len(data)
-            self._flushed = self._position
+            self._pushed = self._position
             taken()
             return True
         self._file.seek(self._position)
@@ -127,9 +127,9 @@ class Follower:
             raise OSError(None, "a file became shorter while it was written", str(self._file.name))
         self._digest.update(buffer[:count])
         self._position += count
-        if self._position - self._flushed >= FLUSH_BYTES:
-            self._flushed = self._position
-            self._flush()
+        if self._position - self._pushed >= PUSH_BYTES:
+            self._push(self._pushed, self._position)
+            self._pushed = self._position
         return True
 
     def _is_fed(self) -> bool:

@@ -31,9 +31,9 @@ def follow(part):
     """Return a function that starts a follower of the part; all are stopped in the end."""
     with contextlib.ExitStack() as stack:
 
-        def start(position=0, flush=lambda: None):
+        def start(position=0, push=lambda start, end: None):
             digest = hashlib.sha256(DATA[:position])
-            follower = Follower(part.path, digest, position, flush=flush)
+            follower = Follower(part.path, digest, position, push=push)
             stack.callback(follower.stop)
             return follower
 
@@ -70,14 +70,22 @@ def test_chunks_from_memory_wait_for_what_is_before_them(part, follow):
     assert follower.finish() == sha256(DATA[:200])
 
 
-def test_the_disk_is_made_to_take_what_was_written(part, follow, monkeypatch):
-    monkeypatch.setattr(_follower, "FLUSH_BYTES", CHUNK_BYTES)
-    flushed = []
-    follower = follow(flush=lambda: flushed.append(1))
+def test_the_disk_begins_to_take_what_was_hashed(part, follow, monkeypatch):
+    monkeypatch.setattr(_follower, "PUSH_BYTES", 2 * CHUNK_BYTES)
+    pushed = []
+    follower = follow(push=lambda start, end: pushed.append((start, end)))
     part.write(0, memoryview(DATA))
     follower.reach(len(DATA))
     follower.finish()
-    assert len(flushed) == 8
+    assert pushed == [(at * CHUNK_BYTES, (at + 2) * CHUNK_BYTES) for at in range(0, 8, 2)]
+
+
+def test_pushing_changes_nothing_and_a_closed_part_is_left_alone(part):
+    part.write(0, memoryview(DATA))
+    part.push(0, len(DATA))
+    assert part.path.read_bytes() == DATA
+    part.close()
+    part.push(0, len(DATA))
 
 
 def test_a_file_that_becomes_shorter_is_an_error_and_nobody_waits_for_ever(part, follow):
@@ -138,13 +146,12 @@ def test_the_fast_lane_writes_hashes_and_journals_every_chunk(part, follow):
     assert digest.hexdigest() == sha256(DATA)
 
 
-def test_ordinary_writing_is_flushed_from_time_to_time(part, follow, monkeypatch):
+def test_chunks_written_the_ordinary_way_are_pushed_to_the_disk(part, follow, monkeypatch):
     monkeypatch.setattr(_fastlane, "_open_direct", lambda part: None)
-    monkeypatch.setattr(_fastlane, "FLUSH_BYTES", 2 * CHUNK_BYTES)
-    flushed = []
-    monkeypatch.setattr(Part, "flush", lambda part: flushed.append(1))
-    drive(part, follow())
-    assert len(flushed) == 4
+    pushed = []
+    monkeypatch.setattr(Part, "push", lambda part, start, end: pushed.append((start, end)))
+    drive(part, follow(), chunks=2)
+    assert pushed == [(0, CHUNK_BYTES), (CHUNK_BYTES, 2 * CHUNK_BYTES)]
 
 
 def test_a_full_disk_ends_the_fast_lane_with_its_error(part, follow, monkeypatch):
