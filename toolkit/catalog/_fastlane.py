@@ -91,7 +91,6 @@ class FastLane:
                             direct = None
                         if direct is None:
                             self._part.write(offset, chunk)
-                            self._part.push(offset, offset + len(chunk))
                         else:
                             self._journal(offset, chunk)
                     except OSError as error:

@@ -6,6 +6,7 @@ from memory where the writer goes around that cache. No second pass over the fin
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -13,26 +14,27 @@ from pathlib import Path
 
 from toolkit.catalog._part import Digest
 
-PUSH_BYTES = 16 << 20
-"""So often the disk begins to take what was hashed, so that little is left to wait for at the end."""
+PUSH_BYTES = 2 << 20
+"""So often the disk begins to take what was hashed, so that little is left to wait for at the end.
+
+Waiting for the disk itself would stop those who write meanwhile: a file system's journal is one for all. And a
+process that waits for a disk dies late when it is killed, while its connections go on receiving.
+"""
 _READ_BYTES = 256 << 10
 
 
 class Follower:
     """The hash of a growing file."""
 
-    def __init__(
-        self, path: Path, digest: Digest, position: int, *, push: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, path: Path, digest: Digest, position: int) -> None:
         """Follow the file at `path`; `digest` has taken the bytes up to `position` already.
 
         Args:
             path: Opened for reading here.
             digest: Must not be used by anybody else before `finish`.
             position: Where to go on.
-            push: Lets the disk begin to take the bytes from one offset to another.
         """
-        self._digest, self._position, self._push = digest, position, push
+        self._digest, self._position = digest, position
         self._pushed = self._reached = position
         self._chunks: deque[tuple[int, memoryview, Callable[[], None]]] = deque()
         self._changed = threading.Condition()
@@ -118,7 +120,7 @@ class Follower:
             _, data, taken = chunk
             self._digest.update(data)
             self._position += len(data)
-            self._pushed = self._position
+            self._push()
             taken()
             return True
         self._file.seek(self._position)
@@ -127,10 +129,20 @@ class Follower:
             raise OSError(None, "a file became shorter while it was written", str(self._file.name))
         self._digest.update(buffer[:count])
         self._position += count
-        if self._position - self._pushed >= PUSH_BYTES:
-            self._push(self._pushed, self._position)
-            self._pushed = self._position
+        self._push()
         return True
+
+    def _push(self) -> None:
+        """Let the system begin to bring to the disk what was hashed, where it takes such hints.
+
+        The stretch before is told again: a chunk from memory may have been written after it was hashed.
+        """
+        count = self._position - self._pushed
+        if count >= PUSH_BYTES and hasattr(os, "posix_fadvise"):
+            start = max(0, self._pushed - PUSH_BYTES)
+            number = self._file.fileno()
+            os.posix_fadvise(number, start, self._position - start, os.POSIX_FADV_DONTNEED)
+            self._pushed = self._position
 
     def _is_fed(self) -> bool:
         return bool(self._chunks) and self._chunks[0][0] == self._position

@@ -155,17 +155,6 @@ class Part:
             if not self._is_closed:
                 self._note(index, filled, crc)
 
-    def push(self, start: int, end: int) -> None:
-        """Let the system begin to bring a stretch to the disk, if it can; nobody waits for that.
-
-        Waiting would also stop those who write meanwhile: a file system's journal is written as one.
-        """
-        if hasattr(os, "posix_fadvise"):
-            with self._lock:
-                if not self._is_closed:
-                    number = self._file.fileno()
-                    os.posix_fadvise(number, start, end - start, os.POSIX_FADV_DONTNEED)
-
     def restart(self) -> None:
         """Forget everything."""
         with self._lock:

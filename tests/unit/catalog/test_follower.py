@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from toolkit.catalog import _fastlane, _follower
+from toolkit.catalog import _fastlane
 from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
-from toolkit.catalog._follower import Follower
+from toolkit.catalog._follower import PUSH_BYTES, Follower
 from toolkit.catalog._part import Part, PartFile
 
 DATA = random.Random(8).randbytes(8 * CHUNK_BYTES)
@@ -31,9 +31,9 @@ def follow(part):
     """Return a function that starts a follower of the part; all are stopped in the end."""
     with contextlib.ExitStack() as stack:
 
-        def start(position=0, push=lambda start, end: None):
+        def start(position=0):
             digest = hashlib.sha256(DATA[:position])
-            follower = Follower(part.path, digest, position, push=push)
+            follower = Follower(part.path, digest, position)
             stack.callback(follower.stop)
             return follower
 
@@ -70,22 +70,16 @@ def test_chunks_from_memory_wait_for_what_is_before_them(part, follow):
     assert follower.finish() == sha256(DATA[:200])
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hints")
 def test_the_disk_begins_to_take_what_was_hashed(part, follow, monkeypatch):
-    monkeypatch.setattr(_follower, "PUSH_BYTES", 2 * CHUNK_BYTES)
-    pushed = []
-    follower = follow(push=lambda start, end: pushed.append((start, end)))
+    told = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda number, *stretch: told.append(stretch[:2]))
+    follower = follow()
     part.write(0, memoryview(DATA))
     follower.reach(len(DATA))
     follower.finish()
-    assert pushed == [(at * CHUNK_BYTES, (at + 2) * CHUNK_BYTES) for at in range(0, 8, 2)]
-
-
-def test_pushing_changes_nothing_and_a_closed_part_is_left_alone(part):
-    part.write(0, memoryview(DATA))
-    part.push(0, len(DATA))
-    assert part.path.read_bytes() == DATA
-    part.close()
-    part.push(0, len(DATA))
+    ends = [start + count for start, count in told]
+    assert ends == [at * PUSH_BYTES for at in range(1, len(DATA) // PUSH_BYTES + 1)]
 
 
 def test_a_file_that_becomes_shorter_is_an_error_and_nobody_waits_for_ever(part, follow):
@@ -144,14 +138,6 @@ def test_the_fast_lane_writes_hashes_and_journals_every_chunk(part, follow):
     digest = hashlib.sha256()
     assert part.check(digest, lambda _: None) == (len(DATA), 0)
     assert digest.hexdigest() == sha256(DATA)
-
-
-def test_chunks_written_the_ordinary_way_are_pushed_to_the_disk(part, follow, monkeypatch):
-    monkeypatch.setattr(_fastlane, "_open_direct", lambda part: None)
-    pushed = []
-    monkeypatch.setattr(Part, "push", lambda part, start, end: pushed.append((start, end)))
-    drive(part, follow(), chunks=2)
-    assert pushed == [(0, CHUNK_BYTES), (CHUNK_BYTES, 2 * CHUNK_BYTES)]
 
 
 def test_a_full_disk_ends_the_fast_lane_with_its_error(part, follow, monkeypatch):
