@@ -29,9 +29,9 @@ def test_fifty_kills_leave_the_right_file_and_cost_two_percent_at_most(tmp_path)
     offered.mkdir()
     published = make_bundle(offered, VERSION, size_bytes=SIZE_BYTES)
     # small chunks: the rate is kept over a hundredth of a second, not in bursts of a tenth
-    smooth = "sendfile_max_chunk 32k;"
+    smooth = "sendfile_max_chunk 128k;"
     with nginx.Nginx(
-        offered, work=tmp_path / "nginx", limit_rate="4m", directives=smooth
+        offered, work=tmp_path / "nginx", limit_rate="10m", directives=smooth
     ) as server:
         stage.declare([offered / NAME], server.url)
         words = ["catalog", "download", VERSION, "--catalog", "catalog"]
