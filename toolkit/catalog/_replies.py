@@ -119,7 +119,7 @@ def check_status(
                 "the server, or a filter on the way, lets this machine not have it; ask who runs it"
             )
         case 404 | 410:
-            hint = "check the address in the manifest, or give another"
+            hint = "check the address in the manifest, or give another with --url"
         case 511:
             hint = "this network wants a log-on in a browser first"
         case 400 | 495 | 496:  # nginx answers 400 where it misses a client certificate
