@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from abc import ABC, abstractmethod
 from datetime import timedelta
 
 import pytest
@@ -55,18 +56,18 @@ class Reaper:
         return False
 
 
-class Scene:
+class Scene(ABC):
     """One operation, what must be there before it, and what must be true after it."""
 
     def __init__(self, folder) -> None:
         self.folder = folder
         self.ben = Holding(folder / "ben")
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most scenes need nothing
         pass
 
-    def act(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def act(self) -> None: ...
 
     def mend(self) -> None:
         self.act()

@@ -185,7 +185,12 @@ def _conclude(groups: Iterable[_Group], more: int) -> tuple[Stance, str]:
 
 def _digest(archive: zipfile.ZipFile, member: zipfile.ZipInfo, progress: Progress) -> str:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise NotImplementedError(f"{member.filename[:200]} is packed in an unusual way")
+        raise InputError(
+            "read zip member",
+            file=member.filename[:200],
+            found=f"{member.filename[:200]} is compressed with method {member.compress_type}",
+            expected="stored, or compressed with deflate",
+        )
     digest = hashlib.sha256()
     with archive.open(member) as file:
         for data in _pieces(file):

@@ -350,7 +350,7 @@ def test_package_with_a_member_packed_in_an_unusual_way_is_not_judged_by_its_lis
         archive.writestr("CAUPlugins/PreUpdateScript.ps1", "exit 0\r\n")
     stance, text = said(read(vendor), SbeRole.PACKAGE, StatementKind.STRUCTURE)
     assert stance is Stance.SILENT
-    assert "PreUpdateScript.ps1 is packed in an unusual way" in text
+    assert "PreUpdateScript.ps1 is compressed with method 14" in text
 
 
 def test_metadata_speaks_of_its_version_and_the_manifest_of_its_digest(vendor, read):
