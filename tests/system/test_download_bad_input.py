@@ -17,8 +17,8 @@ import pytest
 from tests.stage import VERSION, Stage
 from tests.system.conftest import SIZE_MIB
 from tests.vendorsite.certificates import Authority
+from tests.vendorsite.nginx import PROGRAM, Nginx, free_port
 from tests.vendorsite.proxy import CompanyProxy
-from tests.vendorsite.realweb import IS_HERE, RealWeb, free_port
 from tests.vendorsite.server import Faults, VendorServer
 
 pytestmark = [
@@ -318,13 +318,13 @@ def test_an_intercepting_proxy_is_named_until_its_authority_is_given(desk, publi
 @pytest.fixture
 def nginx(published, tmp_path):
     """Return a factory of nginx servers that take each other's place, and a desk before them."""
-    if not IS_HERE:
+    if PROGRAM is None:
         pytest.skip("nginx is not installed")
     port = free_port()
 
-    def start(directives="", www=None):
-        return RealWeb(
-            tmp_path / "nginx", www or published / "vendor", directives=directives, port=port
+    def start(directives=""):
+        return Nginx(
+            published / "vendor", work=tmp_path / "nginx", directives=directives, port=port
         )
 
     desk = Desk(tmp_path / "s", published / "vendor", start())
@@ -360,12 +360,13 @@ def test_what_nginx_does_has_its_sentence_and_the_download_goes_on(
         told = desk.download(expect=code)
     assert re.search(sentence, told.err), told.err
     with start() as web:
-        before = len(web.requests())
+        before = len(web.answers())
         desk.download()
         assert desk.holds_the_vendors_bytes()
-        last = web.requests()[before:]
+        last = web.answers()[before:]
     if code:
-        assert re.search(r"\[bytes=\d{7}-\d*\] 206", last[0]), last
+        assert last[0].status == 206, last
+        assert re.fullmatch(r"bytes=\d{7}-\d*", last[0].range), last
 
 
 def test_nginx_gets_the_client_certificate_it_wants(nginx, tmp_path):

@@ -1,7 +1,8 @@
 """The nginx of the machine as a vendor's web server on loopback: real TLS, real ranges, real rate limits.
 
 It runs with a configuration of its own in a folder of the test, as one process that the with-block starts
-and ends. What it has sent is read from its log, where an answer stands once it is over.
+and ends, and that ends too if the test is killed. What it has sent is read from its log, where an answer
+stands once it is over.
 
     with Nginx(folder_with_files, work=tmp_path / "nginx", limit_rate="20m") as server:
         fetch(f"{server.url}/name", server.ca_file)
@@ -24,6 +25,14 @@ from tests.vendorsite.certificates import make_certificates
 
 PROGRAM = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 _SECONDS = 20
+_UNTIL_STDIN_CLOSES = '"$@" & cat; kill $!; wait $!'
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that nobody uses at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -47,24 +56,26 @@ class Nginx:
         limit_rate: str | None = None,
         max_connections: int | None = None,
         directives: str = "",
+        port: int | None = None,
     ) -> None:
         """Prepare the configuration.
 
         Args:
             folder: What is offered.
-            work: An empty or missing folder for configuration, certificates and logs.
+            work: A folder for configuration, certificates and logs; a second server may use it again.
             limit_rate: Bytes per second of one connection, as nginx writes it: `20m`.
             max_connections: Answer 429 to further connections of the same client.
             directives: More lines for the server block.
+            port: Where it listens; a second server of a test may take the first one's place.
         """
         work.mkdir(parents=True, exist_ok=True)
         self._work, self._log = work, work / "access.log"
         tls = work / "tls"
         tls.mkdir(exist_ok=True)
-        self.ca_file, certificate, key = make_certificates(tls)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        if not (tls / "ca.pem").exists():
+            make_certificates(tls)
+        self.ca_file = tls / "ca.pem"
+        self._port = port or free_port()
         self.url = f"https://127.0.0.1:{self._port}"
         lines = [directives]
         if limit_rate is not None:
@@ -89,7 +100,7 @@ class Nginx:
                 sendfile on;
                 server {{
                     listen 127.0.0.1:{self._port} ssl;
-                    ssl_certificate {certificate}; ssl_certificate_key {key};
+                    ssl_certificate {tls / "server.pem"}; ssl_certificate_key {tls / "server.key"};
                     root {folder};
                     {chr(10).join(lines)}
                 }}
@@ -103,13 +114,19 @@ class Nginx:
         assert PROGRAM is not None, "nginx is not installed"
         words = [PROGRAM, "-p", self._work, "-c", self._work / "nginx.conf", "-e", "stderr"]
         with (self._work / "nginx.out").open("wb") as out:
-            self._process = subprocess.Popen(words, stdout=out, stderr=out)
+            self._process = subprocess.Popen(
+                ["sh", "-c", _UNTIL_STDIN_CLOSES, "sh", *words],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+            )
         until = time.monotonic() + _SECONDS
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
             except OSError:
-                if self._process.poll() is not None or time.monotonic() > until:
+                if time.monotonic() > until:
+                    self.__exit__()
                     raise RuntimeError((self._work / "nginx.out").read_text()) from None
                 time.sleep(0.02)
             else:
@@ -117,8 +134,7 @@ class Nginx:
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        self._process.terminate()
-        self._process.wait(timeout=_SECONDS)
+        self._process.communicate(timeout=_SECONDS)
 
     def answers(self) -> list[Logged]:
         """Return every answer that is over, in the order in which they ended."""
