@@ -22,8 +22,13 @@ BUFFER_BYTES = 64 << 10
 """Larger buffers fall out of the processor's cache and were twice as slow (1 MiB)."""
 LEAST_READ_BYTES = 16 << 10
 """One TLS record. A slow line is asked for less at a time, so that less is lost when the process is killed."""
-QUICK_S, SLOW_S = 0.005, 0.03
-"""A read that takes longer is too long, one that takes less may be longer."""
+UNWRITTEN_BYTES = 512 << 10
+"""All connections together ask for no more than this at a time, for the same reason."""
+READ_S = 0.002
+"""One read takes about this much of its line, within those bounds …"""
+READS_PER_S = 5000
+"""… and all together are no more than this: each costs processor time."""
+_WATCH_S = 0.02
 FAST_AFTER_BYTES = 32 << 20
 """So much has come at such speed before the fast lane is taken …"""
 LANE_BYTES_S = 64 << 20
@@ -101,6 +106,7 @@ class Connection:
         self._transfer, self._fetcher, self._mirrors = transfer, fetcher, mirrors
         self._throttle, self._next_piece = throttle, next_piece
         self._buffer, self._read_bytes = memoryview(bytearray(BUFFER_BYTES)), BUFFER_BYTES
+        self._watched_s, self._watched = time.monotonic(), (0, transfer.received_bytes)
         self.ended = in_thread("fetch", self._run)
 
     def _run(self) -> None:
@@ -151,7 +157,8 @@ class Connection:
         mark_s, mark_bytes = time.monotonic(), claim.received_bytes
         while left := claim.piece.left:
             to_border = BLOCK_BYTES - claim.piece.position % BLOCK_BYTES
-            most = min(left, to_border, self._read_bytes)
+            share = max(LEAST_READ_BYTES, UNWRITTEN_BYTES // max(1, transfer.claims))
+            most = min(left, to_border, self._read_bytes, share)
             data = self._buffer[: self._read(answer, self._buffer[:most])]
             if not data:
                 self._end(answer)
@@ -168,15 +175,19 @@ class Connection:
                 mark_s, mark_bytes = time.monotonic(), claim.received_bytes
 
     def _read(self, answer: Answer, buffer: memoryview) -> int:
-        """Read once; ask for more or less at a time by how long it took."""
-        begun_s = time.monotonic()
+        """Read once; every now and then see how much should be asked for at a time."""
         count = answer.readinto(buffer)
-        took_s = time.monotonic() - begun_s
-        if took_s > SLOW_S:
-            self._read_bytes = max(LEAST_READ_BYTES, self._read_bytes // 2)
-        elif took_s < QUICK_S:
-            self._read_bytes = min(BUFFER_BYTES, self._read_bytes * 2)
         self._transfer.count(self.claim, count)
+        elapsed_s = time.monotonic() - self._watched_s
+        if elapsed_s >= _WATCH_S:
+            own, total = self.claim.received_bytes, self._transfer.received_bytes
+            own_bytes_s = (own - self._watched[0]) / elapsed_s
+            total_bytes_s = (total - self._watched[1]) / elapsed_s
+            worth = max(own_bytes_s * READ_S, total_bytes_s / READS_PER_S)
+            self._read_bytes = BUFFER_BYTES
+            while self._read_bytes > max(worth, LEAST_READ_BYTES):
+                self._read_bytes //= 2
+            self._watched_s, self._watched = self._watched_s + elapsed_s, (own, total)
         return count
 
     def _rush(self, answer: Answer) -> None:

@@ -19,7 +19,7 @@ import threading
 import zlib
 from io import FileIO
 
-from toolkit.catalog._follower import FLUSH_BYTES, Follower
+from toolkit.catalog._follower import Follower
 from toolkit.catalog._part import Part
 from toolkit.catalog._ranges import BLOCK_BYTES
 
@@ -81,7 +81,6 @@ class FastLane:
 
     def _run(self) -> None:
         direct = _open_direct(self._part)
-        unflushed = 0
         try:
             while (item := self._filled.get()) is not None:
                 offset, chunk, hashed = item
@@ -92,12 +91,8 @@ class FastLane:
                             direct = None
                         if direct is None:
                             self._part.write(offset, chunk)
-                            unflushed += len(chunk)
                         else:
                             self._journal(offset, chunk)
-                        if unflushed >= FLUSH_BYTES:
-                            self._part.flush()
-                            unflushed = 0
                     except OSError as error:
                         self._error = error
                 hashed.wait()

@@ -37,6 +37,8 @@ READ_TIMEOUT_S = 60.0
 """A line that brings nothing for this long has stalled."""
 MOST_REDIRECTS = 10
 
+RECORD_BYTES = 16 << 10
+"""Largest piece of TLS, which comes as a whole. Source: RFC 8446 section 5.1."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_LIMIT_BYTES = 64 << 10
 """A page that nobody wants (of a refusal) is read up to this, so that its connection can be kept."""
@@ -297,6 +299,8 @@ class HttpsAnswer:
                 if not count:
                     raise ConnectionResetError
                 filled += count
+                if size <= RECORD_BYTES:  # who asks for little does not wait for more than has come
+                    break
         except OSError as error:
             self._failure = error
             if not filled:

@@ -6,6 +6,7 @@ from memory where the writer goes around that cache. No second pass over the fin
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -13,27 +14,28 @@ from pathlib import Path
 
 from toolkit.catalog._part import Digest
 
-FLUSH_BYTES = 64 << 20
-"""So often the disk is made to take what was written; the end then waits for this much at most."""
+PUSH_BYTES = 2 << 20
+"""So often the disk begins to take what was hashed, so that little is left to wait for at the end.
+
+Waiting for the disk itself would stop those who write meanwhile: a file system's journal is one for all. And a
+process that waits for a disk dies late when it is killed, while its connections go on receiving.
+"""
 _READ_BYTES = 256 << 10
 
 
 class Follower:
     """The hash of a growing file."""
 
-    def __init__(
-        self, path: Path, digest: Digest, position: int, *, flush: Callable[[], None]
-    ) -> None:
+    def __init__(self, path: Path, digest: Digest, position: int) -> None:
         """Follow the file at `path`; `digest` has taken the bytes up to `position` already.
 
         Args:
             path: Opened for reading here.
             digest: Must not be used by anybody else before `finish`.
             position: Where to go on.
-            flush: Brings what was written to the disk.
         """
-        self._digest, self._position, self._flush = digest, position, flush
-        self._flushed = self._reached = position
+        self._digest, self._position = digest, position
+        self._pushed = self._reached = position
         self._chunks: deque[tuple[int, memoryview, Callable[[], None]]] = deque()
         self._changed = threading.Condition()
         self._is_ending = self._is_stopped = False
@@ -46,7 +48,7 @@ class Follower:
         """Tell that the file is whole up to `position`.
 
         Raises:
-            OSError: The file could not be read or flushed.
+            OSError: The file could not be read.
         """
         with self._changed:
             if self._error is not None:
@@ -74,7 +76,7 @@ class Follower:
         """Wait until everything that was told of is hashed; return the hash in hex.
 
         Raises:
-            OSError: The file could not be read or flushed.
+            OSError: The file could not be read.
         """
         with self._changed:
             self._is_ending = True
@@ -118,7 +120,7 @@ class Follower:
             _, data, taken = chunk
             self._digest.update(data)
             self._position += len(data)
-            self._flushed = self._position
+            self._push()
             taken()
             return True
         self._file.seek(self._position)
@@ -127,10 +129,20 @@ class Follower:
             raise OSError(None, "a file became shorter while it was written", str(self._file.name))
         self._digest.update(buffer[:count])
         self._position += count
-        if self._position - self._flushed >= FLUSH_BYTES:
-            self._flushed = self._position
-            self._flush()
+        self._push()
         return True
+
+    def _push(self) -> None:
+        """Let the system begin to bring to the disk what was hashed, where it takes such hints.
+
+        The stretch before is told again: a chunk from memory may have been written after it was hashed.
+        """
+        count = self._position - self._pushed
+        if count >= PUSH_BYTES and hasattr(os, "posix_fadvise"):
+            start = max(0, self._pushed - PUSH_BYTES)
+            number = self._file.fileno()
+            os.posix_fadvise(number, start, self._position - start, os.POSIX_FADV_DONTNEED)
+            self._pushed = self._position
 
     def _is_fed(self) -> bool:
         return bool(self._chunks) and self._chunks[0][0] == self._position

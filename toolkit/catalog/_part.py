@@ -158,11 +158,6 @@ class Part:
             if not self._is_closed:
                 self._note(index, filled, crc)
 
-    def flush(self) -> None:
-        """Bring everything written so far to the disk."""
-        if not self._is_closed:
-            os.fsync(self._file.fileno())
-
     def restart(self) -> None:
         """Forget everything."""
         with self._lock:
@@ -173,7 +168,7 @@ class Part:
         """Bring a whole file to the disk, and no byte more than the file has."""
         if self.total_bytes is not None and self.size_bytes > self.total_bytes:
             self._file.truncate(self.total_bytes)
-        self.flush()
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Let go of the files; whoever still writes is not heard any more."""

@@ -253,7 +253,7 @@ class Transfer:
     # --- details --------------------------------------------------------------------------------
 
     def _follow(self, digest: Digest) -> Follower:
-        return Follower(self.part.path, digest, self._whole_bytes, flush=self.part.flush)
+        return Follower(self.part.path, digest, self._whole_bytes)
 
     def _begin_again(self, reason: str) -> None:
         self.say(f"{reason}; starting over with {self.name}")

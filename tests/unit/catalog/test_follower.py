@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from toolkit.catalog import _fastlane, _follower
+from toolkit.catalog import _fastlane
 from toolkit.catalog._fastlane import CHUNK_BYTES, FastLane
-from toolkit.catalog._follower import Follower
+from toolkit.catalog._follower import PUSH_BYTES, Follower
 from toolkit.catalog._part import Part, PartFile
 
 DATA = random.Random(8).randbytes(8 * CHUNK_BYTES)
@@ -31,9 +31,9 @@ def follow(part):
     """Return a function that starts a follower of the part; all are stopped in the end."""
     with contextlib.ExitStack() as stack:
 
-        def start(position=0, flush=lambda: None):
+        def start(position=0):
             digest = hashlib.sha256(DATA[:position])
-            follower = Follower(part.path, digest, position, flush=flush)
+            follower = Follower(part.path, digest, position)
             stack.callback(follower.stop)
             return follower
 
@@ -70,14 +70,16 @@ def test_chunks_from_memory_wait_for_what_is_before_them(part, follow):
     assert follower.finish() == sha256(DATA[:200])
 
 
-def test_the_disk_is_made_to_take_what_was_written(part, follow, monkeypatch):
-    monkeypatch.setattr(_follower, "FLUSH_BYTES", CHUNK_BYTES)
-    flushed = []
-    follower = follow(flush=lambda: flushed.append(1))
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="the system takes no such hints")
+def test_the_disk_begins_to_take_what_was_hashed(part, follow, monkeypatch):
+    told = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda number, *stretch: told.append(stretch[:2]))
+    follower = follow()
     part.write(0, memoryview(DATA))
     follower.reach(len(DATA))
     follower.finish()
-    assert len(flushed) == 8
+    ends = [start + count for start, count in told]
+    assert ends == [at * PUSH_BYTES for at in range(1, len(DATA) // PUSH_BYTES + 1)]
 
 
 def test_a_file_that_becomes_shorter_is_an_error_and_nobody_waits_for_ever(part, follow):
@@ -136,15 +138,6 @@ def test_the_fast_lane_writes_hashes_and_journals_every_chunk(part, follow):
     digest = hashlib.sha256()
     assert part.check(digest, lambda _: None) == (len(DATA), 0)
     assert digest.hexdigest() == sha256(DATA)
-
-
-def test_ordinary_writing_is_flushed_from_time_to_time(part, follow, monkeypatch):
-    monkeypatch.setattr(_fastlane, "_open_direct", lambda part: None)
-    monkeypatch.setattr(_fastlane, "FLUSH_BYTES", 2 * CHUNK_BYTES)
-    flushed = []
-    monkeypatch.setattr(Part, "flush", lambda part: flushed.append(1))
-    drive(part, follow())
-    assert len(flushed) == 4
 
 
 def test_a_full_disk_ends_the_fast_lane_with_its_error(part, follow, monkeypatch):
