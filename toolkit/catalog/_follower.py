@@ -7,6 +7,7 @@ from memory where the writer goes around that cache. No second pass over the fin
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -138,7 +139,7 @@ class Follower:
         The stretch before is told again: a chunk from memory may have been written after it was hashed.
         """
         count = self._position - self._pushed
-        if count >= PUSH_BYTES and hasattr(os, "posix_fadvise"):
+        if sys.platform == "linux" and count >= PUSH_BYTES:
             start = max(0, self._pushed - PUSH_BYTES)
             number = self._file.fileno()
             os.posix_fadvise(number, start, self._position - start, os.POSIX_FADV_DONTNEED)
