@@ -32,6 +32,8 @@ _ROOT_FLAGS = ("--debug", "-v", "--verbose")
 EXIT_NO = 1
 EXIT_BUG = 70
 EXIT_STOPPED = 130
+_SENTENCE = 200
+"""Characters; click cuts a longer one."""
 
 
 class _LazyGroup(click.Group):
@@ -50,6 +52,20 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(NOUNS.items()))
+
+
+class Noun(click.Group):
+    """A group whose help gives the first sentence of each command whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, self.commands[name].get_short_help_str(_SENTENCE))
+                    for name in sorted(self.commands)
+                ]
+            )
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,6 +9,7 @@ import click
 from toolkit.catalog import Catalog, HttpsFetcher, Limits, load_manifests
 from toolkit.cli import (
     EXIT_NO,
+    Noun,
     _catalog_add,
     _catalog_exchange,
     _catalog_inspect,
@@ -42,7 +43,7 @@ _LACKING = (
 )
 
 
-@click.group(name="catalog")
+@click.group(cls=Noun, name="catalog")
 def group() -> None:
     """See what exists, which path leads there, download what is needed, and look after it."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_request import request
 from toolkit.cli._output import (
     TerminalProgress,
@@ -23,7 +23,7 @@ from toolkit.cli._reach import open_cluster, user_option
 from toolkit.media import open_medium
 
 
-@click.group(name="cluster")
+@click.group(cls=Noun, name="cluster")
 def group() -> None:
     """Discover and import updates on a cluster, through any of its nodes; say what it needs."""
 

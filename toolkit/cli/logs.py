@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from toolkit.analysis import Analysis, analyse, write_report
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._output import (
     cluster_option,
     echo,
@@ -22,7 +22,7 @@ from toolkit.logbundle import LogBundle, LogBundleWriter
 from toolkit.model import Finding
 
 
-@click.group(name="logs")
+@click.group(cls=Noun, name="logs")
 def group() -> None:
     """Collect evidence from a cluster and analyse it without one."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from toolkit.catalog import Catalog, load_manifests
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -36,7 +36,7 @@ from toolkit.media import (
 _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
-@click.group(name="media")
+@click.group(cls=Noun, name="media")
 def group() -> None:
     """Write a signed medium, verify it, show what it says of itself."""
 

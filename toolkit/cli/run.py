@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli import EXIT_NO
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._output import (
     F,
     cluster_option,
@@ -21,7 +21,7 @@ from toolkit.cluster import Sight, deepest_error, walk
 from toolkit.model import Step
 
 
-@click.group(name="run")
+@click.group(cls=Noun, name="run")
 def group() -> None:
     """Prepare, start, watch and show update runs; always through the cluster's orchestrator."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from toolkit.cli import Noun
 from toolkit.cli._output import (
     cluster_option,
     echo,
@@ -19,7 +20,7 @@ from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.site import Site
 
 
-@click.group(name="site")
+@click.group(cls=Noun, name="site")
 def group() -> None:
     """Set up the disconnected place: trusted root, clusters, journal."""
 

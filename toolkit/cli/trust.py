@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from toolkit.cli import Noun
 from toolkit.cli._output import echo, read_passphrase
 from toolkit.media import fingerprint as fingerprint_of
 from toolkit.media import init_trust, read_root, read_root_chain
@@ -14,7 +15,7 @@ from toolkit.media import init_trust, read_root, read_root_chain
 PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
 
-@click.group(name="trust")
+@click.group(cls=Noun, name="trust")
 def group() -> None:
     """Make the publisher's keys, and show the fingerprint that sites pin."""
 

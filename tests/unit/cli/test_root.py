@@ -183,6 +183,14 @@ def test_command_reference_is_fresh():
         assert command.get_help(context).rstrip() in text, f"run scripts/reference.py: {words}"
 
 
+def test_a_noun_gives_the_first_sentence_of_each_command_whole(capsys):
+    for noun in NOUNS:
+        assert execute([noun, "--help"]) == 0
+        listed = capsys.readouterr().out.partition("Commands:")[2]
+        assert listed.strip().endswith("."), noun
+        assert "..." not in listed, noun
+
+
 def test_readme_lists_every_exit_code():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     codes = {
