@@ -55,6 +55,17 @@ class Element:
                 found.setdefault(name.casefold(), value)
         return next((found[name] for name in wanted if name in found), "")
 
+    def drop_signatures(self) -> None:
+        """Take out every XML signature below: nothing in it is signed content, so nothing of it is a fact.
+
+        Source: XML Signature Syntax and Processing 1.1, section 6.6.4 (the enveloped signature is left out of
+        what is signed, and with it every `Object` that it brings).
+        """
+        for element in self.walk():
+            element.children = [
+                child for child in element.children if child.namespace != SIGNATURE_NAMESPACE
+            ]
+
     def walk(self) -> Iterator[Element]:
         """Return the element and everything below it, in document order."""
         waiting = [self]

@@ -12,12 +12,11 @@ misread, and says nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from toolkit.model import Sha256
 from toolkit.sbe import digest_of
-from toolkit.xmltext import SIGNATURE_NAMESPACE, Element, read_xml
+from toolkit.xmltext import Element, read_xml
 
 _PATH = re.compile(r"[^<>:\"|?*\x00-\x1f]{1,400}\Z")
 _ENDING = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}\Z")
@@ -50,7 +49,8 @@ def read_sbe_metadata(data: bytes, *, file: str | None = None) -> SbeMetadata:
         InputError: Not XML.
     """
     root = read_xml(data, attempted="read SBE metadata", file=file)
-    listed = dict.fromkeys(filter(None, map(_file, _elements(root))))
+    root.drop_signatures()
+    listed = dict.fromkeys(filter(None, map(_file, root.walk())))
     return SbeMetadata(files=tuple(listed), texts=frozenset(value for _, value in root.values()))
 
 
@@ -58,15 +58,6 @@ def plain_path(text: str) -> str:
     """Return a path so that it compares as Windows would: case folded, `/`, nothing before its first name."""
     parts = [part for part in re.split(r"[/\\]", text.strip()) if part not in ("", ".")]
     return "/".join(parts).casefold()
-
-
-def _elements(root: Element) -> Iterator[Element]:
-    waiting = [root]
-    while waiting:
-        element = waiting.pop()
-        if element.namespace != SIGNATURE_NAMESPACE:
-            yield element
-            waiting.extend(reversed(element.children))
 
 
 def _file(element: Element) -> ListedFile | None:

@@ -24,7 +24,7 @@ from toolkit.errors import InputError
 from toolkit.model import Sha256, SolutionVersion
 from toolkit.names import https_url, payload_name
 from toolkit.sbe._nouns import Sbe, SbeVersion, SupportedModel, sbe_named
-from toolkit.xmltext import SIGNATURE_NAMESPACE, Element, read_xml
+from toolkit.xmltext import Element, read_xml
 
 DISCOVERY_NAME = re.compile(r"SBE_Discovery_([A-Za-z0-9-]+)\.xml\Z", re.IGNORECASE)
 """Source: samples of file names on Microsoft's and the vendors' pages."""
@@ -114,6 +114,7 @@ def read_sbe_manifest(data: bytes, *, file: str | None = None) -> SbeManifest:
         InputError: Not XML, or it lists no SBE.
     """
     root = read_xml(data, attempted=_ATTEMPTED, file=file)
+    root.drop_signatures()
     reader = _Reader()
     for element, place in _entries(root):
         reader.read(element, place)
@@ -213,12 +214,10 @@ class _Reader:
                 self.sbes.append(sbe)
 
     def keep_unread(self, root: Element) -> None:
-        """Keep every fact that is not known; signatures are not facts."""
+        """Keep every fact that is not known."""
         waiting: list[tuple[Element, _Path, bool]] = [(root, (None, root.name), False)]
         while waiting:
             node, path, validated = waiting.pop()
-            if node.namespace == SIGNATURE_NAMESPACE:
-                continue
             validated = validated or node.name.casefold() == _VALIDATED.casefold()
             attributes = (
                 (name, value.strip(), (path, f"@{name}")) for name, value in node.attributes

@@ -6,6 +6,7 @@ import hashlib
 import pytest
 
 from tests.vendorsite.bundle import SbeEntry, sbe_discovery_xml
+from tests.vendorsite.signing import make_signer, sign_xml
 from toolkit.errors import InputError
 from toolkit.sbe import SbeVersion, SupportedModel, read_sbe_manifest
 from toolkit.xmltext import LIMIT_BYTES
@@ -249,6 +250,23 @@ def test_what_is_no_manifest_is_refused_with_its_name(data, said):
     with pytest.raises(InputError, match=said) as caught:
         read_sbe_manifest(data, file="SBE_Discovery_Contoso.xml")
     assert "SBE_Discovery_Contoso.xml" in str(caught.value)
+
+
+@pytest.mark.parametrize("root", ["ASZSolutionBundleUpdates", "ApplicableUpdate"])
+def test_what_somebody_put_into_the_signature_is_no_entry_and_no_fact(root):
+    inner = b"<SbeVersion>4.1.2410.5</SbeVersion><SBEFamily>GenA</SBEFamily>"
+    if root != "ApplicableUpdate":
+        inner = b"<ApplicableUpdate>" + inner + b"</ApplicableUpdate>"
+    signed = sign_xml(
+        b"<%b>%b</%b>" % (root.encode(), inner, root.encode()), make_signer("Contoso")
+    )
+    forged = (
+        b"<ds:Object><ApplicableUpdate><SbeVersion>4.9.9999.9</SbeVersion><SBEFamily>GenA</SBEFamily>"
+        b"<SupportedModel>AX-650</SupportedModel></ApplicableUpdate></ds:Object></ds:Signature>"
+    )
+    manifest = read_sbe_manifest(signed.replace(b"</ds:Signature>", forged))
+    assert manifest == read_sbe_manifest(signed)
+    assert [str(sbe.version) for sbe in manifest.sbes] == ["4.1.2410.5"]
 
 
 def test_entry_is_found_by_version_and_by_a_family_written_in_another_case():
