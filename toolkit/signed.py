@@ -19,7 +19,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +69,11 @@ class Sealed:
     body: Mapping[str, Any]
     public_hex: str
     """The signer's public key."""
+
+    @property
+    def kind(self) -> str:
+        """What it is, part of what is signed: `ferry-request`."""
+        return str(self.body["kind"])
 
     @property
     def fingerprint(self) -> str:
@@ -158,10 +163,12 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownKey:
-    """A key that a person has decided to believe."""
+    """A key that a person has decided to believe, for one kind of document."""
 
     name: str
     """Who holds it, as the person calls them."""
+    kind: str
+    """What it may sign: a site's key that signs requests vouches for no catalog."""
     public_hex: str
     known_since: datetime
 
@@ -188,6 +195,7 @@ class KnownKeys:
             return tuple(
                 KnownKey(
                     name=str(row["name"]),
+                    kind=str(row["kind"]),
                     public_hex=_public(row["public"]),
                     known_since=datetime.fromisoformat(row["known_since"]),
                 )
@@ -210,20 +218,25 @@ class KnownKeys:
             hint: The command that makes a key known.
 
         Raises:
-            SignatureError: Signed by a key that nobody here has decided to believe.
+            SignatureError: Signed by a key that nobody here has decided to believe for such a document.
         """
-        for known in self.keys():
-            if known.public_hex == sealed.public_hex:
-                return known
+        keys = self.keys()
+        if found := _known(keys, sealed):
+            return found
+        others = [known.kind for known in keys if known.public_hex == sealed.public_hex]
+        known_for = f" for a {sealed.kind}, only for a {' and a '.join(others)}" if others else ""
         raise SignatureError(
             f"believe the {what}",
-            found=f"a key that is not known here, fingerprint {sealed.fingerprint}",
-            expected=", ".join(known.name for known in self.keys()) or "a known key",
+            found=f"a key that is not known here{known_for}, fingerprint {sealed.fingerprint}",
+            expected=", ".join(known.name for known in keys if known.kind == sealed.kind)
+            or "a known key",
             hint=hint,
         )
 
     def add(self, name: str, sealed: Sealed, fingerprint: str) -> KnownKey:
         """Believe the key that signed a document, whose fingerprint came over another channel.
+
+        It is believed for documents of this kind and no other.
 
         Raises:
             SignatureError: The fingerprint is not that of the key.
@@ -245,20 +258,26 @@ class KnownKeys:
                 hint="do not go on: find out who made this document",
             )
         known = self.keys()
+        if already := _known(known, sealed):
+            return already
         for other in known:
-            if other.public_hex == sealed.public_hex:
-                return other
-            if other.name.casefold() == name.casefold():
+            if other.public_hex != sealed.public_hex and other.name.casefold() == name.casefold():
                 raise InputError(
                     f"believe the key of {name}",
                     found="another key of that name",
                     expected=f"fingerprint {fingerprint_of(other.public_hex)}",
                     hint="was the site made anew? Then give the new key another name",
                 )
-        added = KnownKey(name=name, public_hex=sealed.public_hex, known_since=datetime.now(UTC))
+        added = KnownKey(
+            name=name,
+            kind=sealed.kind,
+            public_hex=sealed.public_hex,
+            known_since=datetime.now(UTC),
+        )
         rows = [
             {
                 "name": key.name,
+                "kind": key.kind,
                 "public": key.public_hex,
                 "known_since": key.known_since.isoformat(timespec="seconds"),
             }
@@ -273,6 +292,12 @@ class KnownKeys:
                 os.fsync(file.fileno())
             draft.replace(self._path)
         return added
+
+
+def _known(keys: Iterable[KnownKey], sealed: Sealed) -> KnownKey | None:
+    """Return the key that signed a document, if it is known for that kind of document."""
+    signer = (sealed.public_hex, sealed.kind)
+    return next((known for known in keys if (known.public_hex, known.kind) == signer), None)
 
 
 def canonical(value: object) -> bytes:

@@ -122,6 +122,32 @@ def test_a_key_is_believed_only_after_its_fingerprint_was_compared(tmp_path, key
     assert keys.add("again", sealed, sealed.fingerprint).name == "plant7"
 
 
+def test_a_key_is_believed_for_the_kind_of_document_it_was_learnt_from_alone(tmp_path, key):
+    keys = KnownKeys(tmp_path / "known-keys.json")
+    asked, offered = (
+        unseal(seal(kind, BODY, key), kind=kind) for kind in ("ferry-request", "ferry-catalog")
+    )
+    keys.add("plant7", asked, key.fingerprint)
+    with pytest.raises(SignatureError, match="for a ferry-catalog, only for a ferry-request"):
+        keys.require(offered, what="catalog", hint="make it known")
+    keys.add("plant7", offered, key.fingerprint)
+    assert keys.require(offered, what="catalog", hint="").kind == "ferry-catalog"
+    first, second = keys.keys()
+    assert (first.kind, second.kind) == ("ferry-request", "ferry-catalog")
+
+
+def test_a_known_key_without_a_kind_is_refused_and_not_believed_for_everything(tmp_path, key):
+    path = tmp_path / "known-keys.json"
+    sealed = unseal(seal("ferry-request", BODY, key), kind="ferry-request")
+    KnownKeys(path).add("plant7", sealed, key.fingerprint)
+    document = json.loads(path.read_bytes())
+    del document["keys"][0]["kind"]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match="kind") as caught:
+        KnownKeys(path).require(sealed, what="request", hint="")
+    assert "make the keys known again" in caught.value.hint
+
+
 def test_a_name_is_never_given_to_a_second_key(tmp_path, key):
     keys = KnownKeys(tmp_path / "known-keys.json")
     first = unseal(seal("x", {}, key), kind="x")

@@ -376,6 +376,19 @@ def test_the_key_of_a_request_is_learnt_too(anna, tmp_path):
     assert known.public_hex == key.public_hex
 
 
+def test_the_key_of_a_site_signs_no_catalog(holding, export, take, anna, folder, tmp_path):
+    holding.download()
+    export()
+    key = open_key(holding.root / "catalog.key.pem")
+    request = tmp_path / "request.json"
+    request.write_bytes(seal("ferry-request", {"cluster": "plant7"}, key))
+    anna.catalog.know_key(
+        request, name="plant7", fingerprint=key.fingerprint, progress=anna.listener
+    )
+    with pytest.raises(SignatureError, match="only for a ferry-request"):
+        take()
+
+
 @pytest.mark.parametrize("form", ["paper", "UTF-16, as a shell's > writes it"])
 def test_the_key_of_a_request_is_learnt_in_whatever_form_it_came(anna, tmp_path, form):
     key = open_key(tmp_path / "site.key.pem")
