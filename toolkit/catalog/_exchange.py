@@ -7,7 +7,7 @@ is hashed, none may contradict a pinned hash, and acceptances stay with the pers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -101,7 +101,7 @@ def export_catalog(
     for record in chosen:
         linked += _send(record, target, progress)
     with target.changing(progress):
-        records = target.records()
+        records = list(_our_own(target, holding.store, progress))
         body = {
             "format": FORMAT,
             "made_at": holding.now().isoformat(timespec="seconds"),
@@ -123,6 +123,23 @@ def export_catalog(
         linked=linked,
         fingerprint=key.fingerprint,
     )
+
+
+def _our_own(target: Store, store: Store, progress: Progress) -> Iterator[Record]:
+    """Yield what lies in the other catalog and is held here too, as it is judged here.
+
+    Our key vouches for nothing else: the folder may hold what somebody else put there.
+    """
+    for there in target.records():
+        held = there.held
+        own = store.record(held.shelf, held.name)
+        if own is not None and own.held.sha256 == held.sha256:
+            yield replace(own, held=replace(own.held, path=held.path))
+        else:
+            progress.say(
+                f"{held.shelf}/{held.name}: stands in {target.root} and is not held here:"
+                f" {LIST} does not vouch for it"
+            )
 
 
 def _of_plan(holding: Holding, plan: Path) -> list[Record]:

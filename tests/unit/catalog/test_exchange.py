@@ -118,6 +118,20 @@ def test_only_what_was_named_is_exported_and_a_second_export_adds(holding, expor
     assert [held.shelf for held in export("12.2605").payloads] == [SHELF, OTHER]
 
 
+def test_nothing_is_signed_that_somebody_else_put_into_the_folder(holding, export, folder, file_of):
+    holding.download()
+    mine = holding.adopt(file_of(b"<x/>"), statements=())
+    others = Holding(folder)
+    others.download(OTHER_DATA, version=OTHER)
+    others.adopt(file_of(b"<x/>"))  # the same file, which they think proven
+    done = export(SHELF)
+    body = unseal((folder / "catalog.json").read_bytes(), kind="ferry-catalog").body
+    rows = {row["name"]: row["verdict"] for row in body["objects"]}
+    assert rows == {PAYLOAD.name: "proven", mine.name: "unproven"}
+    assert {held.name for held in done.payloads} == rows.keys()
+    assert holding.said(f"{OTHER}/")
+
+
 def test_a_plan_is_exported_with_exactly_its_files(holding, export, file_of):
     holding.download()
     sbe = holding.adopt(file_of(b"<x/>"))
