@@ -23,13 +23,12 @@ from toolkit.sbe import (
     NO_SBE,
     UNINSTALLED_SBE,
     ClusterFacts,
-    Fit,
     Sbe,
     SbeVersion,
+    belongs,
     sbe_named,
     unfit_reasons,
     unsure_reasons,
-    validated_for,
 )
 
 _GUIDE = "TSG/Update/Update-missing-after-importing-SBE.md"
@@ -139,13 +138,14 @@ class SbeCase:
 
     def against(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what speaks against an SBE on this cluster, with `solution`."""
-        return unfit_reasons(sbe, self._facts(solution))
+        return unfit_reasons(sbe, self.facts(solution))
 
     def unsure(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what cannot be told of an SBE on this cluster, with `solution`."""
-        return unsure_reasons(sbe, self._facts(solution))
+        return unsure_reasons(sbe, self.facts(solution))
 
-    def _facts(self, solution: SolutionVersion) -> ClusterFacts:
+    def facts(self, solution: SolutionVersion) -> ClusterFacts:
+        """Return what is known of the cluster on which an SBE goes with `solution`."""
         return ClusterFacts(
             hardware=self.request.hardware,
             family=self.family,
@@ -329,13 +329,7 @@ def _choose(case: SbeCase, solution: SolutionVersion, *, floor: SbeVersion | Non
         and (floor is None or sbe.version >= floor)
     ]
     named = [sbe for sbe in fitting if sbe in case.supply.named]
-    sure = [
-        sbe
-        for sbe in fitting
-        if case.family
-        and sbe.family
-        and (sbe.version == case.requested or validated_for(sbe, solution).fit is Fit.YES)
-    ]
+    sure = [sbe for sbe in fitting if belongs(sbe, case.facts(solution))]
     return max(named or sure, key=lambda sbe: sbe.version, default=None)
 
 

@@ -31,6 +31,7 @@ from toolkit.sbe import (
     Hardware,
     Sbe,
     SbeVersion,
+    belongs,
     describe_sbe,
     sbe_named,
     unfit_reasons,
@@ -79,21 +80,22 @@ def choose_sbe(
     version: SolutionVersion,
     environment: UpdateEnvironment,
 ) -> CarriedSbe:
-    """Return the SBE that an update asks for.
+    """Return the SBE that an update asks for; of several that belong on the cluster, the newest.
 
     Raises:
-        StateError: None on the medium belongs on this cluster; says why each does not.
+        StateError: None on the medium is known to belong on this cluster; says why for each.
     """
     facts = _facts(environment, version, requested=SbeVersion.read(update.sbe_version))
-    reasons: list[str] = []
-    for candidate in carried:
-        against = unfit_reasons(candidate.sbe, facts)
-        if not against:
-            return candidate
-        reasons += against
+    fitting = [candidate for candidate in carried if belongs(candidate.sbe, facts)]
+    if fitting:
+        return max(fitting, key=lambda candidate: candidate.sbe.version)
     raise StateError(
         f"import the SBE that {version} asks for",
-        current="; ".join(reasons),
+        current="; ".join(
+            reason
+            for sbe in (candidate.sbe for candidate in carried)
+            for reason in unfit_reasons(sbe, facts) or unsure_reasons(sbe, facts)
+        ),
         expected=f"SBE {update.sbe_version or '(version not said)'} of the family "
         f"{environment.sbe_family or '(not known)'}",
         hint="nothing of it was added: a wrong SBE hides solution updates from the cluster. Bring the "

@@ -13,6 +13,7 @@ cluster or not. Both sides of the gap use the same ones.
 from toolkit.sbe._fit import (
     ClusterFacts,
     Fit,
+    belongs,
     model_fits,
     unfit_reasons,
     unsure_reasons,
@@ -48,6 +49,7 @@ __all__ = [
     "SbeVersion",
     "SupportedModel",
     "Unread",
+    "belongs",
     "describe_sbe",
     "digest_of",
     "model_fits",

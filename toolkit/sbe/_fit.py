@@ -121,6 +121,22 @@ def unsure_reasons(sbe: Sbe, cluster: ClusterFacts) -> tuple[str, ...]:
     return tuple(finding.text for finding in _findings(sbe, cluster) if finding.fit is Fit.UNKNOWN)
 
 
+def belongs(sbe: Sbe, cluster: ClusterFacts) -> bool:
+    """Whether an SBE may be taken to a cluster although no person named it.
+
+    Nothing speaks against it, its family is known to be the cluster's, and the update asks for it or its
+    vendor validated it for the update.
+    """
+    is_wanted = sbe.version == cluster.requested or (
+        cluster.solution is not None and validated_for(sbe, cluster.solution).fit is Fit.YES
+    )
+    return (
+        is_wanted
+        and _family_fits(sbe, cluster.family).fit is Fit.YES
+        and not unfit_reasons(sbe, cluster)
+    )
+
+
 def _findings(sbe: Sbe, cluster: ClusterFacts) -> Iterator[FitFinding]:
     if sbe.is_recalled:
         yield FitFinding(Fit.NO, f"{sbe.title} was recalled by {sbe.publisher}")

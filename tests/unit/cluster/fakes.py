@@ -67,6 +67,7 @@ class World:
     list_calls: int = 0
     listed_after: int = 1
     state_after_add: str = "Ready"
+    asks_for_sbe: str = SBE_VERSION
     flip_in_transit: bool = False
     nothing_from: set[str] = field(default_factory=set)
     fail_on: dict[str, Exception] = field(default_factory=dict)
@@ -165,7 +166,7 @@ class Session:
                     "ResourceId": f"redmond/Solution{VERSION}",
                     "Version": str(VERSION),
                     "State": self.world.state_after_add,
-                    "SbeVersion": SBE_VERSION,
+                    "SbeVersion": self.world.asks_for_sbe,
                 }
             )
         return []

@@ -280,6 +280,22 @@ def test_the_sbe_that_fits_is_chosen_among_several(cluster, world):
     assert not any("GenB" in name for name in sent)
 
 
+def test_of_two_sbes_that_fit_the_newest_is_chosen(cluster, world):
+    world.state_after_add, world.asks_for_sbe = "AdditionalContentRequired", ""
+    older = sbe_files(version="4.2.2603.1")
+    cluster.import_update(medium(older, SBE), VERSION)
+    sent = {path.rpartition("\\")[2] for path in world.files}
+    assert "SBE_Contoso_GenA_4.2.2604.1.zip" in sent
+    assert "SBE_Contoso_GenA_4.2.2603.1.zip" not in sent
+
+
+def test_sbe_of_which_nobody_knows_whether_it_fits_is_refused_with_what_is_open(cluster, world):
+    world.state_after_add, world.asks_for_sbe = "AdditionalContentRequired", ""
+    with pytest.raises(StateError, match=r"which versions SBE_\S+ is validated for is not known"):
+        cluster.import_update(medium(sbe_files(validated="")), VERSION)
+    assert world.add_calls == 1
+
+
 @pytest.mark.parametrize("lost", sorted(SBE))
 def test_sbe_without_one_of_its_files_is_refused_first(cluster, world, lost):
     incomplete = {name: data for name, data in SBE.items() if name != lost}

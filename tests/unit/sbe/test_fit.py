@@ -14,6 +14,7 @@ from toolkit.sbe import (
     Sbe,
     SbeVersion,
     SupportedModel,
+    belongs,
     model_fits,
     sbe_named,
     unfit_reasons,
@@ -216,3 +217,24 @@ def test_a_name_alone_leaves_models_and_versions_open():
 def test_file_names_tell_publisher_family_and_version(name, parts):
     sbe = sbe_named(name)
     assert (sbe and (sbe.publisher, sbe.family, str(sbe.version))) == parts
+
+
+# --- what may be taken without a person's word --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sbe", "facts", "is_fit"),
+    [
+        (GEN3, {}, True),
+        (GEN3, {"family": "gen3"}, True),
+        (GEN3, {"family": ""}, False),
+        (replace(GEN3, family=""), {}, False),
+        (replace(GEN3, validated_for=()), {}, False),
+        (replace(GEN3, validated_for=()), {"requested": GEN3.version}, True),
+        (GEN3, {"solution": None}, False),
+        (GEN3, {"requested": SbeVersion.parse("4.2.2603.4")}, False),
+        (replace(GEN3, is_recalled=True), {"requested": GEN3.version}, False),
+    ],
+)
+def test_what_is_not_known_of_an_sbe_never_makes_it_belong_on_a_cluster(sbe, facts, is_fit):
+    assert examined(belongs, sbe, **facts) is is_fit
