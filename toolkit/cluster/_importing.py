@@ -224,15 +224,14 @@ class Import:
         """Add the hardware vendor's three files, which the listed update asks for."""
         environment = self.session.invoke(_cmdlets.environment())
         chosen = choose_sbe(sbes, update=listed, version=self.version, environment=environment)
-        folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-SBE"
-        self.progress.say(
-            f"the update asks for the vendor's {chosen.sbe.title}; it is on the medium"
-        )
+        title = chosen.sbe.title
+        folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
+        self.progress.say(f"the update asks for the vendor's {title}; it is on the medium")
         for doubt in doubts(chosen, version=self.version, environment=environment):
             self.progress.say(f"not checked: {doubt}")
         for target in chosen.files:
             self._placed(target, folder)
-        return self._submitted("submit SBE", folder, _has_its_sbe)
+        return self._submitted(f"submit {title}", folder, _has_its_sbe)
 
     # --- submission ----------------------------------------------------------------------------
 

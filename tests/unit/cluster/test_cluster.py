@@ -246,6 +246,21 @@ def test_sbe_of_the_medium_is_added_when_the_update_asks_for_it(cluster, world):
     assert {path.rpartition("\\")[2] for path in world.files} >= set(SBE)
 
 
+def test_another_sbe_for_the_same_update_is_sent_to_a_folder_of_its_own_and_added_at_once(
+    cluster, world, journal, clock
+):
+    world.state_after_add, world.asks_for_sbe = "AdditionalContentRequired", ""
+    cluster.import_update(medium(sbe_files(version="4.2.2603.1")), VERSION)
+    world.updates[0]["State"] = "AdditionalContentRequired"  # that one was not enough
+    asked, world.sent[:] = world.add_calls, []
+    cluster.import_update(medium(SBE), VERSION)
+    assert world.add_calls == asked + 1
+    (folder,) = {path.rpartition("\\")[0] for path in world.files if "4.2.2604.1.zip" in path}
+    assert {path.rpartition("\\")[2] for path in world.files if path.startswith(folder)} == set(SBE)
+    assert ("submit SBE_Contoso_GenA_4.2.2604.1", "done") in outcomes(journal)
+    assert ("submit SBE_Contoso_GenA_4.2.2603.1", "lost") not in outcomes(journal)
+
+
 def test_sbe_is_left_alone_when_nobody_asks_for_it(cluster, world):
     cluster.import_update(medium(SBE), VERSION)
     assert world.add_calls == 1
