@@ -8,6 +8,7 @@ import pytest
 from tests.stage import SBE_VERSION, VERSION, Stage
 from tests.unit.catalog.requests import carried_sbes, request_of
 from tests.vendorsite.bundle import make_sbe
+from tests.vendorsite.signing import make_signer, sign_xml
 from toolkit.catalog import HttpsFetcher
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
@@ -205,6 +206,19 @@ def test_a_catalog_that_cannot_be_written_is_a_storage_error(home, ask):
     (home / "catalog" / "plans").write_text("a file stands where the folder should be")
     refused = plan(home, name, expect=6)
     assert "Traceback" not in refused.err
+
+
+def test_a_vendors_manifest_that_was_changed_after_it_was_signed_is_refused(
+    home, ask, manifest_of_vendor
+):
+    path = home / manifest_of_vendor[1]
+    path.write_bytes(sign_xml(path.read_bytes(), make_signer("Contoso")))
+    plan(home, ask(), *manifest_of_vendor)
+    path.write_bytes(path.read_bytes().replace(b"12.2603.*.*", b"12.2605.*.*"))
+    refused = plan(home, "plant7.json", *manifest_of_vendor, "-o", "second.json", expect=3)
+    assert "not what was signed" in refused.err
+    assert path.name in refused.err
+    assert not (home / "second.json").exists()
 
 
 # --- the wrong SBE (Update-missing-after-importing-SBE.md) ------------------------------------------

@@ -402,7 +402,8 @@ class Catalog:
             page: Also write a page to read (HTML), there.
 
         Raises:
-            SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
+            SignatureError: A request was edited, or signed by a key that nobody here has decided to believe; or the
+                signature of a vendor's manifest does not hold.
             InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
             StorageError: A file or the catalog cannot be read, or the plan not be written.
         """

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._sbe_sources import SbeSources
-from toolkit.catalog._xmlsig import Authorities, check_signature
+from toolkit.catalog._xmlsig import NOBODY, Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
 from toolkit.model import Stance, Statement
 from toolkit.sbe import DISCOVERY_NAME, SbeManifest, read_sbe_manifest
@@ -88,24 +88,55 @@ def read_vendor_manifest(
     last = unquote(urlsplit(url).path.rpartition("/")[2]) if url else Path(asked).name
     name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
     names = (source.manufacturer, *source.aliases, *signers)
-    checked = check_signature(
-        data, name=name, authorities=authorities, signers=names, now=now or datetime.now(UTC)
+    signature, content = read_checked(
+        data,
+        file=name,
+        origin=url or asked,
+        authorities=authorities,
+        signers=names,
+        now=now or datetime.now(UTC),
     )
-    if checked.statement.stance is Stance.AGAINST:
-        raise SignatureError(
-            f"read {name} from {url or asked}",
-            found=checked.statement.text,
-            expected="the manifest as its vendor signed it",
-            hint="get it again, over another line; if it stays so, ask the vendor",
-        )
-    content = read_sbe_manifest(checked.content, file=name)
     return VendorManifest(
         manufacturer=source.manufacturer,
         name=name,
         data=data,
         asked=asked,
         url=url,
-        signature=checked.statement,
+        signature=signature,
         content=content,
         notes=(*notes, *content.notes),
     )
+
+
+def read_checked(
+    data: bytes,
+    *,
+    file: str,
+    origin: str,
+    now: datetime,
+    authorities: Authorities = NOBODY,
+    signers: Collection[str] = (),
+) -> tuple[Statement, SbeManifest]:
+    """Return what the signature of a discovery manifest says, and the manifest as it was signed.
+
+    Args:
+        data: The XML.
+        file: Its name.
+        origin: Where it comes from, for the error.
+        now: The time, aware UTC.
+        authorities: Whose word counts for its signature; nobody's: it is only asked whether it holds.
+        signers: Organisations that should sign it.
+
+    Raises:
+        SignatureError: Its signature does not hold.
+        InputError: It is no discovery manifest.
+    """
+    checked = check_signature(data, name=file, authorities=authorities, signers=signers, now=now)
+    if checked.statement.stance is Stance.AGAINST:
+        raise SignatureError(
+            f"read {file} from {origin}",
+            found=checked.statement.text,
+            expected="the manifest as its vendor signed it",
+            hint="get it again, over another line; if it stays so, ask the vendor",
+        )
+    return checked.statement, read_sbe_manifest(checked.content, file=file)

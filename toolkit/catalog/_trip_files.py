@@ -15,10 +15,11 @@ from toolkit.catalog._plan_file import KIND, read_plan, to_bytes
 from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
+from toolkit.catalog._sbe_fetch import read_checked
 from toolkit.catalog._storage import read_at_most, storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
-from toolkit.sbe import read_sbe_manifest
+from toolkit.sbe import SbeManifest
 from toolkit.signed import LIMIT_BYTES
 from toolkit.xmltext import LIMIT_BYTES as XML_LIMIT_BYTES
 
@@ -45,7 +46,8 @@ def plan_from_files(
         named: SBEs that a person asks for, by name or version.
 
     Raises:
-        SignatureError: A request was edited, or signed by a key that nobody here has decided to believe.
+        SignatureError: A request was edited, or signed by a key that nobody here has decided to believe; or the
+            signature of a vendor's manifest does not hold.
         InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
         StorageError: A file or the catalog cannot be read.
     """
@@ -53,11 +55,7 @@ def plan_from_files(
         [_request(path, holding) for path in requests],
         goal=None if goal is None else manifests.version(goal),
         manifests=manifests,
-        sbes=[
-            sbe
-            for path in sbe_manifests
-            for sbe in read_sbe_manifest(read_at_most(path, XML_LIMIT_BYTES), file=str(path)).sbes
-        ],
+        sbes=[sbe for path in sbe_manifests for sbe in _sbe_manifest(path, holding).sbes],
         sbe_sources=load_sbe_sources(),
         held=all_held(holding.store),
         now=holding.now().replace(microsecond=0),
@@ -111,6 +109,16 @@ def _request(path: Path, holding: Holding) -> SiteRequest:
         f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{holding.root}"',
     )
     return request
+
+
+def _sbe_manifest(path: Path, holding: Holding) -> SbeManifest:
+    _, manifest = read_checked(
+        read_at_most(path, XML_LIMIT_BYTES),
+        file=path.name,
+        origin=str(path.parent),
+        now=holding.now(),
+    )
+    return manifest
 
 
 def _free(folder: Path) -> int:

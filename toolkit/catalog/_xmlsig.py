@@ -75,6 +75,10 @@ class Authorities:
     """Certificates between a root and a signer that a signature may have left out."""
 
 
+NOBODY = Authorities(roots=())
+"""Nobody's word counts: a signature then tells only whether it holds."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedXml:
     """A document, and what its signature says of it."""
