@@ -244,14 +244,7 @@ def _hops(trip: _Trip, request: SiteRequest, label: str, path: UpdatePath) -> tu
     chosen: set[str] = set()
     for step in path.steps:
         needs: tuple[SbeNeed, ...] = ()
-        case = SbeCase(
-            request=request,
-            start=step.start,
-            goal=step.version,
-            installed=installed,
-            minimums=step.sbe_minimums,
-            supply=trip.supply,
-        )
+        case = _case(request, step, installed, trip.supply)
         if uses_sbe(request) is not False:
             needs = choose_sbes(case)
         hops.append(_hop(trip, request, label, step, needs, case))
@@ -260,6 +253,20 @@ def _hops(trip: _Trip, request: SiteRequest, label: str, path: UpdatePath) -> tu
         installed = SbeVersion.parse(last) if last else installed
     _refuse_unchosen(trip, request, path, chosen)
     return tuple(hops)
+
+
+def _case(
+    request: SiteRequest, step: PathStep, installed: SbeVersion | None, supply: SbeSupply
+) -> SbeCase:
+    case = SbeCase(
+        request=request,
+        start=step.start,
+        goal=step.version,
+        installed=installed,
+        minimums=step.sbe_minimums,
+        supply=supply,
+    )
+    return replace(case, supply=supply.asked_of(case.publisher))
 
 
 def _hop(
@@ -280,7 +287,7 @@ def _hop(
         ]
     for need in needs:
         if need.is_carried:
-            places += [trip.carry(item, label) for item in _sbe_files(trip, step.version, need)]
+            places += [trip.carry(item, label) for item in _sbe_files(trip, case, need)]
     release = next((item for item in trip.manifests.releases if item.version == step.version), None)
     return Hop(
         start=step.start,
@@ -294,12 +301,12 @@ def _hop(
         other_way="" if step.importable else _other_way(trip, step),
         payloads=tuple(places),
         sbes=needs,
-        predicted=_predicted(trip, request, step, needs, case),
+        predicted=_predicted(request, step, needs, case),
     )
 
 
 def _predicted(
-    trip: _Trip, request: SiteRequest, step: PathStep, needs: Sequence[SbeNeed], case: SbeCase
+    request: SiteRequest, step: PathStep, needs: Sequence[SbeNeed], case: SbeCase
 ) -> tuple[PredictedUpdate, ...]:
     imported = next(
         (need for need in needs if need.moment is not SbeMoment.BEFORE and need.is_carried), None
@@ -315,7 +322,7 @@ def _predicted(
             request=request,
             start=step.start,
             bundle=step.version if step.importable else None,
-            sbe=_known(trip, imported) if imported else None,
+            sbe=_known(case, imported) if imported else None,
             installed_sbe=SbeVersion.parse(before.version) if before else case.installed,
             family=case.family,
             needs_sbe=False if uses_sbe(request) is False or is_satisfied else None,
@@ -324,9 +331,9 @@ def _predicted(
     )
 
 
-def _known(trip: _Trip, need: SbeNeed) -> Sbe:
+def _known(case: SbeCase, need: SbeNeed) -> Sbe:
     """Return everything known of the SBE that was chosen."""
-    for sbe in trip.supply.all():
+    for sbe in case.supply.all():
         if sbe.title.casefold() == need.title.casefold():
             return sbe
     return Sbe(publisher=need.publisher, family=need.family, version=SbeVersion.parse(need.version))
@@ -359,7 +366,7 @@ def _of_manifest(trip: _Trip, version: SolutionVersion, payload: Payload) -> Pla
     )
 
 
-def _sbe_files(trip: _Trip, version: SolutionVersion, need: SbeNeed) -> list[PlannedPayload]:
+def _sbe_files(trip: _Trip, case: SbeCase, need: SbeNeed) -> list[PlannedPayload]:
     """Return the three files of an SBE: those that the update's manifest declares, or as they are named.
 
     Source: update-via-powershell-23h2.md, step 3 (names; the three always travel together).
@@ -374,13 +381,13 @@ def _sbe_files(trip: _Trip, version: SolutionVersion, need: SbeNeed) -> list[Pla
     declared = {
         payload.name.casefold(): payload
         for manifest in trip.manifests
-        if manifest.version == version
+        if manifest.version == case.goal
         for payload in manifest.payloads
         if payload.kind is PayloadKind.SBE
     }
     if all(name.casefold() in declared for name in names):
-        return [_of_manifest(trip, version, declared[name.casefold()]) for name in names]
-    sbe = _known(trip, need)
+        return [_of_manifest(trip, case.goal, declared[name.casefold()]) for name in names]
+    sbe = _known(case, need)
     urls = names | dict(sbe.urls)
     shelf = f"sbe/{need.publisher}_{need.family}_{need.version}"
     return [
@@ -437,19 +444,14 @@ def _may_be_for(sbe: Sbe, request: SiteRequest) -> bool:
 
 def _refuse_unchosen(trip: _Trip, request: SiteRequest, path: UpdatePath, chosen: set[str]) -> None:
     """Refuse an SBE that a person named for this cluster and that fits no update of its path."""
-    for sbe in trip.supply.named:
-        if not path.steps or not _may_be_for(sbe, request) or sbe.title.casefold() in chosen:
+    if not path.steps:
+        return
+    step = path.steps[-1]
+    case = _case(request, step, installed_sbe(request), trip.supply)
+    for sbe in case.supply.named:
+        if not _may_be_for(sbe, request) or sbe.title.casefold() in chosen:
             continue
-        step = path.steps[-1]
-        case = SbeCase(
-            request=request,
-            start=step.start,
-            goal=step.version,
-            installed=installed_sbe(request),
-            minimums=step.sbe_minimums,
-            supply=replace(trip.supply, named=()),
-        )
-        needed = choose_sbes(case)[-1]
+        needed = choose_sbes(replace(case, supply=replace(case.supply, named=())))[-1]
         raise wrong_sbe(
             request.cluster,
             sbe,

@@ -94,6 +94,14 @@ class SbeSupply:
             known.setdefault(sbe.title.casefold(), sbe)
         return tuple(known.values())
 
+    def asked_of(self, publisher: str) -> SbeSupply:
+        """Return the same for a cluster of one vendor: what names no vendor is of the one that was asked."""
+
+        def named(sbes: tuple[Sbe, ...]) -> tuple[Sbe, ...]:
+            return tuple(replace(sbe, publisher=sbe.publisher or publisher) for sbe in sbes)
+
+        return replace(self, described=named(self.described), named=named(self.named))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SbeCase:
@@ -132,7 +140,7 @@ class SbeCase:
         found = {
             sbe.publisher
             for sbe in self.supply.described
-            if self.family and sbe.family.casefold() == self.family.casefold()
+            if sbe.publisher and self.family and sbe.family.casefold() == self.family.casefold()
         }
         return found.pop() if len(found) == 1 else ""
 
@@ -324,7 +332,9 @@ def _choose(case: SbeCase, solution: SolutionVersion, *, floor: SbeVersion | Non
     fitting = [
         sbe
         for sbe in case.supply.all()
-        if _is_of(sbe, case.publisher)
+        if sbe.publisher
+        and (sbe.family or case.family)  # or nobody can say how its files are named
+        and _is_of(sbe, case.publisher)
         and not case.against(sbe, solution)
         and (floor is None or sbe.version >= floor)
     ]

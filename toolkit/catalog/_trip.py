@@ -118,8 +118,15 @@ def choose_for_medium(
 
 def _sbe_shelves(plan: Plan) -> tuple[str, ...]:
     """Return the shelves of the SBEs that travel and that no manifest declares beside its bundle."""
-    found = (item.shelf for item in plan.payloads if item.kind is PayloadKind.SBE)
-    return tuple(sorted({shelf for shelf in found if Shelf.parse(shelf).version is None}))
+    found = {item.shelf for item in plan.payloads if item.kind is PayloadKind.SBE}
+    try:
+        return tuple(sorted(shelf for shelf in found if Shelf.parse(shelf).version is None))
+    except ValueError as error:
+        raise InputError(
+            f"read what plan {plan.plan_id} carries",
+            found=str(error),
+            hint="plan the trip again: ferry catalog plan",
+        ) from error
 
 
 def _sbe_versions(plan: Plan) -> Iterator[tuple[str, SolutionVersion]]:

@@ -322,6 +322,23 @@ def test_the_vendors_manifest_has_a_known_address(publisher, family, address):
     assert discovery_address(SOURCES, publisher, family) == address
 
 
+def test_an_sbe_that_names_no_vendor_is_of_the_one_that_was_asked():
+    nameless = sbe_of(publisher="", package_sha256=PINNED)
+    plan = plan_of(sbes=[nameless])
+    assert carried_sbes(plan) == ("SBE_Contoso_GenA_4.2.2603.5",)
+    (package,) = (item for item in plan.payloads if item.name.endswith("_4.2.2603.5.zip"))
+    assert (package.shelf, package.sha256) == ("sbe/Contoso_GenA_4.2.2603.5", PINNED)
+    named = plan_of(sbes=[replace(nameless, validated_for=())], named=["4.2.2603.5"])
+    assert carried_sbes(named) == ("SBE_Contoso_GenA_4.2.2603.5",)
+
+
+def test_an_sbe_of_a_vendor_that_nobody_names_is_as_none_and_its_files_are_not_planned():
+    plan = plan_of(request_of(sbe_publisher=""), sbes=[sbe_of(publisher="")])
+    assert [item.name for item in plan.payloads] == [BUNDLE]
+    (need,) = plan.clusters[0].hops[0].sbes
+    assert (need.version, need.why) == ("", "the request does not say whose hardware it is")
+
+
 def test_an_sbe_of_which_nothing_but_the_name_is_known_never_goes_along_by_itself():
     held = [Held("sbe/Contoso_GenA_4.2.2603.5", "SBE_Contoso_GenA_4.2.2603.5.zip", 1 * GIB)]
     cluster = one(held=held)
