@@ -285,8 +285,9 @@ def _need(
     is_required = requested is not None or (floor is not None and not _has(case.installed, floor))
     chosen = _choose(case, solution, floor=floor)
     if chosen is None and requested is not None:
-        _refuse_wrong_requested(case, solution, requested)
-        _refuse_wrong_at_hand(case, solution, f"{requested}, which {case.goal} asks for")
+        if requested != case.installed:  # nothing has to be carried, so nothing wrong can be
+            _refuse_wrong_requested(case, solution, requested)
+            _refuse_wrong_at_hand(case, solution, f"{requested}, which {case.goal} asks for")
         if case.publisher and case.family:
             chosen = Sbe(publisher=case.publisher, family=case.family, version=requested)
     elif chosen is None and is_required:

@@ -513,6 +513,20 @@ def test_a_wrong_sbe_of_the_clusters_family_is_refused_though_its_vendor_is_not_
         plan_of(request, held=held)
 
 
+@pytest.mark.parametrize("at_hand", ["a wrong one held", "itself, recalled since"])
+def test_a_requested_sbe_that_is_installed_is_no_reason_to_refuse_the_plan(at_hand):
+    request = request_of(sbe_version="4.2.2603.5", updates=(asks_for("4.2.2603.5"),))
+    if at_hand == "a wrong one held":
+        plan = plan_of(
+            request, held=[Held("sbe/Contoso_GenA_4.2.2601.1", "SBE_Contoso_GenA_4.2.2601.1.zip")]
+        )
+    else:
+        plan = plan_of(request, sbes=[sbe_of(is_recalled=True)])
+    (need,) = plan.clusters[0].hops[0].sbes
+    assert (need.version, need.is_installed, need.is_carried) == ("4.2.2603.5", True, False)
+    assert need.where == "installed already"
+
+
 def test_a_requested_sbe_of_an_unknown_vendor_is_a_question_not_a_file():
     plan = plan_of(request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher=""))
     assert [item.kind for item in plan.payloads] == ["solution-bundle"]
