@@ -26,7 +26,6 @@ from toolkit.catalog._sbe_needs import (
     SbeNeed,
     SbeSupply,
     choose_sbes,
-    discovery_address,
     installed_sbe,
     named_sbes,
     uses_sbe,
@@ -374,8 +373,8 @@ def _sbe_files(trip: _Trip, case: SbeCase, need: SbeNeed) -> list[PlannedPayload
     names = {
         f"{need.title}.zip": "",
         f"{need.title}.xml": "",
-        f"SBE_Discovery_{need.publisher}.xml": discovery_address(
-            trip.supply.sources, need.publisher, need.family
+        f"SBE_Discovery_{need.publisher}.xml": trip.supply.sources.address_of(
+            need.publisher, need.family
         ),
     }
     declared = {

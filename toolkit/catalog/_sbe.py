@@ -53,6 +53,7 @@ def find_sbes(
         sources=load_sbe_sources(),
         fetcher=fetcher,
         authorities=signing_authorities(signing_ca),
+        family=about.family,
         signers=signers,
     )
     return offers(manifest, about)
@@ -146,6 +147,7 @@ def fetch_sbe(
         sources=load_sbe_sources(),
         fetcher=holding.fetcher,
         authorities=authorities,
+        family=named.family,
         signers=proof.signers,
     )
     listed = [
@@ -173,7 +175,7 @@ def fetch_sbe(
             discovery=None,
             scratch=scratch,
             authorities=authorities,
-            signers=proof.signers,
+            signers=manifest.signers,
             progress=progress,
         )
         return _take_in(holding, files, manifest.url, progress)

@@ -35,6 +35,8 @@ class VendorManifest:
     """The address or file that was asked for."""
     url: str
     """Where it came from in the end; empty: from a file."""
+    signers: tuple[str, ...]
+    """Organisations that sign for the vendor."""
     signature: Statement
     content: SbeManifest
     notes: tuple[str, ...]
@@ -48,6 +50,7 @@ def read_vendor_manifest(
     sources: SbeSources,
     fetcher: Fetcher,
     authorities: Authorities,
+    family: str = "",
     signers: Collection[str] = (),
     now: datetime | None = None,
     sleep: Callable[[float], None] = time.sleep,
@@ -60,6 +63,7 @@ def read_vendor_manifest(
         sources: Where vendors publish.
         fetcher: What fetches.
         authorities: Whose word counts for its signature.
+        family: Whose SBEs are looked for: it may have a manifest of its own.
         signers: Organisations that sign for this vendor, besides itself.
         now: The time, aware UTC.
         sleep: Waits before a repetition.
@@ -71,7 +75,7 @@ def read_vendor_manifest(
         InputError: It is no discovery manifest, or the name or address cannot be used.
     """
     try:
-        source = sources.find(manufacturer)
+        source = sources.of(manufacturer, family)
     except ValueError as error:
         raise InputError(
             "read SBE discovery manifest",
@@ -87,7 +91,7 @@ def read_vendor_manifest(
         notes = (f"it came from {host}; seen before: {', '.join(source.hosts)}",)
     last = unquote(urlsplit(url).path.rpartition("/")[2]) if url else Path(asked).name
     name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
-    names = (source.manufacturer, *source.aliases, *signers)
+    names = tuple(dict.fromkeys((manufacturer, source.manufacturer, *source.aliases, *signers)))
     signature, content = read_checked(
         data,
         file=name,
@@ -102,6 +106,7 @@ def read_vendor_manifest(
         data=data,
         asked=asked,
         url=url,
+        signers=names,
         signature=signature,
         content=content,
         notes=(*notes, *content.notes),

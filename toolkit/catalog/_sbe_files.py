@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_finding import ATTEMPTED, Candidate, Placed, SbeRole, candidates, place
 from toolkit.catalog._sbe_metadata import SbeMetadata, read_sbe_metadata
 from toolkit.catalog._sbe_package import content_statement, package_statement
@@ -274,13 +275,10 @@ def _faults(named: Sbe, entries: Sequence[Sbe], manifest: SbeManifest, name: str
 
 
 def _current(sbe: Sbe) -> str:
-    """Return what to do about a discovery manifest.
-
-    Source: Firewall-blocks-update-discovery.md (the address).
-    """
-    return (
-        "give the vendor's current manifest: "
-        f"--discovery https://aka.ms/AzureStackSBEUpdate/{sbe.publisher} (or a file)"
+    """Return what to do about a discovery manifest."""
+    address = load_sbe_sources().address_of(sbe.publisher, sbe.family)
+    return f"give the vendor's current manifest: --discovery {address or 'FILE'}" + (
+        " (or a file)" if address else ""
     )
 
 

@@ -218,18 +218,6 @@ def wrong_sbe(
     )
 
 
-def discovery_address(sources: SbeSources, publisher: str, family: str) -> str:
-    """Return where a vendor's discovery manifest is to be found; a family may have one of its own.
-
-    Source: Firewall-blocks-update-discovery.md (HPE-ProLiant-Standard beside HPE).
-    """
-    try:
-        own = sources.find(f"{publisher}-{family}")
-        return (own if own in sources.known else sources.find(publisher)).address
-    except ValueError:  # a name that cannot stand in an address
-        return ""
-
-
 def _with_update(case: SbeCase, minimum: SbeMinimum | None) -> SbeNeed:
     """Return the SBE that is imported together with the update."""
     if case.requested is not None:
@@ -319,7 +307,7 @@ def _nothing_known(case: SbeCase, solution: SolutionVersion) -> tuple[str, str]:
     if not case.publisher:
         why = "the request does not say whose hardware it is"
         return why, "ask the site and plan again with --sbe-manifest FILE"
-    address = discovery_address(case.supply.sources, case.publisher, case.family)
+    address = case.supply.sources.address_of(case.publisher, case.family)
     manifest = address or f"the SBE_Discovery file of {case.publisher}"
     if any(_is_of(sbe, case.publisher) for sbe in case.supply.described):
         why = f"the manifest of {case.publisher} that was given lists none that fits {solution}"

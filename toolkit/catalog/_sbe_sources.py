@@ -44,15 +44,35 @@ class SbeSources:
         Raises:
             ValueError: Not a name that could stand in an address.
         """
-        wanted = _bare(manufacturer)
-        for source in self.known:
-            if wanted in map(_bare, (source.manufacturer, *source.aliases)):
-                return source
-        return SbeSource(
+        return self._listed(manufacturer) or SbeSource(
             manufacturer=manufacturer,
             address=self.any_address.replace(_HOLE, quote(_plain(manufacturer), safe="")),
             source=self.any_source,
         )
+
+    def of(self, publisher: str, family: str) -> SbeSource:
+        """Return where the manifest of a vendor's family is; a family may have one of its own.
+
+        Raises:
+            ValueError: Not a name that could stand in an address.
+
+        Source: Firewall-blocks-update-discovery.md (HPE-ProLiant-Standard beside HPE).
+        """
+        return self._listed(f"{publisher}-{family}") or self.find(publisher)
+
+    def address_of(self, publisher: str, family: str) -> str:
+        """Return the address of that manifest, or nothing for a name that cannot stand in an address."""
+        try:
+            return self.of(publisher, family).address
+        except ValueError:
+            return ""
+
+    def _listed(self, manufacturer: str) -> SbeSource | None:
+        wanted = _bare(manufacturer)
+        for source in self.known:
+            if wanted in map(_bare, (source.manufacturer, *source.aliases)):
+                return source
+        return None
 
 
 def read_sbe_sources(data: bytes, *, file: str | None = None) -> SbeSources:

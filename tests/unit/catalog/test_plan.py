@@ -23,7 +23,6 @@ from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
 from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._sbe_needs import discovery_address
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
 from toolkit.request import EndpointReach, HealthSummary, ListedUpdate, Origin, VolumeSpace
@@ -319,7 +318,7 @@ def test_a_vendor_is_known_by_the_beginning_of_its_name(publisher, is_taken):
     ],
 )
 def test_the_vendors_manifest_has_a_known_address(publisher, family, address):
-    assert discovery_address(SOURCES, publisher, family) == address
+    assert SOURCES.address_of(publisher, family) == address
 
 
 def test_an_sbe_that_names_no_vendor_is_of_the_one_that_was_asked():

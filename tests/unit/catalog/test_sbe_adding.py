@@ -8,10 +8,12 @@ import pytest
 
 from tests.unit.catalog.fakes import Listener
 from tests.vendorsite.bundle import SbeEntry, make_outer_zip, make_sbe, sbe_discovery_xml
+from tests.vendorsite.signing import make_signer, sign_xml
 from toolkit.catalog import Catalog
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._sbe import VendorProof, add_sbe, fetch_sbe, is_sbe_source
 from toolkit.errors import DownloadError, InputError, StorageError
+from toolkit.model import Stance, StatementKind
 
 TITLE = "SBE_Contoso_GenA_4.2.2603.1"
 SHELF = "sbe/Contoso_GenA_4.2.2603.1"
@@ -116,6 +118,46 @@ def test_cut_fetch_goes_on_where_it_stopped(holding, vendor):
     holding.site.cuts = []
     fetch(holding)
     assert [offset for url, offset, _ in holding.site.asked if url == package] == [0, 100]
+
+
+def test_manifest_of_a_family_of_its_own_is_asked_for_where_the_plan_says_it_is(holding):
+    for title, address in (
+        ("SBE_HPE_ProLiant-Standard_4.2.2603.1", "HPE-ProLiant-Standard"),
+        ("SBE_HPE_ProLiant-Minimal_4.2.2603.1", "HPE"),
+    ):
+        with pytest.raises(DownloadError):
+            fetch(holding, title, discovery=None)
+        assert holding.site.asked[-1][0] == f"https://aka.ms/AzureStackSBEUpdate/{address}"
+
+
+def test_who_signs_for_a_vendor_under_its_other_name_signs_the_metadata_too(
+    holding, vendor, tmp_path
+):
+    root = make_signer("Known", is_authority=True)
+    dell = make_signer("Dell Inc.", root)
+    title = "SBE_DellEMC_GenA_4.2.2603.1"
+    facts = {ending: f"{BASE}/{title}.{ending}" for ending in ("xml", "zip")}
+    for path in make_sbe(
+        vendor, "DellEMC", "GenA", "4.2.2603.1",
+        supported_model="X", facts=facts, sign=lambda data: sign_xml(data, dell),
+    ):  # fmt: skip
+        holding.site.files[f"{BASE}/{path.name}"] = path.read_bytes()
+    held = fetch_sbe(
+        holding.payloads,
+        title,
+        progress=holding.listener,
+        proof=VendorProof(
+            discovery=f"{BASE}/SBE_Discovery_DellEMC.xml",
+            signing_ca=root.write(tmp_path / "ca.pem"),
+        ),
+    )
+    signed = [
+        said.stance
+        for item in held
+        for said in item.judgement.statements
+        if said.kind is StatementKind.SIGNATURE
+    ]
+    assert signed == [Stance.FOR, Stance.FOR]
 
 
 def test_title_that_the_manifest_does_not_list_is_refused(holding, vendor):
