@@ -136,12 +136,12 @@ def plan_trip(
     supply = SbeSupply(
         described=tuple(sbes),
         held=_sbes_of(name for _, name in on_shelf),
-        declared=_sbes_of(
-            payload.name
+        declared={
+            manifest.version: _sbes_of(
+                payload.name for payload in manifest.payloads if payload.kind is PayloadKind.SBE
+            )
             for manifest in manifests
-            for payload in manifest.payloads
-            if payload.kind is PayloadKind.SBE
-        ),
+        },
         named=(),
         sources=sbe_sources,
     )
@@ -387,17 +387,17 @@ def _sbe_files(trip: _Trip, case: SbeCase, need: SbeNeed) -> list[PlannedPayload
     if all(name.casefold() in declared for name in names):
         return [_of_manifest(trip, case.goal, declared[name.casefold()]) for name in names]
     sbe = _known(case, need)
-    urls = names | dict(sbe.urls)
+    told = {name.casefold(): url for name, url in sbe.urls}
     shelf = f"sbe/{need.publisher}_{need.family}_{need.version}"
     return [
         trip.planned(
             shelf,
             name,
             PayloadKind.SBE,
-            url=urls[name],
+            url=told.get(name.casefold(), address),
             sha256=sbe.package_sha256 if name.endswith(".zip") else None,
         )
-        for name in names
+        for name, address in names.items()
     ]
 
 

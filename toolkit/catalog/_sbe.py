@@ -14,7 +14,7 @@ from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
-from toolkit.catalog._sbe_offers import SbeOffers, addresses, how_to_get, offers
+from toolkit.catalog._sbe_offers import SbeOffers, how_to_get, offers
 from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress
@@ -153,7 +153,7 @@ def fetch_sbe(
     listed = [
         sbe for sbe in manifest.content.find(named.family, named.version) if not sbe.is_recalled
     ]
-    found = next(filter(None, map(addresses, listed)), ())
+    found = next((sbe.addresses for sbe in listed if sbe.addresses), ())
     if not found:
         how = "; ".join(how_to_get(listed[0])) if listed else ""
         raise InputError(

@@ -10,8 +10,9 @@ Source: update-opt-enable.md (minimums), solution-builder-extension.md, Update-m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from toolkit.catalog._paths import SbeMinimum, SbeMoment, lowest
 from toolkit.catalog._prediction import requested_sbe
@@ -80,8 +81,8 @@ class SbeSupply:
     """What vendors' discovery manifests list."""
     held: tuple[Sbe, ...]
     """What the catalog holds, known by name alone."""
-    declared: tuple[Sbe, ...]
-    """What manifests of updates declare, known by name alone."""
+    declared: Mapping[SolutionVersion, tuple[Sbe, ...]]
+    """What the manifest of each update declares, known by name alone."""
     named: tuple[Sbe, ...]
     """What a person asked for."""
     sources: SbeSources
@@ -90,9 +91,14 @@ class SbeSupply:
     def all(self) -> tuple[Sbe, ...]:
         """Return each SBE once, with what its vendor's manifest says if there is one."""
         known: dict[str, Sbe] = {}
-        for sbe in (*self.described, *self.named, *self.held, *self.declared):
+        for sbe in (*self.described, *self.named, *self.at_hand):
             known.setdefault(sbe.title.casefold(), sbe)
         return tuple(known.values())
+
+    @property
+    def at_hand(self) -> tuple[Sbe, ...]:
+        """What is held or declared, known by name alone."""
+        return (*self.held, *chain.from_iterable(self.declared.values()))
 
     def asked_of(self, publisher: str) -> SbeSupply:
         """Return the same for a cluster of one vendor: what names no vendor is of the one that was asked."""
@@ -350,7 +356,7 @@ def _refuse_wrong_requested(
 
 def _refuse_wrong_at_hand(case: SbeCase, solution: SolutionVersion, needed: str) -> None:
     """Refuse to plan where a wrong SBE for this cluster is at hand and the right one is nowhere."""
-    for sbe in (*case.supply.held, *case.supply.declared):
+    for sbe in case.supply.at_hand:
         is_family = bool(case.family) and sbe.family.casefold() == case.family.casefold()
         is_vendor = bool(case.publisher) and _is_of(sbe, case.publisher)
         if (is_family or is_vendor) and (reasons := case.against(sbe, solution)):
@@ -367,12 +373,16 @@ def _refuse_wrong_at_hand(case: SbeCase, solution: SolutionVersion, needed: str)
 def _where(case: SbeCase, sbe: Sbe) -> str:
     if sbe.version == case.installed:
         return "installed already"
-    if any(sbe.title.casefold() == other.title.casefold() for other in case.supply.held):
+    if _is_among(sbe, case.supply.held):
         return "held in the catalog"
-    if sbe.urls or sbe in case.supply.declared:
+    if sbe.addresses or _is_among(sbe, case.supply.declared.get(case.goal, ())):
         return "from its vendor's addresses: `ferry catalog download --plan`"
     page = sbe.release_link or f"the support pages of {sbe.publisher or 'its vendor'}"
     return f"from {page}; then `ferry catalog add FILE…`"
+
+
+def _is_among(sbe: Sbe, others: Iterable[Sbe]) -> bool:
+    return sbe.title.casefold() in {other.title.casefold() for other in others}
 
 
 def _has(installed: SbeVersion | None, floor: SbeVersion) -> bool:

@@ -13,7 +13,6 @@ from toolkit.sbe import (
     Fit,
     Sbe,
     Unread,
-    sbe_named,
     unfit_reasons,
     unsure_reasons,
 )
@@ -92,23 +91,9 @@ def _fit(against: tuple[str, ...], unsure: tuple[str, ...]) -> Fit:
     return Fit.UNKNOWN if unsure else Fit.YES
 
 
-def addresses(sbe: Sbe) -> tuple[tuple[str, str], ...]:
-    """Return (file name, address) of metadata and package, where the vendor's manifest names both; else nothing."""
-    found: dict[str, tuple[str, str]] = {}
-    for name, url in sbe.urls:
-        named = sbe_named(name)
-        if named and (named.family.casefold(), named.version) == (
-            sbe.family.casefold(),
-            sbe.version,
-        ):
-            found.setdefault(name[-4:].lower(), (name, url))
-    pair = tuple(found[ending] for ending in (".xml", ".zip") if ending in found)
-    return pair if len({name[:-4].casefold() for name, _ in pair}) == 1 and len(pair) > 1 else ()
-
-
 def how_to_get(sbe: Sbe) -> Iterator[str]:
     """Return how a person gets the files of an SBE, step by step."""
-    if addresses(sbe):
+    if sbe.addresses:
         yield f"ferry catalog add {sbe.title} --catalog DIR"
         return
     where = sbe.release_link or "the vendor's support pages"

@@ -107,6 +107,21 @@ class Sbe:
         """How people name it, and the beginning of its files' names."""
         return f"SBE_{self.publisher}_{self.family}_{self.version}"
 
+    @property
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """(file name, address) of metadata and package, where its entry names both; else nothing."""
+        found: dict[str, tuple[str, str]] = {}
+        for name, url in self.urls:
+            named = sbe_named(name)
+            if named and (named.family.casefold(), named.version) == (
+                self.family.casefold(),
+                self.version,
+            ):
+                found.setdefault(name[-4:].lower(), (name, url))
+        pair = tuple(found[ending] for ending in (".xml", ".zip") if ending in found)
+        same = len({name[:-4].casefold() for name, _ in pair}) == 1
+        return pair if same and len(pair) > 1 else ()
+
 
 _FILE = re.compile(
     r"SBE_([^_]+)_(.+)_(\d{1,9}(?:\.\d{1,9}){3})(?:\.(?:xml|zip))?\Z", re.ASCII | re.IGNORECASE

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.unit.catalog.fakes import payload_of
 from tests.unit.catalog.requests import (
     GIB,
     INFRASTRUCTURE,
@@ -25,6 +26,7 @@ from toolkit.catalog._plan_file import read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
+from toolkit.model import PayloadKind
 from toolkit.request import EndpointReach, HealthSummary, ListedUpdate, Origin, VolumeSpace
 from toolkit.sbe import sbe_named
 
@@ -274,6 +276,39 @@ def test_the_three_files_of_an_sbe_travel_together_on_a_shelf_of_their_own():
     package = files["SBE_Contoso_GenA_4.2.2603.5.zip"]
     assert (package.sha256, package.url) == (digest, "https://contoso.example/a.zip")
     assert files["SBE_Discovery_Contoso.xml"].url == "https://aka.ms/AzureStackSBEUpdate/Contoso"
+
+
+def addresses_of(*endings, title="SBE_Contoso_GenA_4.2.2603.5"):
+    return tuple((f"{title}{ending}", f"https://contoso.example/a{ending}") for ending in endings)
+
+
+@pytest.mark.parametrize(
+    ("urls", "where"),
+    [
+        (addresses_of(".xml", ".zip"), "from its vendor's addresses"),
+        (addresses_of(".XML", ".zip", title="sbe_contoso_gena_4.2.2603.5"), "from its vendor's"),
+        (addresses_of(".zip"), "from https://contoso.example/sbe/4.2.2603.5"),
+        ((), "from https://contoso.example/sbe/4.2.2603.5"),
+    ],
+)
+def test_files_come_from_the_vendors_addresses_only_if_both_are_known(urls, where):
+    plan = plan_of(sbes=[sbe_of(urls=urls)])
+    assert plan.clusters[0].hops[0].sbes[0].where.startswith(where)
+    planned = {item.url for item in plan.payloads if item.kind == "sbe"}
+    assert planned >= {url for _, url in urls}
+
+
+@pytest.mark.parametrize(("update", "is_fetched"), [(NEWEST, True), ("12.2602.1002.501", False)])
+def test_files_that_a_manifest_declares_come_with_its_own_update_alone(update, is_fetched):
+    names = (*(name for name, _ in addresses_of(".xml", ".zip")), "SBE_Discovery_Contoso.xml")
+    beside = [payload_of(b"x", name, kind=PayloadKind.SBE) for name in names]
+    manifest = MANIFESTS.find(update)
+    declaring = replace(manifest, payloads=(*manifest.payloads, *beside))
+    manifests = replace(
+        MANIFESTS, manifests=tuple(declaring if item is manifest else item for item in MANIFESTS)
+    )
+    cluster = one(request_of(), manifests=manifests, sbes=[sbe_of()], goal=NEWEST)
+    assert ("download --plan" in cluster.hops[-1].sbes[0].where) is is_fetched
 
 
 def test_a_requested_sbe_that_no_manifest_describes_is_planned_by_its_name():
