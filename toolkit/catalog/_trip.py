@@ -22,7 +22,7 @@ from toolkit.catalog._sbe_needs import wrong_sbe
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import read_at_most
 from toolkit.catalog._verifying import verify_held
-from toolkit.errors import InputError
+from toolkit.errors import InputError, StorageError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
 from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
 from toolkit.xmltext import LIMIT_BYTES
@@ -47,11 +47,14 @@ def fetch_trip(
     )
     by_hand: list[InputError] = []
     for shelf in _sbe_shelves(plan):
-        if holding.store.record_paths(shelf):
+        title = f"SBE_{shelf.rpartition('/')[2]}"
+        try:
             held += held_on(holding.store, shelf)
             continue
+        except StorageError as error:  # nothing of it, or not all: an earlier call was stopped
+            if holding.store.record_paths(shelf):
+                progress.say(f"{title}: {error.found}; fetching it again")
         try:
-            title = f"SBE_{shelf.rpartition('/')[2]}"
             held += fetch_sbe(holding, title, progress=progress)
         except InputError as error:
             by_hand.append(error)

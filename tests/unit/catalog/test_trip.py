@@ -1,0 +1,95 @@
+"""What a plan carries is fetched, whatever an earlier call left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.catalog.requests import NOW, request_of, sbe_of
+from tests.vendorsite.bundle import make_sbe
+from toolkit.catalog import load_manifests
+from toolkit.catalog._loading import load_sbe_sources
+from toolkit.catalog._planning import plan_trip
+from toolkit.catalog._trip import fetch_trip
+from toolkit.errors import InputError
+from toolkit.model import PayloadKind
+
+MANIFESTS = load_manifests()
+SHELF = "sbe/Contoso_GenA_4.2.2603.5"
+TITLE = "SBE_Contoso_GenA_4.2.2603.5"
+BASE = "https://vendor.example/files"
+DISCOVERY = "https://aka.ms/AzureStackSBEUpdate/Contoso"
+
+
+@pytest.fixture
+def plan():
+    """A plan of which nothing but its SBE is to be fetched."""
+    made = plan_trip(
+        [request_of()],
+        goal=None,
+        manifests=MANIFESTS,
+        sbes=[sbe_of()],
+        sbe_sources=load_sbe_sources(),
+        held=(),
+        now=NOW,
+        tool="ferry test",
+    )
+    sbe = tuple(item for item in made.payloads if item.kind is PayloadKind.SBE)
+    return replace(made, clusters=(), payloads=sbe)
+
+
+@pytest.fixture
+def publish(holding, tmp_path):
+    """The vendor publishes the SBE, with or without the addresses of its files."""
+
+    def publish(*, has_addresses=True):
+        facts = {ending: f"{BASE}/{TITLE}.{ending}" for ending in ("xml", "zip")}
+        discovery, metadata, package = make_sbe(
+            tmp_path, "Contoso", "GenA", "4.2.2603.5",
+            supported_model="Contoso X9000", facts=facts if has_addresses else None,
+        )  # fmt: skip
+        holding.site.files[DISCOVERY] = discovery.read_bytes()
+        for path in (metadata, package):
+            holding.site.files[f"{BASE}/{path.name}"] = path.read_bytes()
+
+    return publish
+
+
+@pytest.fixture
+def fetch(holding, plan):
+    def fetch(**options):
+        return fetch_trip(holding.payloads, plan, MANIFESTS, progress=holding.listener, **options)
+
+    return fetch
+
+
+def test_an_sbe_that_is_held_whole_is_not_asked_for_again(holding, publish, fetch):
+    publish()
+    first = fetch()
+    holding.site.asked.clear()
+    assert set(fetch()) == set(first)
+    assert holding.site.asked == []
+
+
+@pytest.mark.parametrize("ending", [".zip", ".xml"])
+@pytest.mark.parametrize("lost", ["record", "bytes"])
+def test_an_sbe_of_which_an_earlier_call_took_a_part_is_finished(
+    holding, publish, fetch, ending, lost
+):
+    publish()
+    first = fetch()
+    (gone,) = (item for item in first if item.name == f"{TITLE}{ending}")
+    if lost == "record":
+        (holding.root / SHELF / f"{gone.name}.held.json").unlink()
+    else:
+        gone.path.unlink()
+    assert {item.name for item in fetch()} == {item.name for item in first}
+    assert holding.said(f"{TITLE}: ")
+
+
+def test_an_sbe_without_addresses_has_to_be_brought_in_by_hand(publish, fetch):
+    publish(has_addresses=False)
+    with pytest.raises(InputError, match="no address of its files") as caught:
+        fetch()
+    assert "ferry catalog add" in caught.value.hint
