@@ -178,13 +178,16 @@ class Holding:
                 with storage(f"write {draft}"):
                     remove_file(draft)
 
-    def fetch_into(self, path: Path, url: str, *, shelf: str, progress: Progress) -> Path:
+    def fetch_into(
+        self, path: Path, url: str, *, shelf: str, limits: Limits | None, progress: Progress
+    ) -> Path:
         """Fetch a file that nobody has judged yet, going on with what an earlier call left.
 
         Args:
             path: Where it goes, on the catalog's disk, under the payload's name.
             url: Where it is.
             shelf: Where it will belong; its unfinished bytes stand there.
+            limits: What a person allows.
             progress: Told what happens.
 
         Raises:
@@ -194,7 +197,7 @@ class Holding:
         attempted = f"download {path.name}"
         with self.store.working_on(shelf, path.name, attempted=attempted, progress=progress):
             part = PartFile(self.store.shelf(shelf) / path.name)
-            self._fetch((url,), part, progress, limits=None)
+            self._fetch((url,), part, progress, limits)
             with storage(f"write {path}"):
                 part.rename(path)
         return path

@@ -10,6 +10,7 @@ from toolkit.catalog._authorities import signing_authorities
 from toolkit.catalog._document import read_document
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._holding import Holding
+from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
@@ -118,6 +119,7 @@ def fetch_sbe(
     title: str,
     *,
     progress: Progress,
+    limits: Limits | None = None,
     proof: VendorProof | None = None,
 ) -> tuple[HeldPayload, ...]:
     """Fetch the files of an SBE where its vendor's manifest says they are, and take them in like `add_sbe`.
@@ -126,6 +128,7 @@ def fetch_sbe(
         holding: Where to.
         title: `SBE_<publisher>_<family>_<version>`.
         progress: Told what happens.
+        limits: What a person allows of the line.
         proof: As in `add_sbe`.
 
     Raises:
@@ -164,7 +167,9 @@ def fetch_sbe(
         )
     with holding.store.scratch() as scratch:
         paths = [
-            holding.fetch_into(scratch / name, url, shelf=f"sbe/{name[4:-4]}", progress=progress)
+            holding.fetch_into(
+                scratch / name, url, shelf=f"sbe/{name[4:-4]}", limits=limits, progress=progress
+            )
             for name, url in found
         ]
         beside = scratch / manifest.name

@@ -55,7 +55,7 @@ def fetch_trip(
             if holding.store.record_paths(shelf):
                 progress.say(f"{title}: {error.found}; fetching it again")
         try:
-            held += fetch_sbe(holding, title, progress=progress)
+            held += fetch_sbe(holding, title, limits=limits, progress=progress)
         except InputError as error:
             by_hand.append(error)
     if by_hand:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.unit.catalog.requests import NOW, request_of, sbe_of
 from tests.vendorsite.bundle import make_sbe
 from toolkit.catalog import load_manifests
+from toolkit.catalog._holding import Holding
+from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._trip import fetch_trip
@@ -20,6 +23,10 @@ SHELF = "sbe/Contoso_GenA_4.2.2603.5"
 TITLE = "SBE_Contoso_GenA_4.2.2603.5"
 BASE = "https://vendor.example/files"
 DISCOVERY = "https://aka.ms/AzureStackSBEUpdate/Contoso"
+
+
+class Waiting(Exception):  # noqa: N818
+    """Instead of waiting for the hours."""
 
 
 @pytest.fixture
@@ -86,6 +93,20 @@ def test_an_sbe_of_which_an_earlier_call_took_a_part_is_finished(
         gone.path.unlink()
     assert {item.name for item in fetch()} == {item.name for item in first}
     assert holding.said(f"{TITLE}: ")
+
+
+def test_an_sbe_is_fetched_within_the_hours_that_a_person_set(holding, publish, plan):
+    publish()
+
+    def wait(_):
+        raise Waiting
+
+    later = datetime.now().astimezone() + timedelta(hours=2)
+    hours = Hours(start=later.time(), end=(later + timedelta(hours=1)).time())
+    payloads = Holding(holding.root, fetcher=holding.site, sleep=wait)
+    with pytest.raises(Waiting):
+        fetch_trip(payloads, plan, MANIFESTS, limits=Limits(hours=hours), progress=holding.listener)
+    assert [url for url, *_ in holding.site.asked] == [DISCOVERY]
 
 
 def test_an_sbe_without_addresses_has_to_be_brought_in_by_hand(publish, fetch):
