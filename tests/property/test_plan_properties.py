@@ -67,6 +67,7 @@ def planned(request, known, goal):
     with contextlib.suppress(InputError):
         return plan_trip(
             [request],
+            signed_by=["plant7"],
             goal=goal and version(goal),
             manifests=MANIFESTS,
             sbes=known,
@@ -145,6 +146,7 @@ def test_any_bytes_are_a_plan_or_refused(data):
 PLAN = to_bytes(
     plan_trip(
         [request_of()],
+        signed_by=["plant7"],
         goal=None,
         manifests=MANIFESTS,
         sbes=[sbe_of()],

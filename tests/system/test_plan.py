@@ -56,7 +56,7 @@ def ask(home):
         (home / f"{cluster}.json").write_bytes(data)
         if is_known:
             known = KnownKeys(home / "catalog" / "known-keys.json")
-            known.add(cluster, unseal(data, kind=KIND), fingerprint_of(key.public_hex))
+            known.add(f"key of {cluster}", unseal(data, kind=KIND), fingerprint_of(key.public_hex))
         return f"{cluster}.json"
 
     return make
@@ -97,6 +97,8 @@ def test_two_sites_share_the_bundle_and_the_sbe(home, ask, manifest_of_vendor):
     made = open_plan(home / "plan.json")
     assert [str(item) for item in wanted_versions(made)] == [VERSION]
     assert carried_sbes(made) == (f"SBE_Contoso_GenA_{SBE_VERSION}",)
+    assert [cluster.signed_by for cluster in made.clusters] == ["key of plant7", "key of harbour2"]
+    assert "signed by key of plant7" in done.out
     document = json.loads((home / "plan.json").read_bytes())
     assert {item["name"]: item["clusters"] for item in document["payloads"]} == {
         BUNDLE: ["plant7", "harbour2"],
@@ -112,6 +114,7 @@ def test_two_sites_share_the_bundle_and_the_sbe(home, ask, manifest_of_vendor):
     page = (home / "plan.html").read_text(encoding="utf-8")
     assert BUNDLE in page
     assert "http-equiv" in page
+    assert "signed by key of harbour2" in page
     assert "<script" not in page
 
 

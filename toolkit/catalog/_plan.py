@@ -75,6 +75,8 @@ class ClusterPlan:
     cluster: str
     site_id: str
     request_id: str
+    signed_by: str
+    """Whose key signed the request, by the name under which somebody here made it known."""
     requested_at: datetime
     origin: Origin
     start: SolutionVersion

@@ -32,6 +32,7 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _cluster(cluster: ClusterPlan) -> Iterator[str]:
     way = f"→ {cluster.goal}" if cluster.hops else f"({cluster.note})"
     yield f"{cluster.cluster}  {cluster.start} {way}"
+    yield f"  request  {cluster.request_id}, signed by {cluster.signed_by}"
     yield from _marked(cluster.warnings)
     for number, hop in enumerate(cluster.hops, 1):
         yield from _hop(number, hop)

@@ -105,6 +105,7 @@ class _Trip:
 def plan_trip(
     requests: Sequence[SiteRequest],
     *,
+    signed_by: Sequence[str],
     goal: SolutionVersion | None,
     manifests: Manifests,
     sbes: Sequence[Sbe],
@@ -119,6 +120,7 @@ def plan_trip(
 
     Args:
         requests: One for each cluster.
+        signed_by: Whose key signed each of them, as it is known here.
         goal: The wanted version; None: for each cluster the newest it can reach.
         manifests: What exists, the supported paths and the known issues.
         sbes: What vendors' discovery manifests list.
@@ -150,8 +152,8 @@ def plan_trip(
     labels = _labels(requests)
     _refuse_foreign(supply.named, requests)
     clusters = tuple(
-        _cluster_plan(trip, request, label, goal)
-        for request, label in zip(requests, labels, strict=True)
+        _cluster_plan(trip, request, label, signer, goal)
+        for request, label, signer in zip(requests, labels, signed_by, strict=True)
     )
     payloads = tuple(trip.payloads[place] for place in sorted(trip.payloads))
     return identified(
@@ -176,7 +178,7 @@ def plan_trip(
 
 
 def _cluster_plan(
-    trip: _Trip, request: SiteRequest, label: str, goal: SolutionVersion | None
+    trip: _Trip, request: SiteRequest, label: str, signer: str, goal: SolutionVersion | None
 ) -> ClusterPlan:
     start = _start(request)
     path = trip.manifests.path(str(start), None if goal is None else str(goal))
@@ -190,6 +192,7 @@ def _cluster_plan(
         cluster=label,
         site_id=request.site_id,
         request_id=request.request_id,
+        signed_by=signer,
         requested_at=request.made_at,
         origin=request.origin,
         start=start,

@@ -20,7 +20,7 @@ from toolkit.catalog._storage import read_at_most, storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
 from toolkit.sbe import SbeManifest
-from toolkit.signed import LIMIT_BYTES
+from toolkit.signed import LIMIT_BYTES, KnownKey
 from toolkit.xmltext import LIMIT_BYTES as XML_LIMIT_BYTES
 
 _MARK_WITHIN_BYTES = 2048
@@ -51,8 +51,10 @@ def plan_from_files(
         InputError: A file cannot be understood, a version cannot be reached, or an SBE does not fit.
         StorageError: A file or the catalog cannot be read.
     """
+    asked = [_request(path, holding) for path in requests]
     return plan_trip(
-        [_request(path, holding) for path in requests],
+        [request for request, _ in asked],
+        signed_by=[known.name for _, known in asked],
         goal=None if goal is None else manifests.version(goal),
         manifests=manifests,
         sbes=[sbe for path in sbe_manifests for sbe in _sbe_manifest(path, holding).sbes],
@@ -100,15 +102,15 @@ def open_plan(path: Path) -> Plan:
     return read_plan(read_at_most(path, PLAN_LIMIT_BYTES), file=str(path))
 
 
-def _request(path: Path, holding: Holding) -> SiteRequest:
+def _request(path: Path, holding: Holding) -> tuple[SiteRequest, KnownKey]:
     request, sealed = read_request(read_at_most(path, LIMIT_BYTES), file=str(path))
-    holding.known_keys.require(
+    known = holding.known_keys.require(
         sealed,
         what=f"request of {request.cluster}",
         hint="compare the fingerprint with the site over another channel, then: "
         f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{holding.root}"',
     )
-    return request
+    return request, known
 
 
 def _sbe_manifest(path: Path, holding: Holding) -> SbeManifest:

@@ -50,8 +50,10 @@ class Held:
 def plan_of(
     *requests, goal=None, manifests=MANIFESTS, sbes=(), held=(), named=(), now=NOW, free=None
 ):
+    requests = requests or (request_of(),)
     return plan_trip(
-        requests or (request_of(),),
+        requests,
+        signed_by=[f"whoever knows {request.cluster}" for request in requests],
         goal=goal and version(goal),
         manifests=manifests,
         sbes=sbes,

@@ -34,6 +34,7 @@ def plan():
     """A plan of which nothing but its SBE is to be fetched."""
     made = plan_trip(
         [request_of()],
+        signed_by=["plant7"],
         goal=None,
         manifests=MANIFESTS,
         sbes=[sbe_of()],
