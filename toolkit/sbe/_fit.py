@@ -142,6 +142,7 @@ def _findings(sbe: Sbe, cluster: ClusterFacts) -> Iterator[FitFinding]:
         yield FitFinding(Fit.NO, f"{sbe.title} was recalled by {sbe.publisher}")
     yield _family_fits(sbe, cluster.family)
     yield _not_older(sbe, cluster.installed)
+    yield from _minimum_met(sbe, cluster.installed)
     requested = cluster.requested
     if requested is not None and sbe.version != requested:
         order = "older" if sbe.version < requested else "newer"
@@ -182,6 +183,23 @@ def _not_older(sbe: Sbe, installed_version: SbeVersion | None) -> FitFinding:
     if sbe.version < installed_version:
         return FitFinding(Fit.NO, f"{sbe.title} is older than the installed {installed_version}")
     return FitFinding(Fit.YES, f"{sbe.title} is not older than the installed {installed_version}")
+
+
+def _minimum_met(sbe: Sbe, installed_version: SbeVersion | None) -> Iterator[FitFinding]:
+    """Yield what is open where an SBE asks for another one to be installed before.
+
+    Whether an update below its minimum is hidden or waits is not published, so it is no reason against one.
+
+    Source: update-via-powershell-23h2.md (`MinSbeVersionRequired` of an update).
+    """
+    minimum = SbeVersion.read(sbe.min_sbe_version)
+    if installed_version is None or not sbe.min_sbe_version:
+        return
+    if minimum is None or installed_version < minimum:
+        yield FitFinding(
+            Fit.UNKNOWN,
+            f"{sbe.title} asks for SBE {sbe.min_sbe_version} before it, the cluster has {installed_version}",
+        )
 
 
 def _sku_fits(entry: SupportedModel, sku: str) -> Fit:

@@ -219,6 +219,25 @@ def test_file_names_tell_publisher_family_and_version(name, parts):
     assert (sbe and (sbe.publisher, sbe.family, str(sbe.version))) == parts
 
 
+@pytest.mark.parametrize(
+    ("minimum", "installed", "is_open"),
+    [
+        ("4.2.2510.2", "4.2.2510.1", True),
+        ("4.2.2510.1", "4.2.2510.1", False),
+        ("4.1.0.0", str(NO_SBE), True),
+        ("2.0.0.0", str(NO_SBE), False),
+        ("", "4.2.2510.1", False),
+        ("the newest", "4.2.2510.1", True),
+    ],
+)
+def test_an_sbe_that_asks_for_another_one_before_it_is_a_question_where_that_is_not_installed(
+    minimum, installed, is_open
+):
+    sbe, facts = replace(GEN3, min_sbe_version=minimum), {"installed": SbeVersion.parse(installed)}
+    assert ("before it" in open_about(sbe, **facts)) is is_open
+    assert against(sbe, **facts) == ""
+
+
 # --- what may be taken without a person's word --------------------------------------------------
 
 
