@@ -167,7 +167,7 @@ def _send(record: Record, target: Store, progress: Progress) -> bool:
     ):
         path = target.object(held.sha256)
         there = target.record(held.shelf, held.name)
-        if there is None or not _is_untouched(there, path) or there.held.sha256 != held.sha256:
+        if there is None or not there.is_untouched(path) or there.held.sha256 != held.sha256:
             _bring(record, target, progress)
         with target.changing(progress):
             if there is not None and there.held.sha256 != held.sha256:
@@ -196,7 +196,7 @@ def _bring(record: Record, target: Store, progress: Progress) -> None:
         with storage(f"read {held.path}"):
             if not target.link(held.path, draft):
                 digest = target.copy(held.path, draft, progress=progress).sha256
-            elif _is_untouched(record, held.path):
+            elif record.is_untouched(held.path):
                 digest = held.sha256
             else:
                 digest = measure(draft, what=what, progress=progress).sha256
@@ -212,14 +212,6 @@ def _bring(record: Record, target: Store, progress: Progress) -> None:
     finally:
         with storage(f"write {draft}"):
             remove_file(draft)
-
-
-def _is_untouched(record: Record, path: Path) -> bool:
-    try:
-        facts = path.stat()
-    except OSError:
-        return False
-    return (facts.st_size, facts.st_mtime_ns) == (record.held.size_bytes, record.modified_ns)
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Intake:
         if (
             record is not None
             and record.held.judgement.verdict is not FileVerdict.BAD
-            and (facts.st_size, facts.st_mtime_ns) == (record.held.size_bytes, record.modified_ns)
+            and record.is_untouched(path)
         ):
             statements = record.held.judgement.statements
         else:

@@ -47,6 +47,14 @@ class Record:
     siblings: tuple[str, ...]
     """Names of all payloads of the update or SBE, this one among them."""
 
+    def is_untouched(self, path: Path) -> bool:
+        """Whether a file has the size and time that its bytes had when they were measured."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return False
+        return (facts.st_size, facts.st_mtime_ns) == (self.held.size_bytes, self.modified_ns)
+
 
 def record_path(folder: Path, name: str) -> Path:
     """Return where the record of a payload stands."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_fetch import read_checked
-from toolkit.catalog._storage import read_at_most, storage, write_beside
+from toolkit.catalog._storage import free_bytes, read_at_most, storage, write_beside
 from toolkit.errors import StorageError
 from toolkit.request import SiteRequest, read_request
 from toolkit.sbe import SbeManifest
@@ -52,6 +51,8 @@ def plan_from_files(
         StorageError: A file or the catalog cannot be read.
     """
     asked = [_request(path, holding) for path in requests]
+    with storage(f"ask for free space in {holding.root}"):
+        free = free_bytes(holding.root)
     return plan_trip(
         [request for request, _ in asked],
         signed_by=[known.name for _, known in asked],
@@ -63,7 +64,7 @@ def plan_from_files(
         now=holding.now().replace(microsecond=0),
         tool=f"ferry {__version__}",
         named=named,
-        home_free_bytes=_free(holding.root),
+        home_free_bytes=free,
     )
 
 
@@ -121,11 +122,6 @@ def _sbe_manifest(path: Path, holding: Holding) -> SbeManifest:
         now=holding.now(),
     )
     return manifest
-
-
-def _free(folder: Path) -> int:
-    with storage(f"ask for free space in {folder}"):
-        return shutil.disk_usage(folder).free
 
 
 def _check_replaceable(path: Path, mark: str) -> None:
