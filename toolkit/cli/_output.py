@@ -17,7 +17,6 @@ import click
 from toolkit.errors import InputError, StorageError
 from toolkit.model import SolutionVersion
 from toolkit.model import human_size as human_size  # commands take it from here
-from toolkit.sbe import SbeVersion
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +61,7 @@ def echo(text: str, *, err: bool = False) -> None:
 def as_json(value: object) -> object:
     """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
     match value:
-        case SolutionVersion() | SbeVersion() | PurePath():
+        case SolutionVersion() | PurePath():
             return str(value)
         case Enum():
             return value.value
@@ -75,6 +74,10 @@ def as_json(value: object) -> object:
         case list() | tuple() | set() | frozenset():
             return [as_json(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            from toolkit.sbe import SbeVersion  # with its readers of XML; `ferry --help` needs none
+
+            if isinstance(value, SbeVersion):
+                return str(value)
             return {
                 item.name: as_json(getattr(value, item.name)) for item in dataclasses.fields(value)
             }

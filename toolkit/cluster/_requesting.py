@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, TrustError
-from toolkit.media import recall
-from toolkit.request import KIND, PAGE_MARK, SiteRequest, render_page, to_bytes
+from toolkit.request import KIND, SiteRequest, to_bytes
 from toolkit.signed import open_key
 from toolkit.site import Site
 
@@ -38,6 +37,8 @@ class SignedRequest:
             StorageError: A file that is no such page has the name, or it cannot be written.
             InputError: The request is too large for one page.
         """
+        from toolkit.request import PAGE_MARK, render_page  # with what draws it
+
         page = render_page(self.request, self.data, self.fingerprint)
         _write(path, page.encode(), mark=PAGE_MARK)
 
@@ -49,6 +50,8 @@ def sign_request(request: SiteRequest, site: Site) -> SignedRequest:
         StorageError: The key cannot be read or written.
         InputError: What stands in its place is not such a key.
     """
+    from toolkit.media import recall  # with TUF; an update run needs none of it
+
     try:
         memory = recall(site.trust_dir)
         request = replace(request, time_floor=memory.floor, trusted_metadata=dict(memory.versions))

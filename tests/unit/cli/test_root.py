@@ -2,6 +2,8 @@ import errno
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -189,6 +191,25 @@ def test_a_noun_gives_the_first_sentence_of_each_command_whole(capsys):
         listed = capsys.readouterr().out.partition("Commands:")[2]
         assert listed.strip().endswith("."), noun
         assert "..." not in listed, noun
+
+
+@pytest.mark.parametrize(
+    ("words", "unwanted"),
+    [
+        ("--help", {"toolkit.sbe", "toolkit.request", "cryptography", "xml.etree"}),
+        ("run --help", {"toolkit.media", "toolkit.request._page", "jinja2", "tuf"}),
+    ],
+)
+def test_help_loads_nothing_that_it_does_not_use(words, unwanted):
+    script = (
+        "import sys; from toolkit.cli import execute; execute(sys.argv[1:]);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()], capture_output=True, text=True, check=True
+    )
+    assert "Usage:" in done.stdout
+    assert unwanted.isdisjoint(done.stderr.split())
 
 
 def test_readme_lists_every_exit_code():
