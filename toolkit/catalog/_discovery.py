@@ -3,7 +3,7 @@
 Known are `ApplicableUpdate` with `UpdateInfo` (`UpdateName`, `Version`, `PackageSizeInMb`) and
 `BillOfMaterials/BomItem`, and `PackageMetadata/ServicesUpdates/Update/UpdateInfo`; whether a value is an
 attribute or a child is not, nor which namespace. `MinVersionRequired` and `MinSbeVersionRequired` are
-properties of the update object, `RecalledUpdate` stands in the ancestor of this schema: taken where they
+properties of the update object, `RecalledUpdate` stands in the ancestor of this schema: known where they
 are, never expected. Every other node is kept by its path and counted, and addresses and hashes are looked
 for in all of them, because the schema may have grown what we want most.
 
@@ -53,27 +53,12 @@ _MOST_UNKNOWN, _LONGEST_NAME, _MOST_FILES = 200, 60, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BomItem:
-    """One line of a bill of materials; items nest."""
-
-    id: str
-    version: str
-    items: tuple[BomItem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncedUpdate:
     """One `ApplicableUpdate` or `RecalledUpdate`."""
 
     version: SolutionVersion | None
     """None: `version_raw` is no solution version."""
     version_raw: str
-    name: str = ""
-    package_size_mb: int | None = None
-    min_version: str = ""
-    min_sbe_version: str = ""
-    bill_of_materials: tuple[BomItem, ...] = ()
-    place: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +78,6 @@ class DiscoveryManifest:
 
     applicable: tuple[AnnouncedUpdate, ...]
     recalled: tuple[AnnouncedUpdate, ...]
-    services: tuple[tuple[str, str], ...]
-    """(name, version) of each services update."""
     files: tuple[AnnouncedFile, ...]
     unknown: tuple[tuple[str, int], ...]
     """(path, how often) of every node this program does not know; after 200 kinds: `(others)`."""
@@ -131,7 +114,6 @@ def read_discovery(data: bytes, *, file: str | None = None) -> DiscoveryManifest
     return DiscoveryManifest(
         applicable=tuple(reader.applicable),
         recalled=tuple(reader.recalled),
-        services=tuple(reader.services),
         files=tuple(reader.files),
         unknown=tuple(reader.unknown.items()),
         remarks=tuple(reader.remarks),
@@ -144,7 +126,6 @@ class _Reader:
     def __init__(self) -> None:
         self.applicable: list[AnnouncedUpdate] = []
         self.recalled: list[AnnouncedUpdate] = []
-        self.services: list[tuple[str, str]] = []
         self.files: list[AnnouncedFile] = []
         self.unknown: Counter[str] = Counter()
         self.remarks: list[str] = []
@@ -156,8 +137,6 @@ class _Reader:
             node, path, inside = waiting.pop()
             if _is(node, *_ENTRIES) and not inside.entry:
                 inside = _Inside(entry=True, version=self._entry(node))
-            elif _is(node, _UPDATE) and _is_below(path, _SERVICES):
-                self.services.append((_fact(node, "UpdateName"), _fact(node, "Version")))
             for name, value in node.attributes:
                 self._keep(node.name, name, f"{path}/@{name[:_LONGEST_NAME]}")
                 self._look_for_files(value, f"{path}/@{name[:_LONGEST_NAME]}", inside.version)
@@ -188,19 +167,7 @@ class _Reader:
         if len(set(said)) > 1:
             self.remarks.append(f"{place}: it names the versions {' and '.join(said)[:200]}")
             version = None
-        size = _fact(node, "PackageSizeInMb")
-        entries.append(
-            AnnouncedUpdate(
-                version=version,
-                version_raw=raw,
-                name=_fact(node, "UpdateName"),
-                package_size_mb=int(size) if re.fullmatch(r"\d{1,9}", size, re.ASCII) else None,
-                min_version=_fact(node, "MinVersionRequired"),
-                min_sbe_version=_fact(node, "MinSbeVersionRequired"),
-                bill_of_materials=_bill(node),
-                place=place,
-            )
-        )
+        entries.append(AnnouncedUpdate(version=version, version_raw=raw))
         return version
 
     def _look_for_files(self, text: str, place: str, version: SolutionVersion | None) -> None:
@@ -225,24 +192,7 @@ def _is(node: Element, *names: str) -> bool:
     return node.name.casefold() in {name.casefold() for name in names}
 
 
-def _is_below(path: str, parent: str) -> bool:
-    return path.casefold().split("/")[-2:-1] == [parent.casefold()]
-
-
 def _infos(node: Element) -> Iterator[Element]:
     """Return an entry and its `UpdateInfo`s: a fact may stand in either."""
     yield node
     yield from (child for child in node.children if _is(child, _INFO))
-
-
-def _fact(node: Element, name: str) -> str:
-    return next((value for part in _infos(node) if (value := part.value(name))), "")
-
-
-def _bill(node: Element) -> tuple[BomItem, ...]:
-    return tuple(
-        BomItem(id=item.value("Id"), version=item.value("Version"), items=_bill(item))
-        for child in node.children
-        for item in (child.children if _is(child, _BOM) else [child])
-        if _is(item, _BOM_ITEM)
-    )
