@@ -122,12 +122,17 @@ def choose_for_medium(
 def _sbe_shelves(plan: Plan) -> tuple[str, ...]:
     """Return the shelves of the SBEs that travel and that no manifest declares beside its bundle."""
     found = {item.shelf for item in plan.payloads if item.kind is PayloadKind.SBE}
+    return tuple(sorted(shelf for shelf in found if _shelf(plan, shelf).version is None))
+
+
+def _shelf(plan: Plan, text: str) -> Shelf:
     try:
-        return tuple(sorted(shelf for shelf in found if Shelf.parse(shelf).version is None))
+        return Shelf.parse(text)
     except ValueError as error:
         raise InputError(
             f"read what plan {plan.plan_id} carries",
-            found=str(error),
+            found=f"the shelf {text!r}: {error}",
+            expected="a shelf such as sbe/Dell_AX-16G_4.2.2506.1600",
             hint="plan the trip again: ferry catalog plan",
         ) from error
 

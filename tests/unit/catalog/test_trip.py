@@ -115,3 +115,12 @@ def test_an_sbe_without_addresses_has_to_be_brought_in_by_hand(publish, fetch):
     with pytest.raises(InputError, match="no address of its files") as caught:
         fetch()
     assert "ferry catalog add" in caught.value.hint
+
+
+def test_a_plan_with_a_shelf_that_cannot_be_one_is_refused_and_not_a_crash(holding, plan):
+    odd = replace(
+        plan, payloads=tuple(replace(item, shelf="sbe/_GenA_4.2.2603.5") for item in plan.payloads)
+    )
+    with pytest.raises(InputError, match="sbe/_GenA") as caught:
+        fetch_trip(holding.payloads, odd, MANIFESTS, progress=holding.listener)
+    assert "plan the trip again" in caught.value.hint
