@@ -176,6 +176,7 @@ class _Crew:
             StorageError, OSError: The disk.
         """
         self._growth.restart(time.monotonic())
+        self._scout = None
         while not self.transfer.is_complete:
             if self._hours is not None and self._hours.wait(self._now()):
                 self._progress.say(f"the hours {self._hours} are over")
@@ -184,6 +185,7 @@ class _Crew:
             self._call_in()
             self._wait()
             self._report()
+            self._hear_the_scout()
             for each in [each for each in self._crew if each.connection.ended.done()]:
                 self._part_with(each, each.connection.ended.exception())
             for each in [each for each in self._crew if each.has_stalled(self._progress)]:
@@ -264,15 +266,19 @@ class _Crew:
             return False
         if self._scout is None:
             self._scout = in_thread("scout", self._ask_for_a_part)
-        elif self._scout.done():
-            refused, self._scout = self._scout.exception(), None
-            if refused is None:
-                transfer.gives_parts = True
-            elif isinstance(refused, NoRangesError | DownloadError):
-                self._fewer(1, str(refused))
-            else:
-                raise refused
-        return transfer.gives_parts
+        return False
+
+    def _hear_the_scout(self) -> None:
+        """Take its answer, also where nobody waits for it any more."""
+        if self._scout is None or not self._scout.done():
+            return
+        refused, self._scout = self._scout.exception(), None
+        if refused is None:
+            self.transfer.gives_parts = True
+        elif not isinstance(refused, NoRangesError | DownloadError):
+            raise refused
+        elif not self.transfer.gives_parts:
+            self._fewer(1, str(refused))
 
     def _ask_for_a_part(self) -> None:
         url = self._mirrors.pick()

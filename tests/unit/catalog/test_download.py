@@ -224,6 +224,31 @@ def test_where_gaps_are_filled_with_zeros_there_is_one_connection(machine, monke
     assert len(machine.site.asked) == 1
 
 
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize("others", [(), (MIRROR,)])
+def test_a_question_that_nobody_waits_for_any_more_does_not_stop_the_growth(
+    machine, monkeypatch, others
+):
+    settling = []
+    honest = Several.see
+
+    def see(growth, sample):
+        honest(growth, sample)
+        if sample.received_bytes > 12 * MIB:
+            settling.append(sample.is_settling)
+
+    def answer_late(url, offset):
+        if offset == 1:
+            while len(machine.site.asked) < 3:
+                time.sleep(0.005)
+
+    monkeypatch.setattr(Several, "see", see)
+    machine.site.files[MIRROR] = DATA
+    machine.site.cuts, machine.site.on_open = [6 * MIB], answer_late
+    assert machine.download(URL, *others).sha256 == sha256(DATA)
+    assert not all(settling)
+
+
 # --- mirrors --------------------------------------------------------------------------------------
 
 
