@@ -31,7 +31,7 @@ from toolkit.catalog._part import Part, PartFile
 from toolkit.catalog._patience import RETRY_DELAYS_S, Mirrors, Retries
 from toolkit.catalog._storage import storage
 from toolkit.catalog._transfer import ChangedError, Claim, NoRangesError, Transfer
-from toolkit.errors import DownloadError
+from toolkit.errors import DownloadError, ReachError
 from toolkit.filesystem import has_cheap_gaps
 from toolkit.model import Progress, Sha256
 
@@ -106,6 +106,7 @@ def download(
 
     Raises:
         DownloadError: No server gives us the whole file.
+        AuthenticationError: No server gives it to us without a log-on, or a proxy does not let us in.
         StorageError: The disk is full or fails, or cannot hold the file; what is there stays.
     """
     limits = limits or Limits()
@@ -172,7 +173,7 @@ class _Crew:
 
         Raises:
             InterruptedDownload: The last connection stopped, for a reason that may pass.
-            DownloadError: No address gives us the file.
+            DownloadError, AuthenticationError: No address gives us the file.
             StorageError, OSError: The disk.
         """
         self._growth.restart(time.monotonic())
@@ -275,7 +276,7 @@ class _Crew:
         refused, self._scout = self._scout.exception(), None
         if refused is None:
             self.transfer.gives_parts = True
-        elif not isinstance(refused, NoRangesError | DownloadError):
+        elif not isinstance(refused, NoRangesError | ReachError):
             raise refused
         elif not self.transfer.gives_parts:
             self._fewer(1, str(refused))
@@ -322,7 +323,7 @@ class _Crew:
 
         Raises:
             InterruptedDownload: It was the last one, and may be tried again.
-            DownloadError: It was the last one at the last address.
+            DownloadError, AuthenticationError: It was the last one at the last address.
             StorageError, OSError: The disk.
         """
         self._crew.remove(each)
@@ -330,6 +331,8 @@ class _Crew:
         url, others, mirrors = each.claim.url, len(self._crew), self._mirrors
         match error:
             case None:
+                pass
+            case ChangedError() | NoRangesError() | ReachError() if mirrors.is_out(url):
                 pass
             case ChangedError():
                 self._send_home()
@@ -346,10 +349,10 @@ class _Crew:
                     raise error
                 elif each.claim.received_bytes - each.claim.opened_bytes < REFUSED_BYTES:
                     self._fewer(others, str(error.found))
-            case NoRangesError() | DownloadError() if mirrors.usable > 1:
+            case NoRangesError() | ReachError() if mirrors.usable > 1:
                 mirrors.drop(url)
                 self._progress.say(f"{error}; going on without {_host(url)}")
-            case DownloadError() if others:
+            case ReachError() if others:
                 self._fewer(others, str(error.found))
             case _:
                 raise error

@@ -92,3 +92,7 @@ class Mirrors:
     def drop(self, url: str) -> None:
         """Never ask an address again."""
         self._mirrors[url].is_out = True
+
+    def is_out(self, url: str) -> bool:
+        """Whether an address was dropped."""
+        return self._mirrors[url].is_out

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
-from toolkit.errors import DownloadError
+from toolkit.errors import ReachError
 from toolkit.model import Progress
 
 
@@ -50,16 +50,17 @@ def size_of(urls: Sequence[str], fetcher: Fetcher) -> int | None:
     """Ask for the size of a file, by its first byte; None where nobody can say at the moment.
 
     Raises:
-        DownloadError: No address has the file: better known before the first of many gigabytes.
+        DownloadError, AuthenticationError: No address gives us the file: better known before the first
+            of many gigabytes.
     """
-    refused: DownloadError | None = None
+    refused: ReachError | None = None
     for url in urls:
         try:
             with contextlib.closing(fetcher.open(url, offset=0, validator="", stop=1)) as answer:
                 return answer.total_bytes
         except InterruptedDownload:
             return None
-        except DownloadError as error:
+        except ReachError as error:
             refused = error
     if refused is not None:
         raise refused

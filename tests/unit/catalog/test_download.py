@@ -19,7 +19,7 @@ from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._part import Part
 from toolkit.catalog._ranges import BLOCK_BYTES
-from toolkit.errors import DownloadError, StorageError
+from toolkit.errors import AuthenticationError, DownloadError, StorageError
 
 MIB = 1 << 20
 DATA = random.Random(9).randbytes(16 * MIB + 12_345)
@@ -101,6 +101,14 @@ def several(monkeypatch):
 def four(several, machine):
     """Four connections to a site slow enough for them to be called in."""
     machine.site.on_read = lambda: time.sleep(0.002)
+
+
+def refuse_at(site, address, refusal):
+    def refuse(url, offset):
+        if url == address:
+            raise refusal(f"fetch {url}", found="refused")
+
+    site.on_open = refuse
 
 
 def sha256(data):
@@ -275,6 +283,34 @@ def test_a_mirror_with_a_file_of_another_length_is_not_asked_again(small):
     done = small.download(URL, MIRROR)
     assert (done.sha256, done.sources) == (sha256(SMALL), (URL,))
     assert small.said("a file of 300004 bytes (expected: 300000 bytes, as at")
+
+
+@pytest.mark.parametrize("refusal", [DownloadError, AuthenticationError])
+def test_a_mirror_that_wants_a_log_on_is_left_for_another(small, refusal):
+    small.site.files[MIRROR] = SMALL
+    refuse_at(small.site, URL, refusal)
+    assert small.download(URL, MIRROR).sources == (MIRROR,)
+    assert small.said("going on without vendor.example")
+
+
+@pytest.mark.usefixtures("four")
+@pytest.mark.parametrize("refusal", [DownloadError, AuthenticationError])
+def test_when_several_connections_fail_at_one_mirror_the_others_stay(machine, refusal):
+    asked, all_asked = [], threading.Event()
+
+    def refuse(url, offset):
+        if url == URL and offset > 1:
+            asked.append(offset)
+            if len(asked) == 3:
+                all_asked.set()
+            all_asked.wait(5)
+            raise refusal(f"fetch {url}", found="403 Forbidden")
+
+    machine.site.files[MIRROR] = DATA
+    machine.site.on_open = refuse
+    assert machine.download(URL, MIRROR).sha256 == sha256(DATA)
+    assert machine.said("403 Forbidden; going on without vendor.example")
+    assert not machine.said("403 Forbidden; going on with ")
 
 
 def test_when_no_mirror_has_the_file_the_last_reason_is_told(small):

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.catalog.fakes import FakeSite, Listener
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._together import Together, size_of
-from toolkit.errors import DownloadError
+from toolkit.errors import AuthenticationError, DownloadError
 
 A, B = "https://a.example/x", "https://b.example/x"
 
@@ -45,6 +45,19 @@ def test_a_size_is_asked_for_with_one_byte():
 
 def test_a_size_is_asked_of_the_next_address_where_one_has_no_file():
     assert size_of([A, B], FakeSite({B: b"12345"})) == 5
+
+
+def test_a_size_is_asked_of_the_next_address_where_one_wants_a_log_on():
+    site = FakeSite({A: b"1", B: b"1"})
+
+    def refuse(url, offset):
+        if url == A:
+            raise AuthenticationError(f"fetch {url}", found="401")
+
+    site.on_open = refuse
+    assert size_of([A, B], site) == 1
+    with pytest.raises(AuthenticationError):
+        size_of([A], site)
 
 
 def test_a_file_that_nobody_has_is_told():
