@@ -84,12 +84,17 @@ class Trust:
     def context(self, *, with_certificate: bool) -> ssl.SSLContext:
         """Return a context for connections; `with_certificate` shows ours if the server asks.
 
-        It is made once: reading all authorities takes as long as several handshakes.
+        One with files is made once: reading all authorities takes as long as several handshakes.
+        truststore's is for one connection alone: it is changed while a handshake lasts. Shared, it either
+        makes all others wait (0.10.5) or may forget to verify (before).
         """
         with self._making:
-            if with_certificate not in self._contexts:
-                self._contexts[with_certificate] = self._make(with_certificate=with_certificate)
-            return self._contexts[with_certificate]
+            if (found := self._contexts.get(with_certificate)) is not None:
+                return found
+            made = self._make(with_certificate=with_certificate)
+            if not isinstance(made, truststore.SSLContext):
+                self._contexts[with_certificate] = made
+            return made
 
     def _make(self, *, with_certificate: bool) -> ssl.SSLContext:
         if self._bundle is None:

@@ -6,11 +6,13 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import truststore
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.vendorsite.certificates import Authority
-from toolkit.catalog._tls import is_for, read_certificate, refused
+from toolkit.catalog import _tls
+from toolkit.catalog._tls import Trust, is_for, read_certificate, refused
 
 NOW = datetime.now(UTC)
 WINDOWS_UNTRUSTED, WINDOWS_EXPIRED, WINDOWS_OTHER_NAME = 0x800B0109, 0x800B0101, 0x800B010F
@@ -101,3 +103,16 @@ def test_without_a_readable_certificate_the_reason_remains(data):
 def test_a_certificate_is_for_its_names_only(certificate, host, answer):
     made = certificate(hosts=["a.example", "*.b.example", "10.0.0.1", "::1"])
     assert is_for(made, host) is answer
+
+
+def test_a_context_that_is_changed_by_its_handshake_is_for_one_connection_alone(monkeypatch):
+    monkeypatch.setattr(
+        _tls, "_system_context", lambda: truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    )
+    trust = Trust(environ={})
+    assert trust.context(with_certificate=False) is not trust.context(with_certificate=False)
+
+
+def test_a_context_that_holds_its_authorities_is_made_once(authority, tmp_path):
+    trust = Trust(environ={"SSL_CERT_FILE": str(authority.write(tmp_path / "ca.pem"))})
+    assert trust.context(with_certificate=False) is trust.context(with_certificate=False)
