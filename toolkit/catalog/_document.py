@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._fetch import Fetcher, InterruptedDownload
+from toolkit.catalog._patience import Retries
 from toolkit.catalog._storage import read_at_most
 from toolkit.errors import DownloadError, InputError
 from toolkit.names import https_url
@@ -47,20 +48,18 @@ def read_document(
     if not is_address(origin):
         return Document(data=read_at_most(Path(origin), limit_bytes), url="")
     try:
-        return _fetch_patiently(fetcher, https_url(origin), limit_bytes=limit_bytes, sleep=sleep)
+        url = https_url(origin)
     except ValueError as error:
         raise InputError(f"read {origin}", found=str(error), expected="an https address") from error
-
-
-def _fetch_patiently(
-    fetcher: Fetcher, url: str, *, limit_bytes: int, sleep: Callable[[float], None]
-) -> Document:
-    for delay_s in RETRY_DELAYS_S:
+    retries = Retries(RETRY_DELAYS_S, random=lambda: 0.5)
+    while True:
         try:
             return _fetch(fetcher, url, limit_bytes)
         except InterruptedDownload as error:
-            sleep(error.retry_after_s or delay_s)
-    return _fetch(fetcher, url, limit_bytes)
+            delay_s = retries.delay_s(0, error.retry_after_s)
+            if delay_s is None:
+                raise
+            sleep(delay_s)
 
 
 def _fetch(fetcher: Fetcher, url: str, limit_bytes: int) -> Document:

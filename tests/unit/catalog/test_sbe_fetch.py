@@ -8,6 +8,7 @@ from tests.vendorsite.signing import make_signer, sign_xml
 from toolkit.catalog._document import RETRY_DELAYS_S, read_document
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._loading import load_sbe_sources
+from toolkit.catalog._patience import LONGEST_RETRY_AFTER_S
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._xmlsig import Authorities
 from toolkit.errors import DownloadError, InputError, SignatureError, StorageError
@@ -95,6 +96,31 @@ def test_document_that_was_cut_is_asked_for_again():
     assert document.data == DATA
     assert waits == list(RETRY_DELAYS_S[:2])
     assert site.closed == site.opened == 3
+
+
+def test_document_of_a_busy_server_is_not_waited_for_as_long_as_the_server_likes():
+    site, waits = FakeSite({DELL: DATA}), []
+
+    def busy(url, offset):
+        if len(site.asked) == 1:
+            error = InterruptedDownload(f"fetch {url}", found="503 Service Unavailable")
+            error.retry_after_s = 1e18
+            raise error
+
+    site.on_open = busy
+    assert read_document(site, DELL, limit_bytes=1 << 20, sleep=waits.append).data == DATA
+    assert waits == [LONGEST_RETRY_AFTER_S]
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_wrong_address():
+    site = FakeSite({DELL: DATA})
+
+    def fail(url, offset):
+        raise UnicodeError
+
+    site.on_open = fail
+    with pytest.raises(UnicodeError):
+        read_document(site, DELL, limit_bytes=1 << 20)
 
 
 def test_document_shorter_than_announced_is_given_up_after_some_attempts():
