@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 _LONGEST_NAME = 120
 """Leaves room for a folder in Windows' classic limit of 260 characters a path."""
@@ -41,6 +41,16 @@ def payload_name(text: str) -> str:
     return text
 
 
+def shown(url: str) -> str:
+    """Return an address as it may stand in a message: without a user, a password or a signed query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an unreadable address"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "…" if parts.query else "", ""))
+
+
 def https_url(text: str) -> str:
     """Return `text` if it is a URL we would fetch from.
 
@@ -54,7 +64,7 @@ def https_url(text: str) -> str:
     if "@" in parts.netloc:  # not repeated: it may be a password
         raise ValueError("an address with a user name or password in it")
     if parts.scheme != "https" or not parts.hostname:
-        raise ValueError(f"{text!r} is not a plain https URL")
+        raise ValueError(f"{shown(text)!r} is not a plain https URL")
     if re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError(f"{text!r} has a blank or control character in it")
+        raise ValueError(f"{shown(text)!r} has a blank or control character in it")
     return text

@@ -23,7 +23,7 @@ from toolkit.catalog import Catalog
 from toolkit.catalog._connection import BUFFER_BYTES
 from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._part import Part, PartFile
-from toolkit.errors import DigestError, DownloadError, InputError, StorageError
+from toolkit.errors import DigestError, DownloadError, InputError, StorageError, ToolkitError
 
 pytestmark = pytest.mark.network
 
@@ -195,6 +195,47 @@ def test_a_refusal_is_a_download_error_with_its_words(vendor, status):
     with pytest.raises(DownloadError, match=str(status)):
         vendor.download()
     assert len(vendor.server.requests) == (1 if status < 500 else 4)
+
+
+SIGNED = "?sv=2024&sig=SECRET"
+FAULTS = {
+    "nothing": {},
+    "refused": {"status": 403},
+    "log-on": {"status": 401},
+    "busy": {"status": 503},
+    "cut": {"cut_after": 100_000},
+    "stalled": {"stall_after": 100_000},
+    "changed": {"cut_after": 100_000, "new_etag_each_time": True},
+    "damaged": {"flip_byte_at": 500_000},
+    "longer": {"extra_length": -10},
+    "surplus": {"surplus": 10},
+    "unmeasured": {"no_length": True, "ends_dirty": True, "cut_after": 1000},
+    "redirect": {"redirect_to": "http://127.0.0.1:9/x" + SIGNED},
+    "loop": {"redirect_to": "/again" + SIGNED},
+    "garbage": {"raw_answer": b"garbage"},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_signed_query_is_never_shown(vendor, fault, caplog):
+    caplog.set_level("DEBUG")
+    for name, value in FAULTS[fault].items():
+        setattr(vendor.server.faults, name, value)
+    said = vendor.listener.lines
+    try:
+        vendor.download(url=f"{vendor.server.url}/{vendor.bundle.name}{SIGNED}", read_timeout_s=0.3)
+    except ToolkitError as error:
+        said = [*said, str(error), str(error.hint)]
+    quarantine = vendor.root / "quarantine"
+    said += [path.read_text(encoding="utf-8") for path in quarantine.glob("*.txt")]
+    assert all(request.path.endswith(SIGNED) for request in vendor.server.requests)
+    assert not [line for line in (*said, caplog.text) if "SECRET" in line]
+
+
+def test_a_signed_query_of_an_address_without_https_is_not_shown(vendor):
+    with pytest.raises(InputError, match="https") as caught:
+        vendor.download(url=f"http://vendor.example/x{SIGNED}")
+    assert "SECRET" not in str(caught.value)
 
 
 def test_a_stalled_connection_is_given_up_and_resumed(vendor):

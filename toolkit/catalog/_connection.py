@@ -17,6 +17,7 @@ from toolkit.catalog._patience import Mirrors
 from toolkit.catalog._ranges import BLOCK_BYTES, ENDLESS
 from toolkit.catalog._transfer import Claim, Transfer
 from toolkit.errors import DownloadError
+from toolkit.names import shown
 
 BUFFER_BYTES = 64 << 10
 """Larger buffers fall out of the processor's cache and were twice as slow (1 MiB)."""
@@ -223,7 +224,7 @@ class Connection:
         claim = self.claim
         if not self._transfer.end_of_body(claim):
             raise InterruptedDownload(
-                f"fetch {claim.url}",
+                f"fetch {shown(claim.url)}",
                 found=f"the line ended at {claim.piece.position} of {answer.total_bytes} bytes",
             )
 
@@ -235,7 +236,7 @@ class Connection:
         with contextlib.suppress(InterruptedDownload):
             if answer.readinto(memoryview(bytearray(1))):
                 raise DownloadError(
-                    f"fetch {self.claim.url}",
+                    f"fetch {shown(self.claim.url)}",
                     found=f"more than the {total} bytes that were announced",
                     hint="a proxy on the way changes files; go around it, or give another address",
                 )

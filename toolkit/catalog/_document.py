@@ -11,7 +11,7 @@ from toolkit.catalog._fetch import Fetcher, InterruptedDownload
 from toolkit.catalog._patience import Retries
 from toolkit.catalog._storage import read_at_most
 from toolkit.errors import DownloadError, InputError
-from toolkit.names import https_url
+from toolkit.names import https_url, shown
 
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)
 _READ_BYTES = 64 << 10
@@ -29,6 +29,11 @@ class Document:
 def is_address(origin: str) -> bool:
     """Whether a person named an address, not a file."""
     return "://" in origin
+
+
+def shown_origin(origin: str) -> str:
+    """Return an address or a file's path as it may stand in a message."""
+    return shown(origin) if is_address(origin) else origin
 
 
 def read_document(
@@ -50,7 +55,9 @@ def read_document(
     try:
         url = https_url(origin)
     except ValueError as error:
-        raise InputError(f"read {origin}", found=str(error), expected="an https address") from error
+        raise InputError(
+            f"read {shown(origin)}", found=str(error), expected="an https address"
+        ) from error
     retries = Retries(RETRY_DELAYS_S, random=lambda: 0.5)
     while True:
         try:
@@ -72,14 +79,14 @@ def _fetch(fetcher: Fetcher, url: str, limit_bytes: int) -> Document:
         answer.close()
     if len(data) > limit_bytes:
         raise DownloadError(
-            f"fetch {url}",
+            f"fetch {shown(url)}",
             found=f"more than {limit_bytes} bytes",
             expected="a small document",
             hint="is this the right address?",
         )
     if answer.total_bytes not in (None, len(data)):
         raise InterruptedDownload(
-            f"fetch {url}",
+            f"fetch {shown(url)}",
             found=f"{len(data)} bytes",
             expected=f"{answer.total_bytes} bytes, as the server announced",
             hint="the line was cut; try again",

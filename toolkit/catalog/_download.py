@@ -34,6 +34,7 @@ from toolkit.catalog._transfer import ChangedError, Claim, NoRangesError, Transf
 from toolkit.errors import DownloadError, ReachError
 from toolkit.filesystem import has_cheap_gaps
 from toolkit.model import Progress, Sha256
+from toolkit.names import shown
 
 _log = logging.getLogger(__name__)
 
@@ -337,7 +338,7 @@ class _Crew:
             case ChangedError():
                 self._send_home()
                 self.transfer.start_over(str(error))
-                raise InterruptedDownload(f"fetch {url}", found=str(error)) from error
+                raise InterruptedDownload(f"fetch {shown(url)}", found=str(error)) from error
             case NoRangesError() if mirrors.usable == 1:
                 self._fewer(1, str(error))
             case InterruptedDownload():
@@ -452,7 +453,7 @@ class _Watched:
 
 def _stalled(url: str) -> InterruptedDownload:
     return InterruptedDownload(
-        f"fetch {url}",
+        f"fetch {shown(url)}",
         found=f"less than {FLOOR_BYTES_S} bytes per second for {STALL_S:g} s",
         hint="the line has stalled",
     )

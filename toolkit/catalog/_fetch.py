@@ -26,9 +26,10 @@ from urllib.parse import quote, urljoin, urlsplit
 from toolkit import __version__
 from toolkit.catalog._lines import Line, Lines, Origin
 from toolkit.catalog._proxy import Proxies
-from toolkit.catalog._replies import Head, InterruptedDownload, check_status, read_head, shown
+from toolkit.catalog._replies import Head, InterruptedDownload, check_status, read_head
 from toolkit.catalog._tls import Trust
 from toolkit.errors import DownloadError, ReachError
+from toolkit.names import shown
 
 __all__ = ["Answer", "Fetcher", "HttpsFetcher", "InterruptedDownload"]
 

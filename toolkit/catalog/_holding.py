@@ -39,7 +39,7 @@ from toolkit.model import (
     StatementKind,
     Witness,
 )
-from toolkit.names import https_url, payload_name
+from toolkit.names import https_url, payload_name, shown
 from toolkit.signed import KnownKeys
 
 
@@ -326,7 +326,7 @@ class Holding:
     ) -> DigestError:
         """Move the file away, write down why, and return the error to raise."""
         text = explanation(
-            f"downloaded {self.now().isoformat(timespec='seconds')} from {url}",
+            f"downloaded {self.now().isoformat(timespec='seconds')} from {shown(url)}",
             expected=payload.sha256,
             sha256=found.sha256,
             size_bytes=found.size_bytes,
@@ -336,7 +336,7 @@ class Holding:
         explained = self.store.jail(part.path, payload.name, found.sha256, text)
         with storage(f"write catalog {self.root}"):
             part.remove()
-        attempted = f"download {payload.name} from {url}"
+        attempted = f"download {payload.name} from {shown(url)}"
         if payload.sha256 in (None, found.sha256):
             measured, expected = judgement.reasons[0], "a good file"
         else:

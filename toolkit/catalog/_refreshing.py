@@ -11,7 +11,7 @@ from pathlib import Path
 from toolkit.catalog import _discovery, _pagetables
 from toolkit.catalog._bundletable import read_bundle_page
 from toolkit.catalog._discovery import read_discovery
-from toolkit.catalog._document import is_address, read_document
+from toolkit.catalog._document import is_address, read_document, shown_origin
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._loading import Library, load_library
 from toolkit.catalog._proposals import Refresh
@@ -65,7 +65,7 @@ def refresh(
     library = load_library(folders)
 
     def read(address: str, limit_bytes: int) -> bytes:
-        progress.say(f"reading {address}")
+        progress.say(f"reading {shown_origin(address)}")
         return read_document(fetcher, address, limit_bytes=limit_bytes, sleep=sleep).data
 
     readings = [
@@ -74,7 +74,9 @@ def refresh(
             Reading(
                 source=f"{_name(address)} (read on {today})",
                 seen_on=today,
-                discovery=read_discovery(read(address, _discovery.LIMIT_BYTES), file=address),
+                discovery=read_discovery(
+                    read(address, _discovery.LIMIT_BYTES), file=shown_origin(address)
+                ),
             )
             for address in discoveries
         ),
@@ -84,7 +86,7 @@ def refresh(
 
 
 def _page(address: str, data: bytes, today: date) -> Reading:
-    page = read_bundle_page(data, file=address)
+    page = read_bundle_page(data, file=shown_origin(address))
     day = f"page of {page.revised_on}" if page.revised_on else f"read on {today}"
     source = f"{_name(address)} ({day})"
     if page.address and not is_address(address):
@@ -93,8 +95,8 @@ def _page(address: str, data: bytes, today: date) -> Reading:
 
 
 def _name(address: str) -> str:
-    """Return what a source is called: the folders of this machine are nobody's business."""
-    return address if is_address(address) else Path(address).name
+    """Return what a source is called: folders of this machine and signed queries are nobody's business."""
+    return shown_origin(address) if is_address(address) else Path(address).name
 
 
 def _write(found: Refresh, library: Library, folder: Path) -> tuple[str, ...]:

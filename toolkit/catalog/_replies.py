@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import Message
-from urllib.parse import urlsplit
 
 from toolkit.errors import AuthenticationError, DownloadError
 
@@ -58,16 +57,6 @@ class Challenge:
 
     scheme: str
     token: str
-
-
-def shown(url: str) -> str:
-    """Return an address as it may stand in a message: without a user, a password or a signed query."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an unreadable address"
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}{'?…' if parts.query else ''}"
 
 
 def challenges(fields: list[str]) -> tuple[Challenge, ...]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._document import read_document
+from toolkit.catalog._document import read_document, shown_origin
 from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._sbe_sources import SbeSources
 from toolkit.catalog._xmlsig import NOBODY, Authorities, check_signature
@@ -139,7 +139,7 @@ def read_checked(
     checked = check_signature(data, name=file, authorities=authorities, signers=signers, now=now)
     if checked.statement.stance is Stance.AGAINST:
         raise SignatureError(
-            f"read {file} from {origin}",
+            f"read {file} from {shown_origin(origin)}",
             found=checked.statement.text,
             expected="the manifest as its vendor signed it",
             hint="get it again, over another line; if it stays so, ask the vendor",

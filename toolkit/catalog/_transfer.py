@@ -19,6 +19,7 @@ from toolkit.catalog._ranges import ENDLESS, Piece, Ranges
 from toolkit.catalog._storage import free_bytes
 from toolkit.errors import DownloadError, StorageError
 from toolkit.filesystem import largest_file_bytes
+from toolkit.names import shown
 
 _log = logging.getLogger(__name__)
 
@@ -283,9 +284,9 @@ class Transfer:
         if None not in (known, total) and known != total:
             if self.sources and claim.url not in self.sources:
                 raise DownloadError(
-                    f"fetch {claim.url}",
+                    f"fetch {shown(claim.url)}",
                     found=f"a file of {total} bytes",
-                    expected=f"{known} bytes, as at {self.sources[0]}",
+                    expected=f"{known} bytes, as at {shown(self.sources[0])}",
                 )
             return f"the file there has {total} bytes now, not {known}"
         if named and answer.validator and named != answer.validator:

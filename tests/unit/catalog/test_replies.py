@@ -15,9 +15,9 @@ from toolkit.catalog._replies import (
     offered,
     read_head,
     retry_after_s,
-    shown,
 )
 from toolkit.errors import DownloadError
+from toolkit.names import shown
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
