@@ -40,8 +40,7 @@ def system_authorities() -> Authorities:
     """Return whom the operating system knows."""
     stores = getattr(ssl, "enum_certificates", None)  # Windows alone has it
     if stores is None:
-        known = ssl.create_default_context().get_ca_certs(binary_form=True)
-        return Authorities(roots=tuple(_read(known)))
+        return Authorities(roots=tuple(_read(_in_files())))
     return Authorities(
         roots=tuple(_read(_for_code(stores("ROOT")))),
         intermediates=tuple(_read(_for_code(stores("CA")))),
@@ -66,6 +65,16 @@ def authorities_of(ca_file: Path) -> Authorities:
             found=str(error),
             expected="one or more PEM certificates",
         ) from error
+
+
+def _in_files() -> list[bytes]:
+    """Return what OpenSSL's file and folder hold; itself it looks into the folder during a handshake only."""
+    context = ssl.create_default_context()
+    folder = ssl.get_default_verify_paths().capath
+    for path in sorted(Path(folder).glob("*.[0-9]")) if folder else ():
+        with contextlib.suppress(OSError):  # a link to nothing, or no certificate
+            context.load_verify_locations(cafile=path)
+    return context.get_ca_certs(binary_form=True)
 
 
 def _for_code(rows: Iterable[tuple[bytes, str, bool | Collection[str]]]) -> Iterator[bytes]:

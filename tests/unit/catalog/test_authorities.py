@@ -56,6 +56,20 @@ def test_windows_says_which_authorities_count_for_code(monkeypatch):
     assert known.intermediates == (between,)
 
 
+def test_other_systems_may_have_a_folder_instead(monkeypatch, tmp_path):
+    signer = make_signer("Listed", is_authority=True)
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    signer.write(folder / "0a1b2c3d.0")
+    (folder / "0a1b2c3d.1").write_bytes(b"nothing")
+    (folder / "0a1b2c3e.0").symlink_to(folder / "gone.pem")
+    signer.write(folder / "unhashed.pem")
+    monkeypatch.delattr(ssl, "enum_certificates", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    assert system_authorities().roots == (signer.certificate,)
+
+
 def test_other_systems_have_one_list(monkeypatch, tmp_path):
     signer = make_signer("Listed", is_authority=True)
     monkeypatch.delattr(ssl, "enum_certificates", raising=False)
