@@ -11,10 +11,12 @@ import pytest
 import spnego
 
 from tests.contract.fetch_client import DATA, NAME, Client, clear_environment
+from tests.unit.catalog.fakes import Listener
 from tests.vendorsite.certificates import Authority
 from tests.vendorsite.proxy import CompanyProxy
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog import HttpsFetcher
+from toolkit.catalog._download import PartFile, download
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.errors import AuthenticationError, DownloadError, InputError
 
@@ -246,6 +248,24 @@ def test_the_password_is_not_asked_for_unless_the_proxy_wants_it(client, proxy):
     assert asking.asked == []
 
 
+def test_a_download_asks_for_the_password_in_the_thread_that_a_person_can_stop(
+    proxy, server, tmp_path
+):
+    company, asked_in = proxy("NTLM"), []
+
+    def ask(_name):
+        asked_in.append(threading.current_thread())
+        return PASSWORD
+
+    with Client(server, proxy=company.url, proxy_user=USER, ask_proxy_password=ask) as asking:
+        for name in ("a", "b"):
+            part = PartFile(tmp_path / name)
+            download((asking.url,), part, fetcher=asking.fetcher, progress=Listener())
+            assert part.path.read_bytes() == DATA
+    assert asked_in == [threading.current_thread()]
+    assert server.connections == 1
+
+
 # --- how it does not ------------------------------------------------------------------------------
 
 
@@ -265,6 +285,21 @@ def test_a_refused_password_is_not_tried_by_weaker_methods(client, proxy):
     error = client(company, password="wrong").refused(AuthenticationError)
     assert company.record.logons == [("Negotiate", False)]
     assert "it offers Negotiate, NTLM, Digest, Basic" in error.found
+
+
+def test_without_a_way_to_ask_no_empty_password_is_shown(proxy, server, tmp_path):
+    company = proxy("Basic")
+    with Client(server, proxy=company.url, proxy_user=USER) as asking:
+        asking.refused(InputError)
+        with pytest.raises(InputError) as caught:
+            download(
+                (asking.url,),
+                PartFile(tmp_path / "a"),
+                fetcher=asking.fetcher,
+                progress=Listener(),
+            )
+    assert "FERRY_PROXY_PASSWORD" in caught.value.hint
+    assert company.record.logons == []
 
 
 def test_threads_at_the_same_time_show_a_wrong_password_once(client, proxy):

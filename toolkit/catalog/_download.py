@@ -108,8 +108,11 @@ def download(
     Raises:
         DownloadError: No server gives us the whole file.
         AuthenticationError: No server gives it to us without a log-on, or a proxy does not let us in.
+        InputError: A proxy wants a password, and nobody can be asked for it.
         StorageError: The disk is full or fails, or cannot hold the file; what is there stays.
     """
+    for url in urls:  # a prompt in another thread would outlive Ctrl-C, and be taken for a stall
+        fetcher.log_on(url)
     limits = limits or Limits()
     retries = Retries(retry_delays_s, random=chance)
     with contextlib.ExitStack() as open_until_end:

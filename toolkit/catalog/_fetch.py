@@ -14,6 +14,7 @@ Source: RFC 9110 sections 10.2.2 and 15.4 (redirects), 13.1.5 (If-Range), 14 (ra
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 from collections.abc import Callable
@@ -89,6 +90,15 @@ class Fetcher(Protocol):
         Raises:
             InterruptedDownload: May pass.
             DownloadError: Will not pass by itself.
+        """
+
+    def log_on(self, url: str) -> None:
+        """Ask a person now, from this thread, for what opening an address may need.
+
+        Whatever else is wrong with the way there is told when it is opened.
+
+        Raises:
+            InputError: Something is needed, and nobody can be asked for it.
         """
 
 
@@ -175,16 +185,30 @@ class HttpsFetcher:
         answer.close()
         return self._get(url, {})
 
+    def log_on(self, url: str) -> None:
+        """Ask a person now, from this thread, for a proxy's password if it may be needed.
+
+        Raises:
+            InputError: It is needed, and nobody can be asked for it.
+        """
+        attempted = f"fetch {shown(url)}"
+        with contextlib.suppress(ReachError):  # told again when a file is asked for
+            address = _read_address(url, attempted)
+            self._lines.log_on(self._origin(address, address), attempted=attempted)
+
+    def _origin(self, address: _Address, first: _Address) -> Origin:
+        is_first = (address.host, address.port) == (first.host, first.port)
+        return Origin(
+            host=address.host,
+            port=address.port,
+            with_certificate=self._shows_certificate and is_first,
+        )
+
     def _get(self, url: str, fields: dict[str, str]) -> HttpsAnswer:
         attempted = f"fetch {shown(url)}"
         first = address = _read_address(url, attempted)
         for _ in range(MOST_REDIRECTS + 1):
-            is_first = (address.host, address.port) == (first.host, first.port)
-            origin = Origin(
-                host=address.host,
-                port=address.port,
-                with_certificate=self._shows_certificate and is_first,
-            )
+            origin = self._origin(address, first)
             request = _request(origin.netloc, address.target, fields)
             line, response = self._lines.ask(origin, request, attempted=attempted)
             if response.status not in _REDIRECTS:

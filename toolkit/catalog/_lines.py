@@ -136,6 +136,18 @@ class Lines:
             line = self._open(origin, attempted)
             return line, line.ask(request)
 
+    def log_on(self, origin: Origin, *, attempted: str) -> None:
+        """Open a connection if a person may have to be asked for a proxy's password; keep it.
+
+        Raises:
+            InputError: The proxy wants a password and nobody can be asked for it.
+            ReachError: See `ask`.
+        """
+        proxy = self._proxies.on_the_way_to(f"https://{origin.netloc}/")
+        if proxy is not None and proxy.may_ask:
+            with self.translated(attempted, origin.host, self._read_timeout_s):
+                self.give_back(self._take(origin) or self._open(origin, attempted))
+
     def give_back(self, line: Line) -> None:
         """Keep a connection whose last answer was read to its end."""
         with self._lock:

@@ -155,6 +155,11 @@ class Proxy:
         self._refusal = ""
         self._first = threading.Lock()
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person may have to be asked for the password."""
+        return self._user is not None and self._password is None
+
     def tunnel(self, dial: Dial, host: str, port: int) -> socket.socket:
         """Return a connection to a server through this proxy.
 
@@ -284,7 +289,13 @@ class Proxy:
 
     def _get_password(self) -> str:
         if self._password is None:
-            self._password = self._ask_password(str(self._user)) if self._ask_password else ""
+            if self._ask_password is None:
+                raise InputError(
+                    f"log on to the proxy {self.address}",
+                    found="a user without a password, and nobody who can be asked for it",
+                    hint="give the password in FERRY_PROXY_PASSWORD",
+                )
+            self._password = self._ask_password(str(self._user))
         return self._password
 
     def _check(self, reply: _Reply, attempted: str) -> None:

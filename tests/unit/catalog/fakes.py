@@ -89,6 +89,9 @@ class FakeSite:
             self, data if stop is None or not self.stops else data[:stop], start, len(data)
         )
 
+    def log_on(self, url: str) -> None:
+        pass
+
 
 class Listener:
     """A `Progress` that remembers what it was told."""
