@@ -84,7 +84,11 @@ class Holding:
             for payload in manifest.payloads
         ]
         queue = Together(progress, self._sizes(wanted))
-        return tuple(self._hold(each, urls, progress, queue, limits) for each, urls in wanted)
+        held = []
+        for each, addresses in wanted:
+            held.append(self._hold(each, addresses, progress, queue, limits))
+            queue.next()
+        return tuple(held)
 
     def adopt(
         self,
@@ -247,15 +251,15 @@ class Holding:
     # --- one payload ----------------------------------------------------------------------------
 
     def _sizes(self, wanted: Sequence[tuple[Wanted, tuple[str, ...]]]) -> list[int | None]:
-        """Return the size of each payload that is to be fetched, as far as it can be known."""
-        missing = [
-            (each.payload, urls)
-            for each, urls in wanted
-            if each.must_be is None or not self.store.object(each.must_be).exists()
+        """Return how much is to be fetched of each payload, as far as it can be known."""
+        held = [self._intake.is_held(each) for each, _ in wanted]
+        is_one = held.count(False) < 2
+        return [
+            0
+            if there
+            else each.payload.size_bytes or (None if is_one else size_of(urls, self.fetcher))
+            for (each, urls), there in zip(wanted, held, strict=True)
         ]
-        if len(missing) < 2:
-            return [payload.size_bytes for payload, _ in missing]
-        return [payload.size_bytes or size_of(urls, self.fetcher) for payload, urls in missing]
 
     def _hold(
         self,
@@ -285,7 +289,6 @@ class Holding:
                 with storage(f"write catalog {self.root}"):
                     part.remove()
                 fetched = self._fetch(urls[:1], part, queue, limits)
-            queue.next()
             url = next(iter(fetched.sources), urls[0])
             found = Found(
                 path=part.path,

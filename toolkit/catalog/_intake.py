@@ -50,8 +50,7 @@ class Intake:
             DigestError: Bytes stand under this name that are not what it says.
         """
         payload = wanted.payload
-        record = self._store.record(wanted.shelf, payload.name)
-        digest = wanted.must_be or (record.held.sha256 if record else None)
+        record, digest = self._known(wanted)
         if digest is None:
             return None
         path = self._store.object(digest)
@@ -82,6 +81,16 @@ class Intake:
                 f"use {payload.name}", found="; ".join(judgement.reasons), hint=SET_ASIDE
             )
         return self.keep(wanted, found, judgement, progress)
+
+    def is_held(self, wanted: Wanted) -> bool:
+        """Whether bytes are there under the payload's hash; what they are is not looked at."""
+        _, digest = self._known(wanted)
+        return digest is not None and self._store.object(digest).exists()
+
+    def _known(self, wanted: Wanted) -> tuple[Record | None, Sha256 | None]:
+        """Return the payload's record, and the hash that its bytes must have: pinned, else recorded."""
+        record = self._store.record(wanted.shelf, wanted.payload.name)
+        return record, wanted.must_be or (record.held.sha256 if record else None)
 
     def _jail_stray(
         self, path: Path, name: str, found: Measured, digest: Sha256, progress: Progress

@@ -469,6 +469,18 @@ def test_several_files_are_drawn_as_one(desk):
     assert "1 of 2" in desk.listener.steps[0][0]
 
 
+def test_the_size_of_what_is_held_is_not_asked_for_with_a_pin_or_without(desk):
+    loose = replace(PAYLOAD, sha256=None)
+    third = payload_of(b"more", "SBE_Contoso_more.xml", kind=PayloadKind.SBE, size_bytes=4)
+    desk.download(manifest_of(loose))
+    desk.site.files = {SBE.url: b"sbe", third.url: b"more"}
+    desk.listener.steps.clear()
+    desk.download(manifest_of(SBE, loose, third))
+    assert [url for url, _, _ in desk.site.asked] == [URL, SBE.url, SBE.url, third.url]
+    assert [total for _, total in desk.listener.steps] == [7, 4]
+    assert "3 of 3" in desk.listener.steps[1][0]
+
+
 def test_a_password_in_an_address_is_refused_and_not_repeated(desk):
     with pytest.raises(InputError, match="password") as caught:
         desk.download(urls=["https://ann:s3cret@vendor.example/"])
