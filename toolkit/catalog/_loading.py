@@ -236,7 +236,8 @@ def _check_pins(known: Manifest, extra: Manifest, folder: Path) -> None:
     pins = {payload.name: payload.sha256 for payload in extra.payloads}
     decided = {payload.name for payload in extra.payloads if payload.decided}
     for payload in known.payloads:
-        if pins.get(payload.name) != payload.sha256 and payload.name not in decided:
+        is_other = payload.sha256 is not None and pins.get(payload.name) != payload.sha256
+        if is_other and payload.name not in decided:
             raise InputError(
                 "read manifest",
                 file=str(folder),

@@ -122,6 +122,17 @@ def test_a_further_manifest_with_another_hash_for_a_shipped_version_is_refused(t
         load_manifests([tmp_path])
 
 
+def test_a_further_manifest_may_pin_what_nobody_has_pinned(tmp_path):
+    pin = LIBRARY.find("12.2603.1002.15").payloads[0].sha256
+    text = shipped_text().replace("12.2603.1002.15", "12.2604.1003.9")
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, here in zip(folders, (text.replace(f"    sha256: {pin}\n", ""), text), strict=True):
+        folder.mkdir()
+        (folder / "mine.yaml").write_text(here, encoding="utf-8")
+    assert load_manifests(folders[:1]).find("2604").payloads[0].sha256 is None
+    assert load_manifests(folders).find("2604").payloads[0].sha256 == pin
+
+
 def test_a_further_manifest_may_change_a_pinned_hash_with_a_recorded_decision(tmp_path):
     pin = LIBRARY.find("12.2603.1002.15").payloads[0].sha256
     decided = "    decided: {on: 2026-04-21, by: Ann, why: confirmed by phone}\n    witnesses:\n"
