@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
 
+from toolkit.catalog._storage import open_regular
 from toolkit.model import Progress, Sha256
 
 _BUFFER_BYTES = 1 << 20
@@ -42,9 +43,10 @@ def measure(
         copy_to: Opened unbuffered for writing; gets the same bytes.
 
     Raises:
+        InputError: It is a pipe or a device.
         OSError: It cannot be read, or its copy not be written.
     """
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         progress.begin(what, total_bytes=path.stat().st_size)
         try:
             return _read_through(file, copy_to, progress)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.catalog._sbe_package import UNFOLDS_AT_MOST, open_bounded
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import open_regular, storage
 from toolkit.errors import InputError
 from toolkit.model import Progress, Sha256
 from toolkit.names import payload_name
@@ -70,12 +70,12 @@ class Candidate:
 
         Raises:
             StorageError: It cannot be read.
-            InputError: The zip that holds it is damaged.
+            InputError: The zip that holds it is damaged, or it is a pipe or a device.
         """
         if self.path is None:
             yield io.BytesIO(self.data)
         elif not self.member:
-            with storage(f"read {self.path}"), self.path.open("rb") as file:
+            with storage(f"read {self.path}"), open_regular(self.path) as file:
                 yield file
         else:
             with (
@@ -91,7 +91,7 @@ class Candidate:
 
         Raises:
             StorageError: It cannot be read.
-            InputError: The zip that holds it is damaged.
+            InputError: The zip that holds it is damaged, or it is a pipe or a device.
         """
         with self.open() as file:
             return file.read(LIMIT_BYTES + 1)
@@ -141,7 +141,7 @@ def place(candidate: Candidate, scratch: Path, progress: Progress) -> Placed:
 
     Raises:
         StorageError: It cannot be read or written.
-        InputError: The zip that holds it is damaged.
+        InputError: The zip that holds it is damaged, or it is a pipe or a device.
     """
     is_there = candidate.path is not None and not candidate.member
     path = candidate.path if candidate.path is not None and is_there else scratch / candidate.name

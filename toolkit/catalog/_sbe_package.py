@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.catalog._sbe_metadata import ListedFile, SbeMetadata, plain_path
+from toolkit.catalog._storage import open_regular
 from toolkit.errors import InputError
 from toolkit.model import Progress, Sha256, Stance, Statement, StatementKind
 from toolkit.sbe import Sbe
@@ -86,11 +87,11 @@ def open_bounded(path: Path) -> zipfile.ZipFile:
     """Open a zip whose directory is of a size that fits in memory.
 
     Raises:
-        InputError: The directory is larger.
+        InputError: The directory is larger, or it is a pipe or a device.
         zipfile.BadZipFile: It is no zip, or not a whole one.
         OSError: It cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(max(0, file.seek(0, 2) - _END_LIMIT_BYTES))
         length = _directory_length(file.read())
     if length > _DIRECTORY_LIMIT_BYTES:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.errors import StorageError
+from toolkit.errors import InputError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
@@ -34,6 +36,24 @@ def storage(attempted: str) -> Iterator[None]:
         else:
             hint = "check the disk; the same command goes on with what is there already"
         raise StorageError(attempted, found=found, hint=hint) from error
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open a file to read, and nothing that is only called like one: a pipe would block for ever.
+
+    Raises:
+        InputError: It is a pipe or a device.
+        OSError: It cannot be read.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder, the system says it itself
+        raise InputError(
+            f"read {path}",
+            found="a pipe or a device, which is not a file",
+            expected="a file on a disk",
+            hint="save it to a disk first, and give that file",
+        )
+    return path.open("rb", buffering=0)
 
 
 def read_at_most(path: Path, limit_bytes: int) -> bytes:

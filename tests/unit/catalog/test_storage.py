@@ -5,8 +5,13 @@ import os
 
 import pytest
 
-from toolkit.catalog._storage import storage, sync_folder, write_beside
-from toolkit.errors import StorageError
+from tests.unit.catalog.fakes import Listener
+from toolkit.catalog._hashing import measure
+from toolkit.catalog._inside import inspect_zip
+from toolkit.catalog._sbe_finding import candidates, place
+from toolkit.catalog._sbe_package import open_bounded
+from toolkit.catalog._storage import open_regular, storage, sync_folder, write_beside
+from toolkit.errors import InputError, StorageError
 
 
 @pytest.mark.parametrize(
@@ -18,6 +23,29 @@ def test_each_kind_of_disk_trouble_has_its_advice(number, hint):
         raise OSError(number, "words of the system")
     assert "words of the system" in str(caught.value)
     assert hint in caught.value.hint
+
+
+READERS = {
+    "open": open_regular,
+    "measure": lambda path: measure(path, what="check", progress=Listener()),
+    "inspect": inspect_zip,
+    "zip": open_bounded,
+    "sbe": lambda path: [place(each, path, Listener()) for each in candidates(path)],
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system's pipes are no files")
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path, read):
+    pipe = tmp_path / "SBE_Contoso_Gen_A_4.2.2603.1.zip"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="not a file"):
+        read(pipe)
+
+
+def test_a_folder_is_still_a_folder_to_whoever_opens_it(tmp_path):
+    with pytest.raises(OSError, match=r"directory|denied"):
+        open_regular(tmp_path)
 
 
 def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):

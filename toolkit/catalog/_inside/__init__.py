@@ -37,7 +37,7 @@ from toolkit.catalog._inside._expects import (
 )
 from toolkit.catalog._inside._report import Findings, ZipFinding, ZipProblem, shortened
 from toolkit.catalog._inside._survey import Survey, survey
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import open_regular, storage
 from toolkit.model import Progress, Silent, SolutionVersion
 
 __all__ = ["Expects", "ZipFinding", "ZipKind", "ZipProblem", "ZipReport", "inspect_zip"]
@@ -92,11 +92,12 @@ def inspect_zip(
         progress: Told of compressed bytes.
 
     Raises:
+        InputError: It is a pipe or a device.
         StorageError: The file cannot be read.
     """
     with (
         storage(f"read {path}"),
-        path.open("rb", buffering=0) as raw,
+        open_regular(path) as raw,
         io.BufferedReader(raw, BUFFER_BYTES) as file,
     ):
         looking = _Inspection(file, expects or Expects.of(path.name))
