@@ -12,6 +12,7 @@ import pytest
 from tests.contract.fetch_client import DATA, NAME, Client, clear_environment, read
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog._fetch import InterruptedDownload
+from toolkit.catalog._together import size_of
 from toolkit.errors import AuthenticationError, DownloadError
 
 pytestmark = pytest.mark.network
@@ -377,6 +378,13 @@ def test_refusals_and_redirects_do_not_cost_a_connection(client, server):
     for _ in range(2):
         asking.refused(InterruptedDownload)
     assert asking.get(offset=len(DATA)) == b""
+    assert asking.get() == DATA
+    assert server.connections == 1
+
+
+def test_asking_for_the_size_of_a_file_does_not_cost_a_connection(client, server):
+    asking = client()
+    assert size_of([asking.url], asking.fetcher) == len(DATA)
     assert asking.get() == DATA
     assert server.connections == 1
 

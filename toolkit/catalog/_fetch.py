@@ -44,6 +44,8 @@ RECORD_BYTES = 16 << 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE_LIMIT_BYTES = 64 << 10
 """A page that nobody wants (of a refusal) is read up to this, so that its connection can be kept."""
+_REST_LIMIT_BYTES = 16
+"""So few bytes of a file, which come with their head, are read for the same reason: somebody asked for its size."""
 _SURPLUS_WAIT_S = 0.05
 """How long we listen, once a file, whether more comes than was announced."""
 _SAFE_IN_TARGET = "!#$%&'()*+,/:;=?@[]~"
@@ -336,12 +338,15 @@ class HttpsAnswer:
         return filled
 
     def close(self) -> None:
-        """Keep the connection for the next question if nothing is left on it, else hang up."""
+        """Keep the connection for the next question if next to nothing is left on it, else hang up."""
         if self._left is None:
             is_spent = self._response.isclosed()
         elif self._response.status == 416:
             is_spent = _read_page(self._response)
         else:
+            if 0 < self._left <= _REST_LIMIT_BYTES:
+                with contextlib.suppress(ReachError):
+                    self.readinto(memoryview(bytearray(self._left)))
             is_spent = self._left == 0 and not self._is_noisy
         _put_away(self._line, self._response, self._lines, is_spent=is_spent)
 
