@@ -136,13 +136,15 @@ class TerminalProgress:
             self._bar = None
 
     def say(self, message: str) -> None:
-        """Print one line above the bar."""
+        """Print one line, above the bar if there is one, whoever drew it."""
         if self._quiet:
             return
-        if self._bar is None:
-            echo(message, err=True)
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # it knows every bar
+
+            tqdm.write(printable(message), file=sys.stderr)
         else:
-            self._bar.write(printable(message), file=sys.stderr)
+            echo(message, err=True)
 
 
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import io
+
+from toolkit.cli._output import TerminalProgress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_notice_stands_on_a_line_of_its_own_also_where_another_draws_the_bar(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    drawing = TerminalProgress()
+    drawing.begin("download x", total_bytes=100)
+    drawing.advance(50)
+    TerminalProgress().say("the proxy takes the password unencrypted\x1b[2J")
+    drawing.end()
+    lines = [line.rpartition("\r")[2] for line in terminal.getvalue().split("\n")]
+    assert "the proxy takes the password unencrypted\\x1b[2J" in lines
+
+
+def test_a_quiet_one_says_nothing(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    TerminalProgress(quiet=True).say("anything")
+    assert terminal.getvalue() == ""
