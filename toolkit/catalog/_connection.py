@@ -64,7 +64,6 @@ class Throttle:
         self.has_rate = rate_bytes_s is not None
         self._pace = Pace(rate_bytes_s)
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
 
     def wait(self, count_bytes: int) -> None:
         """Return when more may be received after these bytes."""
@@ -73,11 +72,7 @@ class Throttle:
         with self._lock:
             delay_s = self._pace.delay_s(count_bytes, time.monotonic())
         self.is_limiting = delay_s > 0
-        self._stopped.wait(delay_s)
-
-    def stop(self) -> None:
-        """Let everybody go on at once, to their end."""
-        self._stopped.set()
+        time.sleep(delay_s)
 
 
 class Connection:
