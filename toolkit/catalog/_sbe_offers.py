@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from toolkit.catalog._document import shown_origin
 from toolkit.catalog._sbe_fetch import VendorManifest
 from toolkit.model import Statement
 from toolkit.sbe import (
@@ -61,8 +62,8 @@ def offers(manifest: VendorManifest, cluster: ClusterFacts) -> SbeOffers:
     return SbeOffers(
         manufacturer=manifest.manufacturer,
         name=manifest.name,
-        asked=manifest.asked,
-        url=manifest.url,
+        asked=shown_origin(manifest.asked),
+        url=shown_origin(manifest.url),
         signature=manifest.signature,
         offers=tuple(_offer(sbe, cluster) for sbe in newest_first),
         notes=manifest.notes,

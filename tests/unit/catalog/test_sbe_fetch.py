@@ -10,9 +10,11 @@ from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._patience import LONGEST_RETRY_AFTER_S
 from toolkit.catalog._sbe_fetch import read_vendor_manifest
+from toolkit.catalog._sbe_offers import offers
 from toolkit.catalog._xmlsig import Authorities
 from toolkit.errors import DownloadError, InputError, SignatureError, StorageError
 from toolkit.model import Stance
+from toolkit.sbe import ClusterFacts, Hardware
 
 SOURCES = load_sbe_sources()
 DELL = "https://aka.ms/AzureStackSBEUpdate/Dell"
@@ -56,6 +58,22 @@ def test_manifest_from_an_address_of_ones_own_is_named_after_the_vendor(tmp_path
     mirror = "https://mirror.example/dell?x=1"
     found = read(FakeSite({mirror: DATA}), mirror)
     assert (found.url, found.name, found.notes) == (mirror, "SBE_Discovery_Dell.xml", ())
+
+
+def test_signed_query_of_an_address_is_shown_nowhere():
+    signed = "https://mirror.example/dell?sig=SECRET"
+    found = read(FakeSite({signed: DATA}), signed)
+    shown = offers(found, ClusterFacts(hardware=Hardware()))
+    assert (shown.asked, shown.url) == ("https://mirror.example/dell?…",) * 2
+    refusals = {
+        signed: FakeSite({signed: DATA}, announces=len(DATA) + 1),
+        f"{signed}&x": FakeSite({f"{signed}&x": bytes(64 << 20)}),
+        signed.replace("https", "ftp"): FakeSite(),
+    }
+    for address, site in refusals.items():
+        with pytest.raises((DownloadError, InputError), match=r"mirror\.example") as caught:
+            read(site, address)
+        assert "SECRET" not in str(caught.value)
 
 
 def test_manifest_from_a_file_has_no_address(tmp_path):
