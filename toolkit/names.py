@@ -9,7 +9,7 @@ _LONGEST_NAME = 120
 """Leaves room for a folder in Windows' classic limit of 260 characters a path."""
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\Z")
-_OURS = (".part", ".json", ".lock", ".tmp")
+_OURS = (".part", ".journal", ".json", ".lock", ".tmp")
 _DEVICE = re.compile(
     r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?\Z", re.IGNORECASE
 )

@@ -43,6 +43,14 @@ class PartFile:
         self.path = path.with_name(path.name + ".part")
         self.journal_path = self.path.with_name(self.path.name + ".journal")
 
+    def known(self) -> Known | None:
+        """Return what the journal tells; None if there is none, or none that is good."""
+        try:
+            with self.journal_path.open("rb") as file:
+                return read_lines(iter(lambda: file.readline(LINE_LIMIT_BYTES), b""))
+        except FileNotFoundError:
+            return None
+
     def remove(self) -> None:
         """Throw bytes and journal away."""
         self.path.unlink(missing_ok=True)
@@ -70,7 +78,7 @@ class Part:
             where.path.touch()
         self._file = where.path.open("r+b", buffering=0)
         self._at = -1
-        known = _read_journal(where.journal_path)
+        known = where.known()
         if not where.journal_path.exists():
             where.journal_path.touch()
         self._journal = where.journal_path.open("r+b", buffering=0)  # not every disk can append
@@ -212,10 +220,3 @@ def _fill(file: FileIO, buffer: memoryview) -> bool:
             return False
         done += count
     return True
-
-
-def _read_journal(path: Path) -> Known | None:
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        return read_lines(iter(lambda: file.readline(LINE_LIMIT_BYTES), b""))

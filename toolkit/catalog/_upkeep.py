@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from toolkit.catalog._held import by_shelf, select
 from toolkit.catalog._holding import Holding
+from toolkit.catalog._part import PartFile
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import Record, read_record
 from toolkit.catalog._storage import free_bytes, remove_file, storage
@@ -214,7 +214,7 @@ def prune(
                 for item in removed:
                     remove_file(item.path)
                     if item.path.suffix == _PART:
-                        remove_file(_journal(item.path))
+                        _part_file(item.path).remove()
     return Pruning(
         removed=removed,
         kept=tuple(
@@ -293,25 +293,17 @@ def _unfinished(store: Store) -> Iterator[UnfinishedFile]:
         for path in sorted(folder.iterdir()):
             if is_scratch or path.suffix in (_PART, _DRAFT):
                 facts = path.stat()
+                known = _part_file(path).known() if path.suffix == _PART else None
                 yield UnfinishedFile(
                     path=path,
                     size_bytes=facts.st_size,
-                    total_bytes=_total(_journal(path)),
+                    total_bytes=known.total_bytes if known else None,
                     modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
                 )
 
 
-def _journal(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
-
-
-def _total(journal: Path) -> int | None:
-    """Return the length that an unfinished download should reach, if its journal says so."""
-    try:
-        total = json.loads(journal.read_text(encoding="utf-8"))["total_bytes"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return total if isinstance(total, int) else None
+def _part_file(path: Path) -> PartFile:
+    return PartFile(path.with_suffix(""))
 
 
 def _age(path: Path) -> datetime:

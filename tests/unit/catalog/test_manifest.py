@@ -134,7 +134,7 @@ def test_what_is_wrong_is_refused_with_its_place(old, new, place, found):
 @pytest.mark.parametrize(
     "name",
     ["../a.zip", "a/b.zip", "a\\b.zip", "C:a.zip", "con", "NUL.zip", "com1.zip", "a.zip.", "a b.zip",
-     ".hidden", "a.zip.part", "a.held.json", "A.LOCK", "x" * 121, "ä.zip"],
+     ".hidden", "a.zip.part", "a.zip.part.journal", "a.held.json", "A.LOCK", "x" * 121, "ä.zip"],
 )  # fmt: skip
 def test_names_that_some_disk_refuses_are_refused(name):
     text = changed("name: CombinedSolutionBundle.12.2604.1003.9.zip", f"name: {name!r}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.unit.catalog.fakes import payload_of, zip_of
 from tests.unit.catalog.holding import DATA, PAYLOAD, SHELF
+from toolkit.catalog._part import Part, PartFile
 from toolkit.errors import InputError, StorageError
 
 OTHER = "12.2605.1003.2"
@@ -40,6 +42,14 @@ def lay(holding, name, data=b"left"):
     return path
 
 
+def begin(holding, name, total_bytes=8):
+    """Leave what a killed download leaves."""
+    path = lay(holding, f"{name}.part", b"").with_suffix("")
+    with contextlib.closing(Part(PartFile(path))) as part:
+        part.belongs_to(total_bytes, "https://example.test/a", "v1")
+        part.write(0, memoryview(b"half"))
+
+
 # --- status ----------------------------------------------------------------------------------------
 
 
@@ -65,10 +75,9 @@ def test_status_tells_what_is_missing_without_failing(holding):
 
 
 def test_status_tells_unfinished_downloads_with_their_length(holding):
-    lay(holding, f"{SHELF}/{PAYLOAD.name}.part", b"half")
-    lay(holding, f"{SHELF}/{PAYLOAD.name}.part.json", b'{"total_bytes": 8}')
+    begin(holding, f"{SHELF}/{PAYLOAD.name}")
     lay(holding, f"{SHELF}/other.zip.part")
-    lay(holding, f"{SHELF}/other.zip.part.json", b"[")
+    lay(holding, f"{SHELF}/other.zip.part.journal", b"[")
     found = {item.path.name: item for item in holding.catalog.status().unfinished}
     assert found[f"{PAYLOAD.name}.part"].total_bytes == 8
     assert found["other.zip.part"].total_bytes is None
@@ -125,8 +134,7 @@ def test_a_linked_file_with_an_old_time_of_its_own_is_not_old(holding, pruned):
 
 
 def test_abandoned_downloads_and_copies_go_with_their_journals(holding, pruned, later):
-    lay(holding, f"{SHELF}/a.zip.part")
-    lay(holding, f"{SHELF}/a.zip.part.json")
+    begin(holding, f"{SHELF}/a.zip")
     lay(holding, f"{SHELF}/b.zip.tmp")
     lay(holding, "sbe/Contoso_A_4.2.2603.1/c.zip.part")
     later()
