@@ -22,6 +22,10 @@ _SOFT_ENDING = ".owner.lock"
 """A name of its own: a native lock's file stays behind, and would look like an owner without a name."""
 
 
+class InUseError(StorageError):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
 def locked(
     path: Path, *, attempted: str, say: Callable[[str], None], wait_s: float = 0
@@ -35,7 +39,8 @@ def locked(
         wait_s: How long to wait for another process.
 
     Raises:
-        StorageError: Another process holds it, or the folder cannot be written.
+        InUseError: Another process holds it.
+        StorageError: The folder cannot be written.
     """
     lock: filelock.BaseFileLock = filelock.FileLock(path, timeout=wait_s, fallback_to_soft=False)
     with storage(attempted):
@@ -65,6 +70,6 @@ def _acquire(lock: filelock.BaseFileLock, attempted: str, *, hint: str) -> None:
         lock.acquire()
     except filelock.Timeout as error:
         owner = f" ({error})" if isinstance(lock, filelock.SoftFileLock) else ""
-        raise StorageError(
+        raise InUseError(
             attempted, found=f"another ferry is working on it{owner}", hint=hint
         ) from error

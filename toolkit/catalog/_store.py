@@ -63,6 +63,13 @@ class Store:
         """Return the folder of a shelf."""
         return self.root.joinpath(*shelf.split("/"))
 
+    def shelves(self) -> Iterator[Path]:
+        """Find the folders of all shelves."""
+        for folder in (*self.root.glob("*"), *self.root.glob("sbe/*")):
+            with contextlib.suppress(ValueError):
+                Shelf.parse(folder.relative_to(self.root).as_posix())
+                yield folder
+
     def object(self, digest: Sha256) -> Path:
         """Return where the bytes with this SHA-256 stand, or would."""
         return object_path(self.objects, digest)
@@ -78,8 +85,9 @@ class Store:
         with storage(f"read catalog {self.root}"):
             if shelf is not None:
                 return tuple(sorted(self.shelf(shelf).glob(f"*{ENDING}")))
-            found = [*self.root.glob(f"*/*{ENDING}"), *self.root.glob(f"sbe/*/*{ENDING}")]
-            return tuple(sorted(path for path in found if is_shelf(self.root, path.parent)))
+            return tuple(
+                sorted(path for folder in self.shelves() for path in folder.glob(f"*{ENDING}"))
+            )
 
     def records(self, paths: Iterable[Path] | None = None) -> tuple[Record, ...]:
         """Return every record of the present format, or those among `paths`.
@@ -111,7 +119,12 @@ class Store:
     def working_on(
         self, shelf: str, name: str, *, attempted: str, progress: Progress
     ) -> Iterator[None]:
-        """Hold one payload; a second process is told at once instead of spoiling the first one's file."""
+        """Hold one payload; a second process is told at once instead of spoiling the first one's file.
+
+        Raises:
+            InUseError: Another process holds it.
+            StorageError: The catalog cannot be written.
+        """
         folder = self.shelf(shelf)
         with storage(f"write catalog {self.root}"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -283,11 +296,3 @@ class Store:
 
 def _explanation(target: Path) -> Path:
     return target.with_name(target.name + ".txt")
-
-
-def is_shelf(root: Path, folder: Path) -> bool:
-    """Whether a folder of the catalog is a shelf."""
-    with contextlib.suppress(ValueError):
-        Shelf.parse(folder.relative_to(root).as_posix())
-        return True
-    return False

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from toolkit.catalog._held import by_shelf, select
 from toolkit.catalog._holding import Holding
+from toolkit.catalog._locks import InUseError
 from toolkit.catalog._part import PartFile
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
-from toolkit.catalog._records import Record, read_record
+from toolkit.catalog._records import ENDING, Record, read_record
 from toolkit.catalog._storage import free_bytes, remove_file, storage
-from toolkit.catalog._store import UNPACKED, Store, is_shelf
+from toolkit.catalog._store import UNPACKED, Store
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress, Sha256
 
@@ -90,8 +92,8 @@ def catalog_status(holding: Holding) -> CatalogStatus:
     store = holding.store
     records, earlier, problems = _all_records(store)
     with storage(f"read catalog {store.root}"):
-        objects = {path: path.stat().st_size for path in _objects(store)}
-        jailed = {path: path.stat().st_size for path in _jailed(store)}
+        objects = {path: facts.st_size for path, facts in _objects(store)}
+        jailed = {path: facts.st_size for path, facts in _jailed(store)}
         unfinished = tuple(_unfinished(store))
         free = free_bytes(store.root)
     referred = {record.held.path for record in records}
@@ -182,16 +184,26 @@ def prune(
     Arguments and errors: `Catalog.prune`.
     """
     store = holding.store
+    before = holding.now() - older_than
     asked = select(holding.store, versions) if versions else ()
+    named = {(record.held.shelf, record.held.name) for record in asked}
+    with storage(f"read catalog {store.root}"):
+        unfinished = [item.path for item in _unfinished(store, before)]
+    idle = {_place(store, path) for path in unfinished if _is_unpacked(path)}
+    abandoned = {_place(store, path) for path in unfinished} - idle
     with contextlib.ExitStack() as stack:
+        for place in sorted(named | abandoned):
+            try:
+                if not is_dry_run:
+                    attempted = f"remove {place[1]}"
+                    work = store.working_on(*place, attempted=attempted, progress=progress)
+                    stack.enter_context(work)
+            except InUseError:
+                if place in named:
+                    raise
+            else:
+                idle.add(place)
         if not is_dry_run:
-            for record in asked:
-                held = record.held
-                stack.enter_context(
-                    store.working_on(
-                        held.shelf, held.name, attempted=f"remove {held.name}", progress=progress
-                    )
-                )
             stack.enter_context(store.changing(progress))
             asked = select(holding.store, versions) if versions else ()
         planned = [item for path in plan_files(store.plans) for item in read_plan(path)]
@@ -203,7 +215,8 @@ def prune(
                     store,
                     doomed,
                     planned,
-                    before=holding.now() - older_than,
+                    idle,
+                    before=before,
                     with_quarantine=with_quarantine,
                 )
             )
@@ -211,10 +224,14 @@ def prune(
             for record in doomed:
                 store.forget(record)
             with storage(f"write catalog {store.root}"):
+                emptied = [path for path, facts in _scratch(store) if _age(facts) < before]
                 for item in removed:
                     remove_file(item.path)
                     if item.path.suffix == _PART:
                         _part_file(item.path).remove()
+                for folder in emptied:
+                    with contextlib.suppress(OSError):  # younger files are in it
+                        folder.rmdir()
     return Pruning(
         removed=removed,
         kept=tuple(
@@ -242,6 +259,7 @@ def _condemned(
     store: Store,
     doomed: Sequence[Record],
     planned: Sequence[PlannedPayload],
+    idle: Set[tuple[str, str]],
     *,
     before: datetime,
     with_quarantine: bool,
@@ -250,63 +268,95 @@ def _condemned(
     needed: set[Sha256 | None] = {record.held.sha256 for record in staying}
     needed |= {item.sha256 for item in planned}
     unwanted = {record.held.sha256 for record in doomed}
-    for path in _objects(store):
+    for path, facts in _objects(store):
         if path.name in needed:
             continue
         if path.name in unwanted:
-            yield _pruned(path, "asked for by --version")
-        elif _age(path) < before:
-            yield _pruned(path, "no record refers to it")
+            yield PrunedFile(path=path, size_bytes=facts.st_size, why="asked for by --version")
+        elif _age(facts) < before:
+            yield PrunedFile(path=path, size_bytes=facts.st_size, why="no record refers to it")
     names = {f"{item.shelf}/{item.name}".casefold() for item in planned}
-    for item in _unfinished(store):
-        of = item.path.relative_to(store.root).as_posix().removesuffix(item.path.suffix)
-        if item.modified_at < before and of.casefold() not in names:
-            yield _pruned(item.path, f"nothing written since {item.modified_at:%Y-%m-%d}")
+    for item in _unfinished(store, before):
+        place = _place(store, item.path)
+        if place in idle and "/".join(place).casefold() not in names:
+            why = f"nothing written since {item.modified_at:%Y-%m-%d}"
+            yield PrunedFile(path=item.path, size_bytes=item.size_bytes, why=why)
     if with_quarantine:
-        for path in _jailed(store):
-            if _age(path) < before:
-                yield _pruned(path, "in quarantine")
-
-
-def _pruned(path: Path, why: str) -> PrunedFile:
-    return PrunedFile(path=path, size_bytes=path.stat().st_size, why=why)
+        for path, facts in _jailed(store):
+            if _age(facts) < before:
+                yield PrunedFile(path=path, size_bytes=facts.st_size, why="in quarantine")
 
 
 # --- walking ------------------------------------------------------------------------------------
 
 
-def _objects(store: Store) -> Iterator[Path]:
-    for path in sorted(store.objects.glob("[0-9a-f][0-9a-f]/*")):
+_Found = Iterator[tuple[Path, os.stat_result]]
+
+
+def _objects(store: Store) -> _Found:
+    for path, facts in _looked_at(sorted(store.objects.glob("[0-9a-f][0-9a-f]/*"))):
         if len(path.name) == len("00" * 32) and path.name.startswith(path.parent.name):
-            yield path
+            yield path, facts
 
 
-def _jailed(store: Store) -> Iterator[Path]:
-    return (path for path in sorted(store.quarantine.glob("*")) if path.suffix != ".txt")
+def _jailed(store: Store) -> _Found:
+    return _looked_at(path for path in _listed(store.quarantine) if path.suffix != ".txt")
 
 
-def _unfinished(store: Store) -> Iterator[UnfinishedFile]:
-    for folder in [*store.root.glob("*"), *store.root.glob("sbe/*")]:
-        is_scratch = folder.name.startswith(UNPACKED)
-        if not folder.is_dir() or not (is_scratch or is_shelf(store.root, folder)):
+def _scratch(store: Store) -> _Found:
+    return _looked_at(store.root.glob(f"{UNPACKED}*"))
+
+
+def _unfinished(store: Store, before: datetime | None = None) -> Iterator[UnfinishedFile]:
+    """Find what was begun and not ended, or as much of it as was last written before a time."""
+    in_work = [
+        path
+        for folder in store.shelves()
+        for path in _listed(folder)
+        if path.suffix in (_PART, _DRAFT)
+    ]
+    unpacked = [path for folder, _ in _scratch(store) for path in _listed(folder)]
+    for path, facts in _looked_at(in_work + unpacked):
+        if before is None or _age(facts) < before:
+            known = _part_file(path).known() if path.suffix == _PART else None
+            yield UnfinishedFile(
+                path=path,
+                size_bytes=facts.st_size,
+                total_bytes=known.total_bytes if known else None,
+                modified_at=_age(facts),
+            )
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _looked_at(paths: Iterable[Path]) -> _Found:
+    """Skip what is gone by now: others work here as well."""
+    for path in paths:
+        try:
+            yield path, path.stat()
+        except FileNotFoundError:
             continue
-        for path in sorted(folder.iterdir()):
-            if is_scratch or path.suffix in (_PART, _DRAFT):
-                facts = path.stat()
-                known = _part_file(path).known() if path.suffix == _PART else None
-                yield UnfinishedFile(
-                    path=path,
-                    size_bytes=facts.st_size,
-                    total_bytes=known.total_bytes if known else None,
-                    modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
-                )
 
 
 def _part_file(path: Path) -> PartFile:
     return PartFile(path.with_suffix(""))
 
 
-def _age(path: Path) -> datetime:
+def _place(store: Store, path: Path) -> tuple[str, str]:
+    """Return shelf and name of the payload that an unfinished file belongs to."""
+    return path.parent.relative_to(store.root).as_posix(), path.stem.partition(ENDING)[0]
+
+
+def _is_unpacked(path: Path) -> bool:
+    """Whether a file lies in a scratch folder, which only its age protects."""
+    return path.parent.name.startswith(UNPACKED)
+
+
+def _age(facts: os.stat_result) -> datetime:
     """Return when a file came here: a linked file keeps its own, older time."""
-    facts = path.stat()
     return datetime.fromtimestamp(max(facts.st_mtime, facts.st_ctime), UTC)

@@ -101,6 +101,16 @@ def test_status_tells_leftovers_quarantine_and_what_cannot_be_understood(holding
     assert {plan.name: bool(plan.problem) for plan in found.plans} == {"trip": False, "odd": True}
 
 
+def test_status_passes_over_what_vanishes_while_it_looks(holding):
+    held = holding.download()
+    for name in (f"objects/ab/{'ab' * 32}", f"{SHELF}/a.zip.part", "quarantine/a.zip.123"):
+        lay(holding, name).unlink()
+        (holding.root / name).symlink_to(holding.root / "gone")
+    found = holding.catalog.status()
+    assert [item.held for item in found.payloads] == [held]
+    assert (found.unfinished, found.unreferenced, found.quarantined) == ((), (), ())
+
+
 def test_status_of_no_catalog_is_a_storage_error(holding):
     with pytest.raises(StorageError):
         holding.catalog.status()
@@ -256,6 +266,35 @@ def test_what_somebody_works_on_is_not_removed(holding, pruned):
     with filelock.FileLock(lock), pytest.raises(StorageError, match="another ferry"):
         pruned(versions=[SHELF])
     assert holding.catalog.held() == (held,)
+
+
+@pytest.mark.parametrize("name", ["a.zip.part", "a.zip.tmp", "a.zip.held.json.tmp"])
+def test_a_file_that_another_ferry_writes_stays_and_the_rest_goes(holding, pruned, later, name):
+    lay(holding, f"{SHELF}/{name}")
+    lay(holding, f"{SHELF}/b.zip.part")
+    later()
+    with filelock.FileLock(holding.root / SHELF / "a.zip.lock"):
+        assert [item.path.name for item in pruned().removed] == ["b.zip.part"]
+    assert holding.files() == {f"{SHELF}/{name}"}
+    assert [item.path.name for item in pruned().removed] == [name]
+
+
+def test_a_copy_that_is_a_link_with_an_old_time_is_not_old(holding, pruned):
+    os.utime(lay(holding, f"{SHELF}/a.zip.tmp"), (0, 0))
+    assert pruned().removed == ()
+
+
+def test_scratch_folders_go_with_what_is_in_them_once_they_are_old(holding, pruned, later):
+    lay(holding, "unpacked-a/x.xml")
+    (holding.root / "unpacked-b").mkdir()
+    pruned()
+    assert sorted(path.name for path in holding.root.glob("unpacked-*")) == [
+        "unpacked-a",
+        "unpacked-b",
+    ]
+    later()
+    assert [item.path.name for item in pruned().removed] == ["x.xml"]
+    assert not list(holding.root.glob("unpacked-*"))
 
 
 def test_foreign_files_in_the_folder_are_left_alone(holding, pruned, later):
