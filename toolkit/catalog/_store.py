@@ -277,11 +277,11 @@ class Store:
             text = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
         return target, text
 
-    def jail(self, path: Path, name: str, digest: Sha256, text: str) -> Path:
+    def jail(self, path: Path | None, name: str, digest: Sha256, text: str) -> Path:
         """Move a file to quarantine, add `text` to its explanation, and return where that stands.
 
         Args:
-            path: The file.
+            path: The file; None: it stays where it is.
             name: What it should have been.
             digest: Its SHA-256.
             text: Why it is there.
@@ -290,7 +290,9 @@ class Store:
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
             write_beside(_explanation(target), before + text)
-            path.replace(target)
+            if path is not None:
+                remove_file(target)  # Windows replaces no read-only file
+                path.replace(target)
         return _explanation(target)
 
 

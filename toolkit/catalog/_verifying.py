@@ -53,7 +53,7 @@ class VerifiedPayload:
     is_recorded: bool = True
     """Whether the catalog could take the result (a read-only one cannot)."""
     quarantined: Path | None = None
-    """Where the explanation stands, if the file was moved to quarantine."""
+    """Where the explanation stands, if the payload was taken out of the catalog."""
 
     @property
     def is_bad(self) -> bool:
@@ -212,26 +212,47 @@ def _quarantine(
     measured: dict[Sha256, _Reading],
     progress: Progress,
 ) -> list[VerifiedPayload]:
-    store = holding.store
-    moved: dict[Sha256, Path] = {}
-    for item in results:
-        held = item.held
-        found = measured[held.sha256].found
-        if not item.is_bad or found is None or held.sha256 in moved:
-            continue
-        text = explanation(
-            f"set aside {holding.now().isoformat(timespec='seconds')} from {held.shelf}",
-            expected=held.sha256,
-            sha256=found.sha256,
-            size_bytes=found.size_bytes,
-            judgement=held.judgement,
+    explained: dict[Sha256, Path] = {}
+    for digest, reading in measured.items():
+        condemned = [item.held for item in results if item.is_bad and item.held.sha256 == digest]
+        if condemned and reading.found is not None:
+            explained[digest] = _set_aside(holding, condemned, reading.found, progress)
+    return [
+        replace(item, quarantined=explained.get(item.held.sha256)) if item.is_bad else item
+        for item in results
+    ]
+
+
+def _set_aside(
+    holding: Holding, condemned: Sequence[HeldPayload], found: Measured, progress: Progress
+) -> Path:
+    """Take condemned payloads of the same bytes out, and the bytes if no record of them is left."""
+    store, now, (first, *_) = holding.store, holding.now(), condemned
+    with store.changing(progress):
+        records = [record for record in store.records() if record.held.sha256 == first.sha256]
+        going = [
+            record
+            for record in records
+            if found.sha256 != first.sha256 or record.held.judgement.verdict is FileVerdict.BAD
+        ]
+        staying = [f"{item.held.shelf}/{item.held.name}" for item in records if item not in going]
+        remarks = (f"The bytes stay for {', '.join(staying)}",) if staying else ()
+        text = "".join(
+            explanation(
+                f"set aside {now.isoformat(timespec='seconds')} from {held.shelf}",
+                expected=held.sha256,
+                sha256=found.sha256,
+                size_bytes=found.size_bytes,
+                judgement=held.judgement,
+                remarks=remarks,
+            )
+            for held in condemned
         )
-        with store.changing(progress):
-            # in this order a killed process leaves records, by which the same command finds its way
-            affected = [record for record in store.records() if record.held.sha256 == held.sha256]
-            for record in affected:
-                store.hide(record)
-            moved[held.sha256] = store.jail(held.path, held.name, found.sha256, text)
-            for record in affected:
-                store.forget(record)
-    return [replace(item, quarantined=moved.get(item.held.sha256)) for item in results]
+        # in this order a killed process leaves records, by which the same command finds its way
+        for record in going:
+            store.hide(record)
+        path = None if staying else first.path
+        explained = store.jail(path, first.name, found.sha256, text)
+        for record in going:
+            store.forget(record)
+    return explained

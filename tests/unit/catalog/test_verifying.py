@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import json
+import stat
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +93,46 @@ def test_bytes_of_several_shelves_are_read_once_and_set_aside_for_all(holding, v
     assert [item.condition for item in found] == [Condition.CHANGED] * 2
     assert len({item.quarantined for item in found}) == 1
     assert holding.catalog.held() == ()
+
+
+def test_what_only_one_manifest_condemns_stays_for_the_others(holding, verify):
+    holding.download()
+    good = holding.download(payload=PAYLOAD, version=OTHER)
+    strange = manifest_of(replace(PAYLOAD, sha256=digest_of(b"other"), witnesses=()))
+    first, second = verify(manifests=[strange], quarantine=True)
+    assert (first.is_bad, second.is_bad) == (True, False)
+    assert holding.catalog.held() == (second.held,)
+    assert digest_of(good.path.read_bytes()) == good.sha256
+    assert f"stay for {OTHER}/{PAYLOAD.name}" in first.quarantined.read_text(encoding="utf-8")
+    assert second.quarantined is None
+    assert "download" in problem_of(first).hint
+
+
+def test_what_every_manifest_condemns_is_moved(holding, verify):
+    holding.download()
+    holding.download(payload=PAYLOAD, version=OTHER)
+    odd = replace(PAYLOAD, sha256=digest_of(b"other"), witnesses=())
+    found = verify(manifests=[manifest_of(odd), manifest_of(odd, version=OTHER)], quarantine=True)
+    assert all(item.quarantined for item in found)
+    assert holding.catalog.held() == ()
+    assert not found[0].held.path.exists()
+
+
+def test_the_same_damage_is_set_aside_twice_where_a_read_only_file_cannot_be_replaced(
+    holding, verify, monkeypatch
+):
+    replace_file = Path.replace
+
+    def as_on_windows(path, target):
+        if Path(target).exists() and not Path(target).stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, "Access is denied", str(target))
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", as_on_windows)
+    for times in (1, 2):
+        holding.spoil(holding.download())
+        (found,) = verify(quarantine=True)
+        assert found.quarantined.read_text(encoding="utf-8").count("set aside") == times
 
 
 def test_a_file_that_is_sound_again_is_proven_again(holding, verify):
