@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from toolkit.catalog._inside import Expects, ZipProblem, ZipReport, inspect_zip
-from toolkit.catalog._witness import SERVER, Earlier, Measured, judge, other_payloads
+from toolkit.catalog._witness import OURSELVES, SERVER, Earlier, Measured, judge, other_payloads
 from toolkit.model import (
     Judgement,
     Manifest,
@@ -29,6 +29,7 @@ _KEPT = frozenset(
     {
         StatementKind.PACKAGE_HASH,
         StatementKind.SIGNATURE,
+        StatementKind.STRUCTURE,
         StatementKind.COLLEAGUE,
         StatementKind.MEASUREMENT,
     }
@@ -169,14 +170,16 @@ def _as_published(report: ZipReport) -> ZipReport:
 
 
 def _is_judged_inside(statements: Iterable[Statement]) -> bool:
-    return any(
-        said.kind is StatementKind.STRUCTURE and said.stance is not Stance.SILENT
-        for said in statements
-    )
+    return any(_is_ours(said) and said.stance is not Stance.SILENT for said in statements)
 
 
 def _is_kept(said: Statement, report: ZipReport | None) -> bool:
-    return said.kind in _KEPT or (said.kind is StatementKind.STRUCTURE and report is None)
+    return said.kind in _KEPT and (report is None or not _is_ours(said))
+
+
+def _is_ours(said: Statement) -> bool:
+    """Whether it tells what we saw in the archive ourselves."""
+    return said.kind is StatementKind.STRUCTURE and said.source == OURSELVES
 
 
 def _is_servers_length(said: Statement) -> bool:

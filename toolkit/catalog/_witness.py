@@ -82,6 +82,8 @@ _WEIGHT = (
 )
 _FINDINGS_SHOWN = 5
 SERVER = "the server"
+OURSELVES = ""
+"""Source of what we found in an archive; a vendor's list of its files is another."""
 """Source of the statement about a length that was announced while downloading."""
 
 
@@ -300,23 +302,27 @@ def _structure(report: ZipReport | None) -> Iterator[Statement]:
         return
     if report.is_whole:
         text = "Every member of the archive is whole, and its names and sizes are in order"
-        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.FOR, text=text)
+        yield _inside(Stance.FOR, text)
     elif not report.faults:
         text = f"Of the archive's {report.members} members {report.unchecked} were not checked"
-        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.SILENT, text=text)
+        yield _inside(Stance.SILENT, text)
     for finding in report.faults[:_FINDINGS_SHOWN]:
         text = f"In the archive, {finding}"
-        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.AGAINST, text=text)
+        yield _inside(Stance.AGAINST, text)
     if len(report.faults) > _FINDINGS_SHOWN:
         text = (
             f"In the archive there are {len(report.faults) - _FINDINGS_SHOWN} more faults; "
             "`ferry catalog inspect` lists them"
         )
-        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.AGAINST, text=text)
+        yield _inside(Stance.AGAINST, text)
     doubts = [finding for finding in report.findings if not finding.is_fault]
     for finding in doubts[:_FINDINGS_SHOWN]:
         text = f"Worth knowing: {finding}"
-        yield Statement(kind=StatementKind.STRUCTURE, stance=Stance.SILENT, text=text)
+        yield _inside(Stance.SILENT, text)
+
+
+def _inside(stance: Stance, text: str) -> Statement:
+    return Statement(kind=StatementKind.STRUCTURE, stance=stance, text=text, source=OURSELVES)
 
 
 def _measurement(before: Earlier, measured: Measured) -> Statement:

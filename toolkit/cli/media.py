@@ -115,13 +115,14 @@ def write(
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
+    # first the keys: looking into archives may take an hour
+    keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     payloads = Catalog(catalog_dir).for_medium(
         versions,
         plan=plan_file,
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
-    keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     medium = write_medium(
         root,
         payloads,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.catalog.fakes import Listener, digest_of, manifest_of, payload_of, zip_of
-from tests.unit.catalog.holding import MANIFEST, PAYLOAD, SHELF
+from tests.unit.catalog.holding import MANIFEST, PAYLOAD, PROOF, SBE_NAMES, SHELF, says
 from toolkit.catalog._gate import require_fit_to_travel
 from toolkit.catalog._verifying import Condition, Verification
 from toolkit.errors import DigestError, DownloadError, InputError, StorageError
@@ -199,6 +199,16 @@ def test_only_a_deep_verification_finds_a_wrong_checksum_inside_a_zip(holding, v
     (found,) = verify(manifests=[manifest], is_deep=True)
     assert found.held.judgement.verdict is FileVerdict.BAD
     assert "SolutionUpdate.zip" in found.held.judgement.reasons[0]
+
+
+def test_what_a_vendors_list_of_files_says_outlives_our_own_look_inside(holding, file_of, verify):
+    listed = says(StatementKind.STRUCTURE)
+    held = holding.adopt(file_of(zip_of(5000)), name=SBE_NAMES[2], statements=(*PROOF, listed))
+    (found,) = verify(is_deep=True)
+    kinds = [said.kind for said in found.held.judgement.statements]
+    assert listed in found.held.judgement.statements
+    assert kinds.count(StatementKind.STRUCTURE) == 2
+    assert found.held.judgement.verdict is held.judgement.verdict is FileVerdict.PROVEN
 
 
 def test_damage_found_deep_inside_is_not_forgotten(holding, verify):

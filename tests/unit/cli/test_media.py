@@ -168,6 +168,19 @@ def test_a_wrong_passphrase_ends_in_7_without_a_traceback(write, monkeypatch):
     assert "passphrase" in err
 
 
+def test_the_passphrase_is_tried_before_any_archive_is_read(write, hold, monkeypatch):
+    hold(source="somebody else")
+    monkeypatch.setenv("FERRY_KEY_PASSPHRASE", "wrong horse")
+    assert write()[0] == 7
+
+
+def test_an_archive_that_only_somebody_else_looked_into_is_looked_into(write, hold):
+    hold(source="SBE_Contoso.xml")  # which is no zip
+    code, _, err = write()
+    assert code == 3
+    assert "file bad" in err
+
+
 def test_a_validity_beyond_the_root_ends_in_7(write):
     assert write(VERSION, "--valid-days", "800")[0] == 7
 

@@ -46,6 +46,7 @@ def make_payload(
     data: bytes = b"vendor bytes " * 100,
     verdict: FileVerdict = FileVerdict.PROVEN,
     acceptance: Acceptance | None = None,
+    source: str = "",
 ) -> HeldPayload:
     """Put a file into a catalog-like folder and describe it as held."""
     name = name or f"CombinedSolutionBundle.{version}.zip"
@@ -67,7 +68,12 @@ def make_payload(
             verdict=verdict,
             reasons=("release notes name its SHA-256",),
             statements=(
-                Statement(kind=StatementKind.STRUCTURE, stance=Stance.FOR, text="looked into"),
+                Statement(
+                    kind=StatementKind.STRUCTURE,
+                    stance=Stance.FOR,
+                    text="looked into",
+                    source=source,
+                ),
             ),
         ),
         acceptance=acceptance,
