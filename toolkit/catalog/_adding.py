@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from toolkit.catalog._holding import Holding, wanted_of
+from toolkit.catalog._judging import Wanted
 from toolkit.catalog._loading import Manifests
 from toolkit.catalog._sbe import VendorProof, add_sbe, fetch_sbe, is_sbe_source
+from toolkit.catalog._sbe_finding import role_of
+from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, PayloadKind, Progress
 from toolkit.sbe import sbe_named
@@ -16,10 +19,13 @@ from toolkit.sbe import sbe_named
 _BUNDLE = re.compile(
     r"CombinedSolutionBundle\.(\d+(?:\.\d+){3})(?: ?\(\d{1,3}\))?\.zip\Z", re.IGNORECASE
 )
-"""A browser appends ` (1)` to a name that is taken."""
+"""Source: import-discover-updates-offline-23h2.md (names of the download table).
+
+A browser appends ` (1)` to a name that is taken."""
+_LEFT_SHOWN = 5
 
 _ACCEPTED = (
-    "CombinedSolutionBundle.<version>.zip",
+    "CombinedSolutionBundle.<version>.zip, or a folder with it",
     "the files of one SBE, their folder, or the vendor's zip with them",
     "the title of an SBE such as SBE_Dell_AS-HCI-AX-16G_4.2.2506.1600, to be fetched",
 )
@@ -39,14 +45,21 @@ def add(
     """
     bundles, parts, titles, strange = [], [], [], []
     for path in dict.fromkeys(paths):
-        if _is_solution_bundle(path):
-            bundles.append(path)
-        elif is_sbe_source(path):
-            parts.append(path)
-        elif _is_title(path):
-            titles.append(path)
-        else:
+        files, left_over = _files(path), []
+        for file in files:
+            if named := _BUNDLE.match(file.name):
+                bundles.append((file, named[1]))
+            elif is_sbe_source(file) if file is path else role_of(file.name):
+                parts.append(file)
+            elif file is path and _is_title(file):
+                titles.append(file.name)
+            else:
+                left_over.append(file.name)
+        if len(left_over) == len(files):
             strange.append(path)
+        elif left_over:
+            names = ", ".join(left_over[:_LEFT_SHOWN]) + (" …" if left_over[_LEFT_SHOWN:] else "")
+            progress.say(f"{path}: {len(left_over)} others are left alone: {names}")
     if strange:
         raise InputError(
             "add files",
@@ -54,12 +67,19 @@ def add(
             expected=" or ".join(_ACCEPTED),
             hint="give a file its published name; nothing was added",
         )
-    held = [_add_solution_bundle(holding, path, manifests, progress) for path in bundles]
+    wanted = [(file, _bundle_of(version, file, manifests)) for file, version in bundles]
+    held = [holding.take_in(file, bundle, progress) for file, bundle in wanted]
     if parts:
         held += add_sbe(holding, parts, progress=progress, proof=proof)
     for title in titles:
-        held += fetch_sbe(holding, title.name, progress=progress, proof=proof)
+        held += fetch_sbe(holding, title, progress=progress, proof=proof)
     return tuple(held)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return what is in a folder; of a file or title, itself."""
+    with storage(f"read {path}"):
+        return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def _is_title(path: Path) -> bool:
@@ -68,31 +88,16 @@ def _is_title(path: Path) -> bool:
     return is_name and sbe_named(path.name) is not None
 
 
-def _is_solution_bundle(path: Path) -> bool:
-    """Whether a file is called like a published solution bundle.
-
-    Source: import-discover-updates-offline-23h2.md (names of the download table).
-    """
-    return _BUNDLE.match(path.name) is not None
-
-
-def _add_solution_bundle(
-    holding: Holding, path: Path, manifests: Manifests, progress: Progress
-) -> HeldPayload:
-    """Take in a solution bundle, compared with what its manifest says.
+def _bundle_of(version: str, path: Path, manifests: Manifests) -> Wanted:
+    """Return the solution bundle that the manifest of a version declares.
 
     Raises:
-        DigestError: It is not what was published; nothing was added.
-        InputError: Not called like a solution bundle, or of a version without a manifest.
-        StorageError: It cannot be read, or the catalog not be written.
+        InputError: A version without a manifest, or one that declares none.
     """
-    named = _BUNDLE.match(path.name)
-    if named is None:
-        raise InputError(f"add {path}", expected="a file CombinedSolutionBundle.<version>.zip")
-    manifest = manifests.find(named.group(1))
+    manifest = manifests.find(version)
     for payload in manifest.payloads:
         if payload.kind is PayloadKind.SOLUTION_BUNDLE:
-            return holding.take_in(path, wanted_of(manifest, payload, tuple(manifests)), progress)
+            return wanted_of(manifest, payload, tuple(manifests))
     raise InputError(
         f"add {path}",
         found=f"no solution bundle in the manifest of {manifest.version}",

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.catalog.fakes import payload_of, witness_of, zip_of
 from tests.unit.catalog.holding import DATA, PAYLOAD, SBE_NAMES, SHELF, says
+from tests.vendorsite.bundle import make_sbe
 from toolkit.cli import execute
 from toolkit.model import Stance, StatementKind
 
@@ -77,6 +78,40 @@ def test_a_bundle_of_a_version_without_manifest_is_refused(ferry, file_of):
     code, _, err = ferry("add", file_of(DATA, "CombinedSolutionBundle.12.2611.1003.9.zip"))
     assert code == 7
     assert "manifest" in err
+
+
+def test_a_bundle_in_a_folder_is_added_and_what_is_left_alone_is_named(ferry, holding, tmp_path):
+    folder = tmp_path / "Downloads"
+    (folder / "more").mkdir(parents=True)
+    (folder / PAYLOAD.name).write_bytes(DATA)
+    (folder / "setup.exe").write_bytes(b"x")
+    code, _, err = ferry("add", folder)
+    assert code == 0
+    assert "2 others are left alone: more, setup.exe" in err
+    assert [held.name for held in holding.catalog.held()] == [PAYLOAD.name]
+
+
+def test_a_bundle_and_an_sbe_in_one_folder_are_both_added(ferry, holding, tmp_path):
+    make_sbe(tmp_path, "Contoso", "GenA", "4.2.2603.1", supported_model="X")
+    (tmp_path / PAYLOAD.name).write_bytes(DATA)
+    ferry("add", tmp_path)
+    assert len(holding.catalog.held()) == 4
+
+
+def test_a_folder_without_any_such_file_is_refused(ferry, tmp_path):
+    (tmp_path / "setup.exe").write_bytes(b"x")
+    code, _, err = ferry("add", tmp_path)
+    assert code == 7
+    assert "nothing was added" in err
+
+
+def test_nothing_is_added_when_one_of_several_bundles_has_no_manifest(ferry, holding, file_of):
+    words = (
+        file_of(DATA, PAYLOAD.name),
+        file_of(b"x", "CombinedSolutionBundle.12.2611.1003.9.zip"),
+    )
+    assert ferry("add", *words)[0] == 7
+    assert holding.catalog.held() == ()
 
 
 # --- verify ----------------------------------------------------------------------------------------
