@@ -1,4 +1,4 @@
-"""What the file system under a folder can do: the largest file it holds, and what a gap in a file costs.
+"""What the file system under a folder can do, and files that are there whole or not at all.
 
 Both sides write large files to disks that people bring along. A limit is told before the first byte, and
 bytes are written out of order only where the gap before them is not filled with zeros on the disk.
@@ -6,6 +6,10 @@ bytes are written out of order only where the gap before them is not filled with
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -17,6 +21,13 @@ _WITHOUT_GAPS = _FAT | {"exfat"}
 """Source: both specifications: clusters of a file are a chain or a run from its start; none may be absent."""
 
 
+DRAFT = ".tmp"
+"""Ending of what a killed process leaves of a file that was not whole yet."""
+
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+"""What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
+
+
 def largest_file_bytes(folder: Path) -> int | None:
     """Return the largest file that the file system under a folder can hold, or None if not known."""
     return FAT_LIMIT_BYTES if _name(folder).lower() in _FAT else None
@@ -25,6 +36,54 @@ def largest_file_bytes(folder: Path) -> int | None:
 def has_cheap_gaps(folder: Path) -> bool:
     """Whether bytes may be written far behind a file's end without zeros being written before them."""
     return _name(folder).lower() not in _WITHOUT_GAPS
+
+
+def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:
+    """Write a file so that it is there whole or not at all; of two at once the later one stays.
+
+    Args:
+        path: The file.
+        data: What it will hold.
+        is_locked: Whether nobody else can write it now: then its draft has always the same name, and
+            what a killed process left of it is written over.
+
+    Raises:
+        OSError: The disk is full or fails; the file is as it was.
+    """
+    own = "" if is_locked else f".{secrets.token_hex(4)}"
+    draft = path.with_name(f"{path.name}{own}{DRAFT}")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system knows such a thing (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def sync_file(path: Path) -> None:
+    """Make bytes durable that another program wrote, where a reader may ask for that."""
+    _flush(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+
+
+def _flush(handle: int) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 if sys.platform == "win32":

@@ -36,12 +36,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
+from toolkit.filesystem import DRAFT, write_beside
 
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
 
 _GROUP = 4
-_DRAFT = ".tmp"
 _DEEPEST = 40
 
 
@@ -98,7 +98,7 @@ def open_key(path: Path) -> SigningKey:
         if not path.exists():
             _write_new_key(path)
         data = path.read_bytes()
-        for draft in path.parent.glob(f"{path.name}.*{_DRAFT}"):  # of a process that was killed
+        for draft in path.parent.glob(f"{path.name}.*{DRAFT}"):  # of a process that was killed
             with contextlib.suppress(OSError):
                 draft.unlink()
     try:
@@ -283,14 +283,10 @@ class KnownKeys:
             }
             for key in (*known, added)
         ]
-        draft = self._path.with_name(self._path.name + ".tmp")
+        text = json.dumps({"format": 1, "keys": rows}, indent=1, ensure_ascii=False)
         with _storage(f"write the known keys {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8", newline="\n") as file:
-                json.dump({"format": 1, "keys": rows}, file, indent=1, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+            write_beside(self._path, text.encode())
         return added
 
 
@@ -394,7 +390,7 @@ def _write_new_key(path: Path) -> None:
     data = Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_DRAFT, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=DRAFT, dir=path.parent)
     draft = Path(name)  # for its owner alone
     try:
         with os.fdopen(handle, "wb") as file:

@@ -28,6 +28,7 @@ from uuid import UUID, uuid4
 import filelock
 
 from toolkit.errors import InputError, StorageError, misread
+from toolkit.filesystem import write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
@@ -410,13 +411,8 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
 
 
 def _write_json(path: Path, document: Mapping[str, object]) -> None:
-    part = path.with_name(path.name + ".part")
-    with _storage(f"write {path}"), part.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
     with _storage(f"write {path}"):
-        part.replace(path)
+        write_beside(path, json.dumps(document, indent=1, ensure_ascii=False).encode())
 
 
 @contextlib.contextmanager

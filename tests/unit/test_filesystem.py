@@ -1,13 +1,21 @@
-"""What a file system can do is read from the mount over the folder."""
+"""What a file system can do, read from the mount over the folder, and files that appear whole."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import pytest
 
 from toolkit import filesystem
-from toolkit.filesystem import FAT_LIMIT_BYTES, has_cheap_gaps, largest_file_bytes
+from toolkit.filesystem import (
+    FAT_LIMIT_BYTES,
+    has_cheap_gaps,
+    largest_file_bytes,
+    sync_folder,
+    write_beside,
+)
 
 
 @pytest.fixture
@@ -51,3 +59,50 @@ def test_fat_and_exfat_fill_gaps_with_zeros(mounted, kind, cheap):
 
 def test_fat32_holds_4_gib_minus_one():
     assert FAT_LIMIT_BYTES == 4_294_967_295
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_draft(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_beside(path, b"old")
+
+    def fail(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_beside(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_two_writings_at_once_each_is_whole_and_the_later_one_stays(tmp_path, monkeypatch):
+    path, flush = tmp_path / "plan.json", os.fsync
+
+    def another_comes_between(handle):
+        monkeypatch.setattr(os, "fsync", flush)
+        write_beside(path, b"first to end")
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", another_comes_between)
+    write_beside(path, b"last to end")
+    assert path.read_bytes() == b"last to end"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_network_disk_that_cannot_flush_a_folder_is_no_error(tmp_path, monkeypatch, number):
+    def refuse(_handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    sync_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")
+def test_a_disk_that_fails_to_flush_a_folder_is_an_error(tmp_path, monkeypatch):
+    def fail(_handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        sync_folder(tmp_path)

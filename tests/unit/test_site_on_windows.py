@@ -1,6 +1,7 @@
 """The site directory on a Windows file system."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ from toolkit.site import Site
 
 
 @pytest.fixture
-def windows(fs):
+def _without_posix(monkeypatch):
+    monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
+
+
+@pytest.fixture
+def windows(_without_posix, fs):
     fs.os = OSType.WINDOWS
     return fs
 

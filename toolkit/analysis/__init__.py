@@ -20,6 +20,7 @@ from toolkit.analysis._sources import read_bundle
 from toolkit.analysis._timeline import Moment, timeline
 from toolkit.analysis._verdict import Verdict, verdict
 from toolkit.errors import StorageError
+from toolkit.filesystem import write_beside
 from toolkit.logbundle import LogBundle
 from toolkit.model import Gap
 
@@ -90,7 +91,6 @@ def write_report(analysis: Analysis, path: Path) -> None:
         StorageError: The file exists and is no report of ours, or it cannot be written.
     """
     attempted = f"write report {path}"
-    part = path.with_name(path.name + ".part")
     try:
         if path.exists() and not _is_report(path):
             raise StorageError(
@@ -98,8 +98,7 @@ def write_report(analysis: Analysis, path: Path) -> None:
                 found="a file of that name that is not a ferry report",
                 hint="choose another name; files of others are never overwritten",
             )
-        part.write_text(report_html(analysis), encoding="utf-8", newline="\n")
-        part.replace(path)
+        write_beside(path, report_html(analysis).encode())
     except OSError as error:
         raise StorageError(attempted, found=error.strerror or str(error)) from error
 

@@ -27,9 +27,10 @@ from toolkit.catalog._records import (
     statement_as_plain,
 )
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import read_at_most, remove_file, storage, write_beside
+from toolkit.catalog._storage import read_at_most, remove_file, storage
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError, misread
+from toolkit.filesystem import write_beside
 from toolkit.model import (
     FileVerdict,
     HeldPayload,
@@ -116,7 +117,7 @@ def export_catalog(
                 hint="export into several folders",
             )
         with storage(f"write {folder / LIST}"):
-            write_beside(folder / LIST, data.decode())
+            write_beside(folder / LIST, data)
     return Export(
         folder=folder,
         payloads=tuple(record.held for record in records),

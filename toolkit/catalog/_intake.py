@@ -16,9 +16,10 @@ from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._judging import Found, Wanted, explanation, judged
 from toolkit.catalog._records import Record
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import storage, sync_file
+from toolkit.catalog._storage import storage
 from toolkit.catalog._store import Store
 from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.filesystem import sync_file
 from toolkit.model import (
     FileVerdict,
     HeldPayload,

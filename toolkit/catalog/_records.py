@@ -15,8 +15,9 @@ from typing import Any
 
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import storage, write_beside
+from toolkit.catalog._storage import storage
 from toolkit.errors import InputError, misread
+from toolkit.filesystem import write_beside
 from toolkit.model import (
     Acceptance,
     FileVerdict,
@@ -62,13 +63,14 @@ def record_path(folder: Path, name: str) -> Path:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record so that it is there whole or not at all.
+    """Write a record so that it is there whole or not at all. Only while the catalog is locked.
 
     Raises:
         StorageError: It cannot be written; the one before is still there.
     """
     with storage(f"write {path}"):
-        write_beside(path, json.dumps(_as_plain(record), indent=1, ensure_ascii=False))
+        text = json.dumps(_as_plain(record), indent=1, ensure_ascii=False)
+        write_beside(path, text.encode(), is_locked=True)
 
 
 def read_record(path: Path, objects: Path) -> Record | None:

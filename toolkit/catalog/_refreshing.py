@@ -17,8 +17,9 @@ from toolkit.catalog._loading import Library, load_library
 from toolkit.catalog._proposals import Refresh
 from toolkit.catalog._readings import Reading
 from toolkit.catalog._refresh import RELEASES, propose
-from toolkit.catalog._storage import storage, write_beside
+from toolkit.catalog._storage import storage
 from toolkit.errors import StorageError
+from toolkit.filesystem import write_beside
 from toolkit.model import Progress, Silent
 
 BUNDLE_PAGE = (
@@ -113,7 +114,7 @@ def _write(found: Refresh, library: Library, folder: Path) -> tuple[str, ...]:
             path = folder / f"{change.version}.yaml"
             _check_free(path)
         with storage(f"write {path}"):
-            write_beside(path, change.safe)
+            write_beside(path, change.safe.encode())
         written.append(path.name)
     return tuple(written)
 

@@ -1,11 +1,10 @@
-"""Small promises about local files: translated errors, text that appears whole, names that are durable."""
+"""Small promises about local files: translated errors, bounded reading, room, removal."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import io
-import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -14,8 +13,6 @@ from pathlib import Path
 from toolkit.errors import InputError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
-"""What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
 
 
 @contextlib.contextmanager
@@ -64,47 +61,6 @@ def read_at_most(path: Path, limit_bytes: int) -> bytes:
     """
     with storage(f"read {path}"), path.open("rb") as file:
         return file.read(limit_bytes + 1)
-
-
-def write_beside(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all.
-
-    Raises:
-        OSError: The disk is full or fails; the file is as it was.
-    """
-    draft = path.with_name(path.name + ".tmp")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system knows such a thing (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-
-
-def sync_file(path: Path) -> None:
-    """Make bytes durable that another program wrote, where a reader may ask for that."""
-    _flush(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
-
-
-def _flush(handle: int) -> None:
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _CANNOT_FLUSH:
-            raise
-    finally:
-        os.close(handle)
 
 
 def free_bytes(folder: Path) -> int | None:

@@ -38,12 +38,12 @@ from toolkit.catalog._records import (
     write_record,
 )
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import free_bytes, remove_file, storage, sync_folder, write_beside
+from toolkit.catalog._storage import free_bytes, remove_file, storage
 from toolkit.errors import StorageError
+from toolkit.filesystem import DRAFT, sync_folder, write_beside
 from toolkit.model import Progress, Sha256
 
 _CHANGE_WAIT_S = 60.0
-_DRAFT = ".tmp"
 UNPACKED = "unpacked-"
 """The beginning of a scratch folder's name."""
 
@@ -156,7 +156,7 @@ class Store:
 
     def draft(self, shelf: str, name: str) -> Path:
         """Return where bytes stand that have no name yet; what a killed process left is removed."""
-        path = self.shelf(shelf) / (name + _DRAFT)
+        path = self.shelf(shelf) / (name + DRAFT)
         with storage(f"write {path}"):
             remove_file(path)
         return path
@@ -289,7 +289,7 @@ class Store:
         target, before = self.jailed(name, digest)
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
-            write_beside(_explanation(target), before + text)
+            write_beside(_explanation(target), (before + text).encode(), is_locked=True)
             if path is not None:
                 remove_file(target)  # Windows replaces no read-only file
                 path.replace(target)

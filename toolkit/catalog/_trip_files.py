@@ -15,8 +15,9 @@ from toolkit.catalog._plan_file import LIMIT_BYTES as PLAN_LIMIT_BYTES
 from toolkit.catalog._plan_page import PAGE_MARK, plan_page
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_fetch import read_checked
-from toolkit.catalog._storage import free_bytes, read_at_most, storage, write_beside
+from toolkit.catalog._storage import free_bytes, read_at_most, storage
 from toolkit.errors import StorageError
+from toolkit.filesystem import write_beside
 from toolkit.request import SiteRequest, read_request
 from toolkit.sbe import SbeManifest
 from toolkit.signed import LIMIT_BYTES, KnownKey
@@ -141,4 +142,4 @@ def _check_replaceable(path: Path, mark: str) -> None:
 
 def _write(path: Path, text: str) -> None:
     with storage(f"write {path}"):
-        write_beside(path, text)
+        write_beside(path, text.encode())

@@ -18,9 +18,10 @@ from toolkit.catalog._records import ENDING, Record, read_record
 from toolkit.catalog._storage import free_bytes, remove_file, storage
 from toolkit.catalog._store import UNPACKED, Store
 from toolkit.errors import InputError
+from toolkit.filesystem import DRAFT
 from toolkit.model import HeldPayload, Progress, Sha256
 
-_PART, _DRAFT = ".part", ".tmp"
+_PART = ".part"
 
 
 # --- status -------------------------------------------------------------------------------------
@@ -189,7 +190,8 @@ def prune(
     named = {(record.held.shelf, record.held.name) for record in asked}
     with storage(f"read catalog {store.root}"):
         unfinished = [item.path for item in _unfinished(store, before)]
-    idle = {_place(store, path) for path in unfinished if _is_unpacked(path)}
+    shelves = set(store.shelves())
+    idle = {_place(store, path) for path in unfinished if path.parent not in shelves}
     abandoned = {_place(store, path) for path in unfinished} - idle
     with contextlib.ExitStack() as stack:
         for place in sorted(named | abandoned):
@@ -300,7 +302,9 @@ def _objects(store: Store) -> _Found:
 
 
 def _jailed(store: Store) -> _Found:
-    return _looked_at(path for path in _listed(store.quarantine) if path.suffix != ".txt")
+    return _looked_at(
+        path for path in _listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
+    )
 
 
 def _scratch(store: Store) -> _Found:
@@ -309,14 +313,15 @@ def _scratch(store: Store) -> _Found:
 
 def _unfinished(store: Store, before: datetime | None = None) -> Iterator[UnfinishedFile]:
     """Find what was begun and not ended, or as much of it as was last written before a time."""
-    in_work = [
+    drafts = [
         path
-        for folder in store.shelves()
+        for folder in (*store.shelves(), store.root, store.plans, store.quarantine)
         for path in _listed(folder)
-        if path.suffix in (_PART, _DRAFT)
+        if path.suffix == DRAFT
     ]
+    parts = [path for folder in store.shelves() for path in sorted(folder.glob(f"*{_PART}"))]
     unpacked = [path for folder, _ in _scratch(store) for path in _listed(folder)]
-    for path, facts in _looked_at(in_work + unpacked):
+    for path, facts in _looked_at(parts + drafts + unpacked):
         if before is None or _age(facts) < before:
             known = _part_file(path).known() if path.suffix == _PART else None
             yield UnfinishedFile(
@@ -350,11 +355,6 @@ def _part_file(path: Path) -> PartFile:
 def _place(store: Store, path: Path) -> tuple[str, str]:
     """Return shelf and name of the payload that an unfinished file belongs to."""
     return path.parent.relative_to(store.root).as_posix(), path.stem.partition(ENDING)[0]
-
-
-def _is_unpacked(path: Path) -> bool:
-    """Whether a file lies in a scratch folder, which only its age protects."""
-    return path.parent.name.startswith(UNPACKED)
 
 
 def _age(facts: os.stat_result) -> datetime:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.filesystem import write_beside
 from toolkit.request import KIND, SiteRequest, to_bytes
 from toolkit.signed import open_key
 from toolkit.site import Site
@@ -64,7 +64,6 @@ def sign_request(request: SiteRequest, site: Site) -> SignedRequest:
 
 def _write(path: Path, data: bytes, *, mark: str) -> None:
     attempted = f"write {path}"
-    part = path.with_name(path.name + ".part")
     try:
         if path.exists() and not _has_mark(path, mark.encode()):
             raise StorageError(
@@ -72,11 +71,7 @@ def _write(path: Path, data: bytes, *, mark: str) -> None:
                 found="a file of that name that is not such a file of ferry",
                 hint="choose another name; files of others are never overwritten",
             )
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # sticks are pulled out
-        part.replace(path)
+        write_beside(path, data)  # durably: sticks are pulled out
     except OSError as error:
         raise StorageError(attempted, found=error.strerror or str(error)) from error
 

@@ -98,7 +98,7 @@ def test_earlier_report_is_replaced(analysis: Analysis, tmp_path: Path) -> None:
     write_report(analysis, path)
     write_report(replace(analysis, cluster="other"), path)
     assert "Cluster other" in path.read_text(encoding="utf-8")
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob("report.html?*"))
 
 
 def test_file_of_somebody_else_is_not_overwritten(analysis: Analysis, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from toolkit.catalog._hashing import measure
 from toolkit.catalog._inside import inspect_zip
 from toolkit.catalog._sbe_finding import candidates, place
 from toolkit.catalog._sbe_package import open_bounded
-from toolkit.catalog._storage import open_regular, storage, sync_folder, write_beside
+from toolkit.catalog._storage import open_regular, storage
 from toolkit.errors import InputError, StorageError
 
 
@@ -48,22 +48,6 @@ def test_a_folder_is_still_a_folder_to_whoever_opens_it(tmp_path):
         open_regular(tmp_path)
 
 
-def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path):
-    path = tmp_path / "a.json"
-    write_beside(path, "old")
-    (tmp_path / "a.json.tmp").mkdir()
-    with pytest.raises(OSError, match=r"a\.json"):
-        write_beside(path, "new")
-    assert path.read_text() == "old"
-
-
-def test_a_text_is_written_with_the_same_line_ends_everywhere(tmp_path):
-    path = tmp_path / "a.json"
-    write_beside(path, "a\nb\n")
-    assert path.read_bytes() == b"a\nb\n"
-    assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
-
-
 def test_a_file_too_large_for_the_disk_gets_its_own_advice():
     with pytest.raises(StorageError) as caught, storage("write x"):
         raise OSError(errno.EFBIG, "File too large")
@@ -75,22 +59,3 @@ def test_a_wrong_name_is_not_blamed_on_the_disk(number):
     with pytest.raises(StorageError) as caught, storage("read x"):
         raise OSError(number, os.strerror(number))
     assert "check the name" in caught.value.hint
-
-
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
-def test_a_network_disk_that_cannot_flush_a_folder_is_no_error(tmp_path, monkeypatch, number):
-    def refuse(_handle):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    sync_folder(tmp_path)
-
-
-@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")
-def test_a_disk_that_fails_to_flush_a_folder_is_an_error(tmp_path, monkeypatch):
-    def fail(_handle):
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="Input/output"):
-        sync_folder(tmp_path)

@@ -268,7 +268,7 @@ def test_what_somebody_works_on_is_not_removed(holding, pruned):
     assert holding.catalog.held() == (held,)
 
 
-@pytest.mark.parametrize("name", ["a.zip.part", "a.zip.tmp", "a.zip.held.json.tmp"])
+@pytest.mark.parametrize("name", ["a.zip.part", "a.zip.tmp", "a.zip.held.json.0a1b2c3d.tmp"])
 def test_a_file_that_another_ferry_writes_stays_and_the_rest_goes(holding, pruned, later, name):
     lay(holding, f"{SHELF}/{name}")
     lay(holding, f"{SHELF}/b.zip.part")
@@ -277,6 +277,21 @@ def test_a_file_that_another_ferry_writes_stays_and_the_rest_goes(holding, prune
         assert [item.path.name for item in pruned().removed] == ["b.zip.part"]
     assert holding.files() == {f"{SHELF}/{name}"}
     assert [item.path.name for item in pruned().removed] == [name]
+
+
+def test_drafts_that_a_killed_ferry_left_anywhere_in_the_catalog_go(holding, pruned, later):
+    names = (
+        "plans/a.json.0b.tmp",
+        f"{SHELF}/a.zip.held.json.tmp",
+        "quarantine/a.txt.tmp",
+        "a.0b.tmp",
+    )
+    for name in names:
+        lay(holding, name)
+    assert holding.catalog.status().quarantined == ()
+    later()
+    assert len(pruned().removed) == len(names)
+    assert holding.files() == set()
 
 
 def test_a_copy_that_is_a_link_with_an_old_time_is_not_old(holding, pruned):
