@@ -6,16 +6,14 @@ what fits and say so; the codes hold everything.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from typing import Any
 
 import segno
-from jinja2 import Environment, StrictUndefined
 
+from toolkit.htmltext import page_template
 from toolkit.request._nouns import SiteRequest, VolumeSpace
 from toolkit.request._paper import to_paper
 
@@ -26,7 +24,6 @@ _LAYOUTS = {1: "one", 2: "two", 3: "three"}
 """By the number of codes; `many` codes take the place of the lists."""
 _MOST = {"one": (4, 12, 6), "two": (2, 5, 3), "three": (2, 5, 3), "many": (0, 0, 3)}
 """Layout → how many updates, volumes and unknown things fit."""
-_ILLEGAL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,7 @@ def render_page(request: SiteRequest, data: bytes, fingerprint: str) -> str:
     codes = to_paper(data)
     layout = _LAYOUTS.get(len(codes), "many")
     most_updates, most_volumes, most_unknown = _MOST[layout]
-    template = _environment().from_string(
-        (resources.files("toolkit.request") / "_page.html.j2").read_text(encoding="utf-8")
-    )
+    template = page_template("toolkit.request", "_page.html.j2", time=_time, size=_size)
     return template.render(
         request=request,
         fingerprint=fingerprint.split(),
@@ -96,19 +91,6 @@ def _scarcest(volume: VolumeSpace) -> tuple[bool, int]:
 
 def _cut(rows: Sequence[Any], most: int) -> _Cut:
     return _Cut(rows[:most], max(0, len(rows) - most))
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.finalize = _legal
-    environment.filters |= {"time": _time, "size": _size}
-    return environment
-
-
-def _legal(value: object) -> object:
-    return _ILLEGAL.sub("\ufffd", value) if type(value) is str else value
 
 
 def _time(at: datetime | None) -> str:
