@@ -243,9 +243,7 @@ class _Offer:
     kind: PayloadKind
     url: str
     sha256: Sha256
-    size_bytes: int
     verdict: FileVerdict
-    reasons: tuple[str, ...]
     siblings: tuple[str, ...]
 
 
@@ -330,9 +328,7 @@ def _offer(row: Mapping[str, Any]) -> _Offer:
         kind=PayloadKind(row["kind"]),
         url=str(row["url"]),
         sha256=sha256(row["sha256"]),
-        size_bytes=int(row["size_bytes"]),
         verdict=FileVerdict(row["verdict"]),
-        reasons=tuple(map(str, row["reasons"])),
         siblings=tuple(payload_name(name) for name in row["siblings"]),
     )
 

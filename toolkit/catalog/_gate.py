@@ -17,20 +17,21 @@ def require_fit_to_travel(held: HeldPayload) -> None:
         InputError: Its published hash is impossible, or nobody has accepted it unproven.
     """
     attempted = f"carry {held.name} of {held.shelf}"
-    verdict, reasons = held.judgement.verdict, "; ".join(held.judgement.reasons)
+    verdict = held.judgement.verdict
+    found = f"{verdict.value}: {'; '.join(held.judgement.reasons)}"
     if verdict is FileVerdict.BAD:
-        raise DigestError(attempted, found=f"{verdict.value}: {reasons}", hint=SET_ASIDE)
+        raise DigestError(attempted, found=found, hint=SET_ASIDE)
     if verdict is FileVerdict.HASH_IMPOSSIBLE:
         raise InputError(
             attempted,
-            found=f"{verdict.value}: {reasons}",
+            found=found,
             expected="a reviewed hash that the file has",
             hint=advice(held.judgement),
         )
     if verdict is FileVerdict.UNPROVEN and held.acceptance is None:
         raise InputError(
             attempted,
-            found=f"{verdict.value}: {reasons}",
+            found=found,
             expected="two witnesses for it, or somebody who accepts it by name",
             hint=(
                 f'find another witness, or answer for it: ferry catalog accept "{held.shelf}/{held.name}" '

@@ -15,7 +15,7 @@ from typing import Any
 
 from toolkit.catalog._manifest import sha256
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import storage
+from toolkit.catalog._storage import read_at_most, storage
 from toolkit.errors import InputError, misread
 from toolkit.filesystem import write_beside
 from toolkit.model import (
@@ -84,9 +84,10 @@ def read_record(path: Path, objects: Path) -> Record | None:
         StorageError: It cannot be read.
         InputError: It cannot be understood.
     """
-    with storage(f"read {path}"), path.open("rb") as file:
-        data = file.read(_LIMIT_BYTES)
+    data = read_at_most(path, _LIMIT_BYTES)
     try:
+        if len(data) > _LIMIT_BYTES:
+            raise ValueError(f"more than {_LIMIT_BYTES} bytes")  # noqa: TRY301
         values: dict[str, Any] = json.loads(data)
         if values["format"] == _EARLIER_FORMAT:
             return None

@@ -15,6 +15,7 @@ from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
 from toolkit.catalog._held import select
 from toolkit.catalog._holding import Holding
+from toolkit.catalog._intake import without_measurement
 from toolkit.catalog._judging import explanation
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
@@ -167,10 +168,8 @@ def _read(record: Record, progress: Progress) -> _Reading:
 def _changed(reading: _Reading, held: HeldPayload) -> Judgement:
     text = f"it was changed after it was proven, or the disk fails: {reading.detail}"
     statement = Statement(kind=StatementKind.MEASUREMENT, stance=Stance.AGAINST, text=text)
-    others = (
-        said for said in held.judgement.statements if said.kind is not StatementKind.MEASUREMENT
-    )
-    return Judgement(verdict=FileVerdict.BAD, reasons=(text,), statements=(statement, *others))
+    statements = (statement, *without_measurement(held))
+    return Judgement(verdict=FileVerdict.BAD, reasons=(text,), statements=statements)
 
 
 def _with(held: HeldPayload, judgement: Judgement) -> HeldPayload:

@@ -105,8 +105,6 @@ class Earlier:
     measured_on: date
     source: str
     """Where that file had come from."""
-    is_held: bool = False
-    """It is this very file, as it was let into the catalog; else another download."""
 
 
 def judge(
@@ -329,9 +327,6 @@ def _measurement(before: Earlier, measured: Measured) -> Statement:
     if before.sha256 == measured.sha256:
         stance = Stance.FOR
         text = "An earlier measurement gave the same SHA-256"
-    elif before.is_held:
-        stance = Stance.AGAINST
-        text = f"The file changed since it was let in as {before.sha256}: check the disk"
     else:
         stance = Stance.SILENT
         text = f"An earlier download gave another file, {before.sha256}: try a third address"

@@ -12,6 +12,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -49,13 +50,7 @@ def group() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Write what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
-@click.option(
-    "--catalog",
-    "catalog_dir",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The catalog folder that holds the downloaded payloads.",
-)
+@catalog_option
 @click.option(
     "--keys",
     "keys_dir",
@@ -77,14 +72,7 @@ def group() -> None:
     show_default=True,
     help="Sites refuse the medium afterwards.",
 )
-@click.option(
-    "--manifests",
-    "manifest_dirs",
-    multiple=True,
-    envvar="FERRY_MANIFESTS",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="A folder of further manifests (or set FERRY_MANIFESTS); may be repeated.",
-)
+@manifests_option
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @json_option
 def write(

@@ -185,10 +185,6 @@ TABLE = {
         {"structure": WHOLE, "statements": [says(KIND.SIGNATURE, Stance.AGAINST)]}),
     "a colleague against it and nobody for it": (
         BAD, payload(), {"structure": WHOLE, "statements": [says(KIND.COLLEAGUE, Stance.AGAINST)]}),
-    "a file that changed since it was let in": (
-        BAD, payload(None),
-        {"structure": WHOLE,
-         "earlier": [Earlier(sha256=OTHER, measured_on=date(2026, 3, 1), source="u", is_held=True)]}),
 }  # fmt: skip
 
 

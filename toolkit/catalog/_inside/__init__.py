@@ -38,6 +38,7 @@ from toolkit.catalog._inside._expects import (
 from toolkit.catalog._inside._report import Findings, ZipFinding, ZipProblem, shortened
 from toolkit.catalog._inside._survey import Survey, survey
 from toolkit.catalog._storage import open_regular, storage
+from toolkit.errors import InputError
 from toolkit.model import Progress, Silent, SolutionVersion
 
 __all__ = ["Expects", "ZipFinding", "ZipKind", "ZipProblem", "ZipReport", "inspect_zip"]
@@ -184,8 +185,9 @@ class _Inspection:
         name, expected = member.entry.name, self._expects.version
         try:
             versions = stated_versions(content(member, XML_LIMIT_BYTES))
-        except ValueError as error:
-            text = f"it cannot be read as the metadata of an update: {error}"
+        except (ValueError, InputError) as error:
+            why = error.found if isinstance(error, InputError) else error
+            text = f"it cannot be read as the metadata of an update: {why}"
             self._findings.note(ZipProblem.BAD_METADATA, text, name)
             return
         self._versions = tuple(map(shortened, versions[:_VERSIONS_SHOWN]))

@@ -10,13 +10,11 @@ bundle is not documented, so members are looked for in every folder of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from toolkit.xmltext import read_xml
 
 METADATA = "SolutionUpdate.xml"
 XML_LIMIT_BYTES = 1 << 20
@@ -113,34 +111,21 @@ class Expects:
 def stated_versions(data: bytes) -> tuple[str, ...]:
     """Return the versions of the applicable updates in `SolutionUpdate.xml`, each once.
 
-    Namespaces are ignored, attributes and child elements taken alike: the schema is known only from
+    Attributes and child elements are taken alike: the schema is known only from
     public scripts, which read `ApplicableUpdate` and its `UpdateInfo` with `Version`.
 
     Raises:
-        ValueError: No XML, or one with entities.
+        InputError: No XML, or one with entities.
     """
-    try:
-        root = fromstring(data)
-    except DefusedXmlException as error:
-        raise ValueError("a document type or entity, which no such file needs") from error
-    except (ParseError, LookupError) as error:
-        raise ValueError(str(error)) from error
-    return tuple(dict.fromkeys(filter(None, map(str.strip, _versions(root)))))
-
-
-def _versions(root: Element) -> Iterator[str]:
-    for update in root.iter():
-        if _local(update.tag) == "ApplicableUpdate":
-            yield from _own_version(update)
-            for child in update:
-                if _local(child.tag) == "UpdateInfo":
-                    yield from _own_version(child)
-
-
-def _own_version(element: Element) -> Iterator[str]:
-    yield from (value for name, value in element.items() if _local(name) == "Version")
-    yield from (child.text or "" for child in element if _local(child.tag) == "Version")
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
+    root = read_xml(data, attempted="read the metadata of an update", file=None)
+    found = (
+        value.strip()
+        for update in root.named("ApplicableUpdate")
+        for element in (
+            update,
+            *(child for child in update.children if child.name.casefold() == "updateinfo"),
+        )
+        for name, value in element.facts()
+        if name.casefold() == "version"
+    )
+    return tuple(dict.fromkeys(filter(None, found)))
