@@ -20,7 +20,6 @@ from toolkit.catalog._held import all_held, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.catalog._sbe import VendorProof
 from toolkit.model import HeldPayload, Manifest, Progress, Silent, SolutionVersion
 
 if TYPE_CHECKING:
@@ -187,6 +186,7 @@ class Catalog:
             DownloadError: A file or manifest cannot be fetched.
         """
         from toolkit.catalog import _adding
+        from toolkit.catalog._sbe import VendorProof
 
         return _adding.add(
             self._holding,

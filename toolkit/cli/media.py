@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._output import (
@@ -100,6 +99,11 @@ def write(
     Changes: adds one set folder to the medium; nothing else on it is touched. The catalog remembers what was
     looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
+    from toolkit.catalog import (
+        Catalog,
+        load_manifests,
+    )  # half of the time to start, for writing alone
+
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
