@@ -173,8 +173,8 @@ class SetAside(Scene):
 
     def check(self) -> None:
         super().check()
-        jailed = self.ben.root / "quarantine" / f"{PAYLOAD.name}.{digest_of(self.bad)[:12]}"
-        assert jailed.read_bytes() == self.bad
+        quarantined = self.ben.root / "quarantine" / f"{PAYLOAD.name}.{digest_of(self.bad)[:12]}"
+        assert quarantined.read_bytes() == self.bad
         assert self.ben.catalog.find(MANIFEST.version)[0].path.read_bytes() == DATA
 
 

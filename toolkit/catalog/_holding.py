@@ -297,7 +297,7 @@ class Holding:
                 announced_bytes=fetched.announced_bytes,
                 earlier=tuple(
                     earlier_downloads(
-                        self.store.jailed(payload.name, fetched.sha256)[1], fetched.sha256
+                        self.store.quarantined(payload.name, fetched.sha256)[1], fetched.sha256
                     )
                 ),
                 is_deep=fetched.sha256 != wanted.must_be,
@@ -336,7 +336,7 @@ class Holding:
             judgement=judgement,
             remarks=(advice(judgement), "This file was not let into the catalog."),
         )
-        explained = self.store.jail(part.path, payload.name, found.sha256, text)
+        explained = self.store.set_aside(part.path, payload.name, found.sha256, text)
         with storage(f"write catalog {self.root}"):
             part.remove()
         attempted = f"download {payload.name} from {shown(url)}"

@@ -72,7 +72,7 @@ class Intake:
             with storage(f"read {path}"):
                 measured = measure(path, what=f"check {payload.name}", progress=progress)
             if measured.sha256 != digest:
-                self._jail_stray(path, payload.name, measured, digest, progress)
+                self._set_stray_aside(path, payload.name, measured, digest, progress)
                 return None
             statements = (*statements, self.measured_again())
         found = Found(path=path, sha256=digest, size_bytes=facts.st_size, statements=statements)
@@ -93,7 +93,7 @@ class Intake:
         record = self._store.record(wanted.shelf, wanted.payload.name)
         return record, wanted.must_be or (record.held.sha256 if record else None)
 
-    def _jail_stray(
+    def _set_stray_aside(
         self, path: Path, name: str, found: Measured, digest: Sha256, progress: Progress
     ) -> None:
         """Set bytes aside that are not what they are named by, if nothing was recorded of them.
@@ -110,7 +110,7 @@ class Intake:
                 sha256=found.sha256,
                 size_bytes=found.size_bytes,
             )
-            explained = self._store.jail(path, name, found.sha256, text)
+            explained = self._store.set_aside(path, name, found.sha256, text)
         progress.say(f"{name}: damaged bytes without a record were set aside: {explained}")
 
     def _taken_over(
@@ -125,7 +125,7 @@ class Intake:
             return None
         name = wanted.payload.name
         shelved = self._store.shelf(wanted.shelf) / name
-        for path in (shelved, self._store.jailed(name, wanted.must_be)[0]):
+        for path in (shelved, self._store.quarantined(name, wanted.must_be)[0]):
             with storage(f"read {path}"):
                 if not path.is_file():
                     continue
@@ -150,7 +150,7 @@ class Intake:
             if path != found.path and path.exists():
                 there = measure(path, what=f"check {payload.name}", progress=progress)
                 if there.sha256 != found.sha256:
-                    self._jail_stray(path, payload.name, there, found.sha256, progress)
+                    self._set_stray_aside(path, payload.name, there, found.sha256, progress)
         with store.changing(progress):
             if path != found.path:
                 store.place(found.path, found.sha256)

@@ -269,7 +269,7 @@ class Store:
             remove_file(record_path(folder, record.held.name))
             sync_folder(folder)
 
-    def jailed(self, name: str, digest: Sha256) -> tuple[Path, str]:
+    def quarantined(self, name: str, digest: Sha256) -> tuple[Path, str]:
         """Return where a file goes in quarantine, and what its explanation says so far."""
         target = self.quarantine / f"{name}.{digest[:12]}"
         explanation = _explanation(target)
@@ -277,7 +277,7 @@ class Store:
             text = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
         return target, text
 
-    def jail(self, path: Path | None, name: str, digest: Sha256, text: str) -> Path:
+    def set_aside(self, path: Path | None, name: str, digest: Sha256, text: str) -> Path:
         """Move a file to quarantine, add `text` to its explanation, and return where that stands.
 
         Args:
@@ -286,7 +286,7 @@ class Store:
             digest: Its SHA-256.
             text: Why it is there.
         """
-        target, before = self.jailed(name, digest)
+        target, before = self.quarantined(name, digest)
         with storage(f"write {self.quarantine}"):
             self.quarantine.mkdir(parents=True, exist_ok=True)
             write_beside(_explanation(target), (before + text).encode(), is_locked=True)

@@ -94,7 +94,7 @@ def catalog_status(holding: Holding) -> CatalogStatus:
     records, earlier, problems = _all_records(store)
     with storage(f"read catalog {store.root}"):
         objects = {path: facts.st_size for path, facts in _objects(store)}
-        jailed = {path: facts.st_size for path, facts in _jailed(store)}
+        quarantined = {path: facts.st_size for path, facts in _quarantined(store)}
         unfinished = tuple(_unfinished(store))
         free = free_bytes(store.root)
     referred = {record.held.path for record in records}
@@ -112,10 +112,10 @@ def catalog_status(holding: Holding) -> CatalogStatus:
         problems=problems,
         unfinished=unfinished,
         unreferenced=tuple(sorted(objects.keys() - referred)),
-        quarantined=tuple(sorted(jailed)),
+        quarantined=tuple(sorted(quarantined)),
         plans=tuple(_kept(path) for path in plan_files(store.plans)),
         object_bytes=sum(objects.values()),
-        quarantine_bytes=sum(jailed.values()),
+        quarantine_bytes=sum(quarantined.values()),
         unfinished_bytes=sum(item.size_bytes for item in unfinished),
         free_bytes=free,
     )
@@ -284,7 +284,7 @@ def _condemned(
             why = f"nothing written since {item.modified_at:%Y-%m-%d}"
             yield PrunedFile(path=item.path, size_bytes=item.size_bytes, why=why)
     if with_quarantine:
-        for path, facts in _jailed(store):
+        for path, facts in _quarantined(store):
             if _age(facts) < before:
                 yield PrunedFile(path=path, size_bytes=facts.st_size, why="in quarantine")
 
@@ -301,7 +301,7 @@ def _objects(store: Store) -> _Found:
             yield path, facts
 
 
-def _jailed(store: Store) -> _Found:
+def _quarantined(store: Store) -> _Found:
     return _looked_at(
         path for path in _listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
     )

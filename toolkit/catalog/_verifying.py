@@ -251,7 +251,7 @@ def _set_aside(
         for record in going:
             store.hide(record)
         path = None if staying else first.path
-        explained = store.jail(path, first.name, found.sha256, text)
+        explained = store.set_aside(path, first.name, found.sha256, text)
         for record in going:
             store.forget(record)
     return explained

@@ -307,15 +307,15 @@ def test_a_wrong_file_goes_to_quarantine_and_never_gets_the_final_name(desk):
     desk.site.files[URL] = wrong
     with pytest.raises(DigestError) as caught:
         desk.download()
-    jailed = desk.root / "quarantine" / f"{PAYLOAD.name}.{digest_of(wrong)[:12]}"
-    assert jailed.read_bytes() == wrong
-    text = jailed.with_name(jailed.name + ".txt").read_text(encoding="utf-8")
+    quarantined = desk.root / "quarantine" / f"{PAYLOAD.name}.{digest_of(wrong)[:12]}"
+    assert quarantined.read_bytes() == wrong
+    text = quarantined.with_name(quarantined.name + ".txt").read_text(encoding="utf-8")
     assert PAYLOAD.sha256 in text
     assert digest_of(wrong) in text
     assert "verdict: file bad" in text  # a damaged member
     assert desk.names() == [PAYLOAD.name + ".lock"]
     assert caught.value.exit_code == 3
-    assert str(jailed) in caught.value.hint
+    assert str(quarantined) in caught.value.hint
 
 
 def test_once_its_hash_is_reviewed_a_file_comes_back_from_quarantine_without_fetching(desk):
