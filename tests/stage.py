@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,8 @@ class Stage:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    patience_s: float = 240
+    """So long a command may take; then it must say where it hangs, and dies."""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +67,7 @@ class Stage:
             **kept,
             "PYTHONPATH": str(ROOT),
             "PYTHONIOENCODING": "utf-8",
+            "PYTHONFAULTHANDLER": "1",
             "FERRY_KEY_PASSPHRASE": PASSPHRASE,
             "FERRY_USERNAME": USER,
             "FERRY_PASSWORD": PASSWORD,
@@ -92,7 +96,12 @@ class Stage:
         """Run `ferry` to its end; any exit code but `expect` (None: any) is an error."""
         began = time.monotonic()
         with self.popen(*words, **extra) as process:
-            out, err = process.communicate(timeout=240)
+            try:
+                out, err = process.communicate(timeout=self.patience_s)
+            except subprocess.TimeoutExpired:
+                raise AssertionError(
+                    f"ferry {' '.join(words)}: not done after {self.patience_s} s\n{_abort(process)}"
+                ) from None
         result = Result(words, process.returncode, out, err, time.monotonic() - began)
         if expect is not None and result.code != expect:
             raise AssertionError(
@@ -187,6 +196,17 @@ class Stage:
         for node in nodes:
             words += ["--node", f"{node['name']}={node['address']}"]
         self.ferry(*words)
+
+
+def _abort(process: subprocess.Popen[str]) -> str:
+    """End a process that hangs; return what it wrote, where every thread stood last (not on Windows)."""
+    process.send_signal(signal.SIGABRT if os.name == "posix" else signal.SIGTERM)
+    try:
+        out, err = process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+    return f"{out}\n{err}"
 
 
 @contextlib.contextmanager
