@@ -11,17 +11,6 @@ from toolkit.errors import DownloadError
 
 DATA = bytes(range(256)) * 1024
 NAME = "file.bin"
-_ENVIRONMENT = (
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "curl_ca_bundle", "requests_ca_bundle",
-    "ssl_cert_file",
-)  # fmt: skip
-
-
-def clear_environment(monkeypatch):
-    """Take away what would change the way to a server."""
-    for name in _ENVIRONMENT:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
 
 
 class Client:

@@ -31,13 +31,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 VERSION = "12.2604.1003.9"
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 class Vendor:
     """A published bundle, the server that offers it, and a catalog that fetches it."""
 

@@ -22,13 +22,6 @@ pytestmark = pytest.mark.network
 MIB = 1 << 20
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 def publish(tmp_path):
     """Return a function that offers a bundle of some size."""

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.contract.fetch_client import DATA, NAME, Client, clear_environment, read
+from tests.contract.fetch_client import DATA, NAME, read
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._together import size_of
@@ -18,34 +18,11 @@ from toolkit.errors import AuthenticationError, DownloadError
 pytestmark = pytest.mark.network
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    clear_environment(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path):
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www" / NAME).write_bytes(DATA)
-    with VendorServer(tmp_path / "www", tls_dir=tmp_path / "tls") as started:
-        yield started
-
-
 @pytest.fixture
 def other(tmp_path):
     """Return another server with the same file and an authority of its own."""
     with VendorServer(tmp_path / "www", tls_dir=tmp_path / "other-tls") as started:
         yield started
-
-
-@pytest.fixture
-def client(server, tmp_path):
-    with contextlib.ExitStack() as stack:
-
-        def make(**options):
-            return stack.enter_context(Client(server, **options))
-
-        yield make
 
 
 # --- bytes and ranges -----------------------------------------------------------------------------

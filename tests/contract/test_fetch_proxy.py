@@ -10,7 +10,7 @@ import traceback
 import pytest
 import spnego
 
-from tests.contract.fetch_client import DATA, NAME, Client, clear_environment
+from tests.contract.fetch_client import DATA, NAME, Client
 from tests.unit.catalog.fakes import Listener
 from tests.vendorsite.certificates import Authority
 from tests.vendorsite.proxy import CompanyProxy
@@ -24,19 +24,6 @@ pytestmark = pytest.mark.network
 
 USER, PASSWORD = "bob", "pass: wörd@/#"
 ALL = ("Negotiate", "NTLM", 'Digest realm="x", qop="auth"', "Basic")
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    clear_environment(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path):
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www" / NAME).write_bytes(DATA)
-    with VendorServer(tmp_path / "www", tls_dir=tmp_path / "tls") as started:
-        yield started
 
 
 @pytest.fixture

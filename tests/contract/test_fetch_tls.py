@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.contract.fetch_client import DATA, NAME, Client, clear_environment
+from tests.contract.fetch_client import DATA, NAME
 from tests.vendorsite.certificates import Authority
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog import HttpsFetcher
@@ -20,31 +20,12 @@ pytestmark = pytest.mark.network
 PASSPHRASE = "öffne dich"
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    clear_environment(monkeypatch)
-
-
-@pytest.fixture
-def server(tmp_path):
-    (tmp_path / "www").mkdir()
-    (tmp_path / "www" / NAME).write_bytes(DATA)
-    with VendorServer(tmp_path / "www", tls_dir=tmp_path / "tls") as started:
-        yield started
-
-
 @pytest.fixture
 def authority(tmp_path):
     """Return an authority that no server here uses yet, with its file."""
     made = Authority("Contoso TLS Inspection")
     made.file = made.write(tmp_path / "contoso.pem")
     return made
-
-
-@pytest.fixture
-def client(server):
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(Client(server, **options))
 
 
 def final(error):

@@ -17,13 +17,6 @@ pytestmark = pytest.mark.network
 NAME = "SBE_Discovery_Contoso.xml"
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 @pytest.fixture
 def vendor(tmp_path):
     folder = tmp_path / "published"
