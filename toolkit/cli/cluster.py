@@ -69,7 +69,13 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 
 
 @group.command("import")
-@click.argument("medium", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument(
+    "media",
+    nargs=-1,
+    required=True,
+    metavar="MEDIUM...",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
 @cluster_option
 @site_option
 @user_option
@@ -91,7 +97,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 @click.option("--dry-run", is_flag=True, help="Check the medium and the cluster, change nothing.")
 @json_option
 def import_(
-    medium: Path,
+    media: tuple[Path, ...],
     cluster_name: str,
     site_dir: Path,
     username: str | None,
@@ -111,12 +117,20 @@ def import_(
     Example:
       ferry cluster import E:\\ --cluster plant7 --site C:\\ferry-site --user lcmuser
 
+    Of a set that is spread over several media, name all; one that was copied to a folder will do:
+      ferry cluster import E:\\ F:\\ D:\\copy-of-the-third --cluster plant7 --site C:\\ferry-site --user lcmuser
+
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate.
     Exit 1: added, but not listed within the waiting time.
     """
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     with site.lock():
-        opened = open_medium(medium, site.trust_dir, progress=TerminalProgress(quiet=json_output))
+        opened = open_medium(
+            media[0],
+            site.trust_dir,
+            others=media[1:],
+            progress=TerminalProgress(quiet=json_output),
+        )
         version = read_version(wanted, [target.version for target in opened.targets()])
         if dry_run:
             seen = cluster.discover()

@@ -13,6 +13,7 @@ import click
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._output import (
+    F,
     TerminalProgress,
     echo,
     human_size,
@@ -23,13 +24,17 @@ from toolkit.cli._output import (
 )
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
+    FILE_SYSTEMS,
     MediumLabel,
     MediumReport,
+    Part,
     Verdict,
     describe_medium,
     open_keys,
     open_medium,
     pin_root,
+    plan_media,
+    read_media,
     write_medium,
 )
 
@@ -41,6 +46,75 @@ def group() -> None:
     """Write a signed medium, verify it, show what it says of itself."""
 
 
+def _spread_options(command: F) -> F:
+    """Take what the set shall carry, and the media to spread it over."""
+    for option in (
+        manifests_option,
+        click.option(
+            "--fs",
+            "file_system",
+            type=click.Choice(FILE_SYSTEMS),
+            help="File system of the media: FAT32 holds no file of 4 GiB. Default: as found when it is written.",
+        ),
+        click.option(
+            "--size",
+            "sizes",
+            multiple=True,
+            help="Size of each medium of the set, such as 32GB; repeat it for each.",
+        ),
+        catalog_option,
+    ):
+        command = option(command)
+    return command
+
+
+@group.command("plan")
+@click.argument(
+    "plan_file", metavar="PLAN", type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@_spread_options
+@json_option
+def plan_(
+    plan_file: Path,
+    catalog_dir: Path,
+    sizes: tuple[str, ...],
+    file_system: str | None,
+    manifest_dirs: tuple[Path, ...],
+    *,
+    json_output: bool,
+) -> None:
+    """Show what goes onto which medium of a set, before a byte is written.
+
+    \b
+    Example:
+      ferry media plan plan.json --catalog D:\\catalog --size 32GB --size 16GB --fs fat32
+
+    A payload stays whole, under the vendor's name, wherever it fits; else it is cut into segments. An archive
+    that was never looked into is read once, as for writing.
+
+    Changes: nothing but what the catalog remembers of an archive it looked into.
+    """
+    from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+
+    media = read_media(sizes, file_system)
+    payloads = Catalog(catalog_dir).for_medium(
+        plan=plan_file,
+        manifests=load_manifests(manifest_dirs),
+        progress=TerminalProgress(quiet=json_output),
+    )
+    layout = plan_media(payloads, media)
+    if json_output:
+        print_json("media-plan", [_part_row(part) for part in layout.parts])
+        return
+    print_table(
+        ("MEDIUM", "SIZE", "FILE", "OF"),
+        [
+            (part.medium, human_size(part.size_bytes), part.path, part.held.name)
+            for part in sorted(layout.parts, key=lambda part: part.medium)
+        ],
+    )
+
+
 @group.command("write")
 @click.argument("versions", nargs=-1, metavar="[VERSION...]")
 @click.option(
@@ -49,7 +123,7 @@ def group() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Write what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
-@catalog_option
+@_spread_options
 @click.option(
     "--keys",
     "keys_dir",
@@ -71,7 +145,12 @@ def group() -> None:
     show_default=True,
     help="Sites refuse the medium afterwards.",
 )
-@manifests_option
+@click.option(
+    "--medium",
+    "number",
+    type=click.IntRange(min=1),
+    help="Which medium of the set; by default the one begun here, else the next.",
+)
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @json_option
 def write(
@@ -81,28 +160,31 @@ def write(
     keys_dir: Path,
     root: Path,
     valid_days: int,
+    sizes: tuple[str, ...],
+    file_system: str | None,
+    number: int | None,
     manifest_dirs: tuple[Path, ...],
     set_name: str | None,
     *,
     json_output: bool,
 ) -> None:
-    """Write one signed set of updates to a medium and read it back; the same command resumes.
+    """Write one medium of a signed set of updates and read it back; the same command resumes.
 
     \b
     Example:
       ferry media write --plan plan.json --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
       ferry media write 12.2603.1002.15 --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
+    What one stick cannot hold, over several; plug in the next one and run the same command again:
+      ferry media write --plan plan.json --size 32GB --size 16GB --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
+
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The catalog remembers what was
-    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
+    looked into, and a set that is cut or spread (sets/). The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
-    from toolkit.catalog import (
-        Catalog,
-        load_manifests,
-    )  # half of the time to start, for writing alone
+    from toolkit.catalog import Catalog, load_manifests  # half of the time to start
 
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
@@ -121,6 +203,9 @@ def write(
         keys=keys,
         expires_at=datetime.now(UTC) + timedelta(days=valid_days),
         set_name=set_name,
+        media=read_media(sizes, file_system),
+        number=number,
+        book=catalog_dir / "sets",
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
@@ -214,12 +299,24 @@ def _print_label(label: MediumLabel, *, json_output: bool) -> None:
         return
     state = "complete" if label.is_complete else "NOT COMPLETE"
     proof = "verified" if label.is_verified else "NOT VERIFIED: nobody has proven what stands here"
-    echo(f"{label.set_name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
+    name = f"{label.set_name} {label.medium}/{label.media_count}"
+    echo(f"{name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
     echo(f"{label.folder}")
     print_table(
         ("PAYLOAD", "SIZE", "SHA-256"),
         [(name, human_size(size), digest) for name, size, digest in label.payloads],
     )
+
+
+def _part_row(part: Part) -> dict[str, object]:
+    return {
+        "medium": part.medium,
+        "path": part.path,
+        "payload": part.held.name,
+        "offset": part.offset,
+        "size_bytes": part.size_bytes,
+        "is_whole": part.is_whole,
+    }
 
 
 def _print_report(report: MediumReport) -> None:
@@ -231,6 +328,6 @@ def _print_report(report: MediumReport) -> None:
     )
     good = len(report.having(Verdict.OK))
     echo(
-        f"{report.set_name}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
+        f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )

@@ -21,17 +21,21 @@ from toolkit.media._keys import (
     read_root,
     read_root_chain,
 )
+from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, read_media
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._trust import pin_root, recall
-from toolkit.media._write import write_medium
+from toolkit.media._write import plan_media, write_medium
 
 __all__ = [
+    "FILE_SYSTEMS",
     "Damage",
     "Medium",
     "MediumLabel",
     "MediumReport",
+    "MediumSize",
+    "Part",
     "SigningKeys",
     "Verdict",
     "describe_medium",
@@ -40,7 +44,9 @@ __all__ = [
     "open_keys",
     "open_medium",
     "pin_root",
+    "plan_media",
     "read_fingerprint",
+    "read_media",
     "read_root",
     "read_root_chain",
     "recall",

@@ -155,9 +155,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def copy_durably(
-    source: Path, target: Path, *, expected_sha256: Sha256, progress: Progress
+    source: Path,
+    target: Path,
+    *,
+    offset: int = 0,
+    size_bytes: int | None = None,
+    expected_sha256: Sha256,
+    progress: Progress,
 ) -> Measured | None:
-    """Read, hash and write one file in one pass; rename only if the source was the expected one.
+    """Read, hash and write one file, or a stretch of it, in one pass; rename only what was expected.
+
+    Args:
+        source: What to copy.
+        target: Where; never stands over anything but the expected bytes.
+        offset: Where in the source to begin.
+        size_bytes: How much to copy at most; None: to the end.
+        expected_sha256: Of the bytes to copy.
+        progress: Told of every chunk.
 
     Returns:
         None when the bytes were the expected ones, and what was found otherwise (nothing is left
@@ -165,10 +179,15 @@ def copy_durably(
     """
     part = target.with_name(target.name + ".part")
     digest, size = hashlib.sha256(), 0
+    left = size_bytes
     with source.open("rb", buffering=0) as reading:
+        reading.seek(offset)
 
         def fill(buffer: memoryview) -> int:
-            count = reading.readinto(buffer) or 0
+            nonlocal left
+            count = reading.readinto(buffer if left is None else buffer[:left]) or 0
+            if left is not None:
+                left -= count
             digest.update(buffer[:count])
             return count
 
@@ -188,6 +207,18 @@ def copy_durably(
     part.replace(target)
     sync_folder(target.parent)
     return None
+
+
+def read_ahead(path: Path) -> Generator[memoryview, None, None]:
+    """Yield a file in chunks through the page cache; each is valid until the next one is asked for.
+
+    Close the generator when it is not read to its end.
+    """
+    with (
+        path.open("rb", buffering=0) as reading,
+        contextlib.closing(_ahead(lambda buffer: reading.readinto(buffer) or 0)) as chunks,
+    ):
+        yield from chunks
 
 
 def _ahead(fill: Callable[[memoryview], int]) -> Generator[memoryview, None, None]:

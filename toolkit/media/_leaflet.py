@@ -11,10 +11,10 @@ from toolkit.media._set import SetPlan
 
 
 def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]:
-    """Return the files by name; equal plans give equal bytes."""
+    """Return the files of one medium by name; equal plans give equal bytes."""
     half = len(fingerprint) // 2 + 1
     facts = {
-        "label": f"{plan.set_name} {number}/{plan.media_count}",
+        "label": plan.label(number),
         "set_name": plan.set_name,
         "set_id": plan.set_id,
         "number": str(number),
@@ -24,20 +24,58 @@ def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]
         "fingerprint_1": fingerprint[:half].strip(),
         "fingerprint_2": fingerprint[half:].strip(),
     }
+    pieces = [piece for _, piece in plan.on_medium(number)]
     lines = [
-        f"  {file.path}\n      {file.size_bytes} bytes\n      sha256 {file.sha256}"
-        for file in plan.files
+        f"  {piece.path}\n      {piece.size_bytes} bytes\n      sha256 {piece.sha256}"
+        for piece in pieces
     ]
     rows = [
-        f"<tr><td>{html.escape(file.path)}</td><td>{file.size_bytes}</td>"
-        f"<td><code>{file.sha256}</code></td></tr>"
-        for file in plan.files
+        f"<tr><td>{html.escape(piece.path)}</td><td>{piece.size_bytes}</td>"
+        f"<td><code>{piece.sha256}</code></td></tr>"
+        for piece in pieces
     ]
+    joining = _joining(plan)
     return {
-        "start.txt": _fill("start.txt", {**facts, "content": "\n".join(lines)}),
-        "start.html": _fill("start.html", {**facts, "content": "\n".join(rows)}),
+        "start.txt": _fill(
+            "start.txt",
+            {
+                **facts,
+                "content": "\n".join(lines),
+                "joining": f"\nPUT TOGETHER WHAT WAS CUT\n{joining}" if joining else "",
+            },
+        ),
+        "start.html": _fill(
+            "start.html",
+            {
+                **facts,
+                "content": "\n".join(rows),
+                "joining": f"<h2>Put together what was cut</h2>\n<pre>{html.escape(joining)}</pre>"
+                if joining
+                else "",
+            },
+        ),
         "verify.ps1": _template("verify.ps1").encode(),
     }
+
+
+def _joining(plan: SetPlan) -> str:
+    """Tell how to make the vendor's files from their segments by hand."""
+    texts = []
+    for file in plan.files:
+        if len(file.pieces) == 1:
+            continue
+        folder, _, first = file.pieces[0].path.rpartition("/")
+        name = file.target.rpartition("/")[2]
+        media = sorted({piece.medium for piece in file.pieces})
+        last = file.pieces[-1].path.rpartition("/")[2]
+        texts.append(
+            f"  {name}: {len(file.pieces)} segments, on medium {', '.join(map(str, media))} of "
+            f"{plan.media_count}. Copy {folder} of\n  each into one folder, then there:\n"
+            f"    Windows   cmd /c copy /b {first}+...+{last} {name}   (all of them, in order)\n"
+            f"    Linux     cat *.seg > {name}\n"
+            f"    it must have {file.size_bytes} bytes and sha256\n    {file.sha256}\n"
+        )
+    return "\n".join(texts)
 
 
 def _fill(name: str, facts: dict[str, str]) -> bytes:

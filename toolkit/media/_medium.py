@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +41,7 @@ from toolkit.media._set import (
     WRITING,
     Intent,
     SetFile,
+    SetPiece,
     SetPlan,
     find_set_folder,
     read_back_method,
@@ -73,17 +76,23 @@ class MediumLabel:
     read_back: str
     """How the writer read it back; empty: unknown."""
     payloads: tuple[tuple[str, int, Sha256], ...]
-    """Name, size and hash of each payload."""
+    """Name, size and hash of each payload of the set."""
+    medium: int
+    """Number of this medium in the set, from 1."""
+    media_count: int
 
 
 class Medium:
-    """One set whose metadata were proven. Its payload bytes are proven while they are copied."""
+    """One medium of a set whose metadata were proven. Its payload bytes are proven while they are copied."""
 
-    def __init__(self, folder: Path, checked: Checked) -> None:
-        """Take a set folder and the proof of its metadata."""
+    def __init__(self, folder: Path, checked: Checked, others: Sequence[Path] = ()) -> None:
+        """Take a set folder and the proof of its metadata; `others` are further media of the same set."""
         self.folder = folder
+        self._folders = (folder, *others)
         self._checked = checked
         self._plan: SetPlan = checked.plan
+        self.number = _number(folder, checked.plan)
+        """Which medium of the set this is, from 1."""
 
     @property
     def set_name(self) -> str:
@@ -105,6 +114,11 @@ class Medium:
         """What the operator should know although the medium was accepted."""
         return self._checked.warnings
 
+    @property
+    def label(self) -> str:
+        """What is printed on it: `AZL-2611-K7Q2 2/3`."""
+        return self._plan.label(self.number)
+
     def targets(self) -> tuple[Target, ...]:
         """Return every payload of the set, in order of names.
 
@@ -118,7 +132,7 @@ class Medium:
         )
 
     def copy_target(self, name: str, sink: BinaryIO, *, progress: Progress | None = None) -> None:
-        """Copy one target from the medium in one pass, proving every byte on the way.
+        """Copy one target from the media in one pass, proving every byte on the way.
 
         Args:
             name: Target name as listed by `targets()`.
@@ -128,7 +142,7 @@ class Medium:
         Raises:
             UnknownTargetError: The signed metadata do not list the name.
             DigestError: Length or hash differs from the signed value; names the damaged block.
-            StorageError: The medium cannot be read to the end.
+            StorageError: A medium cannot be read to the end, or a segment lies on one that was not named.
 
         Source: TUF specification, client workflow 5.7.
         """
@@ -149,7 +163,7 @@ class Medium:
     def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
         expected = self._blocks(file)
         digest, checked = BlockDigest(), 0
-        for chunk in _reading(self.folder / file.path):
+        for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
             digest.update(chunk)
             for found in digest.blocks[checked:]:
                 self._require_block(file, expected, checked, found)
@@ -181,21 +195,41 @@ class Medium:
             hint="the medium is damaged or was altered; have it written again",
         )
 
+    def _find(self, file: SetFile) -> list[Path]:
+        """Return where each piece of a target lies, before a byte is copied."""
+        found, absent = [], []
+        for piece in file.pieces:
+            places = [folder / piece.path for folder in self._folders]
+            path = next((place for place in places if place.is_file()), None)
+            if path is None:
+                absent.append(piece)
+            else:
+                found.append(path)
+        if absent:
+            labels = ", ".join(sorted({self._plan.label(piece.medium) for piece in absent}))
+            raise StorageError(
+                f"copy {file.target} from {self.set_name}",
+                found=f"{len(absent)} of its {len(file.pieces)} pieces lie elsewhere: {labels}",
+                expected="every medium of the set, plugged in or copied to a folder",
+                hint=f"name {labels} in the same command, too",
+            )
+        return found
+
     def missing(self) -> tuple[str, ...]:
-        """Return what a finished set would have and this one lacks: files absent or cut short."""
+        """Return what this medium, finished, would have and lacks: files absent or cut short."""
         lacking = [COMPLETE] if not (self.folder / COMPLETE).is_file() else []
-        for file in self._plan.files:
-            path = self.folder / file.path
+        for _, piece in self._plan.on_medium(self.number):
+            path = self.folder / piece.path
             try:
                 found = path.lstat()
-                if stat.S_ISREG(found.st_mode) and found.st_size < file.size_bytes:
-                    lacking.append(f"{file.path} (cut short)")
+                if stat.S_ISREG(found.st_mode) and found.st_size < piece.size_bytes:
+                    lacking.append(f"{piece.path} (cut short)")
             except OSError:
-                lacking.append(file.path)
+                lacking.append(piece.path)
         return tuple(lacking)
 
     def verify(self, progress: Progress | None = None) -> MediumReport:
-        """Read the whole set past the page cache and judge every file.
+        """Read the whole medium past the page cache and judge every file.
 
         Signed files are compared with their signed hashes, the others with the bag's manifests. Nothing
         on the medium is changed.
@@ -203,14 +237,12 @@ class Medium:
         progress = progress or Silent()
         methods: list[ReadMethod] = []
         signed = {
-            file.path: (file.sha256, file.size_bytes, self._blocks(file))
-            for file in self._plan.files
+            piece.path: (piece.sha256, piece.size_bytes, self._blocks_of(file, piece))
+            for file, piece in self._plan.on_medium(self.number)
         }
         set_json = self._checked.targets[SET_TARGET]
         signed[SET_PATH] = (Sha256(set_json.hashes["sha256"]), set_json.length, ())
-        progress.begin(
-            f"verify {self.set_name}", total_bytes=sum(row[1] for row in signed.values())
-        )
+        progress.begin(f"verify {self.label}", total_bytes=sum(row[1] for row in signed.values()))
         try:
             files = [
                 _judge(self.folder, path, *expected, methods=methods, progress=progress)
@@ -224,6 +256,8 @@ class Medium:
         return MediumReport(
             set_name=self.set_name,
             set_id=self.set_id,
+            medium=self.number,
+            media_count=self._plan.media_count,
             expires_at=self.expires_at,
             read_method=weakest(methods).value,
             files=tuple(files),
@@ -245,6 +279,8 @@ class Medium:
                 (target.name.removeprefix(PAYLOAD), target.size_bytes, target.sha256)
                 for target in self.targets()
             ),
+            medium=self.number,
+            media_count=self._plan.media_count,
         )
 
     def _judge_bag(self, signed: dict[str, Sha256], methods: list[ReadMethod]) -> list[FileReport]:
@@ -322,6 +358,10 @@ class Medium:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
         return tuple(map(Sha256, custom.get("blocks_64mib", ())))
 
+    def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
+        first = piece.offset // BLOCK_BYTES
+        return self._blocks(file)[first : first + -(-piece.size_bytes // BLOCK_BYTES)]
+
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
         try:
@@ -370,7 +410,20 @@ def describe_medium(root: Path) -> MediumLabel:
         is_complete=complete,
         read_back=_read_back(folder),
         payloads=intent.payloads,
+        medium=intent.medium,
+        media_count=intent.media_count,
     )
+
+
+def _number(folder: Path, plan: SetPlan) -> int:
+    """Return which medium of its set a folder is; where it does not say so itself, its files do."""
+    for name in (COMPLETE, WRITING):
+        with contextlib.suppress(OSError, InputError):
+            intent = Intent.from_bytes(read_small(folder / name), file=name)
+            if intent.set_id == plan.set_id and 1 <= intent.medium <= plan.media_count:
+                return intent.medium
+    pieces = (piece for file in plan.files for piece in file.pieces)
+    return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1)
 
 
 def _reading(path: Path) -> Iterator[memoryview]:

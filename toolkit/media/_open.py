@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from toolkit.errors import StorageError
-from toolkit.media._medium import Medium
+from toolkit.errors import InputError, StorageError
+from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._set import find_set_folder
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import check_set
+from toolkit.media._verify import Checked, check_set
 from toolkit.model import Progress, Silent
 
 
@@ -17,6 +18,7 @@ def open_medium(
     root: Path,
     trust_dir: Path,
     *,
+    others: Sequence[Path] = (),
     now: datetime | None = None,
     accept_incomplete: bool = False,
     progress: Progress | None = None,
@@ -26,6 +28,7 @@ def open_medium(
     Args:
         root: Root of the medium, or one set folder on it.
         trust_dir: The site's trust state.
+        others: Further media of the same set, in any order, for targets that are spread over them.
         now: The time; the clock by default. Never earlier than the time floor.
         accept_incomplete: Return an incomplete set too, so that it can be examined. The site does not
             remember it, and nothing was proven of the files that are missing.
@@ -43,7 +46,7 @@ def open_medium(
     folder = find_set_folder(root)
     with trust_lock(trust_dir):
         checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
-        medium = Medium(folder, checked)
+        medium = Medium(folder, checked, [_same_set(other, checked) for other in others])
         missing = medium.missing()
         if not missing:
             save_state(trust_dir, checked.state)
@@ -57,3 +60,18 @@ def open_medium(
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
     return medium
+
+
+def _same_set(root: Path, checked: Checked) -> Path:
+    """Return the folder of another medium of a set; its bytes are proven when they are copied."""
+    folder = find_set_folder(root)
+    found = describe_medium(folder)
+    if found.set_id != checked.plan.set_id:
+        raise InputError(
+            "put a set together",
+            file=str(root),
+            found=f"a medium of {found.set_name} ({found.set_id})",
+            expected=f"one of {checked.plan.set_name} ({checked.plan.set_id})",
+            hint="leave it out, or name only media of one set",
+        )
+    return folder

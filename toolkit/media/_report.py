@@ -48,11 +48,19 @@ class MediumReport:
 
     set_name: str
     set_id: str
+    medium: int
+    """Number of this medium in the set, from 1."""
+    media_count: int
     expires_at: datetime
     read_method: str
     """How the bytes were read; `cached` may have come from memory instead of the device."""
     files: tuple[FileReport, ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What is printed on the medium: `AZL-2611-K7Q2 2/3`."""
+        return f"{self.set_name} {self.medium}/{self.media_count}"
 
     def having(self, *verdicts: Verdict) -> tuple[FileReport, ...]:
         """Return the files with one of these verdicts."""
@@ -69,7 +77,7 @@ class MediumReport:
         Damaged bytes cannot be proven (DigestError), missing or unreadable ones are the medium's
         fault (StorageError). Foreign files, and litter when `strict`, are no error: see `is_tidy`.
         """
-        attempted = f"verify the set {self.set_name}"
+        attempted = f"verify the medium {self.label}"
         if damaged := self.having(Verdict.DAMAGED):
             return DigestError(
                 attempted,

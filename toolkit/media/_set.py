@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, StorageError, misread
-from toolkit.media._device import on_storage, require_regular
+from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import check_path, check_set_name, check_together
 from toolkit.model import Sha256
 
-FORMAT = 1
+FORMAT = 2
 SET_TARGET = "plan/set.json"
 SET_PATH = "data/plan/set.json"
 WRITING = "writing.json"
@@ -39,16 +39,28 @@ _SIZE_LIMIT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetPiece:
+    """One file below `data/`: a whole target, or a segment of one."""
+
+    path: str
+    """POSIX path relative to the set folder."""
+    medium: int
+    """Number of the medium that carries it, from 1."""
+    offset: int
+    """Where in the target its first byte belongs."""
+    size_bytes: int
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetFile:
     """Where one target lies."""
 
     target: str
-    path: str
-    """POSIX path relative to the set folder."""
     size_bytes: int
     sha256: Sha256
-    medium: int = 1
-    """Number of the medium that carries it."""
+    pieces: tuple[SetPiece, ...]
+    """In order; together they are the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,16 @@ class SetPlan:
     roots: tuple[Sha256, ...]
     """SHA-256 of `1.root.json`, `2.root.json`, …"""
 
+    def label(self, number: int) -> str:
+        """Return what is printed on one medium: `AZL-2611-K7Q2 2/3`."""
+        return f"{self.set_name} {number}/{self.media_count}"
+
+    def on_medium(self, number: int) -> tuple[tuple[SetFile, SetPiece], ...]:
+        """Return what one medium carries, each piece with its target."""
+        return tuple(
+            (file, piece) for file in self.files for piece in file.pieces if piece.medium == number
+        )
+
     def to_bytes(self) -> bytes:
         """Return set.json; equal plans give equal bytes."""
         return _dump(
@@ -78,10 +100,17 @@ class SetPlan:
                 "files": [
                     {
                         "target": file.target,
-                        "path": file.path,
                         "size_bytes": file.size_bytes,
                         "sha256": file.sha256,
-                        "medium": file.medium,
+                        "pieces": [
+                            {
+                                "path": piece.path,
+                                "medium": piece.medium,
+                                "size_bytes": piece.size_bytes,
+                                "sha256": piece.sha256,
+                            }
+                            for piece in file.pieces
+                        ],
                     }
                     for file in self.files
                 ],
@@ -104,26 +133,24 @@ class SetPlan:
                 issued_at=read_instant(document["issued_at"]),
                 expires_at=read_instant(document["expires_at"]),
                 media_count=int(document["media_count"]),
-                files=tuple(
-                    SetFile(
-                        target=str(row["target"]),
-                        path=str(row["path"]),
-                        size_bytes=_count(row["size_bytes"]),
-                        sha256=_digest(row["sha256"]),
-                        medium=int(row["medium"]),
-                    )
-                    for row in document["files"]
-                ),
+                files=tuple(map(_read_file, document["files"])),
                 roots=tuple(map(_digest, document["roots"])),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
         check_set_name(plan.set_name)
-        check_together(plan.set_name, (item.path for item in plan.files))
+        check_together(plan.set_name, (piece.path for item in plan.files for piece in item.pieces))
         for item in plan.files:
             check_path(item.target)
-            if not item.path.startswith("data/"):
-                raise InputError("read the set", file=file, found=item.path, expected="data/…")
+            for piece in item.pieces:
+                if not piece.path.startswith("data/"):
+                    raise InputError("read the set", file=file, found=piece.path, expected="data/…")
+                if not 1 <= piece.medium <= plan.media_count:
+                    raise InputError(
+                        "read the set",
+                        file=file,
+                        found=f"{piece.path} on medium {piece.medium} of {plan.media_count}",
+                    )
         return plan
 
 
@@ -138,7 +165,9 @@ class Intent:
     root: str
     """Fingerprint of the newest root that signs it."""
     payloads: tuple[tuple[str, int, Sha256], ...]
-    """Name, size and hash of every payload, in order of names."""
+    """Name, size and hash of every payload of the set, in order of names."""
+    medium: int = 1
+    media_count: int = 1
 
     def to_bytes(self, **completion: object) -> bytes:
         """Return the document; `completion` holds what only complete.json says."""
@@ -155,6 +184,8 @@ class Intent:
                     {"name": name, "size_bytes": size, "sha256": digest}
                     for name, size, digest in self.payloads
                 ],
+                "medium": self.medium,
+                "media_count": self.media_count,
                 **completion,
             }
         )
@@ -178,6 +209,8 @@ class Intent:
                     (str(row["name"]), _count(row["size_bytes"]), _digest(row["sha256"]))
                     for row in document["payloads"]
                 ),
+                medium=_count(document["medium"]),
+                media_count=_count(document["media_count"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
@@ -275,6 +308,28 @@ def _load(data: bytes, *, kind: str, file: str) -> dict[str, Any]:
         raise _not_understood(file, error) from error
     result: dict[str, Any] = document
     return result
+
+
+def _read_file(row: dict[str, Any]) -> SetFile:
+    """Read one target with its pieces; cuts fall on block borders, so that each piece is proven alone."""
+    size, digest = _count(row["size_bytes"]), _digest(row["sha256"])
+    pieces: list[SetPiece] = []
+    offset = 0
+    for item in row["pieces"]:
+        if offset % BLOCK_BYTES:
+            raise ValueError(f"a segment of {row['target']} ends inside a block")
+        piece = SetPiece(
+            path=str(item["path"]),
+            medium=_count(item["medium"]),
+            offset=offset,
+            size_bytes=_count(item["size_bytes"]),
+            sha256=_digest(item["sha256"]),
+        )
+        pieces.append(piece)
+        offset += piece.size_bytes
+    if offset != size or not pieces or (len(pieces) == 1 and pieces[0].sha256 != digest):
+        raise ValueError(f"the pieces of {row['target']} are not the whole of it")
+    return SetFile(target=str(row["target"]), size_bytes=size, sha256=digest, pieces=tuple(pieces))
 
 
 def _not_understood(file: str, error: Exception) -> InputError:

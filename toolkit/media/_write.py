@@ -14,15 +14,16 @@ import logging
 import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit import __version__
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import largest_file_bytes
 from toolkit.media import _bag
 from toolkit.media._device import (
+    Measured,
     ReadMethod,
     copy_durably,
     free_bytes,
@@ -33,6 +34,14 @@ from toolkit.media._device import (
     write_durably,
 )
 from toolkit.media._keys import SigningKeys, as_instant, fingerprint
+from toolkit.media._layout import (
+    METADATA_ROOM_BYTES,
+    RESERVE,
+    Layout,
+    MediumSize,
+    Part,
+    lay_out,
+)
 from toolkit.media._leaflet import leaflet
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
@@ -46,17 +55,17 @@ from toolkit.media._set import (
     WRITING,
     Intent,
     SetFile,
+    SetPiece,
     SetPlan,
     find_set_folders,
     read_small,
 )
 from toolkit.media._sign import PlacedPayload, sign_set
+from toolkit.media._spread import Spread, changed_in_catalog, find_spread, make_spread
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
 from toolkit.model import HeldPayload, Progress, Sha256, Silent, TargetName
 
-_METADATA_ROOM_BYTES = 1 << 20
-_RESERVE = 0.02
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 """No I, O, 0 or 1: the name is read aloud."""
 _logger = logging.getLogger(__name__)
@@ -69,10 +78,16 @@ def write_medium(
     keys: SigningKeys,
     expires_at: datetime,
     set_name: str | None = None,
+    media: Sequence[MediumSize] = (),
+    number: int | None = None,
+    book: Path | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
-    """Write one signed set to a medium and read it back; the same call goes on after an interruption.
+    """Write one medium of a signed set and read it back; the same call goes on after an interruption.
+
+    A set that fits one medium in whole files is read once, hashed while it is written. One that must be
+    cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
         root: Root of the medium; made if only the last folder is missing, so that an absent drive or
@@ -81,6 +96,9 @@ def write_medium(
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
         set_name: Name of the set folder; by default one is made from release and a random ending.
+        media: What each medium of the set holds; by default there is one, this one.
+        number: Which of them to write; by default the one begun here, else the first not complete.
+        book: Where home keeps sets that are cut or spread.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -96,22 +114,74 @@ def write_medium(
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     progress = progress or Silent()
-    expires_at = expires_at.replace(microsecond=0)
     _check_request(payloads, keys, expires_at=expires_at, now=now)
+    if set_name is not None:
+        check_set_name(set_name)
+    wanted = _Wanted(
+        payloads={_target(held): held for held in payloads},
+        keys=keys,
+        expires_at=expires_at.replace(microsecond=0),
+        set_name=set_name,
+        now=now,
+    )
     with on_storage(f"write a medium at {root}"):
         root.mkdir(exist_ok=True)
-        folder, intent = _begin(
-            root, payloads, keys, expires_at=expires_at, set_name=set_name, now=now
-        )
+        sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
+        layout = lay_out(wanted.payloads, sizes)
+        if layout.is_simple:
+            folder, intent = _begin(root, wanted)
+            spread = None
+        else:
+            spread = _spread(root, wanted, layout, book, progress)
+            folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
-            _Writing(folder, intent, keys, progress, now).run(payloads)
-            progress.say(f"{folder.name} is complete")
+            mine = [part for part in layout.parts if part.medium == intent.medium]
+            _Writing(folder, intent, keys, progress, now, spread).run(mine)
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
                 "nothing was written"
             )
+        if spread is not None:
+            spread = spread.mark_done(intent.medium)
+        progress.say(_what_next(folder, intent, spread))
     return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+
+
+def plan_media(payloads: Sequence[HeldPayload], media: Sequence[MediumSize]) -> Layout:
+    """Return what would lie on each medium of a set; nothing is written.
+
+    Raises:
+        StorageError: The media hold too little together.
+        InputError: Names that may not stand on a medium.
+    """
+    _check_names(payloads)
+    return lay_out({_target(held): held for held in payloads}, tuple(media) or (MediumSize(),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What a set is to become."""
+
+    payloads: Mapping[TargetName, HeldPayload]
+    keys: SigningKeys
+    expires_at: datetime
+    set_name: str | None
+    now: datetime
+
+    def intent(self, root: Path, *, media_count: int = 1) -> Intent:
+        """Return a new identity for it; `root` is where its name must be free."""
+        held = self.payloads.values()
+        newest = max(item.version for item in held if item.version is not None)
+        return Intent(
+            set_id=str(uuid.uuid4()),
+            set_name=self.set_name or _new_name(root, f"{newest.release:04}"),
+            issued_at=self.now,
+            expires_at=self.expires_at,
+            root=fingerprint(self.keys.roots[-1]),
+            payloads=_facts(self.payloads),
+            media_count=media_count,
+        )
 
 
 def _check_request(
@@ -137,6 +207,10 @@ def _check_request(
             expected=f"a time after the keys were made ({keys.issued_at:%Y-%m-%d %H:%M} UTC)",
             hint="set the clock; sites refuse a medium that looks older than the last one",
         )
+    _check_names(payloads)
+
+
+def _check_names(payloads: Sequence[HeldPayload]) -> None:
     for held in payloads:
         check_file_name(held.name)
         if held.version is None:
@@ -145,124 +219,190 @@ def _check_request(
                 found=f"{held.name} of {held.shelf}, with no update it goes with",
                 hint="an SBE travels with an update: plan the trip with `ferry catalog plan`",
             )
-    check_together("X" * 13, (_path(held) for held in payloads))
+    check_together("X" * 13, (f"data/{_target(held)}" for held in payloads))
 
 
-def _begin(
-    root: Path,
-    payloads: Sequence[HeldPayload],
-    keys: SigningKeys,
-    *,
-    expires_at: datetime,
-    set_name: str | None,
-    now: datetime,
-) -> tuple[Path, Intent]:
+def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
     """Find this set, complete or unfinished, on the medium, or begin it."""
-    wanted = _facts(payloads)
-    issuer = fingerprint(keys.roots[-1])
-    if set_name is not None:
-        check_set_name(set_name)
+    new = wanted.intent(root)
     for folder in find_set_folders(root):
-        if set_name not in (None, folder.name):
+        if wanted.set_name not in (None, folder.name):
             continue
         intent = _read_intent(folder)
-        if intent is None or (intent.payloads, intent.root) != (wanted, issuer):
+        if intent is None or (intent.payloads, intent.root) != (new.payloads, new.root):
             continue
-        if intent.expires_at > now:
+        if intent.media_count == 1 and intent.expires_at > wanted.now:
             return folder, intent
-    newest = max(held.version for held in payloads if held.version is not None)
-    name = set_name or _new_name(root, f"{newest.release:04}")
-    folder = root / name
+    return _begin_new(root, new)
+
+
+def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
+    folder = root / intent.set_name
     if folder.exists() and {item.name for item in folder.iterdir()} - {f"{WRITING}.part"}:
         raise StorageError(
-            f"write the set {name}",
+            f"write the set {intent.set_name}",
             found=f"{folder} already holds something else",
             expected="no such folder, or this very set unfinished",
             hint="choose another name, or delete that folder if nobody needs it",
         )
-    intent = Intent(
-        set_id=str(uuid.uuid4()),
-        set_name=name,
-        issued_at=now,
-        expires_at=expires_at,
-        root=issuer,
-        payloads=wanted,
-    )
     folder.mkdir(exist_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())
     sync_folder(root)
     return folder, intent
 
 
+def _spread(
+    root: Path,
+    wanted: _Wanted,
+    layout: Layout,
+    book: Path | None,
+    progress: Progress,
+) -> Spread:
+    """Find the set as home keeps it, or measure, sign and keep it."""
+    if book is None:
+        cut = next(part for part in layout.parts if not part.is_whole or part.medium > 1)
+        raise StorageError(
+            f"write {cut.held.name} at {root}",
+            found=f"it has {cut.held.size_bytes} bytes and does not fit in one piece",
+            expected="a place to keep a set that is cut or spread",
+            hint="format the medium as exFAT or NTFS, or take a larger one",
+        )
+    book.mkdir(parents=True, exist_ok=True)
+    new = wanted.intent(book, media_count=len(layout.media))
+    known = find_spread(book, new, layout.media, set_name=wanted.set_name, now=wanted.now)
+    if known is not None:
+        return known
+    if (book / new.set_name).exists():
+        raise StorageError(
+            f"write the set {new.set_name}",
+            found=f"home keeps another set of that name in {book}",
+            hint="choose another --name",
+        )
+    return make_spread(book, new, layout, wanted.keys, progress)
+
+
+def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path, Intent]:
+    """Find the medium of this set that was begun here, or begin the next one."""
+    plan = spread.plan
+    folder = root / plan.set_name
+    here = _read_intent(folder) if folder.is_dir() else None
+    if here is not None and here.set_id == plan.set_id:
+        if number not in (None, here.medium):
+            raise StorageError(
+                f"write medium {plan.label(number or 0)} at {root}",
+                found=f"this is medium {plan.label(here.medium)}",
+                hint="plug in another one, or give another folder",
+            )
+        return folder, here
+    number = number or next(iter(spread.open_numbers), 1)
+    if number > plan.media_count:
+        raise InputError(
+            f"write medium {number} of {plan.set_name}", found=f"a set of {plan.media_count} media"
+        )
+    return _begin_new(root, replace(spread.intent, medium=number))
+
+
+def _what_next(folder: Path, intent: Intent, spread: Spread | None) -> str:
+    if spread is None:
+        return f"{folder.name} is complete"
+    label = spread.plan.label(intent.medium)
+    if not spread.open_numbers:
+        return f"medium {label} is complete, and with it the whole set"
+    return (
+        f"medium {label} is complete; next: plug in another one and run the same command again, for "
+        f"medium {spread.plan.label(spread.open_numbers[0])}"
+    )
+
+
 @dataclass
 class _Writing:
-    """One run of writing; what it read back is kept for the record."""
+    """One run of writing one medium; what it read back is kept for the record."""
 
     folder: Path
     intent: Intent
     keys: SigningKeys
     progress: Progress
     now: datetime
+    spread: Spread | None
+    """The set's plan and metadata, where they were made before; else they follow from what is read back."""
     methods: list[ReadMethod] = field(default_factory=list)
 
-    def run(self, payloads: Sequence[HeldPayload]) -> None:
-        """Bring the set to its end from wherever it stands."""
-        for part in self.folder.rglob("*.part"):
-            part.unlink()
-        ordered = sorted(payloads, key=_path)
-        folders = {(self.folder / _path(held)).parent for held in ordered}
+    def run(self, parts: Sequence[Part]) -> None:
+        """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
+        for left in self.folder.rglob("*.part"):
+            left.unlink()
+        folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
-        self._require_room(ordered)
-        placed = [self._place(held) for held in ordered]
-        plan = self._plan(placed)
-        self._write_set(plan, placed)
+        self._require_room(parts)
+        if self.spread is not None:
+            digests = {
+                piece.path: piece.sha256 for file in self.spread.plan.files for piece in file.pieces
+            }
+            for part in parts:
+                self._place(part, digests[part.path])
+            self._write_set(self.spread.plan, self.spread.metadata)
+            return
+        blocks = {part.target: self._place(part, part.held.sha256) for part in parts}
+        plan = self._plan(parts)
+        placed = [
+            PlacedPayload(held=part.held, target=part.target, blocks=blocks[part.target])
+            for part in parts
+        ]
+        metadata = sign_set(
+            self.keys,
+            placed,
+            plan.to_bytes(),
+            issued_at=plan.issued_at,
+            expires_at=plan.expires_at,
+        )
+        self._write_set(plan, metadata)
 
-    def _require_room(self, payloads: Sequence[HeldPayload]) -> None:
+    def _require_room(self, parts: Sequence[Part]) -> None:
         attempted = f"write the set {self.intent.set_name}"
         limit = largest_file_bytes(self.folder)
-        for held in payloads:
-            if limit is not None and held.size_bytes > limit:
+        for part in parts:
+            if limit is not None and part.size_bytes > limit:
                 raise StorageError(
                     attempted,
-                    found=f"{held.name} has {held.size_bytes} bytes",
+                    found=f"{part.path} has {part.size_bytes} bytes",
                     expected=f"at most {limit} bytes a file on this file system (FAT)",
-                    hint="format the medium as exFAT or NTFS",
+                    hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
                 )
-        missing = sum(
-            held.size_bytes for held in payloads if not (self.folder / _path(held)).exists()
-        )
-        needed = int(missing * (1 + _RESERVE)) + _METADATA_ROOM_BYTES
+        missing = sum(part.size_bytes for part in parts if not (self.folder / part.path).exists())
+        needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
         free = free_bytes(self.folder)
         if free < needed:
             raise StorageError(
                 attempted,
                 found=f"{free} bytes free",
                 expected=f"{needed} bytes (payloads, metadata and 2 % reserve)",
-                hint="free space or take a larger medium; nothing was written yet",
+                hint="free space, take a larger medium, or spread the set over several: --size 32GB "
+                "--size 32GB; no payload was written yet",
             )
 
-    def _place(self, held: HeldPayload) -> PlacedPayload:
-        """Have a payload stand on the medium, read back, and return its block hashes."""
-        target = self.folder / _path(held)
-        if target.exists():
-            found = self._read_back(target, held.size_bytes)
-            if found is not None and found[0] == held.sha256:
-                return PlacedPayload(held=held, target=_target(held), blocks=found[1])
-            _logger.warning("%s is damaged on the medium and is written again", target)
-            target.unlink()
-        self._copy(held, target)
-        found = self._read_back(target, held.size_bytes)
-        if found is None or found[0] != held.sha256:
+    def _place(self, part: Part, expected: Sha256) -> tuple[Sha256, ...]:
+        """Have a part stand on the medium, read back, and return its block hashes."""
+        path = self.folder / part.path
+        if path.exists():
+            found = self._read_back(path, part.size_bytes)
+            if found is not None and found.sha256 == expected:
+                return found.blocks
+            _logger.warning("%s is damaged on the medium and is written again", path)
+            path.unlink()
+        self._copy(part, path, expected)
+        found = self._read_back(path, part.size_bytes)
+        if found is None or found.sha256 != expected:
             raise StorageError(
-                f"read back {target}",
+                f"read back {path}",
                 found="other bytes than were written",
-                expected=f"sha256 {held.sha256}",
+                expected=f"sha256 {expected}",
                 hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
             )
-        return PlacedPayload(held=held, target=_target(held), blocks=found[1])
+        return found.blocks
 
-    def _copy(self, held: HeldPayload, target: Path) -> None:
+    def _copy(self, part: Part, path: Path, expected: Sha256) -> None:
+        held = part.held
         if not held.path.is_file():
             raise StorageError(
                 f"read {held.path}",
@@ -270,23 +410,23 @@ class _Writing:
                 expected=f"{held.name} as the catalog holds it",
                 hint="download it again: ferry catalog download",
             )
-        self.progress.begin(f"write {held.name}", total_bytes=held.size_bytes)
+        of_it = "" if part.is_whole else f" ({path.name})"
+        self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
             changed = copy_durably(
-                held.path, target, expected_sha256=held.sha256, progress=self.progress
+                held.path,
+                path,
+                offset=part.offset,
+                size_bytes=None if part.is_whole else part.size_bytes,
+                expected_sha256=expected,
+                progress=self.progress,
             )
         finally:
             self.progress.end()
         if changed is not None:
-            raise DigestError(
-                f"write {held.name}",
-                found=f"{changed.size_bytes} bytes, sha256 {changed.sha256} in {held.path}",
-                expected=f"{held.size_bytes} bytes, sha256 {held.sha256}",
-                hint="the catalog's file changed since it was downloaded: set it aside with "
-                "`ferry catalog verify --quarantine`, then download it again",
-            )
+            raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
 
-    def _read_back(self, path: Path, size_bytes: int) -> tuple[Sha256, tuple[Sha256, ...]] | None:
+    def _read_back(self, path: Path, size_bytes: int) -> Measured | None:
         if path.stat().st_size != size_bytes:
             return None
         self.progress.begin(f"read back {path.name}", total_bytes=size_bytes)
@@ -295,9 +435,10 @@ class _Writing:
         finally:
             self.progress.end()
         self.methods.append(found.method)
-        return found.sha256, found.blocks
+        return found
 
-    def _plan(self, placed: Sequence[PlacedPayload]) -> SetPlan:
+    def _plan(self, parts: Sequence[Part]) -> SetPlan:
+        """Return the plan of a set of whole payloads on one medium."""
         return SetPlan(
             set_id=self.intent.set_id,
             set_name=self.intent.set_name,
@@ -306,34 +447,41 @@ class _Writing:
             media_count=1,
             files=tuple(
                 SetFile(
-                    target=item.target,
-                    path=_path(item.held),
-                    size_bytes=item.held.size_bytes,
-                    sha256=item.held.sha256,
+                    target=part.target,
+                    size_bytes=part.size_bytes,
+                    sha256=part.held.sha256,
+                    pieces=(
+                        SetPiece(
+                            path=part.path,
+                            medium=1,
+                            offset=0,
+                            size_bytes=part.size_bytes,
+                            sha256=part.held.sha256,
+                        ),
+                    ),
                 )
-                for item in placed
+                for part in parts
             ),
             roots=tuple(_sha256(data) for data in self.keys.roots),
         )
 
-    def _write_set(self, plan: SetPlan, placed: Sequence[PlacedPayload]) -> None:
+    def _write_set(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> None:
         set_json = plan.to_bytes()
-        metadata = sign_set(
-            self.keys, placed, set_json, issued_at=plan.issued_at, expires_at=plan.expires_at
-        )
-        listed = {file.path: file.sha256 for file in plan.files} | {SET_PATH: _sha256(set_json)}
+        number = self.intent.medium
+        pieces = [piece for _, piece in plan.on_medium(number)]
+        listed = {piece.path: piece.sha256 for piece in pieces} | {SET_PATH: _sha256(set_json)}
         tags = {
             BAG_DECLARATION: _bag.DECLARATION,
             _bag.INFO: _bag.bag_info(
                 set_id=plan.set_id,
                 label=plan.set_name,
                 issued_at=plan.issued_at,
-                number=1,
+                number=number,
                 count=plan.media_count,
-                sizes=[*(file.size_bytes for file in plan.files), len(set_json)],
+                sizes=[*(piece.size_bytes for piece in pieces), len(set_json)],
             ),
             _bag.MANIFEST: _bag.manifest(listed),
-            **leaflet(plan, fingerprint=fingerprint(self.keys.roots[0]), number=1),
+            **leaflet(plan, fingerprint=fingerprint(self.keys.roots[0]), number=number),
             **{f"{TUF}/{name}": data for name, data in metadata.items()},
         }
         tag_manifest = _bag.manifest({path: _sha256(data) for path, data in tags.items()})
@@ -347,9 +495,8 @@ class _Writing:
             "tool": f"ferry {__version__}",
             "read_back": {
                 "method": weakest(self.methods).value,
-                "files": len(small) + len(placed),
-                "bytes": sum(file.size_bytes for file in plan.files)
-                + sum(map(len, small.values())),
+                "files": len(small) + len(pieces),
+                "bytes": sum(piece.size_bytes for piece in pieces) + sum(map(len, small.values())),
             },
         }
         write_durably(self.folder / WRITING, self.intent.to_bytes(**completion))
@@ -377,8 +524,11 @@ def _read_intent(folder: Path) -> Intent | None:
     return None
 
 
-def _facts(payloads: Sequence[HeldPayload]) -> tuple[tuple[str, int, Sha256], ...]:
-    return tuple(sorted((_carried_name(held), held.size_bytes, held.sha256) for held in payloads))
+def _facts(payloads: Mapping[TargetName, HeldPayload]) -> tuple[tuple[str, int, Sha256], ...]:
+    return tuple(
+        (target.removeprefix(PAYLOAD), held.size_bytes, held.sha256)
+        for target, held in sorted(payloads.items())
+    )
 
 
 def _new_name(root: Path, release: str, choose: Callable[[str], str] = secrets.choice) -> str:
@@ -388,24 +538,17 @@ def _new_name(root: Path, release: str, choose: Callable[[str], str] = secrets.c
             return name
 
 
-def _carried_name(held: HeldPayload) -> str:
-    """Return a payload's place below `payload/`.
+def _target(held: HeldPayload) -> TargetName:
+    """Return a payload's name on a medium.
 
     The files of an SBE have a folder of their own, named by eight digits that follow from their shelf:
     vendors give their discovery manifest the same name in every SBE, and long family names would make
     paths too long.
     """
     if not held.shelf.startswith(SBE_SHELF):
-        return held.name
-    return f"sbe/{hashlib.sha256(held.shelf.encode()).hexdigest()[:8]}/{held.name}"
-
-
-def _path(held: HeldPayload) -> str:
-    return f"data/{_target(held)}"
-
-
-def _target(held: HeldPayload) -> TargetName:
-    return TargetName(f"{PAYLOAD}{_carried_name(held)}")
+        return TargetName(f"{PAYLOAD}{held.name}")
+    shelf = hashlib.sha256(held.shelf.encode()).hexdigest()[:8]
+    return TargetName(f"{PAYLOAD}sbe/{shelf}/{held.name}")
 
 
 def _sha256(data: bytes) -> Sha256:

@@ -88,7 +88,7 @@ def folder(write, tmp_path):
 def test_writing_prints_the_label(write):
     code, out, _ = write(VERSION, "--name", "AZL-1")
     assert code == 0
-    assert "AZL-1  complete" in out
+    assert "AZL-1 1/1  complete" in out
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
 
 

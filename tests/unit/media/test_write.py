@@ -10,6 +10,7 @@ from tests.unit.media.making import NOW, days, flip, make_payload
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint
+from toolkit.media._device import BLOCK_BYTES
 from toolkit.model import Silent
 
 
@@ -87,8 +88,9 @@ def test_manifests_have_no_carriage_return(folder):
 
 def test_set_json_maps_each_target_to_its_path(folder):
     rows = json.loads((folder / "data/plan/set.json").read_bytes())["files"]
-    assert [(row["target"], row["path"], row["medium"]) for row in rows] == [
-        (f"payload/{name}", f"data/payload/{name}", 1)
+    pieces = [(row["target"], [(p["path"], p["medium"]) for p in row["pieces"]]) for row in rows]
+    assert pieces == [
+        (f"payload/{name}", [(f"data/payload/{name}", 1)])
         for name in (
             "CombinedSolutionBundle.12.2603.1002.15.zip",
             "SBE_Contoso_Model1_4.2.2603.1.zip",
@@ -202,9 +204,12 @@ def test_a_full_medium_is_refused_before_the_first_byte(root, publisher, payload
     assert not list(root.rglob("*.zip"))
 
 
-def test_a_file_above_fat32_s_limit_is_refused(root, publisher, payload, monkeypatch):
-    monkeypatch.setattr(writing, "largest_file_bytes", lambda folder: payload.size_bytes - 1)
-    with pytest.raises(StorageError, match="FAT") as caught:
+def test_a_file_above_fat32_s_limit_needs_a_place_to_keep_the_cut_set(
+    tmp_path, root, publisher, monkeypatch
+):
+    payload = make_payload(tmp_path / "catalog", data=bytes(BLOCK_BYTES + 1))
+    monkeypatch.setattr(writing, "largest_file_bytes", lambda folder: BLOCK_BYTES)
+    with pytest.raises(StorageError, match="does not fit in one piece") as caught:
         publisher.write(root, payload)
     assert "exFAT" in caught.value.hint
 

@@ -1,0 +1,244 @@
+"""A set that is cut, or spread over several media: measured and signed at home before the first byte is written.
+
+Every medium of a set carries the same signed metadata, so all hashes must be known before the first medium is
+complete. The set is kept at home until then, in a folder of its own: any medium can be written or resumed
+later, in any order, and a lost one written again with the same bytes.
+
+::
+
+    <book>/<set name>/set.json, tuf/…   as on every medium
+                      spread.json       what it was made for, and which media are complete
+
+The folder appears by one rename, after everything in it is flushed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from toolkit.errors import DigestError, InputError, misread
+from toolkit.media._device import (
+    BlockDigest,
+    on_storage,
+    read_ahead,
+    sync_folder,
+    write_durably,
+)
+from toolkit.media._keys import SigningKeys
+from toolkit.media._layout import Layout, MediumSize, Part
+from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
+from toolkit.media._sign import PlacedPayload, sign_set
+from toolkit.model import HeldPayload, Progress, Sha256
+
+_SET = "set.json"
+_STATE = "spread.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """One set as home keeps it while its media are written."""
+
+    folder: Path
+    intent: Intent
+    """Of the set; each medium has it with its own number."""
+    sizes: tuple[MediumSize, ...]
+    """What the media were said to hold."""
+    done: frozenset[int]
+    """Numbers of the media that were completed."""
+    plan: SetPlan
+    metadata: Mapping[str, bytes]
+    """Name in `tuf/` → bytes."""
+
+    def mark_done(self, number: int) -> Spread:
+        """Remember that a medium was completed; what another process remembered meanwhile is kept."""
+        done = read_spread(self.folder).done | {number}
+        write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
+        return replace(self, done=done)
+
+    @property
+    def open_numbers(self) -> tuple[int, ...]:
+        """The media that are not complete yet."""
+        return tuple(
+            number for number in range(1, self.plan.media_count + 1) if number not in self.done
+        )
+
+
+def find_spread(
+    book: Path, intent: Intent, sizes: Sequence[MediumSize], *, set_name: str | None, now: datetime
+) -> Spread | None:
+    """Return the set of these payloads for these media, if it was begun and is not finished or expired.
+
+    A finished one is returned if it is asked for by name: a lost medium can be written again.
+    """
+    if not book.is_dir():
+        return None
+    for folder in sorted(book.iterdir()):
+        if set_name not in (None, folder.name) or not (folder / _STATE).is_file():
+            continue
+        known = read_spread(folder)
+        same = (known.intent.payloads, known.intent.root, known.sizes)
+        if same != (intent.payloads, intent.root, tuple(sizes)) or known.intent.expires_at <= now:
+            continue
+        if set_name is not None or known.open_numbers:
+            return known
+    return None
+
+
+def make_spread(
+    book: Path,
+    intent: Intent,
+    layout: Layout,
+    keys: SigningKeys,
+    progress: Progress,
+) -> Spread:
+    """Measure every payload once, sign the set, and keep it.
+
+    Raises:
+        DigestError: A file of the catalog is no longer what was held.
+        OSError: A file cannot be read, or the book not written.
+    """
+    placed: list[PlacedPayload] = []
+    files: list[SetFile] = []
+    for _, group in itertools.groupby(layout.parts, key=lambda part: part.target):
+        of_one = tuple(group)
+        payload, pieces = _measured(of_one, progress)
+        placed.append(payload)
+        held = payload.held
+        files.append(
+            SetFile(
+                target=payload.target,
+                size_bytes=held.size_bytes,
+                sha256=held.sha256,
+                pieces=pieces,
+            )
+        )
+    plan = SetPlan(
+        set_id=intent.set_id,
+        set_name=intent.set_name,
+        issued_at=intent.issued_at,
+        expires_at=intent.expires_at,
+        media_count=len(layout.media),
+        files=tuple(sorted(files, key=lambda file: file.target)),
+        roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in keys.roots),
+    )
+    metadata = sign_set(
+        keys, placed, plan.to_bytes(), issued_at=intent.issued_at, expires_at=intent.expires_at
+    )
+    folder = book / intent.set_name
+    draft = book / f"{intent.set_name}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / TUF).mkdir(parents=True)
+    for name, data in metadata.items():
+        write_durably(draft / TUF / name, data)
+    write_durably(draft / _SET, plan.to_bytes())
+    write_durably(draft / _STATE, _state(intent, layout.media, ()))
+    draft.rename(folder)
+    sync_folder(book)
+    return Spread(
+        folder=folder,
+        intent=intent,
+        sizes=layout.media,
+        done=frozenset(),
+        plan=plan,
+        metadata=metadata,
+    )
+
+
+def read_spread(folder: Path) -> Spread:
+    """Return a set that home keeps.
+
+    Raises:
+        InputError: Its documents cannot be understood.
+        StorageError: It cannot be read.
+    """
+    with on_storage(f"read the set kept in {folder}"):
+        state = read_small(folder / _STATE)
+        plan = SetPlan.from_bytes(read_small(folder / _SET), file=str(folder / _SET))
+        metadata = {item.name: read_small(item) for item in (folder / TUF).iterdir()}
+    try:
+        document = json.loads(state)
+        return Spread(
+            folder=folder,
+            intent=Intent.from_bytes(json.dumps(document["intent"]).encode(), file=_STATE),
+            sizes=tuple(MediumSize(**row) for row in document["sizes"]),
+            done=frozenset(map(int, document["done"])),
+            plan=plan,
+            metadata=metadata,
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            "read the set that home keeps",
+            file=str(folder / _STATE),
+            found=misread(error),
+            hint="a newer ferry may have written it; else delete that folder: its media must then be "
+            "written as a new set",
+        ) from error
+
+
+def changed_in_catalog(held: HeldPayload, *, size_bytes: int, sha256: Sha256) -> DigestError:
+    """Return the error for a file that is no longer what the catalog holds."""
+    return DigestError(
+        f"write {held.name}",
+        found=f"{size_bytes} bytes, sha256 {sha256} in {held.path}",
+        expected=f"{held.size_bytes} bytes, sha256 {held.sha256}",
+        hint="the catalog's file changed since it was downloaded: set it aside with "
+        "`ferry catalog verify --quarantine`, then download it again",
+    )
+
+
+def _measured(
+    parts: Sequence[Part], progress: Progress
+) -> tuple[PlacedPayload, tuple[SetPiece, ...]]:
+    """Read a payload once for the hashes of the whole, of every block and of every piece."""
+    held = parts[0].held
+    whole = BlockDigest()
+    digests = [hashlib.sha256() for _ in parts]
+    ends = [part.offset + part.size_bytes for part in parts]
+    index = position = 0
+    progress.begin(f"measure {held.name}", total_bytes=held.size_bytes)
+    try:
+        with contextlib.closing(read_ahead(held.path)) as chunks:
+            for whole_chunk in chunks:
+                whole.update(whole_chunk)
+                progress.advance(len(whole_chunk))
+                chunk = whole_chunk
+                while len(chunk) and index < len(parts):
+                    piece = chunk[: ends[index] - position]
+                    digests[index].update(piece)
+                    position += len(piece)
+                    chunk = chunk[len(piece) :]
+                    index += position == ends[index]
+    finally:
+        progress.end()
+    found = whole.finish()
+    if found != held.sha256:
+        raise changed_in_catalog(held, size_bytes=whole.size_bytes, sha256=found)
+    pieces = tuple(
+        SetPiece(
+            path=part.path,
+            medium=part.medium,
+            offset=part.offset,
+            size_bytes=part.size_bytes,
+            sha256=Sha256(digest.hexdigest()),
+        )
+        for part, digest in zip(parts, digests, strict=True)
+    )
+    target = parts[0].target
+    return PlacedPayload(held=held, target=target, blocks=tuple(whole.blocks)), pieces
+
+
+def _state(intent: Intent, sizes: Iterable[MediumSize], done: Iterable[int]) -> bytes:
+    document = {
+        "intent": json.loads(intent.to_bytes()),
+        "sizes": [asdict(size) for size in sizes],
+        "done": sorted(done),
+    }
+    return (json.dumps(document, indent=1) + "\n").encode()
