@@ -25,16 +25,19 @@ from toolkit.cli._output import (
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
     FILE_SYSTEMS,
+    MEMORY_MB,
     MediumLabel,
     MediumReport,
     Part,
     Verdict,
+    choose_parity,
     describe_medium,
     open_keys,
     open_medium,
     pin_root,
     plan_media,
     read_media,
+    repair_medium,
     write_medium,
 )
 
@@ -62,7 +65,37 @@ def _spread_options(command: F) -> F:
             multiple=True,
             help="Size of each medium of the set, such as 32GB; repeat it for each.",
         ),
+        click.option(
+            "--parity",
+            "parity_percent",
+            type=click.IntRange(0, 100),
+            help="Per cent of parity to repair damaged blocks with; 0: none. Default: 5, where the program par2 is installed.",
+        ),
         catalog_option,
+    ):
+        command = option(command)
+    return command
+
+
+def _trust_options(command: F) -> F:
+    """Take whom to believe: a site, or a root that is named for this once."""
+    for option in (
+        click.option(
+            "--fingerprint", help="Without a site: that root's fingerprint, from another channel."
+        ),
+        click.option(
+            "--root",
+            "root_file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Without a site: the root.json to trust. Rollback is not checked then.",
+        ),
+        click.option(
+            "--site",
+            "site_dir",
+            type=click.Path(path_type=Path, file_okay=False),
+            envvar="FERRY_SITE",
+            help="The site directory made by `ferry site init` (or set FERRY_SITE).",
+        ),
     ):
         command = option(command)
     return command
@@ -77,6 +110,7 @@ def _spread_options(command: F) -> F:
 def plan_(
     plan_file: Path,
     catalog_dir: Path,
+    parity_percent: int | None,
     sizes: tuple[str, ...],
     file_system: str | None,
     manifest_dirs: tuple[Path, ...],
@@ -96,11 +130,11 @@ def plan_(
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
 
-    media = read_media(sizes, file_system)
+    progress = TerminalProgress(quiet=json_output)
+    parity = choose_parity(parity_percent, memory_mb=MEMORY_MB, progress=progress)
+    media = read_media(sizes, file_system, parity_percent=parity.percent if parity else 0)
     payloads = Catalog(catalog_dir).for_medium(
-        plan=plan_file,
-        manifests=load_manifests(manifest_dirs),
-        progress=TerminalProgress(quiet=json_output),
+        plan=plan_file, manifests=load_manifests(manifest_dirs), progress=progress
     )
     layout = plan_media(payloads, media)
     if json_output:
@@ -151,6 +185,13 @@ def plan_(
     type=click.IntRange(min=1),
     help="Which medium of the set; by default the one begun here, else the next.",
 )
+@click.option(
+    "--parity-memory",
+    type=click.IntRange(min=16),
+    default=MEMORY_MB,
+    show_default=True,
+    help="MB of memory that making parity may take.",
+)
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @json_option
 def write(
@@ -160,6 +201,8 @@ def write(
     keys_dir: Path,
     root: Path,
     valid_days: int,
+    parity_percent: int | None,
+    parity_memory: int,
     sizes: tuple[str, ...],
     file_system: str | None,
     number: int | None,
@@ -189,6 +232,7 @@ def write(
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
+    parity = choose_parity(parity_percent, memory_mb=parity_memory, progress=progress)
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     payloads = Catalog(catalog_dir).for_medium(
@@ -203,9 +247,10 @@ def write(
         keys=keys,
         expires_at=datetime.now(UTC) + timedelta(days=valid_days),
         set_name=set_name,
-        media=read_media(sizes, file_system),
+        media=read_media(sizes, file_system, parity_percent=parity.percent if parity else 0),
         number=number,
         book=catalog_dir / "sets",
+        parity=parity,
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
@@ -213,22 +258,7 @@ def write(
 
 @group.command("verify")
 @click.argument("medium", type=_MEDIUM)
-@click.option(
-    "--site",
-    "site_dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="FERRY_SITE",
-    help="The site directory made by `ferry site init` (or set FERRY_SITE).",
-)
-@click.option(
-    "--root",
-    "root_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Without a site: the root.json to trust. Rollback is not checked then.",
-)
-@click.option(
-    "--fingerprint", help="Without a site: that root's fingerprint, from another channel."
-)
+@_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
 @json_option
 def verify(
@@ -262,6 +292,58 @@ def verify(
     if problem := report.problem():
         raise problem
     return 0 if report.is_tidy(strict=strict) else EXIT_NO
+
+
+@group.command("repair")
+@click.argument("medium", type=_MEDIUM)
+@click.option(
+    "--scratch",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder on a local disk, with room for twice the largest damaged file.",
+)
+@_trust_options
+@click.option(
+    "--parity-memory",
+    type=click.IntRange(min=16),
+    default=MEMORY_MB,
+    show_default=True,
+    help="MB of memory that repairing may take.",
+)
+@json_option
+def repair(
+    medium: Path,
+    scratch: Path,
+    site_dir: Path | None,
+    root_file: Path | None,
+    fingerprint: str | None,
+    parity_memory: int,
+    *,
+    json_output: bool,
+) -> None:
+    """Make damaged files of a medium good with its parity, in a scratch folder that `import` takes, too.
+
+    \b
+    Example:
+      ferry media repair E:\\ --scratch D:\\scratch --site C:\\ferry-site
+      ferry cluster import E:\\ D:\\scratch --cluster plant7 --site C:\\ferry-site
+
+    Repaired bytes count only if they have the signed hash. Needs the program par2.
+
+    Changes: nothing on the medium; files in the scratch folder.
+    """
+    progress = TerminalProgress(quiet=json_output)
+    with _trust(site_dir, root_file, fingerprint) as trust_dir:
+        opened = open_medium(medium, trust_dir, accept_incomplete=True)
+        done = repair_medium(opened, scratch, memory_mb=parity_memory, progress=progress)
+    if json_output:
+        print_json("repair", done)
+    elif done.folder is None:
+        echo(f"{opened.label}: nothing is damaged")
+    else:
+        echo(f"{opened.label}: {len(done.repaired)} repaired in {done.folder}")
+    if problem := done.problem():
+        raise problem
 
 
 @group.command("show")

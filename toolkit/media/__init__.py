@@ -24,20 +24,26 @@ from toolkit.media._keys import (
 from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, read_media
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
+from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
+from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
 
 __all__ = [
     "FILE_SYSTEMS",
+    "MEMORY_MB",
     "Damage",
     "Medium",
     "MediumLabel",
     "MediumReport",
     "MediumSize",
+    "Parity",
     "Part",
+    "Repair",
     "SigningKeys",
     "Verdict",
+    "choose_parity",
     "describe_medium",
     "fingerprint",
     "init_trust",
@@ -50,5 +56,6 @@ __all__ = [
     "read_root",
     "read_root_chain",
     "recall",
+    "repair_medium",
     "write_medium",
 ]

@@ -139,6 +139,12 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sync_file(path: Path) -> None:
+    """Flush a file that another program wrote."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to the device where the system can (POSIX)."""
     if sys.platform == "win32" or not hasattr(os, "O_DIRECTORY"):

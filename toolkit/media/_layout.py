@@ -22,6 +22,8 @@ SEGMENT_BYTES = FAT_LIMIT_BYTES // BLOCK_BYTES * BLOCK_BYTES
 METADATA_ROOM_BYTES = 1 << 20
 RESERVE = 0.02
 """Left free on a medium: what a file system needs for itself, and for receipts that come later."""
+_PARITY_OVERHEAD = 1.1
+"""What the parity of a file takes over its percentage: headers, and blocks rounded up."""
 MEDIA_LIMIT = 99
 FILE_SYSTEMS = ("fat32", "exfat", "ntfs", "ext4")
 
@@ -37,13 +39,16 @@ class MediumSize:
     """Of the whole medium; None: as much as it is asked to, which is seen when it is written."""
     largest_file_bytes: int | None = None
     """None: any size."""
+    parity_percent: int = 0
+    """Parity that is to be written beside the payloads."""
 
     @property
     def room_bytes(self) -> int | None:
         """Room for payloads."""
         if self.size_bytes is None:
             return None
-        return max(0, int(self.size_bytes * (1 - RESERVE)) - METADATA_ROOM_BYTES)
+        room = int(self.size_bytes * (1 - RESERVE)) - METADATA_ROOM_BYTES
+        return max(0, int(room / (1 + self.parity_percent / 100 * _PARITY_OVERHEAD)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +101,15 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
-def read_media(sizes: Sequence[str], file_system: str | None) -> tuple[MediumSize, ...]:
+def read_media(
+    sizes: Sequence[str], file_system: str | None, *, parity_percent: int = 0
+) -> tuple[MediumSize, ...]:
     """Return the media of a set from what a person said of them.
 
     Args:
         sizes: As printed on each, `32GB`; none: one medium, as large as it has to be.
         file_system: One of `FILE_SYSTEMS`; None: seen when it is written.
+        parity_percent: Parity that is to go with the payloads.
 
     Raises:
         InputError: Not a size, or more media than a set may have.
@@ -114,7 +122,12 @@ def read_media(sizes: Sequence[str], file_system: str | None) -> tuple[MediumSiz
     if not sizes:
         return () if largest is None else (MediumSize(largest_file_bytes=largest),)
     return tuple(
-        MediumSize(size_bytes=parse_size(size), largest_file_bytes=largest) for size in sizes
+        MediumSize(
+            size_bytes=parse_size(size),
+            largest_file_bytes=largest,
+            parity_percent=parity_percent,
+        )
+        for size in sizes
     )
 
 

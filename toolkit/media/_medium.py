@@ -7,7 +7,7 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,6 +32,7 @@ from toolkit.media._device import (
     weakest,
 )
 from toolkit.media._names import is_litter_path
+from toolkit.media._parity import PARITY, has_parity
 from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
 from toolkit.media._set import (
     COMPLETE,
@@ -58,7 +59,7 @@ from toolkit.model import (
     TargetName,
 )
 
-_LATER = frozenset({"custody", "return", "parity"})
+_LATER = frozenset({"custody", "return", PARITY})
 """Folders that receipts and repairs may add after the set was written; not part of its manifests."""
 
 
@@ -85,10 +86,25 @@ class MediumLabel:
 class Medium:
     """One medium of a set whose metadata were proven. Its payload bytes are proven while they are copied."""
 
-    def __init__(self, folder: Path, checked: Checked, others: Sequence[Path] = ()) -> None:
-        """Take a set folder and the proof of its metadata; `others` are further media of the same set."""
+    def __init__(
+        self,
+        folder: Path,
+        checked: Checked,
+        *,
+        repaired: Sequence[Path] = (),
+        others: Sequence[Path] = (),
+    ) -> None:
+        """Take a set folder and the proof of its metadata.
+
+        Args:
+            folder: The set folder.
+            checked: What was proven of it.
+            repaired: Folders with repaired files of the set; looked into first.
+            others: Further media of the same set.
+        """
         self.folder = folder
-        self._folders = (folder, *others)
+        self._repaired = tuple(repaired)
+        self._folders = (*repaired, folder, *others)
         self._checked = checked
         self._plan: SetPlan = checked.plan
         self.number = _number(folder, checked.plan)
@@ -219,7 +235,8 @@ class Medium:
         """Return what this medium, finished, would have and lacks: files absent or cut short."""
         lacking = [COMPLETE] if not (self.folder / COMPLETE).is_file() else []
         for _, piece in self._plan.on_medium(self.number):
-            path = self.folder / piece.path
+            places = (folder / piece.path for folder in self._repaired)
+            path = next((place for place in places if place.is_file()), self.folder / piece.path)
             try:
                 found = path.lstat()
                 if stat.S_ISREG(found.st_mode) and found.st_size < piece.size_bytes:
@@ -245,7 +262,10 @@ class Medium:
         progress.begin(f"verify {self.label}", total_bytes=sum(row[1] for row in signed.values()))
         try:
             files = [
-                _judge(self.folder, path, *expected, methods=methods, progress=progress)
+                replace(
+                    _judge(self.folder, path, *expected, methods=methods, progress=progress),
+                    has_parity=has_parity(self.folder, expected[0]),
+                )
                 for path, expected in signed.items()
             ]
             files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
@@ -263,6 +283,15 @@ class Medium:
             files=tuple(files),
             warnings=self.warnings,
         )
+
+    def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
+        """Return the pieces of targets that a report found damaged or unreadable."""
+        bad = {file.path: file for file in report.having(Verdict.DAMAGED, Verdict.UNREADABLE)}
+        return [
+            (bad[piece.path], piece)
+            for _, piece in self._plan.on_medium(self.number)
+            if piece.path in bad
+        ]
 
     def describe(self) -> MediumLabel:
         """Return the label of this proven set."""

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError
+from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium, describe_medium
+from toolkit.media._repair import read_repaired
 from toolkit.media._set import find_set_folder
 from toolkit.media._trust import load_trust, save_state, trust_lock
 from toolkit.media._verify import Checked, check_set
@@ -28,7 +30,7 @@ def open_medium(
     Args:
         root: Root of the medium, or one set folder on it.
         trust_dir: The site's trust state.
-        others: Further media of the same set, in any order, for targets that are spread over them.
+        others: Further media of the same set, and folders that `repair_medium` made, in any order.
         now: The time; the clock by default. Never earlier than the time floor.
         accept_incomplete: Return an incomplete set too, so that it can be examined. The site does not
             remember it, and nothing was proven of the files that are missing.
@@ -46,7 +48,8 @@ def open_medium(
     folder = find_set_folder(root)
     with trust_lock(trust_dir):
         checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
-        medium = Medium(folder, checked, [_same_set(other, checked) for other in others])
+        repaired, further = _same_set(others, checked)
+        medium = Medium(folder, checked, repaired=repaired, others=further)
         missing = medium.missing()
         if not missing:
             save_state(trust_dir, checked.state)
@@ -62,16 +65,24 @@ def open_medium(
     return medium
 
 
-def _same_set(root: Path, checked: Checked) -> Path:
-    """Return the folder of another medium of a set; its bytes are proven when they are copied."""
-    folder = find_set_folder(root)
-    found = describe_medium(folder)
-    if found.set_id != checked.plan.set_id:
-        raise InputError(
-            "put a set together",
-            file=str(root),
-            found=f"a medium of {found.set_name} ({found.set_id})",
-            expected=f"one of {checked.plan.set_name} ({checked.plan.set_id})",
-            hint="leave it out, or name only media of one set",
-        )
-    return folder
+def _same_set(
+    others: Sequence[Path], checked: Checked
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Part other places of one set into repaired files and media; bytes are proven when they are copied."""
+    repaired: list[Path] = []
+    media: list[Path] = []
+    for root in others:
+        folder = find_set_folder(root)
+        with on_storage(f"look into {folder}"):
+            found = read_repaired(folder)
+        (media if found is None else repaired).append(folder)
+        found = found or describe_medium(folder).set_id
+        if found != checked.plan.set_id:
+            raise InputError(
+                "put a set together",
+                file=str(root),
+                found=f"{folder.name} ({found})",
+                expected=f"a medium or repaired files of {checked.plan.set_name} ({checked.plan.set_id})",
+                hint="leave it out, or name only media of one set",
+            )
+    return tuple(repaired), tuple(media)

@@ -40,6 +40,8 @@ class FileReport:
     detail: str = ""
     damage: tuple[Damage, ...] = ()
     """Damaged blocks of 64 MiB, where block hashes were signed."""
+    has_parity: bool = False
+    """Whether parity to repair it with lies on the medium."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +85,14 @@ class MediumReport:
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint="do not import from it; have the medium written again",
+                hint=_remedy(damaged) or "do not import from it; have the medium written again",
             )
         if unread := self.having(Verdict.UNREADABLE):
             return StorageError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
-                hint="unplug it, plug it in again and verify again; else use another medium",
+                hint=_remedy(unread)
+                or "unplug it, plug it in again and verify again; else use another medium",
             )
         if missing := self.having(Verdict.MISSING):
             return StorageError(
@@ -103,3 +106,10 @@ class MediumReport:
         """Whether nothing lies in the set folder that does not belong there."""
         unwanted = (Verdict.FOREIGN, Verdict.LITTER) if strict else (Verdict.FOREIGN,)
         return not self.having(*unwanted)
+
+
+def _remedy(files: tuple[FileReport, ...]) -> str | None:
+    """Return the way that parity opens, where all of it can be tried."""
+    if not all(file.has_parity for file in files):
+        return None
+    return "parity is on the medium: ferry media repair PATH --scratch DIR, then import from both"

@@ -27,6 +27,8 @@ SET_TARGET = "plan/set.json"
 SET_PATH = "data/plan/set.json"
 WRITING = "writing.json"
 COMPLETE = "complete.json"
+REPAIRED = "repaired.json"
+"""In a folder of repaired files: what they were repaired for. Not believed either."""
 BAG_DECLARATION = "bagit.txt"
 TUF = "tuf"
 PAYLOAD = "payload/"
@@ -285,7 +287,7 @@ def read_small(path: Path) -> bytes:
 
 
 def _is_set_folder(folder: Path) -> bool:
-    marks = (BAG_DECLARATION, WRITING, COMPLETE)
+    marks = (BAG_DECLARATION, WRITING, COMPLETE, REPAIRED)
     return (folder / TUF).is_dir() or any((folder / mark).is_file() for mark in marks)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,13 @@ from toolkit.media._layout import (
 from toolkit.media._leaflet import leaflet
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
+from toolkit.media._parity import (
+    Parity,
+    has_parity,
+    make_parity,
+    parity_bytes,
+    parity_folder,
+)
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -81,6 +89,7 @@ def write_medium(
     media: Sequence[MediumSize] = (),
     number: int | None = None,
     book: Path | None = None,
+    parity: Parity | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -99,6 +108,7 @@ def write_medium(
         media: What each medium of the set holds; by default there is one, this one.
         number: Which of them to write; by default the one begun here, else the first not complete.
         book: Where home keeps sets that are cut or spread.
+        parity: Parity to write beside the payloads; None: none.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -136,7 +146,7 @@ def write_medium(
             folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
             mine = [part for part in layout.parts if part.medium == intent.medium]
-            _Writing(folder, intent, keys, progress, now, spread).run(mine)
+            _Writing(folder, intent, keys, progress, now, spread, parity).run(mine)
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
@@ -325,12 +335,13 @@ class _Writing:
     now: datetime
     spread: Spread | None
     """The set's plan and metadata, where they were made before; else they follow from what is read back."""
+    parity: Parity | None
     methods: list[ReadMethod] = field(default_factory=list)
 
     def run(self, parts: Sequence[Part]) -> None:
         """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
-        for left in self.folder.rglob("*.part"):
-            left.unlink()
+        for left in sorted(self.folder.rglob("*.part")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
@@ -369,7 +380,10 @@ class _Writing:
                     expected=f"at most {limit} bytes a file on this file system (FAT)",
                     hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
                 )
-        missing = sum(part.size_bytes for part in parts if not (self.folder / part.path).exists())
+        absent = [part for part in parts if not (self.folder / part.path).exists()]
+        missing = sum(part.size_bytes for part in absent)
+        if self.parity is not None:
+            missing += sum(parity_bytes(part.size_bytes, self.parity.percent) for part in absent)
         needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
         free = free_bytes(self.folder)
         if free < needed:
@@ -382,8 +396,20 @@ class _Writing:
             )
 
     def _place(self, part: Part, expected: Sha256) -> tuple[Sha256, ...]:
-        """Have a part stand on the medium, read back, and return its block hashes."""
+        """Have a part and its parity stand on the medium, read back, and return its block hashes."""
         path = self.folder / part.path
+        blocks = self._stand(part, path, expected)
+        if self.parity is not None and not has_parity(self.folder, expected) and part.size_bytes:
+            make_parity(
+                self.parity,
+                path,
+                parity_folder(self.folder, expected),
+                size_bytes=part.size_bytes,
+                progress=self.progress,
+            )
+        return blocks
+
+    def _stand(self, part: Part, path: Path, expected: Sha256) -> tuple[Sha256, ...]:
         if path.exists():
             found = self._read_back(path, part.size_bytes)
             if found is not None and found.sha256 == expected:
@@ -493,6 +519,7 @@ class _Writing:
         completion = {
             "completed_at": as_instant(self.now),
             "tool": f"ferry {__version__}",
+            "parity_percent": 0 if self.parity is None else self.parity.percent,
             "read_back": {
                 "method": weakest(self.methods).value,
                 "files": len(small) + len(pieces),

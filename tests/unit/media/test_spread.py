@@ -104,7 +104,7 @@ def test_a_piece_on_a_medium_that_was_not_named_is_said_before_a_byte_is_copied(
 
 
 def test_a_medium_of_another_set_is_refused(sticks, site, medium):
-    with pytest.raises(InputError, match="a medium of AZL-2603-TEST"):
+    with pytest.raises(InputError, match="AZL-2603-TEST"):
         site.open(sticks[0], others=[medium])
 
 

@@ -1,0 +1,205 @@
+import errno
+import hashlib
+import io
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from tests.unit.media.making import SiteTrust, flip, make_payload
+from tests.unit.media.test_write import Heard, content
+from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.media import Parity, Verdict, choose_parity, repair_medium
+from toolkit.media import _parity as parity_module
+from toolkit.media._parity import parity_bytes, rescue
+from toolkit.model import Silent
+
+TOOL = shutil.which("par2")
+pytestmark = pytest.mark.skipif(TOOL is None, reason="the program par2 is not installed")
+NAME = "CombinedSolutionBundle.12.2603.1002.15.zip"
+SIZE = 3_000_001
+
+
+@pytest.fixture(scope="module")
+def _with_parity(tmp_path_factory, publisher):
+    base = tmp_path_factory.mktemp("parity")
+    held = make_payload(base / "catalog", data=random.Random(7).randbytes(SIZE))
+    publisher.write(base / "stick", held, parity=Parity(tool=TOOL, percent=5), set_name="AZL-1")
+    return base
+
+
+@pytest.fixture
+def stick(_with_parity, tmp_path):
+    """The root of a medium with 5 % of parity."""
+    return shutil.copytree(_with_parity / "stick", tmp_path / "stick")
+
+
+def damage(stick, places, count=64):
+    path = stick / "AZL-1/data/payload" / NAME
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[place : place + count] = bytes(count)
+    path.write_bytes(data)
+
+
+def copied(medium):
+    sink = io.BytesIO()
+    medium.copy_target(f"payload/{NAME}", sink)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def test_the_parity_of_a_file_lies_in_a_folder_of_its_own(stick):
+    (folder,) = (stick / "AZL-1/parity").iterdir()
+    assert {path.suffix for path in folder.iterdir()} == {".par2"}
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= parity_bytes(SIZE, 5)
+
+
+def test_anybody_can_check_it_with_par2_alone(stick):
+    (index,) = (stick / "AZL-1/parity").glob("*/p.par2")
+    payload = stick / "AZL-1/data/payload" / NAME
+    words = [TOOL, "verify", "-q", "-B", str(payload.parent), str(index), str(payload)]
+    assert subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_parity_does_not_make_a_medium_untidy(stick, site):
+    report = site.open(stick).verify()
+    assert report.problem() is None
+    assert report.is_tidy(strict=True)
+
+
+def test_damage_is_reported_as_repairable(stick, site):
+    damage(stick, [1_000_000])
+    report = site.open(stick).verify()
+    (file,) = report.having(Verdict.DAMAGED)
+    assert file.has_parity
+    assert "ferry media repair" in report.problem().hint
+
+
+def test_damage_without_parity_is_a_second_trip(stick, site):
+    damage(stick, [1_000_000])
+    shutil.rmtree(stick / "AZL-1/parity")
+    report = site.open(stick).verify()
+    assert "written again" in report.problem().hint
+    repair = repair_medium(site.open(stick), stick.parent / "scratch")
+    assert repair.hopeless[0][1] == "no parity was written for it"
+    assert isinstance(repair.problem(), DigestError)
+
+
+def test_what_is_damaged_is_repaired_beside_the_medium(stick, site):
+    sound = content(stick)["AZL-1/data/payload/" + NAME]
+    damage(stick, [0, 1_000_000, SIZE - 64])
+    before = content(stick)
+    repair = repair_medium(site.open(stick), stick.parent / "scratch")
+    assert repair.repaired == (f"data/payload/{NAME}",)
+    assert content(stick) == before  # the medium is as it was
+    assert (repair.folder / "data/payload" / NAME).read_bytes() == sound
+    whole = site.open(stick, others=[stick.parent / "scratch"])
+    assert copied(whole) == hashlib.sha256(sound).hexdigest()
+    with pytest.raises(DigestError):
+        copied(site.open(stick))
+
+
+def test_a_file_cut_short_is_repaired_as_far_as_parity_goes(stick, site):
+    path = stick / "AZL-1/data/payload" / NAME
+    data = path.read_bytes()
+    path.write_bytes(data[:-100_000])
+    with pytest.raises(StorageError, match="cut short"):
+        site.open(stick)
+    repair = repair_medium(site.open(stick, accept_incomplete=True), stick.parent / "scratch")
+    assert repair.problem() is None
+    whole = site.open(stick, others=[stick.parent / "scratch"])
+    assert copied(whole) == hashlib.sha256(data).hexdigest()
+
+
+def test_more_damage_than_parity_is_said_with_the_reason(stick, site):
+    damage(stick, range(0, SIZE, 20_000))
+    repair = repair_medium(site.open(stick), stick.parent / "scratch")
+    assert repair.repaired == ()
+    assert "recovery blocks" in repair.hopeless[0][1]
+    assert not (stick.parent / "scratch/AZL-1/data/payload" / NAME).exists()
+
+
+def test_forged_parity_makes_nothing_that_is_believed(stick, site, tmp_path):
+    path = stick / "AZL-1/data/payload" / NAME
+    other = tmp_path / "other" / NAME
+    other.parent.mkdir()
+    other.write_bytes(random.Random(8).randbytes(SIZE))
+    (folder,) = (stick / "AZL-1/parity").iterdir()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    words = [TOOL, "create", "-q", "-q", "-r100", "-n1", "-b1000", f"-B{other.parent}"]
+    subprocess.run([*words, str(folder / "p.par2"), str(other)], check=True)
+    path.write_bytes(other.read_bytes()[:-1] + b"x")
+    repair = repair_medium(site.open(stick), tmp_path / "scratch")
+    assert "does not have the signed hash" in repair.hopeless[0][1]
+    assert not list((tmp_path / "scratch").rglob("*.zip"))
+
+
+def test_repairing_twice_keeps_what_is_good(stick, site, monkeypatch):
+    damage(stick, [5])
+    repair_medium(site.open(stick), stick.parent / "scratch")
+    monkeypatch.setattr("toolkit.media._repair.repair_file", None)  # must not be needed
+    assert repair_medium(site.open(stick), stick.parent / "scratch").problem() is None
+
+
+def test_nothing_damaged_is_nothing_to_repair(stick, site):
+    repair = repair_medium(site.open(stick), stick.parent / "scratch")
+    assert (repair.folder, repair.problem()) == (None, None)
+    assert not (stick.parent / "scratch").exists()
+
+
+def test_repaired_files_of_another_set_are_refused(stick, site, medium, publisher, tmp_path):
+    damage(stick, [5])
+    repair_medium(site.open(stick), tmp_path / "scratch")
+    elsewhere = SiteTrust(tmp_path / "elsewhere").pin(publisher.root)
+    with pytest.raises(InputError, match="put a set together"):
+        elsewhere.open(medium, others=[tmp_path / "scratch"])
+
+
+def test_sectors_that_cannot_be_read_are_zeros(tmp_path):
+    class Failing(io.BytesIO):
+        def read(self, count=-1):
+            start = self.tell()
+            if start <= 8192 + 100 < start + count:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(count)
+
+    data = random.Random(9).randbytes(50_000)
+
+    class Source:
+        def open(self, *_, **__):
+            return Failing(data)
+
+    lost = rescue(Source(), tmp_path / "copy", size_bytes=len(data), progress=Silent())
+    assert lost == 4096
+    assert (tmp_path / "copy").read_bytes() == data[:8192] + bytes(4096) + data[8192 + 4096 :]
+
+
+def test_a_stopped_par2_leaves_no_parity_under_its_name(root, publisher, payload, tmp_path):
+    failing = tmp_path / "par2"
+    failing.write_text("#!/bin/sh\necho some reason; exit 3\n")
+    failing.chmod(0o755)
+    with pytest.raises(StorageError, match="par2 ended with 3: some reason"):
+        publisher.write(root, payload, parity=Parity(tool=failing, percent=5), set_name="AZL-1")
+    assert not list((root / "AZL-1/parity").glob("*/p.par2"))
+    again = publisher.write(root, payload, parity=Parity(tool=TOOL, percent=5), set_name="AZL-1")
+    assert list((again.folder / "parity").glob("*/p.par2"))
+    assert not list(again.folder.rglob("*.part"))
+
+
+def test_parity_is_the_default_only_where_it_can_be_made(monkeypatch):
+    heard = Heard()
+    assert choose_parity(None, memory_mb=64, progress=heard).percent == 5
+    assert choose_parity(0, memory_mb=64, progress=heard) is None
+    assert heard.said == []
+    monkeypatch.setattr(parity_module.shutil, "which", lambda name: None)
+    assert choose_parity(None, memory_mb=64, progress=heard) is None
+    assert "second trip" in heard.said[0]
+    with pytest.raises(InputError, match="not installed"):
+        choose_parity(5, memory_mb=64, progress=heard)
+
+
+def test_a_damaged_segment_file_flips_back(stick, site):
+    flip(stick / "AZL-1/data/payload" / NAME, 8 * 123_456)
+    assert repair_medium(site.open(stick), stick.parent / "s").problem() is None
