@@ -9,15 +9,15 @@ import click
 
 from toolkit.cli import Noun
 from toolkit.cli._output import echo, read_passphrase
+from toolkit.cli._trust_ceremony import COMMANDS
+from toolkit.cli._trust_ceremony import PASSPHRASE_VARIABLE as PASSPHRASE_VARIABLE  # also of media
+from toolkit.media import ROOT_VALID_DAYS, init_trust, read_root, read_root_chain
 from toolkit.media import fingerprint as fingerprint_of
-from toolkit.media import init_trust, read_root, read_root_chain
-
-PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 
 
 @click.group(cls=Noun, name="trust")
 def group() -> None:
-    """Make the publisher's keys, and show the fingerprint that sites pin."""
+    """Make the publisher's keys, replace them over the years, show the fingerprint that sites pin."""
 
 
 @group.command("init")
@@ -31,24 +31,51 @@ def group() -> None:
 @click.option(
     "--days",
     type=click.IntRange(1, 36600),
-    default=730,
+    default=ROOT_VALID_DAYS,
     show_default=True,
     help="How long the root is valid; no medium can outlive it.",
 )
-def init(keys_dir: Path, days: int) -> None:
-    """Make the four signing keys and the root, encrypted with a passphrase.
+@click.option(
+    "--root-keys",
+    "root_count",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="How many root keys to make; each of several has a passphrase of its own.",
+)
+@click.option(
+    "--root-threshold",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="How many of them must sign a later root.",
+)
+def init(keys_dir: Path, days: int, root_count: int, root_threshold: int) -> None:
+    """Make the signing keys and the root, encrypted with passphrases.
 
     \b
     Example:
       ferry trust init --keys C:\\ferry-keys
+      ferry trust init --keys C:\\ferry-keys --root-keys 3 --root-threshold 2
 
     Changes: makes the folder and the files in it. The passphrase comes from FERRY_KEY_PASSPHRASE or a
-    prompt. Give the printed fingerprint to every site by voice or on paper, never on the medium. Move
-    root.pem to a safe place: writing media does not need it.
+    prompt; several root keys ask for one passphrase each, typed by whoever will hold the key. Give the
+    printed fingerprint to every site by voice or on paper, never on the medium. Move the root keys (root.pem,
+    or root-<id>.pem) to safe places: writing media does not need them.
     """
     passphrase = read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys", confirm=True)
     expires_at = datetime.now(UTC) + timedelta(days=days)
-    printed = init_trust(keys_dir, passphrase, expires_at=expires_at)
+    several = range(1, root_count + 1) if root_count > 1 else ()
+    printed = init_trust(
+        keys_dir,
+        passphrase,
+        expires_at=expires_at,
+        root_passphrases=[
+            read_passphrase(PASSPHRASE_VARIABLE, f"Passphrase for root key {number}", confirm=True)
+            for number in several
+        ],
+        root_threshold=root_threshold,
+    )
     echo(f"keys made in {keys_dir}; the root is valid until {expires_at:%Y-%m-%d}", err=True)
     echo(printed)
 
@@ -78,3 +105,7 @@ def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:
     root = root_file.read_bytes() if root_file else read_root_chain(keys_dir or Path())[0]
     read_root(root, file=str(root_file or keys_dir))
     echo(fingerprint_of(root))
+
+
+for _command in COMMANDS:
+    group.add_command(_command)

@@ -12,7 +12,11 @@ Authenticity, freshness and rollback protection come from TUF metadata under a r
 completeness for everybody else from BagIt; the layout is in docs/reference/formats.md.
 """
 
+from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
+from toolkit.media._draft import DraftFacts, RootChange, RootFacts
 from toolkit.media._keys import (
+    ROLES,
+    ROOT_VALID_DAYS,
     SigningKeys,
     fingerprint,
     init_trust,
@@ -33,7 +37,11 @@ from toolkit.media._write import plan_media, write_medium
 __all__ = [
     "FILE_SYSTEMS",
     "MEMORY_MB",
+    "ROLES",
+    "ROOT_VALID_DAYS",
+    "Ceremony",
     "Damage",
+    "DraftFacts",
     "Medium",
     "MediumLabel",
     "MediumReport",
@@ -41,10 +49,14 @@ __all__ = [
     "Parity",
     "Part",
     "Repair",
+    "RootChange",
+    "RootFacts",
     "SigningKeys",
     "Verdict",
     "choose_parity",
+    "describe_draft",
     "describe_medium",
+    "describe_root",
     "fingerprint",
     "init_trust",
     "open_keys",

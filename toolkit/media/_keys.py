@@ -1,8 +1,10 @@
 """Publisher keys: one Ed25519 key per TUF role, encrypted at rest, and the root that names them.
 
-A keys folder holds `root.pem`, `targets.pem`, `snapshot.pem`, `timestamp.pem` (PKCS#8, encrypted with the
-passphrase) and the root chain `1.root.json`, `2.root.json`, … Writing a medium needs all but `root.pem`,
-which may be locked away. securesystemslib stores keys in the clear, so storage is done here.
+A keys folder holds `root.pem`, `targets.pem`, `snapshot.pem`, `timestamp.pem` (PKCS#8, encrypted with a
+passphrase) and the root chain `1.root.json`, `2.root.json`, … A key made later has the beginning of its id
+in its name (`targets-3f2a91c0.pem`), so that old and new lie side by side until a root names the new one.
+Writing a medium needs all but the root keys, which may be locked away. securesystemslib stores keys in the
+clear, so storage is done here.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +36,12 @@ ISSUED_AT = "x-ferry-issued-at"
 """Extra signed field of root and timestamp: when it was issued (TUF itself records only expiry)."""
 
 PASSPHRASE_MINIMUM = 8
+ROOT_VALID_DAYS = 730
+"""How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
 _ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
 _GROUP = 4
+_NAMED_DIGITS = 8
+"""Of a key id, in the names of key files. Which key it is is decided by the whole id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +59,23 @@ class SigningKeys:
 
 
 def init_trust(
-    keys_dir: Path, passphrase: str, *, expires_at: datetime, now: datetime | None = None
+    keys_dir: Path,
+    passphrase: str,
+    *,
+    expires_at: datetime,
+    root_passphrases: Sequence[str] = (),
+    root_threshold: int = 1,
+    now: datetime | None = None,
 ) -> str:
-    """Make the four keys and `1.root.json` in a new or empty folder.
+    """Make the keys and `1.root.json` in a new or empty folder.
 
     Args:
         keys_dir: Where the keys will live; made if missing.
-        passphrase: Encrypts every key file.
+        passphrase: Encrypts every key file, or those that sign media where the root keys have their own.
         expires_at: When the root expires (aware, UTC).
+        root_passphrases: One for each root key, in files named by their ids; by default one key in
+            `root.pem` under the common passphrase.
+        root_threshold: How many root keys must sign a later root.
         now: The time of issue; the clock by default.
 
     Returns:
@@ -68,19 +83,39 @@ def init_trust(
 
     Raises:
         StorageError: The folder is not empty or cannot be written.
-        InputError: The passphrase is too short, or the expiry is not in the future.
+        InputError: A passphrase is too short, the threshold needs more keys than there are, or the expiry
+            is not in the future.
     """
     now = now or datetime.now(UTC)
-    if len(passphrase) < PASSPHRASE_MINIMUM:
+    for secret in (passphrase, *root_passphrases):
+        require_strong(secret)
+    root_count = len(root_passphrases) or 1
+    if not 1 <= root_threshold <= root_count:
         raise InputError(
-            "protect the keys",
-            found=f"a passphrase of {len(passphrase)} characters",
-            expected=f"at least {PASSPHRASE_MINIMUM}",
+            "make a root",
+            found=f"{root_threshold} signatures of {root_count} root keys",
+            expected=f"a threshold from 1 to {root_count}",
         )
     if expires_at <= now:
         raise InputError(
             "make a root", found=f"expiry {expires_at:%Y-%m-%d}", expected="a later day"
         )
+    made = [(role, new_signer(), passphrase) for role in (TARGETS, SNAPSHOT, TIMESTAMP)]
+    made += [(ROOT, new_signer(), secret) for secret in root_passphrases or (passphrase,)]
+    root = Root(
+        version=1,
+        expires=expires_at,
+        consistent_snapshot=True,
+        unrecognized_fields={ISSUED_AT: as_instant(now)},
+    )
+    signed = Metadata(root)
+    for role, signer, _ in made:
+        root.add_key(signer.public_key, role)
+    root.roles[ROOT].threshold = root_threshold
+    for role, signer, _ in made:
+        if role == ROOT:
+            signed.sign(signer, append=True)
+    data = signed.to_bytes()
     with on_storage(f"make keys in {keys_dir}"):
         keys_dir.mkdir(parents=True, exist_ok=True)
         if present := sorted(item.name for item in keys_dir.iterdir()):
@@ -90,20 +125,10 @@ def init_trust(
                 expected="an empty folder",
                 hint="keys are never overwritten; choose another folder",
             )
-        signers = {role: CryptoSigner(Ed25519PrivateKey.generate()) for role in ROLES}
-        root = Root(
-            version=1,
-            expires=expires_at,
-            consistent_snapshot=True,
-            unrecognized_fields={ISSUED_AT: as_instant(now)},
-        )
-        for role, signer in signers.items():
-            root.add_key(signer.public_key, role)
-        signed = Metadata(root)
-        signed.sign(signers[ROOT])
-        data = signed.to_bytes()
-        for role, signer in signers.items():
-            _write_secret(keys_dir / f"{role}.pem", _encrypted(signer, passphrase))
+        for role, signer, secret in made:
+            is_one_of_several = role == ROOT and root_passphrases
+            name = key_file(role, signer.public_key.keyid) if is_one_of_several else f"{role}.pem"
+            store_key(keys_dir / name, signer, secret)
         _write_secret(keys_dir / "1.root.json", data)
         sync_folder(keys_dir)
     return fingerprint(data)
@@ -115,19 +140,29 @@ def open_keys(keys_dir: Path, passphrase: str) -> SigningKeys:
     Raises:
         StorageError: The folder or a file of it cannot be read.
         InputError: Wrong passphrase, or files that are not the keys this root names.
+        SignatureError: A root that the one before it did not sign.
     """
     roots = read_root_chain(keys_dir)
-    newest = _parse_root(roots[-1], file=str(keys_dir / f"{len(roots)}.root.json"))
+    newest = walk_roots(roots, folder=str(keys_dir))
     signers = {}
     for role in (TARGETS, SNAPSHOT, TIMESTAMP):
-        signer = _open_key(keys_dir / f"{role}.pem", passphrase)
-        if signer.public_key.keyid not in newest.get_delegated_role(role).keyids:
+        keyids = newest.get_delegated_role(role).keyids
+        path = find_key(keys_dir, role, keyids)
+        if path is None:
+            raise StorageError(
+                f"open the {role} key in {keys_dir}",
+                found=f"neither {role}.pem nor {_names(role, keyids)}",
+                expected="one of them",
+                hint="take the whole keys folder, with the key files that the last rotation made",
+            )
+        signer = open_key(path, passphrase)
+        if signer.public_key.keyid not in keyids:
             raise InputError(
                 "open the keys",
-                file=str(keys_dir / f"{role}.pem"),
+                file=str(path),
                 found="a key that the root does not name for this role",
-                expected=f"the {role} key made with {len(roots)}.root.json",
-                hint="take the whole keys folder as `ferry trust init` made it",
+                expected=f"the {role} key of {len(roots)}.root.json: {_names(role, keyids)}",
+                hint="take the whole keys folder, with the key files that the last rotation made",
             )
         signers[role] = signer
     return SigningKeys(
@@ -198,6 +233,45 @@ def read_root(data: bytes, *, file: str) -> Root:
     return root
 
 
+def walk_roots(roots: Sequence[bytes], *, folder: str) -> Root:
+    """Return the newest root of a chain in which each root is signed under itself and the one before.
+
+    Args:
+        roots: `1.root.json`, `2.root.json`, … That the first may be believed must be known otherwise.
+        folder: Where they stand, for the error.
+
+    Raises:
+        InputError: Not root metadata files.
+        SignatureError: A root that is not signed as it must be, or does not follow the one before it.
+
+    Source: TUF specification, client workflow 5.3.4 and 5.3.5. That an older root has expired does not
+    matter (5.3.8).
+    """
+    newest: Root | None = None
+    for version, data in enumerate(roots, start=1):
+        file = f"{version}.root.json in {folder}"
+        root = read_root(data, file=file)
+        signed = Metadata[Root].from_bytes(data)
+        if root.version != version:
+            found = f"it calls itself version {root.version}"
+        elif newest is not None and not newest.get_verification_result(
+            ROOT, signed.signed_bytes, signed.signatures
+        ):
+            found = "signed by too few keys of the root before it"
+        else:
+            newest = root
+            continue
+        raise SignatureError(
+            f"check {file}",
+            found=found,
+            expected=f"version {version}, signed under version {version - 1}",
+            hint="take the root files from where they were made, or from a newer medium (tuf/)",
+        )
+    if newest is None:
+        raise InputError("read the roots", file=folder, found="none", expected="1.root.json")
+    return newest
+
+
 def issue_time(signed: Root) -> datetime:
     """Return when a root was issued; one made by another tool counts as very old."""
     return read_instant(signed.unrecognized_fields.get(ISSUED_AT))
@@ -228,14 +302,56 @@ def _parse_root(data: bytes, *, file: str) -> Root:
     return signed
 
 
-def _encrypted(signer: CryptoSigner, passphrase: str) -> bytes:
+def require_strong(passphrase: str) -> None:
+    """Refuse a passphrase that protects nothing.
+
+    Raises:
+        InputError: It is too short.
+    """
+    if len(passphrase) < PASSPHRASE_MINIMUM:
+        raise InputError(
+            "protect the keys",
+            found=f"a passphrase of {len(passphrase)} characters",
+            expected=f"at least {PASSPHRASE_MINIMUM}",
+        )
+
+
+def new_signer() -> CryptoSigner:
+    """Make a key; it is in memory only until `store_key` stores it."""
+    return CryptoSigner(Ed25519PrivateKey.generate())
+
+
+def key_file(role: str, keyid: str) -> str:
+    """Return the file name of a key made after the first ones: `targets-3f2a91c0.pem`."""
+    return f"{role}-{keyid[:_NAMED_DIGITS]}.pem"
+
+
+def find_key(keys_dir: Path, role: str, keyids: Iterable[str]) -> Path | None:
+    """Return the file of a role's key: one named by its id, else the one made with the first root."""
+    for name in (*(key_file(role, keyid) for keyid in keyids), f"{role}.pem"):
+        if (keys_dir / name).exists():
+            return keys_dir / name
+    return None
+
+
+def store_key(path: Path, signer: CryptoSigner, passphrase: str) -> None:
+    """Write a key, encrypted, to a new file that only its owner may read.
+
+    Raises:
+        OSError: The file exists already, or cannot be written.
+    """
     key = load_pem_private_key(signer.private_bytes, None)
-    return key.private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase.encode())
-    )
+    encryption = BestAvailableEncryption(passphrase.encode())
+    _write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
 
 
-def _open_key(path: Path, passphrase: str) -> CryptoSigner:
+def open_key(path: Path, passphrase: str) -> CryptoSigner:
+    """Open one key file.
+
+    Raises:
+        StorageError: It cannot be read.
+        InputError: Wrong passphrase, or not such a file.
+    """
     with on_storage(f"open the key {path}"):
         data = path.read_bytes()
     try:
@@ -257,6 +373,10 @@ def _open_key(path: Path, passphrase: str) -> CryptoSigner:
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError("open the key", file=str(path), found="another kind", expected="Ed25519")
     return CryptoSigner(key)
+
+
+def _names(role: str, keyids: Iterable[str]) -> str:
+    return " or ".join(key_file(role, keyid) for keyid in keyids)
 
 
 def _write_secret(path: Path, data: bytes) -> None:
