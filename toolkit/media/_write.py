@@ -208,7 +208,7 @@ def _check_request(
             "write a medium",
             found=f"valid until {expires_at:%Y-%m-%d}",
             expected=f"at most {keys.expires_at:%Y-%m-%d}, when the root expires",
-            hint="choose fewer --valid-days",
+            hint="choose fewer --valid-days, or renew the root: ferry trust renew",
         )
     if now < keys.issued_at:
         raise InputError(
