@@ -158,8 +158,9 @@ def test_nothing_to_write_is_an_input_error(root, publisher):
 
 
 def test_a_medium_must_not_outlive_the_root(root, publisher, payload):
-    with pytest.raises(InputError, match="when the root expires"):
+    with pytest.raises(InputError, match="when the root expires") as caught:
         publisher.write(root, payload, expires_at=NOW + days(701))
+    assert "ferry trust renew" in caught.value.hint
 
 
 def test_an_expiry_in_the_past_is_refused(root, publisher, payload):
