@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tuf.api import exceptions
 from tuf.api.metadata import Metadata, Root, Signed, TargetFile, Targets, Timestamp
@@ -196,12 +196,28 @@ def _refused(
             expected="the signed length and hash",
             hint="the medium is damaged or was altered; have it written again",
         )
+    hint = "damaged, altered, or made by another publisher; have it written again"
+    with contextlib.suppress(OSError):
+        known = _newest(PurePosixPath(name).name for name in trust.state.metadata)
+        carried = _newest(item.name for item in (folder / TUF).iterdir())
+        if 0 < carried < known:
+            hint = (
+                f"it was written under root {carried}, and this site has seen root {known}: keys were "
+                "replaced since; have it written again, under the newest root"
+            )
     return SignatureError(
         attempted,
         found=str(error),
         expected=f"metadata signed under the pinned root {fingerprint(trust.root)}",
-        hint="damaged, altered, or made by another publisher; have it written again",
+        hint=hint,
     )
+
+
+def _newest(names: Iterable[str]) -> int:
+    """Return the highest version among files named `N.root.json`; only for the message."""
+    suffix = ".root.json"
+    versions = (name.removesuffix(suffix) for name in names if name.endswith(suffix))
+    return max((int(version) for version in versions if version.isdecimal()), default=0)
 
 
 def _unfinished(folder: Path, found: str) -> StorageError:

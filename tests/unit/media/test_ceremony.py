@@ -607,8 +607,9 @@ def test_a_medium_of_a_replaced_timestamp_key_is_good_until_the_site_hears_of_it
     home.change(ROTATE_TIMESTAMP)
     trusting.open(old)
     trusting.open(written(1), now=NOW + days(1))
-    with pytest.raises(TrustError):
+    with pytest.raises(SignatureError) as caught:
         trusting.open(old, now=NOW + days(1))
+    assert "written under root 1, and this site has seen root 2" in caught.value.hint
 
 
 def test_a_root_chain_with_a_gap_is_refused_at_home_and_at_the_site(home, written, trusting):
