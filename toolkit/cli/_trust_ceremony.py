@@ -19,6 +19,7 @@ from toolkit.media import (
     DraftFacts,
     RootChange,
     RootFacts,
+    Token,
     describe_draft,
     describe_root,
 )
@@ -31,6 +32,11 @@ _fingerprint_option = click.option(
     "--fingerprint",
     "first_fingerprint",
     help="Of the first root, from another channel; asked for where the keys folder has no root yet.",
+)
+_token_option = click.option(
+    "--token",
+    metavar="hsm:ID?label=LABEL",
+    help="Use this key on a hardware token (PKCS#11); its PIN comes from FERRY_TOKEN_PIN or a prompt.",
 )
 _REVISING = (
     click.option(
@@ -70,6 +76,7 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         first_fingerprint: str | None,
         threshold: int | None,
         days: int | None,
+        token: str | None = None,
         **own: str,
     ) -> None:
         expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
@@ -77,10 +84,11 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         ceremony = Ceremony(keys_dir, draft_file, first_fingerprint=first_fingerprint)
         had_signatures = any(quorum.signed for quorum in ceremony.facts.quorums)
         passphrase = ""
-        if change.adds_key:
+        if change.adds_key and token is None:
             prompt = f"Passphrase for the new {change.role} key"
             passphrase = read_passphrase(PASSPHRASE_VARIABLE, prompt, confirm=True)
-        if made := ceremony.revise(change, passphrase):
+        on_token = None if token is None else _token(token)
+        if made := ceremony.revise(change, passphrase, token=on_token):
             echo(f"key made: {made}", err=True)
         if had_signatures:
             echo(
@@ -98,6 +106,7 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
 @click.command("rotate-key")
 @click.argument("role", type=_ROLE)
 @click.option("--old", default="", help="The id of the key that goes, where the role has several.")
+@_token_option
 @_revising
 def rotate_key(role: str, old: str) -> RootChange:
     """Make a new key for a role and draft the next root, in which it replaces the old one.
@@ -115,6 +124,7 @@ def rotate_key(role: str, old: str) -> RootChange:
 
 @click.command("add-key")
 @click.argument("role", type=_ROLE)
+@_token_option
 @_revising
 def add_key(role: str) -> RootChange:
     """Make one more key for a role, on the machine of whoever will hold it, and draft the next root.
@@ -180,10 +190,12 @@ def renew() -> RootChange:
     type=click.Path(path_type=Path, file_okay=False),
     help="The keys folder that judges the draft and gets the new root.  [default: the key's folder]",
 )
+@_token_option
 @_fingerprint_option
 def sign(
     drafts: tuple[Path, ...],
     key_file: Path | None,
+    token: str | None,
     keys_dir: Path | None,
     first_fingerprint: str | None,
 ) -> int:
@@ -192,6 +204,7 @@ def sign(
     \b
     Example:
       ferry trust sign E:\\2.root.draft.json --key C:\\my-key\\root-3f2a91c0.pem
+      ferry trust sign E:\\2.root.draft.json --token hsm:2?label=anna --keys C:\\my-key
       ferry trust sign 2.root.draft.json from-anna.json from-ben.json --keys C:\\ferry-keys
 
     Read what the draft changes before you give the passphrase. Root keys of the root that is replaced and of
@@ -205,12 +218,16 @@ def sign(
     that was changed after it was signed.
     """
     folder = keys_dir or (key_file.parent if key_file else None)
-    if folder is None:
-        raise click.UsageError("give --key FILE to sign, or --keys DIR to join and finish, or both")
+    if folder is None or (key_file and token):
+        raise click.UsageError(
+            "give --key FILE to sign, or --token with --keys DIR, or --keys DIR to join and finish"
+        )
     ceremony = Ceremony(folder, drafts[0], first_fingerprint=first_fingerprint)
     ceremony.join(drafts[1:])
     _print_draft(ceremony.facts, err=True)
-    if key_file is not None:
+    if token is not None:
+        echo(f"signed by {ceremony.sign(_token(token))}", err=True)
+    elif key_file is not None:
         passphrase = read_passphrase(PASSPHRASE_VARIABLE, f"Passphrase for {key_file.name}")
         echo(f"signed by {ceremony.sign(key_file, passphrase)}", err=True)
     in_force = ceremony.finish()
@@ -265,6 +282,10 @@ def show(draft_file: Path | None, keys_dir: Path | None, *, json_output: bool) -
 
 
 COMMANDS = (rotate_key, add_key, remove_key, renew, sign, show)
+
+
+def _token(address: str) -> Token:
+    return Token(address=address, pin=read_passphrase("FERRY_TOKEN_PIN", "PIN of the token"))
 
 
 def _print_draft(draft: DraftFacts, *, err: bool = False) -> None:

@@ -31,6 +31,7 @@ from toolkit.media._open import open_medium
 from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
 from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
+from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
 
@@ -52,6 +53,7 @@ __all__ = [
     "RootChange",
     "RootFacts",
     "SigningKeys",
+    "Token",
     "Verdict",
     "choose_parity",
     "describe_draft",

@@ -53,6 +53,7 @@ from toolkit.media._keys import (
     walk_roots,
 )
 from toolkit.media._set import read_small
+from toolkit.media._token import Token
 
 
 class Ceremony:
@@ -103,27 +104,39 @@ class Ceremony:
         """What the draft would change, and who still has to sign it."""
         return draft_facts(self._draft)
 
-    def revise(self, change: RootChange, passphrase: str = "") -> Path | None:
+    def revise(
+        self, change: RootChange, passphrase: str = "", *, token: Token | None = None
+    ) -> Path | None:
         """Change the next root; signatures given before are gone.
 
         Args:
             change: How.
             passphrase: Encrypts the new key, if the change makes one.
+            token: Has the key that the change adds; none is made then.
 
         Returns:
             The file of the new key, if one was made.
 
         Raises:
             InputError: The change makes no sense, would leave a draft that can never end, or the
-                passphrase is too short or not that of the other keys that sign media.
+                passphrase is too short or not that of the other keys that sign media. A token that
+                cannot be used, or is meant for another role than root.
             StorageError: Key or draft cannot be written.
         """
         self._require_open()
         if change.expires_at is None and not self._is_begun:
             change = replace(change, expires_at=self._now + timedelta(days=ROOT_VALID_DAYS))
-        signer = new_signer() if change.adds_key else None
-        new_key = signer.public_key if signer else None
-        draft = change_draft(self._draft, change, new_key=new_key, now=self._now)
+        if token is not None and change.role != ROOT:
+            raise InputError(
+                f"give the role {change.role} a key on a token",
+                found="a role that signs media, with key files",
+                expected="the role root",
+            )
+        signer = new_signer() if change.adds_key and token is None else None
+        holder = signer or token
+        draft = change_draft(
+            self._draft, change, new_key=holder.public_key if holder else None, now=self._now
+        )
         path = None
         if signer is not None:
             require_strong(passphrase)
@@ -150,22 +163,27 @@ class Ceremony:
         if copies and not self._is_in_force:
             self._save(draft)
 
-    def sign(self, key: Path, passphrase: str) -> str:
+    def sign(self, key: Path | Token, passphrase: str = "") -> str:
         """Add the signature of one root key; a second one of the same key changes nothing.
+
+        Args:
+            key: A key file, or a key on a hardware token.
+            passphrase: Opens the key file.
 
         Returns:
             The id of the key.
 
         Raises:
-            InputError: Wrong passphrase, not a root key, or the next root has expired by now.
+            InputError: Wrong passphrase or PIN, not a root key, or the next root has expired by now.
             StorageError: There is no draft, the key cannot be read, or the draft cannot be written.
         """
         self._require_open()
         if not self._is_begun:
             raise StorageError(f"sign the draft {self.draft_file}", found="no such file")
         require_not_expired(self._draft, now=self._now)
-        signer = open_key(key, passphrase)
-        self._save(sign_draft(self._draft, signer, file=str(key)))
+        signer = key if isinstance(key, Token) else open_key(key, passphrase)
+        where = key.address if isinstance(key, Token) else str(key)
+        self._save(sign_draft(self._draft, signer, file=where))
         return signer.public_key.keyid
 
     def finish(self) -> Path | None:

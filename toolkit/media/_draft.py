@@ -17,9 +17,10 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from securesystemslib.formats import encode_canonical
-from securesystemslib.signer import CryptoSigner, Key
+from securesystemslib.signer import Key, Signature
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Role, Root, VerificationResult
 
@@ -38,13 +39,24 @@ _FORMAT = 1
 _KIND = "ferry-root-draft"
 
 
+class RootSigner(Protocol):
+    """A root key, wherever it lives."""
+
+    @property
+    def public_key(self) -> Key:
+        """The public key."""
+
+    def sign(self, payload: bytes) -> Signature:
+        """Sign these bytes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootChange:
     """One change to the next root; what is left out stays as it is."""
 
     role: str = ROOT
     adds_key: bool = False
-    """Make a new key for the role."""
+    """Give the role one more key: a new one, or one on a hardware token."""
     removes: str | None = None
     """The beginning of the id of a key that the role loses; empty: its only one."""
     threshold: int | None = None
@@ -213,13 +225,15 @@ def change_draft(
     return changed
 
 
-def sign_draft(draft: RootDraft, signer: CryptoSigner, *, file: str) -> RootDraft:
+def sign_draft(draft: RootDraft, signer: RootSigner, *, file: str) -> RootDraft:
     """Return the draft with one more signature; signing twice changes nothing.
 
     Raises:
         InputError: The key is a root key neither of the root that is replaced nor of the next.
     """
     keyid = signer.public_key.keyid
+    if keyid in draft.proposal.signatures:
+        return draft
     allowed = {*draft.old.roles[ROOT].keyids, *draft.new.roles[ROOT].keyids}
     if keyid not in allowed:
         raise InputError(
@@ -231,7 +245,7 @@ def sign_draft(draft: RootDraft, signer: CryptoSigner, *, file: str) -> RootDraf
             hint="choose another key file: root.pem, or one whose name begins with root-",
         )
     proposal = Metadata[Root].from_bytes(draft.proposal.to_bytes())
-    proposal.sign(signer, append=True)
+    proposal.signatures[keyid] = signer.sign(proposal.signed_bytes)
     return RootDraft(roots=draft.roots, proposal=proposal)
 
 
@@ -291,7 +305,8 @@ def _parsed(data: bytes) -> RootDraft:
     proposal = Metadata[Root].from_bytes(json.dumps(document["next"]).encode())
     if not isinstance(proposal.signed, Root):
         raise ValueError("metadata of another role")  # noqa: TRY004 - input
-    if json.loads(proposal.signed_bytes) != document["next"]["signed"]:
+    # canonical JSON of TUF keeps line ends in texts, such as those of an ECDSA key
+    if json.loads(proposal.signed_bytes, strict=False) != document["next"]["signed"]:
         raise ValueError("a root in another spelling than it is signed in")
     roots = tuple(str(text).encode() for text in document["roots"])
     return RootDraft(roots=roots, proposal=proposal)
