@@ -82,6 +82,7 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
         change = replace(change_of(**own), threshold=threshold, expires_at=expires_at)
         ceremony = Ceremony(keys_dir, draft_file, first_fingerprint=first_fingerprint)
+        done = "changed" if ceremony.draft_file.exists() else "begun"
         had_signatures = any(quorum.signed for quorum in ceremony.facts.quorums)
         passphrase = ""
         if change.adds_key and token is None:
@@ -90,10 +91,9 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         on_token = None if token is None else _token(token)
         if made := ceremony.revise(change, passphrase, token=on_token):
             echo(f"key made: {made}", err=True)
+        echo(f"draft {done}: {ceremony.draft_file}", err=True)
         if had_signatures:
-            echo(
-                "the signatures given so far are gone: the draft says something else now", err=True
-            )
+            echo("the signatures given so far are gone, they were for another text", err=True)
         _print_draft(ceremony.facts)
         echo(_still_needed(ceremony.facts))
         echo(f"next: ferry trust sign {ceremony.draft_file} --key FILE, by each of them", err=True)

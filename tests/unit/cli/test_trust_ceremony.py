@@ -70,11 +70,13 @@ def test_two_people_sign_copies_that_are_joined_at_home(ferry, keys, tmp_path):
 def test_a_change_says_that_signatures_are_gone(ferry, keys, tmp_path):
     init = ("--root-keys", "2", "--root-threshold", "2")
     assert ferry("init", "--keys", "two", *init)[0] == 0
-    assert ferry("renew", "--keys", "two", "--days", "9")[0] == 0
+    code, _, err = ferry("renew", "--keys", "two", "--days", "9")
+    assert (code, "draft begun: two" in err) == (0, True)
     key = str(next((tmp_path / "two").glob("root-*.pem")))
     assert ferry("sign", "two/2.root.draft.json", "--key", key)[0] == 1
     code, _, err = ferry("renew", "--keys", "two", "--days", "10")
     assert (code, "signatures given so far are gone" in err) == (0, True)
+    assert "draft changed: two" in err
 
 
 def test_show_tells_a_root_and_a_draft(ferry, keys):
