@@ -520,6 +520,28 @@ def test_a_draft_made_by_hand_that_hides_something_is_refused(home, draft, chang
         describe_draft(draft)
 
 
+def test_metadata_of_another_role_are_no_next_root(home, draft, root, payload):
+    folder = home.write(root, payload).folder
+    document = json.loads(draft.read_bytes())
+    document["next"] = json.loads((folder / "tuf" / "timestamp.json").read_bytes())
+    draft.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(InputError, match="metadata of another role"):
+        describe_draft(draft)
+
+
+def test_a_next_root_is_spelt_as_it_is_signed(home, draft):
+    edit(draft, lambda root: root["signed"].update(expires="2028-10-31t12:00:00z"))
+    with pytest.raises(InputError, match="another spelling"):
+        describe_draft(draft)
+
+
+def test_a_draft_of_no_root_is_refused(home, draft):
+    document = json.loads(draft.read_bytes())
+    draft.write_text(json.dumps({**document, "roots": []}), encoding="utf-8")
+    with pytest.raises(InputError, match="none"):
+        describe_draft(draft)
+
+
 def test_a_draft_with_a_forged_chain_is_refused(home, draft, other_publisher):
     document = json.loads(draft.read_bytes())
     document["roots"].append(other_publisher.root.decode())
