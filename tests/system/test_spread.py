@@ -9,13 +9,13 @@ from tests.stage import VERSION, Stage
 from tests.system.conftest import import_, make_site
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
-SIZES = ("--size", "70MB", "--size", "70MB")
+SIZES = ("--size", "75MB", "--size", "75MB")
 HOME = ("--catalog", "catalog", "--keys", "keys")
 
 
 @pytest.fixture(scope="module")
 def _home(tmp_path_factory):
-    """A catalog that holds a bundle of 80 MiB, which no stick of 70 MB can hold."""
+    """A catalog that holds a bundle of 80 MiB, which no stick of 75 MB can hold."""
     stage = Stage(tmp_path_factory.mktemp("spread") / "s")
     bundle = stage.publish(size_mib=80)[0]
     stage.declare([bundle], "https://127.0.0.1:1/")
