@@ -28,6 +28,11 @@ _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 """What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
 
 
+def file_system(folder: Path) -> str:
+    """Return what the system calls the file system under a folder; empty if it does not say."""
+    return _name(folder)
+
+
 def largest_file_bytes(folder: Path) -> int | None:
     """Return the largest file that the file system under a folder can hold, or None if not known."""
     return FAT_LIMIT_BYTES if _name(folder).lower() in _FAT else None

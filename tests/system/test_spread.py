@@ -36,8 +36,8 @@ def write(stage, to, *more, expect=0):
 
 
 def test_bundle_that_no_stick_holds_reaches_the_cluster(home, simulate):
-    assert "next: plug in another one" in write(home, "medium").err
-    assert "the whole set" in write(home, "stick2").err
+    assert "next: plug in another medium" in write(home, "medium").err
+    assert "is written" in write(home, "stick2").err
     make_site(home)
     for number, stick in ((2, "stick2"), (1, "medium")):
         seen = json.loads(home.ferry("media", "verify", stick, "--json").out)["data"]

@@ -53,6 +53,7 @@ from toolkit.media._parity import (
     parity_bytes,
     parity_folder,
 )
+from toolkit.media._place import check_place
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -132,29 +133,32 @@ def write_medium(
         keys=keys,
         expires_at=expires_at.replace(microsecond=0),
         set_name=set_name,
+        parity=parity,
         now=now,
     )
     with on_storage(f"write a medium at {root}"):
         root.mkdir(exist_ok=True)
+        place = check_place(root)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes)
         if layout.is_simple:
             folder, intent = _begin(root, wanted)
             spread = None
         else:
-            spread = _spread(root, wanted, layout, book, progress)
+            spread = _spread(root, wanted, layout, book, progress, number=number or 1)
             folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
+            progress.say(f"{root}: {place}")
             mine = [part for part in layout.parts if part.medium == intent.medium]
             _Writing(folder, intent, keys, progress, now, spread, parity).run(mine)
+            progress.say(f"medium {folder.name} {intent.medium}/{intent.media_count} is complete")
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
                 "nothing was written"
             )
         if spread is not None:
-            spread = spread.mark_done(intent.medium)
-        progress.say(_what_next(folder, intent, spread))
+            progress.say(_what_next(spread.mark_done(intent.medium)))
     return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
 
 
@@ -177,6 +181,7 @@ class _Wanted:
     keys: SigningKeys
     expires_at: datetime
     set_name: str | None
+    parity: Parity | None
     now: datetime
 
     def intent(self, root: Path, *, media_count: int = 1) -> Intent:
@@ -267,8 +272,10 @@ def _spread(
     layout: Layout,
     book: Path | None,
     progress: Progress,
+    *,
+    number: int,
 ) -> Spread:
-    """Find the set as home keeps it, or measure, sign and keep it."""
+    """Find the set as home keeps it, or measure, sign and keep it, if its medium `number` fits here."""
     if book is None:
         cut = next(part for part in layout.parts if not part.is_whole or part.medium > 1)
         raise StorageError(
@@ -288,6 +295,8 @@ def _spread(
             found=f"home keeps another set of that name in {book}",
             hint="choose another --name",
         )
+    first = [part for part in layout.parts if part.medium == number]
+    _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
     return make_spread(book, new, layout, wanted.keys, progress)
 
 
@@ -312,15 +321,12 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
     return _begin_new(root, replace(spread.intent, medium=number))
 
 
-def _what_next(folder: Path, intent: Intent, spread: Spread | None) -> str:
-    if spread is None:
-        return f"{folder.name} is complete"
-    label = spread.plan.label(intent.medium)
+def _what_next(spread: Spread) -> str:
     if not spread.open_numbers:
-        return f"medium {label} is complete, and with it the whole set"
+        return f"the whole set {spread.plan.set_name} is written"
     return (
-        f"medium {label} is complete; next: plug in another one and run the same command again, for "
-        f"medium {spread.plan.label(spread.open_numbers[0])}"
+        "next: plug in another medium and run the same command again, for "
+        f"{spread.plan.label(spread.open_numbers[0])}"
     )
 
 
@@ -345,7 +351,7 @@ class _Writing:
         folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
-        self._require_room(parts)
+        _require_room(self.folder, self.intent.set_name, parts, self.parity)
         if self.spread is not None:
             digests = {
                 piece.path: piece.sha256 for file in self.spread.plan.files for piece in file.pieces
@@ -368,32 +374,6 @@ class _Writing:
             expires_at=plan.expires_at,
         )
         self._write_set(plan, metadata)
-
-    def _require_room(self, parts: Sequence[Part]) -> None:
-        attempted = f"write the set {self.intent.set_name}"
-        limit = largest_file_bytes(self.folder)
-        for part in parts:
-            if limit is not None and part.size_bytes > limit:
-                raise StorageError(
-                    attempted,
-                    found=f"{part.path} has {part.size_bytes} bytes",
-                    expected=f"at most {limit} bytes a file on this file system (FAT)",
-                    hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
-                )
-        absent = [part for part in parts if not (self.folder / part.path).exists()]
-        missing = sum(part.size_bytes for part in absent)
-        if self.parity is not None:
-            missing += sum(parity_bytes(part.size_bytes, self.parity.percent) for part in absent)
-        needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
-        free = free_bytes(self.folder)
-        if free < needed:
-            raise StorageError(
-                attempted,
-                found=f"{free} bytes free",
-                expected=f"{needed} bytes (payloads, metadata and 2 % reserve)",
-                hint="free space, take a larger medium, or spread the set over several: --size 32GB "
-                "--size 32GB; no payload was written yet",
-            )
 
     def _place(self, part: Part, expected: Sha256) -> tuple[Sha256, ...]:
         """Have a part and its parity stand on the medium, read back, and return its block hashes."""
@@ -540,6 +520,36 @@ class _Writing:
                     found="other bytes than were written",
                     hint="this medium cannot be relied on; use another",
                 )
+
+
+def _require_room(
+    folder: Path, set_name: str, parts: Sequence[Part], parity: Parity | None
+) -> None:
+    """Refuse a medium that cannot take what is missing of its parts."""
+    attempted = f"write the set {set_name}"
+    limit = largest_file_bytes(folder)
+    for part in parts:
+        if limit is not None and part.size_bytes > limit:
+            raise StorageError(
+                attempted,
+                found=f"{part.path} has {part.size_bytes} bytes",
+                expected=f"at most {limit} bytes a file on this file system (FAT)",
+                hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
+            )
+    absent = [part for part in parts if not (folder / part.path).exists()]
+    missing = sum(part.size_bytes for part in absent)
+    if parity is not None:
+        missing += sum(parity_bytes(part.size_bytes, parity.percent) for part in absent)
+    needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
+    free = free_bytes(folder)
+    if free < needed:
+        raise StorageError(
+            attempted,
+            found=f"{free} bytes free",
+            expected=f"{needed} bytes (payloads, parity, metadata and 2 % reserve)",
+            hint="free space, take a larger medium, or spread the set over several: --size 32GB "
+            "--size 32GB; no payload was written yet",
+        )
 
 
 def _read_intent(folder: Path) -> Intent | None:

@@ -178,7 +178,8 @@ def test_an_absent_mount_is_noticed(root, publisher, payload):
         publisher.write(root / "gone" / "stick", payload)
 
 
-def test_a_foreign_folder_of_that_name_is_refused(root, publisher, payload):
+def test_a_foreign_folder_of_that_name_is_refused(root, publisher, payload, monkeypatch):
+    monkeypatch.setattr("os.path.ismount", lambda path: path == root)
     (root / "AZL-1").mkdir()
     (root / "AZL-1" / "holiday.jpg").write_bytes(b"x")
     with pytest.raises(StorageError, match="already holds something else"):

@@ -1,0 +1,120 @@
+"""Where a set is about to be written: refused before the first byte if it cannot or should not go there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from toolkit.errors import StorageError
+from toolkit.filesystem import file_system
+from toolkit.media._device import free_bytes
+from toolkit.media._names import is_litter
+from toolkit.media._set import WRITING, find_set_folders
+from toolkit.model import human_size
+
+
+class PlaceKind(StrEnum):
+    """What a folder lies on, as far as the operating system tells."""
+
+    REMOVABLE = "removable"
+    FIXED = "fixed disk"
+    NETWORK = "network"
+    UNKNOWN = "unknown kind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is known of the root of a medium before it is written."""
+
+    kind: PlaceKind
+    file_system: str
+    """As the system names it; empty: not known."""
+    free_bytes: int
+
+    def __str__(self) -> str:
+        """Return it as one tells it to a person: `removable, vfat, 29.8 GiB free`."""
+        facts = [self.kind.value, self.file_system, f"{human_size(self.free_bytes)} free"]
+        return ", ".join(filter(None, facts))
+
+
+def check_place(root: Path) -> Place:
+    """Look at the root of a medium before anything is written.
+
+    Raises:
+        StorageError: The system disk itself, a folder with other things in it, or write-protected.
+        OSError: It cannot be looked at.
+    """
+    attempted = f"write a medium at {root}"
+    if _is_system_disk(root):
+        raise StorageError(
+            attempted,
+            found="the disk this machine runs from",
+            expected="the root of a removable medium, or a new folder",
+            hint="check the drive letter or the mount point",
+        )
+    if not os.access(root, os.W_OK):
+        raise StorageError(
+            attempted,
+            found="it is write-protected, or not writable for this user",
+            hint="open its write lock, or mount it writable",
+        )
+    if not os.path.ismount(root) and not find_set_folders(root):
+        other = sorted(item.name for item in root.iterdir() if not _is_harmless(item))
+        if other:
+            raise StorageError(
+                attempted,
+                found=f"a folder with other things in it: {', '.join(other[:3])}",
+                expected="the root of a medium, a new or empty folder, or one with a set in it",
+                hint="give a new folder; ferry makes it",
+            )
+    return Place(kind=_kind(root), file_system=file_system(root), free_bytes=free_bytes(root))
+
+
+def _is_harmless(item: Path) -> bool:
+    """Whether an operating system left it, or a writing that ended with its very first file."""
+    if is_litter(item.name):
+        return True
+    return item.is_dir() and {found.name for found in item.iterdir()} <= {f"{WRITING}.part"}
+
+
+def _is_system_disk(root: Path) -> bool:
+    where = root.resolve()
+    system = Path(os.environ.get("SYSTEMDRIVE", "C:") + "\\" if sys.platform == "win32" else "/")
+    return where == system or (
+        os.path.ismount(where)
+        and (where / ("Windows" if sys.platform == "win32" else "etc")).is_dir()
+    )
+
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "afs"})
+
+if sys.platform == "win32":
+    import ctypes
+
+    _DRIVE_TYPES = {2: PlaceKind.REMOVABLE, 3: PlaceKind.FIXED, 4: PlaceKind.NETWORK}
+
+    def _kind(root: Path) -> PlaceKind:
+        number = ctypes.WinDLL("kernel32").GetDriveTypeW(root.resolve().anchor)
+        return _DRIVE_TYPES.get(number, PlaceKind.UNKNOWN)
+
+else:
+
+    def _kind(root: Path) -> PlaceKind:
+        """Ask the kernel for the block device under a folder; USB disks call themselves fixed, their bus does not."""
+        if file_system(root) in _NETWORK:
+            return PlaceKind.NETWORK
+        number = root.stat().st_dev
+        device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+        if not device.exists():
+            return PlaceKind.UNKNOWN
+        device = device.resolve()
+        if "/usb" in str(device) or "/mmc" in str(device):
+            return PlaceKind.REMOVABLE
+        for folder in (device, device.parent):
+            if (folder / "removable").is_file():
+                is_removable = (folder / "removable").read_text().strip() == "1"
+                return PlaceKind.REMOVABLE if is_removable else PlaceKind.FIXED
+        return PlaceKind.UNKNOWN
