@@ -12,6 +12,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -38,7 +39,7 @@ _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
 @click.group(cls=Noun, name="media")
 def group() -> None:
-    """Write a signed medium, verify it, show what it says of itself."""
+    """Write a signed medium, verify it, show what it says of itself and who had it."""
 
 
 @group.command("write")
@@ -241,3 +242,7 @@ def _print_report(report: MediumReport) -> None:
         f"{report.set_name}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )
+
+
+for _command in COMMANDS:
+    group.add_command(_command)

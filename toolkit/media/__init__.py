@@ -12,6 +12,7 @@ Authenticity, freshness and rollback protection come from TUF metadata under a r
 completeness for everybody else from BagIt; the layout is in docs/reference/formats.md.
 """
 
+from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._keys import (
     SigningKeys,
     fingerprint,
@@ -23,23 +24,34 @@ from toolkit.media._keys import (
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
+from toolkit.media._receipts import Scribe, Written, add_receipt, metadata_digest, read_custody
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
 
 __all__ = [
+    "Break",
+    "Chain",
     "Damage",
+    "Entry",
     "Medium",
     "MediumLabel",
     "MediumReport",
+    "Receipt",
+    "ReceiptKind",
+    "Scribe",
     "SigningKeys",
     "Verdict",
+    "Written",
+    "add_receipt",
     "describe_medium",
     "fingerprint",
     "init_trust",
+    "metadata_digest",
     "open_keys",
     "open_medium",
     "pin_root",
+    "read_custody",
     "read_fingerprint",
     "read_root",
     "read_root_chain",

@@ -27,8 +27,9 @@ from toolkit.model import Sha256
 from toolkit.signed import RECEIPT, SigningKey, fingerprint_of, seal, unseal
 
 FORMAT = 1
-LAST_COUNTER = 9999
-"""Four digits in the file name."""
+LAST_COUNTER = 999
+LIMIT_BYTES = 64 << 10
+"""No receipt is longer; a usual one has a thousand bytes."""
 
 _NAME = re.compile(r"(\d{4})-[a-z]+(?:-[a-z]+)*-[0-9a-f]{8}\.json\Z", re.ASCII)
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*\Z")
@@ -116,7 +117,6 @@ class Entry:
     """Of the key that signed it."""
     signer: str = ""
     """Who holds that key, as it is known here; empty: not known."""
-    public_hex: str = ""
     breaks: tuple[Break, ...] = ()
 
     @property
@@ -172,6 +172,13 @@ def read_receipt(data: bytes, *, file: str) -> tuple[Receipt, str]:
         InputError: Not a receipt, or one of a newer format.
         SignatureError: A byte of it is not as it was written, or it is not signed.
     """
+    if len(data) > LIMIT_BYTES:
+        raise InputError(
+            "read ferry receipt",
+            file=file,
+            found=f"more than {LIMIT_BYTES} bytes",
+            expected="a receipt, which is shorter",
+        )
     sealed = unseal(data, kind=RECEIPT, file=file)
     try:
         receipt = _receipt(sealed.body)
@@ -203,7 +210,7 @@ def read_chain(
     Args:
         files: File name and bytes of everything that claims to be a receipt of the set.
         set_id: The set they have to be about.
-        keys: Public keys that are believed here → who holds each.
+        keys: Fingerprints of the keys that are believed here → who holds each.
         expected: SHA-256 of receipts that are known to exist → their file names.
     """
     entries = sorted(
@@ -243,7 +250,7 @@ def _entry(name: str, data: bytes, *, set_id: str, keys: Mapping[str, str]) -> E
         add(Flaw.RENAMED, f"{name} was written as {receipt.file_name}")
     if receipt.set_id != set_id:
         add(Flaw.OTHER_SET, f"{name} is a receipt of the set {receipt.set_name}, not of this one")
-    if public_hex not in keys:
+    if fingerprint not in keys:
         text = f"{name} is signed by a key not known here, fingerprint {fingerprint}"
         add(Flaw.UNKNOWN_KEY, text)
     return Entry(
@@ -252,8 +259,7 @@ def _entry(name: str, data: bytes, *, set_id: str, keys: Mapping[str, str]) -> E
         counter=receipt.counter,
         receipt=receipt,
         fingerprint=fingerprint,
-        signer=keys.get(public_hex, ""),
-        public_hex=public_hex,
+        signer=keys.get(fingerprint, ""),
         breaks=tuple(breaks),
     )
 

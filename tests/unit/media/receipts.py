@@ -13,7 +13,7 @@ SET_ID = "5d0f6a1c-2b3c-4d5e-8f90-123456789abc"
 HOME, SITE, STRANGER = (
     SigningKey(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)) for number in (1, 2, 3)
 )
-KEYS = {HOME.public_hex: "home", SITE.public_hex: "plant7"}
+KEYS = {HOME.fingerprint: "home", SITE.fingerprint: "plant7"}
 USUAL = (
     (ReceiptKind.WRITE, HOME),
     (ReceiptKind.HAND_OVER, HOME),

@@ -1,0 +1,103 @@
+"""Who writes receipts, whose receipts are believed, and the options that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from toolkit.catalog import Catalog
+from toolkit.cli._output import F, echo
+from toolkit.media import Scribe, Written, read_fingerprint, recall
+from toolkit.signed import open_key
+from toolkit.site import Site
+
+_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+CATALOG = "catalog_dir"
+SITE = "site_dir"
+
+receipts_option = click.option(
+    "--receipts",
+    "receipts_dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder with this set's receipts beside the medium, for media that stay write-protected.",
+)
+
+
+def by_option(help_text: str, *, required: bool = False) -> Callable[[F], F]:
+    """Add `--by NAME`."""
+    return click.option("--by", metavar="NAME", required=required, default="", help=help_text)
+
+
+def place_options(command: F) -> F:
+    """Add `--site DIR` and `--catalog DIR`: where a command is given, and whose key and knowledge it uses."""
+    site = click.option(
+        "--site",
+        SITE,
+        type=_FOLDER,
+        envvar="FERRY_SITE",
+        help="At a site: its directory, made by `ferry site init` (or set FERRY_SITE).",
+    )
+    catalog = click.option(
+        "--catalog",
+        CATALOG,
+        type=_FOLDER,
+        help="At home: the catalog folder; it comes before a site.",
+    )
+    return site(catalog(command))
+
+
+def home_scribe(catalog: Catalog, by: str, *, floor: datetime) -> Scribe:
+    """Return who writes receipts at home; `floor` is a time that is past for certain."""
+    return Scribe(key=catalog.signing_key(), by=by, floor=floor)
+
+
+def site_scribe(site: Site, by: str) -> Scribe:
+    """Return who writes receipts at a site; it signs with the key of its requests."""
+    return Scribe(
+        key=open_key(site.request_key),
+        by=by,
+        site_id=site.site_id(),
+        floor=recall(site.trust_dir).floor,
+    )
+
+
+def scribe(
+    site_dir: Path | None, catalog_dir: Path | None, by: str, *, floor: datetime | None = None
+) -> Scribe:
+    """Return who writes receipts in the place that was named.
+
+    Raises:
+        UsageError: None was.
+    """
+    if catalog_dir is not None:
+        return home_scribe(
+            Catalog(catalog_dir), by, floor=floor or datetime.min.replace(tzinfo=UTC)
+        )
+    if site_dir is not None:
+        return site_scribe(Site(site_dir), by)
+    raise click.UsageError("give --site DIR at a site, or --catalog DIR at home: its key signs")
+
+
+def believed_keys(
+    site_dir: Path | None, catalog_dir: Path | None, fingerprints: tuple[str, ...]
+) -> dict[str, str]:
+    """Return fingerprint → holder of every key that is believed in the place that was named, if any."""
+    keys = {read_fingerprint(text): "compared by you" for text in fingerprints}
+    if catalog_dir is not None:
+        keys |= Catalog(catalog_dir).believed_keys()
+    elif site_dir is not None and (site := Site(site_dir)).request_key.exists():
+        keys[open_key(site.request_key).fingerprint] = "this site"
+    return keys
+
+
+def tell_written(written: Written) -> None:
+    """Say on stderr which receipt was added, and where the chain before it does not hold."""
+    for seen in written.breaks:
+        echo(f"warning: the receipts before: {seen.text}", err=True)
+    if written.receipt.is_clock_behind:
+        echo("warning: this machine's clock is behind; the receipt says so", err=True)
+    echo(f"receipt {written.path} signed by {written.fingerprint}", err=True)
