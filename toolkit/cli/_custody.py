@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
 from toolkit.catalog import Catalog
 from toolkit.cli._output import F, echo
+from toolkit.errors import StorageError, ToolkitError
 from toolkit.media import Scribe, Written, read_fingerprint, recall
 from toolkit.signed import open_key
 from toolkit.site import Site
@@ -24,6 +25,11 @@ receipts_option = click.option(
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
     help="A folder with this set's receipts beside the medium, for media that stay write-protected.",
+)
+
+
+receipt_option = click.option(
+    "--receipt", "is_wanted", is_flag=True, help="Add a signed receipt of it to the medium."
 )
 
 
@@ -50,9 +56,9 @@ def place_options(command: F) -> F:
     return site(catalog(command))
 
 
-def home_scribe(catalog: Catalog, by: str, *, floor: datetime) -> Scribe:
-    """Return who writes receipts at home; `floor` is a time that is past for certain."""
-    return Scribe(key=catalog.signing_key(), by=by, floor=floor)
+def home_scribe(catalog: Catalog, by: str) -> Scribe:
+    """Return who writes receipts at home, where no time is remembered."""
+    return Scribe(key=catalog.signing_key(), by=by)
 
 
 def site_scribe(site: Site, by: str) -> Scribe:
@@ -65,18 +71,14 @@ def site_scribe(site: Site, by: str) -> Scribe:
     )
 
 
-def scribe(
-    site_dir: Path | None, catalog_dir: Path | None, by: str, *, floor: datetime | None = None
-) -> Scribe:
+def scribe(site_dir: Path | None, catalog_dir: Path | None, by: str) -> Scribe:
     """Return who writes receipts in the place that was named.
 
     Raises:
         UsageError: None was.
     """
     if catalog_dir is not None:
-        return home_scribe(
-            Catalog(catalog_dir), by, floor=floor or datetime.min.replace(tzinfo=UTC)
-        )
+        return home_scribe(Catalog(catalog_dir), by)
     if site_dir is not None:
         return site_scribe(Site(site_dir), by)
     raise click.UsageError("give --site DIR at a site, or --catalog DIR at home: its key signs")
@@ -92,6 +94,48 @@ def believed_keys(
     elif site_dir is not None and (site := Site(site_dir)).request_key.exists():
         keys[open_key(site.request_key).fingerprint] = "this site"
     return keys
+
+
+def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
+    """Return who writes the first receipt of a set; None, and a warning, where the catalog cannot sign."""
+    try:
+        return home_scribe(catalog, by)
+    except StorageError as error:
+        echo(f"warning: the set will have no receipt: {error}", err=True)
+        return None
+
+
+@contextlib.contextmanager
+def telling_only_if(problem: ToolkitError | None) -> Iterator[None]:
+    """Let a receipt that cannot be written be told only, where something graver has to be said after it."""
+    try:
+        yield
+    except ToolkitError as error:
+        if problem is None:
+            raise
+        echo(f"warning: no receipt of this: {error}", err=True)
+
+
+def receipt_scribe(
+    site_dir: Path | None,
+    catalog_dir: Path | None,
+    by: str,
+    *,
+    is_wanted: bool,
+    receipts_dir: Path | None,
+) -> Scribe | None:
+    """Return who writes the receipt that `--receipt` asks for, before hours of work; None: it does not.
+
+    Raises:
+        UsageError: An option that belongs to a receipt and no `--receipt`, or no name of a person.
+    """
+    if not is_wanted:
+        if by or receipts_dir is not None:
+            raise click.UsageError("--by and --receipts go with --receipt")
+        return None
+    if not by:
+        raise click.UsageError("--receipt needs --by NAME: somebody answers for it")
+    return scribe(site_dir, catalog_dir, by)
 
 
 def tell_written(written: Written) -> None:

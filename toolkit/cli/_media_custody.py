@@ -7,11 +7,58 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._custody import believed_keys, place_options, receipts_option
+from toolkit.cli._custody import (
+    believed_keys,
+    by_option,
+    place_options,
+    receipts_option,
+    scribe,
+    tell_written,
+)
 from toolkit.cli._output import echo, json_option, print_json, print_table
-from toolkit.media import Chain, Entry, describe_medium, read_custody
+from toolkit.media import Chain, Entry, describe_medium, note_hand_over, read_custody
 
 _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
+@click.command("hand-over")
+@click.argument("medium", type=_MEDIUM)
+@click.option("--to", metavar="NAME", required=True, help="Who takes the medium.")
+@by_option("Who hands it over and answers for this receipt.", required=True)
+@place_options
+@receipts_option
+@json_option
+def hand_over(
+    medium: Path,
+    to: str,
+    by: str,
+    site_dir: Path | None,
+    catalog_dir: Path | None,
+    receipts_dir: Path | None,
+    *,
+    json_output: bool,
+) -> None:
+    """Write down, signed, that a medium goes from one person to another.
+
+    \b
+    Example:
+      ferry media hand-over E:\\ --to "Ben Okri" --by "Ada Lund" --catalog D:\\catalog
+
+    Nothing on the medium is read or proven by this: it says who had it when.
+
+    Changes: adds one receipt to custody/ on the medium, or to the folder of --receipts.
+    """
+    written = note_hand_over(
+        describe_medium(medium),
+        to,
+        scribe(site_dir, catalog_dir, by),
+        receipts=receipts_dir,
+    )
+    if json_output:
+        print_json("receipt", written)
+    else:
+        echo(f"{written.receipt.set_name}: {by} handed it to {to}")
+    tell_written(written)
 
 
 @click.command("history")
@@ -112,4 +159,4 @@ def _shown(value: object) -> str:
             return str(value)
 
 
-COMMANDS = (history,)
+COMMANDS = (hand_over, history)

@@ -12,6 +12,15 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._custody import (
+    by_option,
+    receipt_option,
+    receipt_scribe,
+    receipts_option,
+    tell_written,
+    telling_only_if,
+    write_scribe,
+)
 from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._output import (
     TerminalProgress,
@@ -28,6 +37,8 @@ from toolkit.media import (
     MediumReport,
     Verdict,
     describe_medium,
+    note_verify,
+    note_write,
     open_keys,
     open_medium,
     pin_root,
@@ -87,6 +98,7 @@ def group() -> None:
     help="A folder of further manifests (or set FERRY_MANIFESTS); may be repeated.",
 )
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
+@by_option("Who writes it; the name stands in the first receipt.")
 @json_option
 def write(
     versions: tuple[str, ...],
@@ -97,6 +109,7 @@ def write(
     valid_days: int,
     manifest_dirs: tuple[Path, ...],
     set_name: str | None,
+    by: str,
     *,
     json_output: bool,
 ) -> None:
@@ -110,8 +123,8 @@ def write(
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused.
 
-    Changes: adds one set folder to the medium; nothing else on it is touched. The catalog remembers what was
-    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
+    Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
+    custody/ is signed with the catalog's key, made by the first. The catalog remembers what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
@@ -122,6 +135,7 @@ def write(
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
+    scribe = write_scribe(Catalog(catalog_dir), by)
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     medium = write_medium(
         root,
@@ -132,6 +146,8 @@ def write(
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
+    if scribe is not None and (written := note_write(medium, scribe)):
+        tell_written(written)
 
 
 @group.command("verify")
@@ -153,14 +169,27 @@ def write(
     "--fingerprint", help="Without a site: that root's fingerprint, from another channel."
 )
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
+@receipt_option
+@by_option("Who verifies it and answers for the receipt.")
+@click.option(
+    "--catalog",
+    "catalog_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="At home: the catalog whose key signs the receipt.",
+)
+@receipts_option
 @json_option
 def verify(
     medium: Path,
     site_dir: Path | None,
     root_file: Path | None,
     fingerprint: str | None,
+    by: str,
+    catalog_dir: Path | None,
+    receipts_dir: Path | None,
     *,
     strict: bool,
+    is_wanted: bool,
     json_output: bool,
 ) -> int:
     """Prove who published a medium and every byte on it, reading past the page cache.
@@ -169,12 +198,16 @@ def verify(
     Example:
       ferry media verify E:\\ --site C:\\ferry-site
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
+      ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
 
-    Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen.
+    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a complete medium as the newest it has seen.
 
     Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 damaged, altered, expired,
     rolled back or not signed under the trusted root; 6 incomplete or unreadable.
     """
+    scribe = receipt_scribe(
+        site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
+    )
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)
         report = opened.verify(TerminalProgress(quiet=json_output))
@@ -182,7 +215,11 @@ def verify(
         print_json("medium-report", report)
     else:
         _print_report(report)
-    if problem := report.problem():
+    problem = report.problem()
+    if scribe is not None:
+        with telling_only_if(problem):
+            tell_written(note_verify(opened, report, scribe, receipts=receipts_dir))
+    if problem:
         raise problem
     return 0 if report.is_tidy(strict=strict) else EXIT_NO
 

@@ -23,8 +23,16 @@ from toolkit.media._keys import (
     read_root_chain,
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
+from toolkit.media._notes import (
+    note_hand_over,
+    note_import,
+    note_result,
+    note_return,
+    note_verify,
+    note_write,
+)
 from toolkit.media._open import open_medium
-from toolkit.media._receipts import Scribe, Written, add_receipt, metadata_digest, read_custody
+from toolkit.media._receipts import Scribe, Written, read_custody
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
@@ -43,11 +51,15 @@ __all__ = [
     "SigningKeys",
     "Verdict",
     "Written",
-    "add_receipt",
     "describe_medium",
     "fingerprint",
     "init_trust",
-    "metadata_digest",
+    "note_hand_over",
+    "note_import",
+    "note_result",
+    "note_return",
+    "note_verify",
+    "note_write",
     "open_keys",
     "open_medium",
     "pin_root",

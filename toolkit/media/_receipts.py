@@ -45,8 +45,8 @@ class Scribe:
     """As they call themselves; empty: nobody was named."""
     site_id: str = ""
     """Empty: at home."""
-    floor: datetime
-    """It is proven to be at least this late."""
+    floor: datetime | None = None
+    """It is proven to be at least this late; None: nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ def add_receipt(
         previous=previous,
         receipt_id=str(uuid.uuid4()),
         at=now,
-        is_clock_behind=now < scribe.floor,
+        is_clock_behind=scribe.floor is not None and now < scribe.floor,
         by=scribe.by,
         site_id=scribe.site_id,
         set_id=set_id,

@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 
-from tests.unit.media.making import NOW, Publisher, make_payload
-from tests.unit.media.receipts import HOME, SITE, STRANGER, Scroll
+from tests.unit.media.making import NOW, Publisher, flip, make_payload
+from tests.unit.media.receipts import HOME, SITE, STRANGER, Scroll, sha256
 from toolkit.cli import execute
-from toolkit.media import describe_medium
+from toolkit.media import describe_medium, fingerprint, pin_root
+from toolkit.signed import open_key
+from toolkit.site import Site
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,21 @@ def custody(folder):
     for name, data in scroll.files.items():
         (folder / "custody" / name).write_bytes(data)
     return folder / "custody"
+
+
+@pytest.fixture
+def home(ferry, tmp_path):
+    """The catalog at home, which has no key yet."""
+    (tmp_path / "catalog").mkdir()
+    return tmp_path / "catalog"
+
+
+@pytest.fixture
+def site(ferry, tmp_path, publisher):
+    """A site that trusts the publisher's root."""
+    root = publisher.root
+    Site.create(tmp_path / "site", pin=lambda trust: pin_root(trust, root, fingerprint(root)))
+    return tmp_path / "site"
 
 
 def known(*keys):
@@ -115,3 +132,106 @@ def test_history_changes_nothing_on_the_medium(ferry, custody):
     before = facts()
     ferry("media", "history", "medium")
     assert facts() == before
+
+
+# --- hand-over, verify --------------------------------------------------------------------------
+
+
+def receipts(folder):
+    """Return every receipt of a set as its signed statement, in order."""
+    paths = sorted((folder / "custody").glob("*.json"))
+    return [json.loads(path.read_bytes())["signed"] for path in paths]
+
+
+def test_a_hand_over_is_written_down_at_home_and_at_a_site(ferry, folder, home, site):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada")
+    code, out, err = ferry(*words, "--catalog", "catalog")
+    assert (code, out) == (0, "AZL-2603-TEST: Ada handed it to Ben\n")
+    assert "0001-hand-over-" in err
+    assert ferry(*words, "--site", "site")[0] == 0
+    first, second = receipts(folder)
+    assert (first["facts"]["to"], first["by"], first["site_id"]) == ("Ben", "Ada", "")
+    assert second["site_id"] == Site(site).site_id()
+    keys = known(open_key(site / "request.key.pem"))
+    assert ferry("media", "history", "medium", "--catalog", "catalog", *keys)[0] == 0
+
+
+def test_a_hand_over_needs_a_place_whose_key_signs(ferry):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada")
+    assert "--site DIR at a site" in ferry(*words)[2]
+    assert ferry(*words)[0] == 2
+
+
+def test_a_hand_over_to_nobody_is_an_input_error(ferry, home):
+    words = ("media", "hand-over", "medium", "--to", " ", "--by", "Ada")
+    assert ferry(*words, "--catalog", "catalog")[0] == 7
+
+
+def test_a_hand_over_as_json(ferry, home):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada", "--json")
+    code, out, _ = ferry(*words, "--catalog", "catalog")
+    assert code == 0
+    assert json.loads(out)["data"]["receipt"]["kind"] == "hand-over"
+
+
+def test_verifying_changes_nothing_on_the_medium_unless_asked(ferry, folder, site):
+    assert ferry("media", "verify", "medium", "--site", "site")[0] == 0
+    assert not (folder / "custody").exists()
+
+
+def test_verifying_at_a_site_can_leave_a_receipt(ferry, folder, site):
+    words = ("media", "verify", "medium", "--site", "site", "--receipt", "--by", "Ben")
+    assert ferry(*words)[0] == 0
+    (found,) = receipts(folder)
+    assert (found["receipt"], found["by"]) == ("verify", "Ben")
+    facts = found["facts"]
+    assert facts["is_proven"] is True
+    assert facts["files"]["ok"] > 5
+    assert facts["read_method"]
+    assert facts["metadata"] == sha256((folder / "tuf" / "timestamp.json").read_bytes())
+    assert ferry("media", "verify", "medium", "--site", "site")[0] == 0, "receipts are no litter"
+
+
+def test_verifying_at_home_is_a_read_back(ferry, folder, home, publisher):
+    (folder.parents[1] / "1.root.json").write_bytes(publisher.root)
+    words = ("--root", "1.root.json", "--fingerprint", fingerprint(publisher.root))
+    more = ("--catalog", "catalog", "--receipt", "--by", "Ada")
+    assert ferry("media", "verify", "medium", *words, *more)[0] == 0
+    assert receipts(folder)[0]["receipt"] == "read-back"
+
+
+def test_a_damaged_medium_gets_its_receipt_too_and_stays_an_error(ferry, folder, site):
+    flip(next((folder / "data" / "payload").iterdir()), 99)
+    words = ("media", "verify", "medium", "--site", "site", "--receipt", "--by", "Ben")
+    assert ferry(*words)[0] == 3
+    facts = receipts(folder)[0]["facts"]
+    assert facts["is_proven"] is False
+    assert facts["files"]["damaged"] == 1
+
+
+def test_a_receipt_can_stand_beside_a_medium(ferry, folder, site, tmp_path):
+    words = ("media", "verify", "medium", "--site", "site", "--receipt", "--by", "Ben")
+    assert ferry(*words, "--receipts", "beside")[0] == 0
+    assert not (folder / "custody").exists()
+    assert len(list((tmp_path / "beside").iterdir())) == 1
+    told = ferry("media", "history", "medium", "--site", "site", "--receipts", "beside")
+    assert told[0] == 0
+    assert "1 receipt, one unbroken chain" in told[1]
+
+
+def test_a_receipt_that_cannot_be_written_never_hides_the_damage(ferry, folder, site):
+    flip(next((folder / "data" / "payload").iterdir()), 99)
+    (folder / "custody").touch()  # nothing can be written into a file
+    words = ("media", "verify", "medium", "--site", "site", "--receipt", "--by", "Ben")
+    code, _, err = ferry(*words)
+    assert code == 3
+    assert "no receipt of this" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--receipt",), ("--by", "Ben"), ("--receipts", "beside")],
+    ids=["nobody named", "no receipt", "no receipt beside"],
+)
+def test_options_of_a_receipt_go_together(ferry, site, words):
+    assert ferry("media", "verify", "medium", "--site", "site", *words)[0] == 2

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.media.making import NOW, days
 from tests.unit.media.receipts import HOME, KEYS, SET_ID, SITE, Scroll
 from toolkit.errors import InputError, StorageError
-from toolkit.media import ReceiptKind, Scribe, add_receipt, metadata_digest, read_custody
+from toolkit.media import ReceiptKind, Scribe, read_custody
+from toolkit.media._receipts import add_receipt, metadata_digest
 
 ADA = Scribe(key=HOME, by="Ada", floor=NOW)
 SET_NAME = "AZL-2603-TEST"
