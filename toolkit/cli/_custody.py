@@ -124,17 +124,17 @@ def receipt_scribe(
     is_wanted: bool,
     receipts_dir: Path | None,
 ) -> Scribe | None:
-    """Return who writes the receipt that `--receipt` asks for, before hours of work; None: it does not.
+    """Return who writes the receipt that was asked for, before hours of work; None: none was.
 
     Raises:
-        UsageError: An option that belongs to a receipt and no `--receipt`, or no name of a person.
+        UsageError: An option that belongs to a receipt where none is wanted, or no name of a person.
     """
     if not is_wanted:
         if by or receipts_dir is not None:
-            raise click.UsageError("--by and --receipts go with --receipt")
+            raise click.UsageError("--by and --receipts belong to a receipt: ask for one")
         return None
     if not by:
-        raise click.UsageError("--receipt needs --by NAME: somebody answers for it")
+        raise click.UsageError("a receipt needs --by NAME: somebody answers for it")
     return scribe(site_dir, catalog_dir, by)
 
 

@@ -16,7 +16,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import echo, json_option, print_json, print_table
-from toolkit.media import Chain, Entry, describe_medium, note_hand_over, read_custody
+from toolkit.media import Chain, Entry, Register, describe_medium, read_custody
 
 _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
@@ -48,12 +48,12 @@ def hand_over(
 
     Changes: adds one receipt to custody/ on the medium, or to the folder of --receipts.
     """
-    written = note_hand_over(
-        describe_medium(medium),
-        to,
-        scribe(site_dir, catalog_dir, by),
+    register = Register(
+        label=describe_medium(medium),
+        scribe=scribe(site_dir, catalog_dir, by),
         receipts=receipts_dir,
     )
+    written = register.hand_over(to)
     if json_output:
         print_json("receipt", written)
     else:

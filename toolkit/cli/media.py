@@ -35,10 +35,9 @@ from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
     MediumLabel,
     MediumReport,
+    Register,
     Verdict,
     describe_medium,
-    note_verify,
-    note_write,
     open_keys,
     open_medium,
     pin_root,
@@ -146,7 +145,7 @@ def write(
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
-    if scribe is not None and (written := note_write(medium, scribe)):
+    if scribe is not None and (written := Register(label=medium.describe(), scribe=scribe).write()):
         tell_written(written)
 
 
@@ -218,7 +217,8 @@ def verify(
     problem = report.problem()
     if scribe is not None:
         with telling_only_if(problem):
-            tell_written(note_verify(opened, report, scribe, receipts=receipts_dir))
+            register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
+            tell_written(register.verify(report))
     if problem:
         raise problem
     return 0 if report.is_tidy(strict=strict) else EXIT_NO

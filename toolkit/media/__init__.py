@@ -23,16 +23,9 @@ from toolkit.media._keys import (
     read_root_chain,
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
-from toolkit.media._notes import (
-    note_hand_over,
-    note_import,
-    note_result,
-    note_return,
-    note_verify,
-    note_write,
-)
 from toolkit.media._open import open_medium
 from toolkit.media._receipts import Scribe, Written, read_custody
+from toolkit.media._register import Register
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
@@ -47,6 +40,7 @@ __all__ = [
     "MediumReport",
     "Receipt",
     "ReceiptKind",
+    "Register",
     "Scribe",
     "SigningKeys",
     "Verdict",
@@ -54,12 +48,6 @@ __all__ = [
     "describe_medium",
     "fingerprint",
     "init_trust",
-    "note_hand_over",
-    "note_import",
-    "note_result",
-    "note_return",
-    "note_verify",
-    "note_write",
     "open_keys",
     "open_medium",
     "pin_root",
