@@ -472,3 +472,17 @@ class Catalog:
             plan=None if plan is None else _trip_files.open_plan(plan),
             progress=progress or Silent(),
         )
+
+    def bound_for(self, plan: Path | None) -> tuple[tuple[str, str], ...]:
+        """Return cluster and site id of everybody a plan is for; nobody without a plan.
+
+        Raises:
+            StorageError: The plan cannot be read.
+            InputError: Not a plan.
+        """
+        from toolkit.catalog import _trip_files
+
+        if plan is None:
+            return ()
+        opened = _trip_files.open_plan(plan)
+        return tuple((item.cluster, item.site_id) for item in opened.clusters)

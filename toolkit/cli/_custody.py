@@ -11,7 +11,15 @@ import click
 from toolkit.catalog import Catalog
 from toolkit.cli._output import F, echo
 from toolkit.errors import StorageError, ToolkitError
-from toolkit.media import Scribe, Written, read_fingerprint, recall
+from toolkit.media import (
+    MediumLabel,
+    Register,
+    Scribe,
+    Written,
+    keep_set,
+    read_fingerprint,
+    recall,
+)
 from toolkit.signed import open_key
 from toolkit.site import Site
 
@@ -103,6 +111,18 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
     except StorageError as error:
         echo(f"warning: the set will have no receipt: {error}", err=True)
         return None
+
+
+def note_writing(
+    catalog: Catalog, label: MediumLabel, scribe: Scribe, *, plan: Path | None
+) -> None:
+    """Add the first receipt of a set, and let the catalog remember the set for its return."""
+    if written := Register(label=label, scribe=scribe).write():
+        tell_written(written)
+    try:
+        keep_set(catalog.root, label, clusters=catalog.bound_for(plan))
+    except StorageError as error:
+        echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._custody import (
     by_option,
+    note_writing,
     receipt_option,
     receipt_scribe,
     receipts_option,
@@ -123,18 +124,20 @@ def write(
     plan, an SBE that would hide a cluster's updates is refused.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
-    custody/ is signed with the catalog's key, made by the first. The catalog remembers what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
+    custody/ is signed with the catalog's key, made by the first. The catalog remembers the set, and what was
+    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
-    payloads = Catalog(catalog_dir).for_medium(
+    catalog = Catalog(catalog_dir)
+    payloads = catalog.for_medium(
         versions,
         plan=plan_file,
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
-    scribe = write_scribe(Catalog(catalog_dir), by)
+    scribe = write_scribe(catalog, by)
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     medium = write_medium(
         root,
@@ -145,8 +148,8 @@ def write(
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
-    if scribe is not None and (written := Register(label=medium.describe(), scribe=scribe).write()):
-        tell_written(written)
+    if scribe is not None:
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file)
 
 
 @group.command("verify")

@@ -13,6 +13,7 @@ completeness for everybody else from BagIt; the layout is in docs/reference/form
 """
 
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
+from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     SigningKeys,
     fingerprint,
@@ -25,8 +26,10 @@ from toolkit.media._keys import (
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
 from toolkit.media._open import open_medium
 from toolkit.media._receipts import Scribe, Written, read_custody
+from toolkit.media._receiving import Homecoming, Taking, receive_medium
 from toolkit.media._register import Register
 from toolkit.media._report import Damage, MediumReport, Verdict
+from toolkit.media._returning import put_returns
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
 
@@ -35,6 +38,7 @@ __all__ = [
     "Chain",
     "Damage",
     "Entry",
+    "Homecoming",
     "Medium",
     "MediumLabel",
     "MediumReport",
@@ -43,18 +47,22 @@ __all__ = [
     "Register",
     "Scribe",
     "SigningKeys",
+    "Taking",
     "Verdict",
     "Written",
     "describe_medium",
     "fingerprint",
     "init_trust",
+    "keep_set",
     "open_keys",
     "open_medium",
     "pin_root",
+    "put_returns",
     "read_custody",
     "read_fingerprint",
     "read_root",
     "read_root_chain",
     "recall",
+    "receive_medium",
     "write_medium",
 ]

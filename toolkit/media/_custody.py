@@ -120,9 +120,11 @@ class Entry:
     breaks: tuple[Break, ...] = ()
 
     @property
-    def is_believed(self) -> bool:
-        """Whether a known key signed it for this set and nothing speaks against it."""
-        return not self.breaks
+    def is_authentic(self) -> bool:
+        """Whether a known key signed it for this set, wherever in the chain it stands."""
+        return self.receipt is not None and not any(
+            seen.flaw in (Flaw.UNKNOWN_KEY, Flaw.OTHER_SET) for seen in self.breaks
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +147,9 @@ class Chain:
         """Whether nothing speaks against it."""
         return not self.breaks
 
-    def believed(self) -> tuple[Receipt, ...]:
-        """Return the receipts against which nothing speaks, in order."""
-        return tuple(entry.receipt for entry in self.entries if entry.receipt and entry.is_believed)
+    def authentic(self) -> tuple[Entry, ...]:
+        """Return what known keys signed for this set, in order."""
+        return tuple(entry for entry in self.entries if entry.is_authentic)
 
     def last(self) -> tuple[int, str]:
         """Return counter and digest of the newest file: what the next receipt follows."""

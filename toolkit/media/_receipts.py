@@ -33,6 +33,8 @@ from toolkit.model import Sha256
 from toolkit.signed import SigningKey
 
 CUSTODY = "custody"
+RETURN = "return"
+"""Folder of what travels home; beside a read-only medium it stands among the receipts."""
 _MOST_FILES = 2 * LAST_COUNTER
 
 
@@ -205,7 +207,7 @@ def _files(place: Path) -> Iterator[tuple[str, bytes]]:
         names = sorted(
             item.name
             for item in place.iterdir()
-            if not is_litter(item.name) and item.suffix != ".part"
+            if not is_litter(item.name) and item.suffix != ".part" and item.name != RETURN
         )
         if len(names) > _MOST_FILES:
             raise InputError(

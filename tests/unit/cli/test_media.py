@@ -105,6 +105,21 @@ def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_pa
     assert [seen.read_bytes() for seen in (folder / "custody").iterdir()] == [before]
 
 
+def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
+    (path,) = (tmp_path / "catalog" / "sets").iterdir()
+    record = json.loads(path.read_bytes())
+    assert path.name == f"{folder.name}.json"
+    assert record["receipt"].startswith("0001-write-")
+    assert record["clusters"] == []
+
+
+def test_a_catalog_that_cannot_remember_a_set_says_so(write, tmp_path):
+    (tmp_path / "catalog" / "sets").touch()
+    code, _, err = write()
+    assert code == 0
+    assert "will not know the set when it comes back" in err
+
+
 def test_whoever_writes_stands_in_the_receipt(write, tmp_path):
     _, _, err = write(VERSION, "--by", "Ada Lund")
     (path,) = (tmp_path / "medium").glob("*/custody/*.json")

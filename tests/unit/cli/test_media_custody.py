@@ -5,10 +5,13 @@ import shutil
 
 import pytest
 
+from tests.made_requests import make_request
 from tests.unit.media.making import NOW, Publisher, flip, make_payload
 from tests.unit.media.receipts import HOME, SITE, STRANGER, Scroll, sha256
+from toolkit.catalog import Catalog
 from toolkit.cli import execute
-from toolkit.media import describe_medium, fingerprint, pin_root
+from toolkit.media import Register, Scribe, describe_medium, fingerprint, keep_set, pin_root
+from toolkit.request import to_bytes
 from toolkit.signed import open_key
 from toolkit.site import Site
 
@@ -235,3 +238,70 @@ def test_a_receipt_that_cannot_be_written_never_hides_the_damage(ferry, folder, 
 )
 def test_options_of_a_receipt_go_together(ferry, site, words):
     assert ferry("media", "verify", "medium", "--site", "site", *words)[0] == 2
+
+
+# --- return, receive ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left(ferry, home, folder):
+    """The set as it left home, with its first receipt; the catalog remembers it."""
+    scribe = Scribe(key=Catalog(home).signing_key(), by="Ada")
+    Register(label=describe_medium(folder), scribe=scribe).write()
+    return keep_set(home, describe_medium(folder), clusters=[("plant7", "x")])
+
+
+@pytest.fixture
+def request_file(site, tmp_path):
+    asked = make_request(site_id=Site(site).site_id())
+    (tmp_path / "plant7.json").write_bytes(to_bytes(asked, open_key(site / "request.key.pem")))
+    return "plant7.json"
+
+
+def test_what_comes_home_is_taken_in_once_its_key_is_known(
+    ferry, left, home, site, request_file, tmp_path
+):
+    words = ("media", "return", "medium", request_file, "--site", "site", "--by", "Ben")
+    code, out, err = ferry(*words)
+    assert code == 0
+    assert "plant7.request.json" in out
+    assert "0002-return-" in err
+    receive = ("media", "receive", "medium", "--catalog", "catalog")
+    code, out, _ = ferry(*receive)
+    assert code == 1
+    key = open_key(site / "request.key.pem").fingerprint
+    assert f"plant7.request.json: refused, signed by a key not known here, fingerprint {key}" in out
+    (receipt,) = (tmp_path / "medium").glob("*/custody/0002-*")
+    know = ("catalog", "know-key", receipt, "--name", "plant7", "--fingerprint", key)
+    assert ferry(*know, "--catalog", "catalog")[0] == 0
+    code, out, _ = ferry(*receive)
+    assert code == 1, "the site neither verified nor imported it"
+    assert "plant7.request.json: taken in" in out
+    assert "plant7: OPEN: not verified; not imported" in out
+    assert "site x (plant7): OPEN: no receipt of this site came home" in out
+    data = json.loads(ferry(*receive, "--json")[1])["data"]
+    assert (data["is_closed"], data["is_whole"]) == (False, True)
+    assert data["taken"][0]["taking"] == "already here"
+    assert [row["is_closed"] for row in data["sites"]] == [False, False]
+
+
+def test_a_medium_that_nobody_touched_has_no_site_to_tell_of(ferry, home, left):
+    (home / "sets" / "AZL-2603-TEST.json").unlink()
+    keep_set(home, describe_medium(home.parent / "medium"), clusters=[])
+    code, out, _ = ferry("media", "receive", "medium", "--catalog", "catalog")
+    assert code == 1
+    assert "no site that is known here has left a receipt" in out
+
+
+def test_a_set_that_is_another_one_is_told(ferry, left, folder):
+    (folder / "tuf" / "timestamp.json").unlink()
+    code, out, _ = ferry("media", "receive", "medium", "--catalog", "catalog")
+    assert code == 1
+    assert "not the set that left: its metadata cannot be read" in out
+
+
+def test_a_return_as_json(ferry, site, folder):
+    words = ("media", "return", "medium", "--site", "site", "--by", "Ben", "--json")
+    code, out, _ = ferry(*words)
+    assert code == 0
+    assert json.loads(out)["data"]["receipt"]["facts"]["files"] == []

@@ -38,7 +38,7 @@ def names(files, number):
 def test_a_chain_is_told_in_order_with_whoever_signed(files):
     chain = look(dict(reversed(files.items())))
     assert chain.is_whole
-    assert [receipt.counter for receipt in chain.believed()] == [1, 2, 3, 4, 5, 6]
+    assert [entry.counter for entry in chain.authentic()] == [1, 2, 3, 4, 5, 6]
     assert [entry.signer for entry in chain.entries] == ["home"] * 2 + ["plant7"] * 4
     assert chain.last() == (6, sha256(files[names(files, 6)]))
 
@@ -164,7 +164,7 @@ def test_an_unknown_key_is_told_with_its_fingerprint():
     chain = look(scroll.files)
     assert chain.breaks[0].flaw is Flaw.UNKNOWN_KEY
     assert STRANGER.fingerprint in chain.breaks[0].text
-    assert chain.believed() == ()
+    assert chain.authentic() == ()
 
 
 def test_nothing_is_ever_called_tampered(files):

@@ -38,7 +38,7 @@ def test_receipts_are_added_one_behind_the_other(tmp_path, add):
         assert written.breaks == ()
     chain = look(tmp_path)
     assert chain.is_whole
-    assert [receipt.kind for receipt in chain.believed()] == list(ReceiptKind)
+    assert [entry.receipt.kind for entry in chain.authentic()] == list(ReceiptKind)
 
 
 def test_an_earlier_receipt_is_never_touched(tmp_path, add):
