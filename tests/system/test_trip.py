@@ -74,6 +74,7 @@ def test_medium_that_comes_home_closes_the_trip(trip):
     trip.ferry("run", "start", VERSION)
     trip.ferry("run", "watch", VERSION, "--poll-seconds", "0.2")
     trip.ferry("run", "show", VERSION, "--receipt-on", "medium", *by)
+    assert "5 receipts, one unbroken chain" in trip.ferry("media", "history", "medium").out
     trip.ferry("cluster", "request", "-o", "next.json")
     trip.ferry("media", "return", "medium", "next.json", *by)
     came = trip.ferry(*receive).out

@@ -10,7 +10,7 @@ import click
 
 from toolkit.catalog import Catalog
 from toolkit.cli._output import F, echo
-from toolkit.errors import StorageError, ToolkitError
+from toolkit.errors import StorageError, ToolkitError, TrustError
 from toolkit.media import (
     MediumLabel,
     Register,
@@ -19,13 +19,12 @@ from toolkit.media import (
     keep_set,
     read_fingerprint,
     recall,
+    vouched_key,
 )
 from toolkit.signed import open_key
 from toolkit.site import Site
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-CATALOG = "catalog_dir"
-SITE = "site_dir"
 
 receipts_option = click.option(
     "--receipts",
@@ -50,14 +49,14 @@ def place_options(command: F) -> F:
     """Add `--site DIR` and `--catalog DIR`: where a command is given, and whose key and knowledge it uses."""
     site = click.option(
         "--site",
-        SITE,
+        "site_dir",
         type=_FOLDER,
         envvar="FERRY_SITE",
         help="At a site: its directory, made by `ferry site init` (or set FERRY_SITE).",
     )
     catalog = click.option(
         "--catalog",
-        CATALOG,
+        "catalog_dir",
         type=_FOLDER,
         help="At home: the catalog folder; it comes before a site.",
     )
@@ -93,14 +92,27 @@ def scribe(site_dir: Path | None, catalog_dir: Path | None, by: str) -> Scribe:
 
 
 def believed_keys(
-    site_dir: Path | None, catalog_dir: Path | None, fingerprints: tuple[str, ...]
+    medium: Path,
+    site_dir: Path | None,
+    catalog_dir: Path | None,
+    fingerprints: tuple[str, ...],
 ) -> dict[str, str]:
-    """Return fingerprint → holder of every key that is believed in the place that was named, if any."""
+    """Return fingerprint → holder of every key that is believed in the place that was named, if any.
+
+    A site believes its own key, and home's as far as the medium's signed metadata vouch for it.
+    """
     keys = {read_fingerprint(text): "compared by you" for text in fingerprints}
     if catalog_dir is not None:
         keys |= Catalog(catalog_dir).believed_keys()
-    elif site_dir is not None and (site := Site(site_dir)).request_key.exists():
-        keys[open_key(site.request_key).fingerprint] = "this site"
+    elif site_dir is not None:
+        site = Site(site_dir)
+        try:
+            if home := vouched_key(medium, site.trust_dir):
+                keys[home] = "home"
+        except (TrustError, StorageError) as error:
+            echo(f"warning: the key of home cannot be proven by this medium: {error}", err=True)
+        if site.request_key.exists():
+            keys[open_key(site.request_key).fingerprint] = "this site"
     return keys
 
 

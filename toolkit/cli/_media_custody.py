@@ -105,9 +105,10 @@ def history(
     \b
     Example:
       ferry media history E:\\ --catalog D:\\catalog
-      ferry media history E:\\ --site C:\\ferry-site --fingerprint "3f2a 91c0 …"
+      ferry media history E:\\ --site C:\\ferry-site
 
-    At a site only its own receipts are believed; home reads its fingerprint out for --fingerprint.
+    At home the keys that `ferry catalog know-key` made known are believed. At a site these are its own, and
+    home's, which the medium's signed metadata vouch for; others with --fingerprint.
 
     Changes: nothing. Exit 1: a receipt is missing, changed, of another set, or signed by a key not known here.
     """
@@ -115,7 +116,7 @@ def history(
     chain = read_custody(
         label.folder,
         set_id=label.set_id,
-        keys=believed_keys(site_dir, catalog_dir, fingerprints),
+        keys=believed_keys(medium, site_dir, catalog_dir, fingerprints),
         receipts=receipts_dir,
     )
     if json_output:

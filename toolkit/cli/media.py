@@ -145,6 +145,7 @@ def write(
         keys=keys,
         expires_at=datetime.now(UTC) + timedelta(days=valid_days),
         set_name=set_name,
+        custody_key=scribe.key.public_hex if scribe is not None else "",
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)

@@ -24,7 +24,7 @@ from toolkit.media._keys import (
     read_root_chain,
 )
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
-from toolkit.media._open import open_medium
+from toolkit.media._open import open_medium, vouched_key
 from toolkit.media._receipts import Scribe, Written, read_custody
 from toolkit.media._receiving import Homecoming, Taking, receive_medium
 from toolkit.media._register import Register
@@ -64,5 +64,6 @@ __all__ = [
     "read_root_chain",
     "recall",
     "receive_medium",
+    "vouched_key",
     "write_medium",
 ]

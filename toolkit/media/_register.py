@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,12 +130,15 @@ class Register:
 
     def _add(self, kind: ReceiptKind, facts: Mapping[str, Any]) -> Written:
         """Add a receipt; each names the metadata, whose hashes reach every byte that was meant."""
-        folder = self.label.folder
+        folder, scribe = self.label.folder, self.scribe
+        if self.label.is_verified:  # whoever wrote it did so before now
+            floor = max(self.label.issued_at, scribe.floor or self.label.issued_at)
+            scribe = replace(scribe, floor=floor)
         return add_receipt(
             folder,
             kind,
             {"metadata": metadata_digest(folder), **facts},
-            self.scribe,
+            scribe,
             set_id=self.label.set_id,
             set_name=self.label.set_name,
             receipts=self.receipts,

@@ -69,6 +69,7 @@ def write_medium(
     keys: SigningKeys,
     expires_at: datetime,
     set_name: str | None = None,
+    custody_key: str = "",
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -81,6 +82,7 @@ def write_medium(
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
         set_name: Name of the set folder; by default one is made from release and a random ending.
+        custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -104,7 +106,7 @@ def write_medium(
             root, payloads, keys, expires_at=expires_at, set_name=set_name, now=now
         )
         if not (folder / COMPLETE).exists():
-            _Writing(folder, intent, keys, progress, now).run(payloads)
+            _Writing(folder, intent, keys, progress, now, custody_key).run(payloads)
             progress.say(f"{folder.name} is complete")
         else:
             progress.say(
@@ -203,6 +205,7 @@ class _Writing:
     keys: SigningKeys
     progress: Progress
     now: datetime
+    custody_key: str
     methods: list[ReadMethod] = field(default_factory=list)
 
     def run(self, payloads: Sequence[HeldPayload]) -> None:
@@ -319,7 +322,12 @@ class _Writing:
     def _write_set(self, plan: SetPlan, placed: Sequence[PlacedPayload]) -> None:
         set_json = plan.to_bytes()
         metadata = sign_set(
-            self.keys, placed, set_json, issued_at=plan.issued_at, expires_at=plan.expires_at
+            self.keys,
+            placed,
+            set_json,
+            issued_at=plan.issued_at,
+            expires_at=plan.expires_at,
+            custody_key=self.custody_key,
         )
         listed = {file.path: file.sha256 for file in plan.files} | {SET_PATH: _sha256(set_json)}
         tags = {

@@ -137,6 +137,28 @@ def test_history_changes_nothing_on_the_medium(ferry, custody):
     assert facts() == before
 
 
+def test_history_at_a_site_believes_home_under_its_root(ferry, tmp_path, publisher, home, site):
+    key = Catalog(home).signing_key()
+    (tmp_path / "second").mkdir()
+    payload = make_payload(tmp_path / "made")
+    medium = publisher.write(tmp_path / "second", payload, now=NOW, custody_key=key.public_hex)
+    Register(label=medium.describe(), scribe=Scribe(key=key, by="Ada")).write()
+    words = ("media", "verify", "second", "--site", "site", "--receipt", "--by", "Ben")
+    assert ferry(*words)[0] == 0
+    code, out, _ = ferry("media", "history", "second", "--site", "site")
+    assert code == 0
+    first, second = out.splitlines()[1:3]
+    assert "  home  " in first
+    assert "  this site  " in second
+
+
+def test_history_says_when_the_key_of_home_cannot_be_proven(ferry, custody, site):
+    (custody.parent / "tuf" / "timestamp.json").write_bytes(b"{}")
+    code, _, err = ferry("media", "history", "medium", "--site", "site")
+    assert code == 1
+    assert "the key of home cannot be proven by this medium" in err
+
+
 # --- hand-over, verify --------------------------------------------------------------------------
 
 

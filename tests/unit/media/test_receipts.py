@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.media.making import NOW, days
 from tests.unit.media.receipts import HOME, KEYS, SET_ID, SITE, Scroll
-from toolkit.errors import InputError, StorageError
-from toolkit.media import ReceiptKind, Scribe, read_custody
+from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.media import ReceiptKind, Register, Scribe, read_custody, vouched_key
 from toolkit.media._receipts import add_receipt, metadata_digest
 
 ADA = Scribe(key=HOME, by="Ada", floor=NOW)
@@ -160,3 +160,40 @@ def test_the_metadata_of_a_set_are_one_digest(folder, tmp_path):
     assert len(metadata_digest(folder)) == 64
     with pytest.raises(StorageError):
         metadata_digest(tmp_path)
+
+
+# --- home's key ---------------------------------------------------------------------------------
+
+
+def test_a_site_knows_the_key_of_home_by_the_signed_metadata(publisher, payload, root, site):
+    publisher.write(root, payload, custody_key=HOME.public_hex)
+    memory = site.memory()
+    assert vouched_key(root, site.folder, now=NOW) == HOME.fingerprint
+    assert site.memory() == memory, "nothing is remembered"
+
+
+def test_a_set_without_such_a_key_names_none(medium, site):
+    assert vouched_key(medium, site.folder, now=NOW) == ""
+
+
+def test_the_key_of_home_is_believed_under_the_pinned_root_only(
+    publisher, other_publisher, payload, root, site
+):
+    other_publisher.write(root, payload, custody_key=HOME.public_hex)
+    with pytest.raises(SignatureError):
+        vouched_key(root, site.folder, now=NOW)
+
+
+def test_a_key_of_another_form_is_not_believed(publisher, payload, root, site):
+    publisher.write(root, payload, custody_key="no hex digits")
+    with pytest.raises(SignatureError, match="key of home"):
+        vouched_key(root, site.folder, now=NOW)
+
+
+def test_a_proven_set_was_written_before_now(folder, site):
+    medium = site.open(folder)
+    scribe = replace(ADA, floor=None)
+    early = Register(label=medium.describe(), scribe=scribe, now=lambda: NOW - days(1))
+    assert early.hand_over("Ben").receipt.is_clock_behind
+    late = Register(label=medium.describe(), scribe=scribe, now=lambda: NOW)
+    assert not late.hand_over("Ben").receipt.is_clock_behind
