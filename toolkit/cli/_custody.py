@@ -50,7 +50,7 @@ def place_options(command: F) -> F:
     site = click.option(
         "--site",
         "site_dir",
-        type=_FOLDER,
+        type=click.Path(path_type=Path, file_okay=False),  # of the environment: it need not be used
         envvar="FERRY_SITE",
         help="At a site: its directory, made by `ferry site init` (or set FERRY_SITE).",
     )

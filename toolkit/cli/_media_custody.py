@@ -266,7 +266,9 @@ def print_chain(chain: Chain, set_name: str) -> None:
     if not chain.entries:
         echo(f"{set_name}: no receipts")
     elif chain.is_whole:
-        echo(f"{set_name}: {told}, one unbroken chain; newer ones, if any, are not on this medium")
+        echo(
+            f"{set_name}: {told}, one unbroken chain (no chain can tell if newer ones were removed)"
+        )
     else:
         echo(f"{set_name}: {told}, the chain breaks in {len(chain.breaks)} place(s)")
 

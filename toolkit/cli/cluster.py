@@ -126,7 +126,8 @@ def import_(
       ferry cluster import E:\\ --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate; with --receipt
-    one receipt in custody/ on the medium, once the cluster lists the update. Exit 1: added, but not listed within the waiting time.
+    one receipt in custody/ on the medium, once the cluster lists the update.
+    Exit 1: added, but not listed within the waiting time.
     """
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)

@@ -203,7 +203,8 @@ def verify(
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
 
-    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a complete medium as the newest it has seen.
+    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a
+    complete medium as the newest it has seen.
 
     Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 damaged, altered, expired,
     rolled back or not signed under the trusted root; 6 incomplete or unreadable.

@@ -74,7 +74,9 @@ class LedgerRow:
 
 
 def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, str]]) -> SetRecord:
-    """Remember a set that was written, to know it again when it comes back; the same call changes nothing.
+    """Remember a set that was written, to know it again when it comes back.
+
+    What is remembered of a set already stays; clusters are added.
 
     Args:
         home: The catalog's folder.
@@ -108,8 +110,11 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
             known = _read_record(path)
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
-            elif not record.clusters:  # the same set again, named by versions this time
-                record = replace(record, clusters=known.clusters)
+            else:
+                clusters_of_both = dict.fromkeys((*known.clusters, *record.clusters))
+                record = replace(
+                    known if known.receipt else record, clusters=tuple(clusters_of_both)
+                )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}
         for name in ("issued_at", "expires_at"):
             document[name] = as_instant(getattr(record, name))

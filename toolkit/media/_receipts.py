@@ -40,7 +40,11 @@ _MOST_FILES = 2 * LAST_COUNTER
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scribe:
-    """Who writes receipts in one place: the key that signs and the person who answers."""
+    """Who writes receipts in one place: the key that signs and the person who answers.
+
+    Raises:
+        InputError: The name of the person is not one line.
+    """
 
     key: SigningKey = field(repr=False)
     by: str
@@ -49,6 +53,15 @@ class Scribe:
     """Empty: at home."""
     floor: datetime | None = None
     """It is proven to be at least this late; None: nothing is."""
+
+    def __post_init__(self) -> None:
+        """Refuse a bad name here: hours of work may lie before the receipt."""
+        if self.by != self.by.strip() or (self.by and not self.by.isprintable()):
+            raise InputError(
+                "write a receipt",
+                found=f"the name {self.by!r}",
+                expected="the name of a person on one line",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +130,9 @@ def add_receipt(
 
     Raises:
         StorageError: The medium is write-protected, full or gone, or the folder holds another set's receipts.
-        InputError: The chain or the receipt is too long, or a person's name is not one line.
+        InputError: The chain or the receipt is too long.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
-    if scribe.by != scribe.by.strip() or not (scribe.by + ".").isprintable():
-        raise InputError(
-            "write a receipt",
-            found=f"the name {scribe.by!r}",
-            expected="the name of a person on one line",
-        )
     chain = read_custody(folder, set_id=set_id, keys={}, receipts=receipts)
     _require_own(chain, receipts)
     counter, previous = chain.last()
@@ -134,7 +141,7 @@ def add_receipt(
             "write a receipt",
             found=f"a chain with the number {counter}",
             expected=f"at most {LAST_COUNTER}",
-            hint="write a new set",
+            hint="look at them with `ferry media history`, and move away what does not belong there",
         )
     receipt = Receipt(
         kind=kind,

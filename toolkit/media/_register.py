@@ -35,7 +35,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: The name of the person is not one line.
+            InputError: The chain is too long.
         """
         chain = read_custody(
             self.label.folder, set_id=self.label.set_id, keys={}, receipts=self.receipts
@@ -56,7 +56,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: The chain is too long, or the name of the person is not one line.
+            InputError: The chain is too long.
         """
         counts = Counter(file.verdict.value for file in report.files)
         return self._add(
@@ -73,7 +73,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: No name, the chain is too long, or a name is not one line.
+            InputError: No name, one that is not one line, or the chain is too long.
         """
         if not to.strip() or not to.isprintable():
             raise InputError(
@@ -94,7 +94,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: The chain is too long, or the name of the person is not one line.
+            InputError: The chain is too long.
         """
         facts = {"cluster": cluster, "version": version, "state": state, "targets": dict(targets)}
         return self._add(ReceiptKind.IMPORT, facts)
@@ -106,7 +106,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: The chain is too long, or the name of the person is not one line.
+            InputError: The chain is too long.
         """
         return self._add(
             ReceiptKind.RESULT,
@@ -124,7 +124,7 @@ class Register:
 
         Raises:
             StorageError: The medium cannot be read or written.
-            InputError: The chain is too long, or the name of the person is not one line.
+            InputError: The chain is too long.
         """
         return self._add(ReceiptKind.RETURN, {"files": [dict(file) for file in files]})
 

@@ -144,9 +144,9 @@ def test_a_receipt_that_no_reader_would_take_is_not_written(tmp_path, add):
 
 
 @pytest.mark.parametrize("name", [" Ada", "Ada\n", "A\x1bda"])
-def test_a_name_that_is_no_line_is_refused(add, name):
+def test_a_name_that_is_no_line_is_refused_before_any_work(name):
     with pytest.raises(InputError, match="name"):
-        add(scribe=replace(ADA, by=name))
+        replace(ADA, by=name)
 
 
 def test_no_secret_stands_in_the_receipt_nor_in_what_is_shown(add):

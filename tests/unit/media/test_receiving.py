@@ -291,7 +291,22 @@ def test_two_sets_of_one_name_are_kept_apart(trip, tmp_path, publisher, payload)
 
 
 def test_a_set_that_is_remembered_twice_keeps_whom_it_is_for(trip):
-    assert trip.leave().clusters == trip.leave(("plant7", SITE_ID)).clusters
+    first = trip.leave()
+    assert [item.cluster for item in first.clusters] == ["plant7"]
+    assert trip.leave(("plant7", SITE_ID)) == first
+    assert [item.cluster for item in trip.leave(("plant8", SITE_ID)).clusters] == [
+        "plant7",
+        "plant8",
+    ]
+
+
+def test_a_first_receipt_made_anew_is_not_the_one_that_left(trip):
+    shutil.rmtree(trip.label.folder / "custody")
+    before = trip.home / "sets" / "AZL-2603-TEST.json"
+    remembered = before.read_bytes()
+    trip.leave()
+    assert before.read_bytes() == remembered
+    assert not trip.receive().chain.is_whole
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000])
