@@ -152,10 +152,16 @@ class Chain:
         return tuple(entry for entry in self.entries if entry.is_authentic)
 
     def last(self) -> tuple[int, str]:
-        """Return counter and digest of the newest file: what the next receipt follows."""
-        if not self.entries:
-            return 0, ""
-        return self.entries[-1].counter, self.entries[-1].sha256
+        """Return counter and digest of the newest file: what the next receipt follows.
+
+        Files that are no receipts of the set count only right behind one: nobody can end a chain by a name.
+        """
+        counter, digest = 0, ""
+        for entry in self.entries:
+            is_of_set = entry.receipt is not None and entry.receipt.set_id == self.set_id
+            if is_of_set or entry.counter == counter + 1:
+                counter, digest = entry.counter, entry.sha256
+        return counter, digest
 
 
 def seal_receipt(receipt: Receipt, key: SigningKey) -> bytes:

@@ -49,6 +49,17 @@ def test_no_receipts_are_a_whole_chain_with_nothing_before_the_first():
     assert chain.last() == (0, "")
 
 
+def test_a_stray_file_with_a_high_number_ends_no_chain(files):
+    other = Scroll(set_id=SET_ID.replace("5", "6"))
+    other.add("verify", HOME, counter=900)
+    assert look({**files, **other.files, "0999-x-00000000.json": b""}).last()[0] == 6
+
+
+def test_a_spoilt_file_is_followed_and_not_counted_again(files):
+    files[names(files, 6)] = b"spilt coffee"
+    assert look(files).last() == (6, sha256(b"spilt coffee"))
+
+
 def test_what_is_sealed_is_read_back(files):
     name = names(files, 3)
     receipt, public = read_receipt(files[name], file=name)
