@@ -192,6 +192,28 @@ def test_a_hand_over_to_nobody_is_an_input_error(ferry, home):
     assert ferry(*words, "--catalog", "catalog")[0] == 7
 
 
+def test_what_is_wrong_with_earlier_receipts_and_the_clock_is_told(ferry, folder, custody, site):
+    next(custody.glob("0003-*")).unlink()
+    pinned = site / "trust" / "state.json"
+    state = {"format": 1, "kind": "ferry-trust-state", "metadata": {}}
+    pinned.write_text(json.dumps({**state, "floor": "2099-01-01T00:00:00Z"}), encoding="utf-8")
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada", "--site", "site")
+    code, _, err = ferry(*words)
+    assert code == 0
+    assert "the receipts before: receipt 3 is missing" in err
+    assert "this machine's clock is behind" in err
+    assert "(clock behind)" in ferry("media", "history", "medium")[1]
+
+
+def test_a_receipt_that_cannot_be_written_is_an_error_of_its_own(ferry, folder, site):
+    (folder / "custody").touch()
+    words = ("media", "verify", "medium", "--site", "site", "--receipt", "--by", "Ben")
+    code, out, err = ferry(*words)
+    assert code == 6
+    assert "files ok" in out
+    assert "--receipts DIR" in err
+
+
 def test_a_hand_over_as_json(ferry, home):
     words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada", "--json")
     code, out, _ = ferry(*words, "--catalog", "catalog")

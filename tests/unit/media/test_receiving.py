@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import filelock
 import pytest
 
 from tests.made_requests import make_request
@@ -345,6 +346,24 @@ def test_a_killed_taking_in_is_finished_by_the_same_call(trip, request_file, sea
         with pytest.raises(StorageError):
             trip.receive()
     assert trip.receive().is_closed
+
+
+def test_two_processes_do_not_take_in_at_once(trip):
+    trip.receive()
+    with (
+        filelock.FileLock(trip.home / "received" / "lock"),
+        pytest.raises(StorageError, match="another ferry is taking something in"),
+    ):
+        trip.receive()
+
+
+def test_a_file_that_is_gone_at_home_is_taken_in_again(trip, request_file):
+    trip.whole(request_file())
+    trip.receive()
+    (gone,) = (trip.home / "received").rglob("*.request.json")
+    gone.unlink()
+    assert takings(trip.receive()) == {gone.name: Taking.TAKEN}
+    assert gone.is_file()
 
 
 def test_a_request_of_an_unknown_key_is_refused_with_its_fingerprint(trip, request_file):
