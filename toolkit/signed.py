@@ -41,6 +41,9 @@ from toolkit.filesystem import DRAFT, write_beside
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
 
+RECEIPT = "ferry-receipt"
+"""The kind of a custody receipt: media write them, and a catalog learns keys from them."""
+
 _GROUP = 4
 _DEEPEST = 40
 

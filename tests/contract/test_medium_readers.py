@@ -65,6 +65,14 @@ def test_a_bagit_validator_accepts_a_medium(folder):
     assert result.returncode == 0, result.stderr
 
 
+def test_a_bagit_validator_accepts_a_medium_that_was_used(folder):
+    for name in ("custody/0001-write-00000001.json", "return/plant7.request.json"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(b"{}")
+    result = bagit(folder)
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_bagit_validator_refuses_a_damaged_medium(folder):
     flip(next((folder / "data" / "payload").iterdir()), 7)
     assert bagit(folder).returncode != 0

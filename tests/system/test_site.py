@@ -1,5 +1,6 @@
 """The disconnected side against the simulated cluster, each fault once."""
 
+import hashlib
 import io
 import json
 import random
@@ -51,6 +52,21 @@ def test_update_is_imported_prepared_and_installed(carried, simulate):
     assert cluster.world.journal.add_calls == 1
     shown = json.loads(carried.ferry("run", "show", VERSION, "--json").out)["data"]
     assert shown["run"]["progress"]["steps"]
+
+
+def test_receipts_of_import_and_result_go_onto_the_medium(carried, simulate):
+    simulate(carried, run_seconds=1)
+    import_(carried, "--receipt", "--by", "Ben")
+    show = ("run", "show", VERSION, "--receipt-on", "medium", "--by", "Ben")
+    assert "wait for its end" in carried.ferry(*show, expect=5).err
+    run_to_its_end(carried)
+    carried.ferry(*show)
+    keys = [json.loads(path.read_bytes()) for path in (carried / "medium").glob("*/custody/*")]
+    facts = {seen["signed"]["receipt"]: seen["signed"]["facts"] for seen in keys}
+    assert set(facts) == {"write", "import", "result"}
+    arrived = hashlib.sha256(next((carried / "medium").glob("*/data/payload/Comb*")).read_bytes())
+    assert facts["import"]["targets"][BUNDLE] == arrived.hexdigest()
+    assert facts["result"]["state"] == "Installed"
 
 
 def test_failed_node_is_found_from_the_evidence_alone(carried, simulate):

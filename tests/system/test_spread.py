@@ -38,6 +38,10 @@ def write(stage, to, *more, expect=0):
 def test_bundle_that_no_stick_holds_reaches_the_cluster(home, simulate):
     assert "next: plug in another medium" in write(home, "medium").err
     assert "is written" in write(home, "stick2").err
+    record = json.loads(next((home / "catalog" / "sets").glob("*.json")).read_bytes())
+    assert [seen["medium"] for seen in record["receipts"]] == [1, 2]
+    for stick in ("medium", "stick2"):
+        home.ferry("media", "receive", stick, "--catalog", "catalog", expect=None)
     make_site(home)
     for number, stick in ((2, "stick2"), (1, "medium")):
         seen = json.loads(home.ferry("media", "verify", stick, "--json").out)["data"]
@@ -56,8 +60,13 @@ def test_bundle_that_no_stick_holds_reaches_the_cluster(home, simulate):
 
 
 def test_killed_writing_of_any_stick_is_finished_by_the_same_command(home):
-    for stick, seconds in (("medium", 0.9), ("medium", 1.3), ("stick2", 1.0)):
-        home.kill_after(seconds, "media", "write", VERSION, *SIZES, *HOME, "--to", stick)
+    for stick, number, seconds in (
+        ("medium", "1", 0.9),
+        ("medium", "1", 1.5),
+        ("stick2", "2", 1.2),
+    ):
+        words = ("media", "write", VERSION, *SIZES, *HOME, "--to", stick, "--medium", number)
+        home.kill_after(seconds, *words)
     write(home, "medium", "--medium", "1")
     write(home, "stick2", "--medium", "2")
     make_site(home)

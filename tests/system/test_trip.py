@@ -60,6 +60,32 @@ def test_what_a_site_asks_for_reaches_its_cluster(trip):
     assert trip.cluster.world.journal.add_calls == 2
 
 
+def test_medium_that_comes_home_closes_the_trip(trip):
+    plan(trip)
+    add_bundle(trip)
+    add_sbe(trip)
+    write(trip)
+    by = ("--by", "Ben Okri")
+    trip.ferry("media", "hand-over", "medium", "--to", "Ben Okri", "--by", "Ada", *IN_CATALOG)
+    trip.ferry("media", "verify", "medium", "--receipt", *by)
+    receive = ("media", "receive", "medium", *IN_CATALOG)
+    assert "plant7 (plant7): OPEN: not imported on plant7" in trip.ferry(*receive, expect=1).out
+    import_(trip, "--receipt", *by)
+    trip.ferry("run", "start", VERSION)
+    trip.ferry("run", "watch", VERSION, "--poll-seconds", "0.2")
+    trip.ferry("run", "show", VERSION, "--receipt-on", "medium", *by)
+    assert "5 receipts, one unbroken chain" in trip.ferry("media", "history", "medium").out
+    trip.ferry("cluster", "request", "-o", "next.json")
+    trip.ferry("media", "return", "medium", "next.json", *by)
+    came = trip.ferry(*receive).out
+    assert "6 receipts, one unbroken chain" in came
+    assert "next.request.json: taken in" in came
+    assert "plant7 (plant7): closed" in came
+    taken = next((trip / "catalog" / "received").glob("*/next.request.json"))
+    trip.ferry("catalog", "plan", str(taken), *IN_CATALOG)
+    trip.ferry("media", "verify", "medium", "--strict")
+
+
 def test_sbe_that_is_not_held_is_missed_before_anything_is_written(trip):
     plan(trip)
     add_bundle(trip)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from toolkit.catalog._plan import Plan
     from toolkit.catalog._upkeep import CatalogStatus, Pruning
     from toolkit.catalog._verifying import Verification
-    from toolkit.signed import KnownKey
+    from toolkit.signed import KnownKey, SigningKey
 
 
 class Catalog:
@@ -352,7 +352,7 @@ class Catalog:
     def know_key(
         self, path: Path, *, name: str, fingerprint: str, progress: Progress | None = None
     ) -> KnownKey:
-        """Believe the key that signed a request or an export, once a person has compared its fingerprint.
+        """Believe the key that signed a request, an export or a receipt, once a person has compared its fingerprint.
 
         Args:
             path: The signed file.
@@ -362,7 +362,7 @@ class Catalog:
 
         Raises:
             SignatureError: The file was edited, or the fingerprint is not that of its key.
-            InputError: Neither a request nor an export, or the name is taken.
+            InputError: None of these, or the name is taken.
             StorageError: The file cannot be read, or the known keys not be written.
         """
         from toolkit.catalog import _exchange
@@ -374,6 +374,28 @@ class Catalog:
             fingerprint=fingerprint,
             progress=progress or Silent(),
         )
+
+    def signing_key(self) -> SigningKey:
+        """Return the key with which this catalog signs exports and receipts; made the first time.
+
+        Raises:
+            StorageError: It cannot be read or written.
+            InputError: What stands in its place is no such key.
+        """
+        from toolkit.catalog import _exchange
+
+        return _exchange.signing_key(self._holding)
+
+    def believed_keys(self) -> dict[str, str]:
+        """Return the fingerprints of the keys that are believed here, each with its holder's name.
+
+        Raises:
+            InputError: The known keys cannot be understood, or the catalog's own key is none.
+            StorageError: They cannot be read.
+        """
+        from toolkit.catalog import _exchange
+
+        return _exchange.believed_keys(self._holding)
 
     # --- a trip ---------------------------------------------------------------------------------
 
@@ -451,3 +473,17 @@ class Catalog:
             plan=None if plan is None else _trip_files.open_plan(plan),
             progress=progress or Silent(),
         )
+
+    def bound_for(self, plan: Path | None) -> tuple[tuple[str, str], ...]:
+        """Return cluster and site id of everybody a plan is for; nobody without a plan.
+
+        Raises:
+            StorageError: The plan cannot be read.
+            InputError: Not a plan.
+        """
+        from toolkit.catalog import _trip_files
+
+        if plan is None:
+            return ()
+        opened = _trip_files.open_plan(plan)
+        return tuple((item.cluster, item.site_id) for item in opened.clusters)

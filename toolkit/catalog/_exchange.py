@@ -7,6 +7,7 @@ is hashed, none may contradict a pinned hash, and acceptances stay with the pers
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,7 +45,17 @@ from toolkit.model import (
     StatementKind,
 )
 from toolkit.names import payload_name
-from toolkit.signed import LIMIT_BYTES, KnownKey, Sealed, open_key, seal, unseal
+from toolkit.signed import (
+    LIMIT_BYTES,
+    RECEIPT,
+    KnownKey,
+    Sealed,
+    SigningKey,
+    fingerprint_of,
+    open_key,
+    seal,
+    unseal,
+)
 
 KIND = "ferry-catalog"
 FORMAT = 1
@@ -97,7 +108,7 @@ def export_catalog(
                 found="; ".join(record.held.judgement.reasons),
                 hint=SET_ASIDE,
             )
-    key = open_key(holding.root / _KEY)  # before hours of copying
+    key = signing_key(holding)  # before hours of copying
     target, linked = Store(folder), 0
     for record in chosen:
         linked += _send(record, target, progress)
@@ -293,17 +304,40 @@ def import_catalog(
 def know_key(
     holding: Holding, path: Path, *, name: str, fingerprint: str, progress: Progress
 ) -> KnownKey:
-    """Believe the key that signed a request or an export, once a person has compared its fingerprint.
+    """Believe the key that signed a document, once a person has compared its fingerprint.
 
     Arguments and errors: `Catalog.know_key`.
     """
-    data = read_at_most(path, LIMIT_BYTES)
-    try:
-        sealed = unseal(data, kind=KIND, file=str(path))
-    except InputError:
-        sealed = request.unseal_request(data, file=str(path))
+    sealed = _any_sealed(read_at_most(path, LIMIT_BYTES), str(path))
     with holding.store.changing(progress):
         return holding.known_keys.add(name, sealed, fingerprint)
+
+
+def signing_key(holding: Holding) -> SigningKey:
+    """Return the catalog's own key; it is made the first time.
+
+    Errors: `Catalog.signing_key`.
+    """
+    return open_key(holding.root / _KEY)
+
+
+def believed_keys(holding: Holding) -> dict[str, str]:
+    """Return fingerprint → holder of every key that is believed here, the catalog's own among them.
+
+    Errors: `Catalog.believed_keys`.
+    """
+    found = {fingerprint_of(key.public_hex): key.name for key in holding.known_keys.keys()}  # noqa: SIM118
+    if (holding.root / _KEY).exists():
+        found[signing_key(holding).fingerprint] = "this catalog"
+    return found
+
+
+def _any_sealed(data: bytes, file: str) -> Sealed:
+    """Return who signed an export, a receipt, or a request in whatever form it came."""
+    for kind in (KIND, RECEIPT):
+        with contextlib.suppress(InputError):
+            return unseal(data, kind=kind, file=file)
+    return request.unseal_request(data, file=file)
 
 
 def _read_list(sealed: Sealed, file: str) -> tuple[datetime, tuple[_Offer, ...]]:

@@ -92,7 +92,7 @@ def import_(
 def know_key_command(
     file: Path, catalog_dir: Path, name: str, fingerprint: str, *, json_output: bool
 ) -> None:
-    """Believe the key that signed a site's request or a colleague's export.
+    """Believe the key that signed a site's request or receipt, or a colleague's export.
 
     \b
     Example:

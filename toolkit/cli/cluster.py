@@ -8,6 +8,13 @@ import click
 
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_request import request
+from toolkit.cli._custody import (
+    by_option,
+    receipt_option,
+    receipt_scribe,
+    receipts_option,
+    tell_written,
+)
 from toolkit.cli._output import (
     TerminalProgress,
     cluster_option,
@@ -20,7 +27,8 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.media import open_medium
+from toolkit.cluster import state_import
+from toolkit.media import Register, open_medium
 
 
 @click.group(cls=Noun, name="cluster")
@@ -95,6 +103,9 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     help="How long to wait until the update is listed.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the medium and the cluster, change nothing.")
+@receipt_option
+@by_option("Who imports it and answers for the receipt.")
+@receipts_option
 @json_option
 def import_(
     media: tuple[Path, ...],
@@ -104,8 +115,11 @@ def import_(
     wanted: str | None,
     poll_seconds: float,
     wait_minutes: float,
+    by: str,
+    receipts_dir: Path | None,
     *,
     dry_run: bool,
+    is_wanted: bool,
     json_output: bool,
 ) -> int:
     """Bring an update from MEDIUM into the cluster, until the cluster lists it.
@@ -120,9 +134,11 @@ def import_(
     Of a set that is spread over several media, name all; one that was copied to a folder will do:
       ferry cluster import E:\\ F:\\ D:\\copy-of-the-third --cluster plant7 --site C:\\ferry-site --user lcmuser
 
-    Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate.
+    Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate; with --receipt
+    one receipt in custody/ on the medium, once the cluster lists the update.
     Exit 1: added, but not listed within the waiting time.
     """
+    scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     with site.lock():
         opened = open_medium(
@@ -154,7 +170,13 @@ def import_(
             f"{version} is listed as {result.update.state_raw} "
             f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
         )
-    return 0 if result.update is not None else EXIT_NO
+    if result.update is None:
+        return EXIT_NO
+    if scribe is not None:
+        register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
+        name = cluster.known.name
+        tell_written(state_import(register, result, cluster=name, journal=site.journal))
+    return 0
 
 
 group.add_command(request)

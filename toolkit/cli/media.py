@@ -12,6 +12,17 @@ import click
 
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
+from toolkit.cli._custody import (
+    by_option,
+    note_writing,
+    receipt_option,
+    receipt_scribe,
+    receipts_option,
+    tell_written,
+    telling_only_if,
+    write_scribe,
+)
+from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._output import (
     F,
     TerminalProgress,
@@ -29,6 +40,7 @@ from toolkit.media import (
     MediumLabel,
     MediumReport,
     Part,
+    Register,
     Verdict,
     choose_parity,
     describe_medium,
@@ -46,7 +58,7 @@ _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 
 @click.group(cls=Noun, name="media")
 def group() -> None:
-    """Write a signed medium, verify it, show what it says of itself."""
+    """Write a signed medium, verify it, show what it says of itself and who had it."""
 
 
 def _spread_options(command: F) -> F:
@@ -193,6 +205,7 @@ def plan_(
     help="MB of memory that making parity may take.",
 )
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
+@by_option("Who writes it; the name stands in the first receipt.")
 @json_option
 def write(
     versions: tuple[str, ...],
@@ -208,6 +221,7 @@ def write(
     number: int | None,
     manifest_dirs: tuple[Path, ...],
     set_name: str | None,
+    by: str,
     *,
     json_output: bool,
 ) -> None:
@@ -224,8 +238,9 @@ def write(
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused.
 
-    Changes: adds one set folder to the medium; nothing else on it is touched. The catalog remembers what was
-    looked into, and a set that is cut or spread (sets/). The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
+    Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
+    custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), and what was
+    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
 
@@ -235,7 +250,9 @@ def write(
     parity = choose_parity(parity_percent, memory_mb=parity_memory, progress=progress)
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
-    payloads = Catalog(catalog_dir).for_medium(
+    catalog = Catalog(catalog_dir)
+    scribe = write_scribe(catalog, by)
+    payloads = catalog.for_medium(
         versions,
         plan=plan_file,
         manifests=load_manifests(manifest_dirs),
@@ -251,23 +268,39 @@ def write(
         number=number,
         book=catalog_dir / "sets",
         parity=parity,
+        custody_key=scribe.key.public_hex if scribe is not None else "",
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
+    if scribe is not None:
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file)
 
 
 @group.command("verify")
 @click.argument("medium", type=_MEDIUM)
 @_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
+@receipt_option
+@by_option("Who verifies it and answers for the receipt.")
+@click.option(
+    "--catalog",
+    "catalog_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="At home: the catalog whose key signs the receipt.",
+)
+@receipts_option
 @json_option
 def verify(
     medium: Path,
     site_dir: Path | None,
     root_file: Path | None,
     fingerprint: str | None,
+    by: str,
+    catalog_dir: Path | None,
+    receipts_dir: Path | None,
     *,
     strict: bool,
+    is_wanted: bool,
     json_output: bool,
 ) -> int:
     """Prove who published a medium and every byte on it, reading past the page cache.
@@ -276,12 +309,17 @@ def verify(
     Example:
       ferry media verify E:\\ --site C:\\ferry-site
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
+      ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
 
-    Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen.
+    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a
+    complete medium as the newest it has seen.
 
     Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 damaged, altered, expired,
     rolled back or not signed under the trusted root; 6 incomplete or unreadable.
     """
+    scribe = receipt_scribe(
+        site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
+    )
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)
         report = opened.verify(TerminalProgress(quiet=json_output))
@@ -289,7 +327,12 @@ def verify(
         print_json("medium-report", report)
     else:
         _print_report(report)
-    if problem := report.problem():
+    problem = report.problem()
+    if scribe is not None:
+        with telling_only_if(problem):
+            register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
+            tell_written(register.verify(report))
+    if problem:
         raise problem
     return 0 if report.is_tidy(strict=strict) else EXIT_NO
 
@@ -413,3 +456,7 @@ def _print_report(report: MediumReport) -> None:
         f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )
+
+
+for _command in COMMANDS:
+    group.add_command(_command)

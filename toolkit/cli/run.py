@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._custody import by_option, receipt_scribe, receipts_option, tell_written
 from toolkit.cli._output import (
     F,
     cluster_option,
@@ -17,7 +18,7 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import Sight, deepest_error, walk
+from toolkit.cluster import Sight, deepest_error, state_result, walk
 from toolkit.model import Step
 
 
@@ -175,23 +176,51 @@ def watch(
 
 @group.command("show")
 @_run_options
+@click.option(
+    "--receipt-on",
+    "medium",
+    metavar="MEDIUM",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Add a signed receipt of the result to the medium that the update came on.",
+)
+@by_option("Who answers for that receipt.")
+@receipts_option
 def show(
-    version: str, cluster_name: str, site_dir: Path, username: str | None, *, json_output: bool
+    version: str,
+    cluster_name: str,
+    site_dir: Path,
+    username: str | None,
+    medium: Path | None,
+    by: str,
+    receipts_dir: Path | None,
+    *,
+    json_output: bool,
 ) -> int:
     """Show an update's newest run with its whole step tree.
 
     \b
     Example:
       ferry run show 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
+      ferry run show 12.2603.1002.15 --cluster plant7 --receipt-on E:\\ --by "Ben Okri"
 
-    Changes: nothing. Exit 1: the run failed.
+    Changes: nothing, but for one receipt in custody/ on the medium with --receipt-on, once the run has
+    ended. Exit 1: the run failed.
     """
+    scribe = receipt_scribe(
+        site_dir, None, by, is_wanted=medium is not None, receipts_dir=receipts_dir
+    )
     _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     sight = cluster.look(read_version(version))
     if not json_output and sight.run is not None and sight.run.progress is not None:
         for depth, step in walk(sight.run.progress):
             echo(_step_line(depth, step))
-    return _finish(sight, json_output=json_output)
+    code = _finish(sight, json_output=json_output)
+    if medium is not None and scribe is not None:
+        from toolkit.media import Register, describe_medium
+
+        register = Register(label=describe_medium(medium), scribe=scribe, receipts=receipts_dir)
+        tell_written(state_result(register, sight, cluster=cluster.known.name))
+    return code
 
 
 def _print_changes(sight: Sight, shown: dict[tuple[str, ...], str]) -> None:

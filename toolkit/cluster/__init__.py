@@ -25,6 +25,7 @@ from toolkit.cluster._importing import (
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
 from toolkit.cluster._surveying import Survey
+from toolkit.cluster._witnessing import state_import, state_result
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import (
@@ -53,6 +54,8 @@ __all__ = [
     "SignedRequest",
     "deepest_error",
     "sign_request",
+    "state_import",
+    "state_result",
     "walk",
 ]
 

@@ -13,7 +13,9 @@ completeness for everybody else from BagIt; the layout is in docs/reference/form
 """
 
 from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
+from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
+from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     ROLES,
     ROOT_VALID_DAYS,
@@ -27,10 +29,14 @@ from toolkit.media._keys import (
 )
 from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, read_media
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
-from toolkit.media._open import open_medium
+from toolkit.media._open import open_medium, vouched_key
 from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
+from toolkit.media._receipts import Scribe, Written, read_custody
+from toolkit.media._receiving import Homecoming, Taking, receive_medium
+from toolkit.media._register import Register
 from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
+from toolkit.media._returning import put_returns
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -40,36 +46,51 @@ __all__ = [
     "MEMORY_MB",
     "ROLES",
     "ROOT_VALID_DAYS",
+    "Break",
     "Ceremony",
+    "Chain",
     "Damage",
     "DraftFacts",
+    "Entry",
+    "Homecoming",
     "Medium",
     "MediumLabel",
     "MediumReport",
     "MediumSize",
     "Parity",
     "Part",
+    "Receipt",
+    "ReceiptKind",
+    "Register",
     "Repair",
     "RootChange",
     "RootFacts",
+    "Scribe",
     "SigningKeys",
+    "Taking",
     "Token",
     "Verdict",
+    "Written",
     "choose_parity",
     "describe_draft",
     "describe_medium",
     "describe_root",
     "fingerprint",
     "init_trust",
+    "keep_set",
     "open_keys",
     "open_medium",
     "pin_root",
     "plan_media",
+    "put_returns",
+    "read_custody",
     "read_fingerprint",
     "read_media",
     "read_root",
     "read_root_chain",
     "recall",
+    "receive_medium",
     "repair_medium",
+    "vouched_key",
     "write_medium",
 ]

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._repair import read_repaired
-from toolkit.media._set import find_set_folder
+from toolkit.media._set import SET_TARGET, find_set_folder
+from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
 from toolkit.media._verify import Checked, check_set
 from toolkit.model import Progress, Silent
+from toolkit.signed import fingerprint_of
 
 
 def open_medium(
@@ -63,6 +66,39 @@ def open_medium(
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
     return medium
+
+
+def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> str:
+    """Return the fingerprint of the key of home's receipts, which a set's signed metadata vouch for.
+
+    Nothing is remembered, and no payload is read.
+
+    Args:
+        root: Root of the medium, or one set folder on it.
+        trust_dir: The site's trust state.
+        now: The time; the clock by default.
+
+    Returns:
+        The fingerprint; empty where the metadata name no key.
+
+    Raises:
+        TrustError: The metadata cannot be proven here: damaged, expired, rolled back, of another publisher.
+        StorageError: Medium missing, unreadable or incomplete.
+        InputError: Several sets on the medium, or a damaged trust state.
+    """
+    folder = find_set_folder(root)
+    checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
+    custom: dict[str, Any] = checked.targets[SET_TARGET].custom or {}
+    key = custom.get(CUSTODY_KEY)
+    try:
+        return fingerprint_of(str(key)) if key else ""
+    except ValueError as error:
+        raise SignatureError(
+            f"read the key of home's receipts of {folder.name}",
+            found=misread(error),
+            expected="64 hex digits",
+            hint="a newer ferry may have written the medium; use that one",
+        ) from error
 
 
 def _same_set(

@@ -19,6 +19,8 @@ from toolkit.media._keys import ISSUED_AT, SNAPSHOT, TARGETS, TIMESTAMP, Signing
 from toolkit.media._set import SET_TARGET
 from toolkit.model import HeldPayload, Sha256, TargetName
 
+CUSTODY_KEY = "custody_key"
+
 SignedRole = TypeVar("SignedRole", Targets, Snapshot, Timestamp)
 
 
@@ -38,15 +40,19 @@ def sign_set(
     *,
     issued_at: datetime,
     expires_at: datetime,
+    custody_key: str = "",
 ) -> dict[str, bytes]:
-    """Return the metadata files of a set by name, root chain included."""
+    """Return the metadata files of a set by name, root chain included.
+
+    `custody_key` is the public key of home's receipts; so a site that knows the root knows it too.
+    """
     version = int(issued_at.timestamp())
     files: dict[str, TargetFile] = {item.target: _target(item) for item in placed}
     files[SET_TARGET] = TargetFile(
         len(set_json),
         {"sha256": hashlib.sha256(set_json).hexdigest()},
         SET_TARGET,
-        {"custom": {"kind": "set"}},
+        {"custom": {"kind": "set", **({CUSTODY_KEY: custody_key} if custody_key else {})}},
     )
     targets = Targets(version=version, expires=expires_at, targets=files)
     targets_bytes = _signed(targets, keys, TARGETS)

@@ -97,6 +97,8 @@ def make_spread(
     intent: Intent,
     layout: Layout,
     keys: SigningKeys,
+    *,
+    custody_key: str,
     progress: Progress,
 ) -> Spread:
     """Measure every payload once, sign the set, and keep it.
@@ -130,7 +132,12 @@ def make_spread(
         roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in keys.roots),
     )
     metadata = sign_set(
-        keys, placed, plan.to_bytes(), issued_at=intent.issued_at, expires_at=intent.expires_at
+        keys,
+        placed,
+        plan.to_bytes(),
+        issued_at=intent.issued_at,
+        expires_at=intent.expires_at,
+        custody_key=custody_key,
     )
     folder = book / intent.set_name
     draft = book / f"{intent.set_name}.part"

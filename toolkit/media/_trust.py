@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from toolkit.errors import InputError, StorageError, TrustError, misread
+from toolkit.errors import InputError, TrustError, misread
 from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import (
     as_instant,
@@ -31,6 +29,7 @@ from toolkit.media._keys import (
     read_fingerprint,
     read_root,
 )
+from toolkit.media._lock import one_at_a_time
 
 ROOT_FILE = "root.json"
 STATE_FILE = "state.json"
@@ -206,17 +205,10 @@ def trust_lock(trust_dir: Path) -> Iterator[None]:
     """
     if not (trust_dir / ROOT_FILE).is_file():
         load_trust(trust_dir)  # says so
-    lock = FileLock(trust_dir / LOCK_FILE, timeout=_LOCK_TIMEOUT_S)
-    with on_storage(f"lock the trust state in {trust_dir}"):
-        try:
-            lock.acquire()
-        except Timeout as error:  # an OSError too, so it is met first
-            raise StorageError(
-                f"lock the trust state in {trust_dir}",
-                found="another ferry is judging a medium",
-                hint="wait for it to end, then run the same command again",
-            ) from error
-    try:
+    with one_at_a_time(
+        trust_dir / LOCK_FILE,
+        attempted=f"lock the trust state in {trust_dir}",
+        busy="another ferry is judging a medium",
+        timeout_s=_LOCK_TIMEOUT_S,
+    ):
         yield
-    finally:
-        lock.release()

@@ -91,6 +91,7 @@ def write_medium(
     number: int | None = None,
     book: Path | None = None,
     parity: Parity | None = None,
+    custody_key: str = "",
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -110,6 +111,7 @@ def write_medium(
         number: Which of them to write; by default the one begun here, else the first not complete.
         book: Where home keeps sets that are cut or spread.
         parity: Parity to write beside the payloads; None: none.
+        custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -134,6 +136,7 @@ def write_medium(
         expires_at=expires_at.replace(microsecond=0),
         set_name=set_name,
         parity=parity,
+        custody_key=custody_key,
         now=now,
     )
     with on_storage(f"write a medium at {root}"):
@@ -150,7 +153,7 @@ def write_medium(
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
             mine = [part for part in layout.parts if part.medium == intent.medium]
-            _Writing(folder, intent, keys, progress, now, spread, parity).run(mine)
+            _Writing(folder, intent, keys, progress, now, spread, parity, custody_key).run(mine)
             progress.say(f"medium {folder.name} {intent.medium}/{intent.media_count} is complete")
         else:
             progress.say(
@@ -182,6 +185,7 @@ class _Wanted:
     expires_at: datetime
     set_name: str | None
     parity: Parity | None
+    custody_key: str
     now: datetime
 
     def intent(self, root: Path, *, media_count: int = 1) -> Intent:
@@ -297,7 +301,9 @@ def _spread(
         )
     first = [part for part in layout.parts if part.medium == number]
     _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
-    return make_spread(book, new, layout, wanted.keys, progress)
+    return make_spread(
+        book, new, layout, wanted.keys, custody_key=wanted.custody_key, progress=progress
+    )
 
 
 def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path, Intent]:
@@ -342,6 +348,7 @@ class _Writing:
     spread: Spread | None
     """The set's plan and metadata, where they were made before; else they follow from what is read back."""
     parity: Parity | None
+    custody_key: str
     methods: list[ReadMethod] = field(default_factory=list)
 
     def run(self, parts: Sequence[Part]) -> None:
@@ -372,6 +379,7 @@ class _Writing:
             plan.to_bytes(),
             issued_at=plan.issued_at,
             expires_at=plan.expires_at,
+            custody_key=self.custody_key,
         )
         self._write_set(plan, metadata)
 

@@ -435,3 +435,16 @@ def test_another_kind_of_document_teaches_no_key(anna, tmp_path):
     path.write_bytes(seal("ferry-other", {}, key))
     with pytest.raises(InputError, match="ferry-other"):
         anna.catalog.know_key(path, name="x", fingerprint=key.fingerprint, progress=anna.listener)
+
+
+def test_the_key_of_a_receipt_is_learnt_and_believed(anna, tmp_path):
+    key = open_key(tmp_path / "site.key.pem")
+    path = tmp_path / "0003-verify-00000003.json"
+    path.write_bytes(seal("ferry-receipt", {"receipt": "verify"}, key))
+    assert anna.catalog.believed_keys() == {}
+    anna.catalog.know_key(path, name="plant7", fingerprint=key.fingerprint)
+    own = anna.catalog.signing_key()
+    assert anna.catalog.believed_keys() == {
+        key.fingerprint: "plant7",
+        own.fingerprint: "this catalog",
+    }

@@ -9,6 +9,7 @@ from toolkit.catalog import load_manifests
 from toolkit.catalog._records import Record
 from toolkit.catalog._store import Store
 from toolkit.cli import execute
+from toolkit.errors import StorageError
 from toolkit.media import fingerprint, pin_root
 from toolkit.model import Acceptance, FileVerdict
 
@@ -90,6 +91,52 @@ def test_writing_prints_the_label(write):
     assert code == 0
     assert "AZL-1 1/1  complete" in out
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
+
+
+def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_path):
+    (path,) = (folder / "custody").iterdir()
+    receipt = json.loads(path.read_bytes())["signed"]
+    assert path.name.startswith("0001-write-")
+    assert receipt["by"] == ""
+    complete = json.loads((folder / "complete.json").read_bytes())
+    assert receipt["facts"]["read_back"] == complete["read_back"]["method"]
+    before = path.read_bytes()
+    assert write(VERSION, "--by", "Ada")[0] == 0, "the same set again"
+    assert [seen.read_bytes() for seen in (folder / "custody").iterdir()] == [before]
+
+
+def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
+    (path,) = (tmp_path / "catalog" / "sets").iterdir()
+    record = json.loads(path.read_bytes())
+    assert path.name == f"{folder.name}.json"
+    (first,) = record["receipts"]
+    assert (first["medium"], first["name"][:11]) == (1, "0001-write-")
+    assert record["clusters"] == []
+
+
+def test_a_catalog_that_cannot_remember_a_set_says_so(write, tmp_path):
+    (tmp_path / "catalog" / "sets").touch()
+    code, _, err = write()
+    assert code == 0
+    assert "will not know the set when it comes back" in err
+
+
+def test_whoever_writes_stands_in_the_receipt(write, tmp_path):
+    _, _, err = write(VERSION, "--by", "Ada Lund")
+    (path,) = (tmp_path / "medium").glob("*/custody/*.json")
+    assert json.loads(path.read_bytes())["signed"]["by"] == "Ada Lund"
+    assert "signed by" in err
+
+
+def test_a_catalog_that_cannot_sign_writes_all_the_same_and_says_so(write, tmp_path, monkeypatch):
+    def refuse(_):
+        raise StorageError("open the signing key", found="Read-only file system")
+
+    monkeypatch.setattr("toolkit.catalog._exchange.open_key", refuse)
+    code, _, err = write()
+    assert code == 0
+    assert "the set will have no receipt" in err
+    assert not list((tmp_path / "medium").glob("*/custody"))
 
 
 def test_a_short_version_is_enough(write):

@@ -1,0 +1,253 @@
+"""What home remembers of the sets it wrote and of what came back, in the catalog's folder.
+
+::
+
+    sets/<set name>.json        what left: identity, digest of the metadata, the first receipt, for whom
+    received/ledger.json        every receipt, request and file that was taken in, by its id
+    received/<set name>/        requests and sealed files as they came; `custody/`: the receipts
+
+The ledger stops replay by ids, not by times: clocks at sites are wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from toolkit.errors import InputError, StorageError, misread
+from toolkit.media._custody import ReceiptKind
+from toolkit.media._device import on_storage, write_durably
+from toolkit.media._keys import as_instant, read_instant
+from toolkit.media._lock import one_at_a_time
+from toolkit.media._medium import MediumLabel
+from toolkit.media._names import check_set_name
+from toolkit.media._receipts import metadata_digest, read_custody
+from toolkit.model import Sha256
+
+SETS = "sets"
+RECEIVED = "received"
+LEDGER = "ledger.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """One cluster a set was written for."""
+
+    cluster: str
+    site_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstReceipt:
+    """The receipt with which one medium of a set left."""
+
+    medium: int
+    name: str
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRecord:
+    """A set as it left home."""
+
+    set_id: str
+    set_name: str
+    issued_at: datetime
+    expires_at: datetime
+    metadata: Sha256
+    """SHA-256 of its timestamp.json."""
+    receipts: tuple[FirstReceipt, ...]
+    """Of the media that have one."""
+    clusters: tuple[Bound, ...]
+    """For whom, as its plan said; empty: no plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """One thing that came home."""
+
+    item_id: str
+    """Of a receipt or request; of another file its SHA-256."""
+    kind: str
+    sha256: Sha256
+    set_id: str
+    set_name: str
+    name: str
+    at: datetime
+
+
+def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, str]]) -> SetRecord:
+    """Remember a set that was written, to know it again when it comes back.
+
+    What is remembered of a set already stays; clusters are added.
+
+    Args:
+        home: The catalog's folder.
+        label: The set, proven.
+        clusters: Cluster and site id of whom it is for.
+
+    Raises:
+        StorageError: The folder cannot be written, or the medium not be read.
+        InputError: An earlier record cannot be understood.
+    """
+    chain = read_custody(label.folder, set_id=label.set_id, keys={})
+    first = next(
+        (seen for seen in chain.entries if seen.receipt and seen.receipt.kind == ReceiptKind.WRITE),
+        None,
+    )
+    record = SetRecord(
+        set_id=label.set_id,
+        set_name=label.set_name,
+        issued_at=label.issued_at,
+        expires_at=label.expires_at,
+        metadata=metadata_digest(label.folder),
+        receipts=(FirstReceipt(medium=label.medium, name=first.name, sha256=first.sha256),)
+        if first
+        else (),
+        clusters=tuple(Bound(cluster=cluster, site_id=site) for cluster, site in clusters),
+    )
+    folder = home / SETS
+    path = folder / f"{record.set_name}.json"
+    with on_storage(f"write {path}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            known = _read_record(path)
+            if known.set_id != record.set_id:
+                path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
+            else:
+                first_of = {seen.medium: seen for seen in (*record.receipts, *known.receipts)}
+                record = replace(
+                    record,
+                    receipts=tuple(first_of[number] for number in sorted(first_of)),
+                    clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
+                )
+        document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}
+        for name in ("issued_at", "expires_at"):
+            document[name] = as_instant(getattr(record, name))
+        write_durably(path, _dump(document))
+    return record
+
+
+def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
+    """Return what is remembered of a set that came back.
+
+    Args:
+        home: The catalog's folder.
+        set_name: The name of its folder.
+        set_id: Its UUID as the medium says; empty where it does not.
+
+    Raises:
+        StorageError: Nothing is remembered of it, or the folder cannot be read.
+        InputError: A record cannot be understood.
+    """
+    check_set_name(set_name)
+    with on_storage(f"look for the set {set_name} in {home / SETS}"):
+        paths = [home / SETS / f"{set_name}.json", *(home / SETS).glob(f"{set_name}.*.json")]
+        records = [_read_record(path) for path in paths if path.exists()]
+    for record in records:
+        if record.set_id == set_id:
+            return record
+    if len(records) == 1:
+        return records[0]
+    raise StorageError(
+        f"receive the set {set_name}",
+        found=f"{home / SETS} knows no such set",
+        expected="a set that was written from this catalog",
+        hint="name the catalog from which it was written: --catalog DIR",
+    )
+
+
+def read_ledger(home: Path) -> tuple[LedgerRow, ...]:
+    """Return everything that came home so far.
+
+    Raises:
+        InputError: The ledger cannot be understood; it is never begun anew, it guards against replay.
+        StorageError: It cannot be read.
+    """
+    path = home / RECEIVED / LEDGER
+    with on_storage(f"read {path}"):
+        if not path.exists():
+            return ()
+        data = path.read_bytes()
+    try:
+        return tuple(
+            LedgerRow(**{**row, "at": read_instant(row["at"])}) for row in json.loads(data)["rows"]
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            "read the ledger of what came home",
+            file=str(path),
+            found=misread(error),
+            hint="restore it from a backup; without it an old request could be passed off as new",
+        ) from error
+
+
+def write_ledger(home: Path, rows: Sequence[LedgerRow]) -> None:
+    """Replace the ledger, by one rename.
+
+    Raises:
+        StorageError: The disk is full or write-protected.
+    """
+    path = home / RECEIVED / LEDGER
+    plain = [{**asdict(row), "at": as_instant(row.at)} for row in rows]
+    with on_storage(f"write {path}"):
+        write_durably(path, _dump({"format": _FORMAT, "kind": "ferry-received", "rows": plain}))
+
+
+@contextlib.contextmanager
+def receiving(home: Path) -> Iterator[None]:
+    """Let one process take things in at a time.
+
+    Raises:
+        StorageError: Another one does, or the folder cannot be written.
+    """
+    folder = home / RECEIVED
+    attempted = f"take in what came home into {folder}"
+    with on_storage(attempted):
+        folder.mkdir(exist_ok=True)
+    busy = "another ferry is taking something in"
+    with one_at_a_time(folder / "lock", attempted=attempted, busy=busy, timeout_s=0):
+        yield
+
+
+def _read_record(path: Path) -> SetRecord:
+    data = path.read_bytes()
+    try:
+        row = json.loads(data)
+        if row["kind"] != "ferry-set-record" or row["format"] != _FORMAT:
+            raise ValueError("another kind or format")  # noqa: TRY301
+        return SetRecord(
+            set_id=str(row["set_id"]),
+            set_name=str(row["set_name"]),
+            issued_at=read_instant(row["issued_at"]),
+            expires_at=read_instant(row["expires_at"]),
+            metadata=Sha256(row["metadata"]),
+            receipts=tuple(
+                FirstReceipt(
+                    medium=int(item["medium"]),
+                    name=str(item["name"]),
+                    sha256=Sha256(item["sha256"]),
+                )
+                for item in row["receipts"]
+            ),
+            clusters=tuple(
+                Bound(cluster=str(item["cluster"]), site_id=str(item["site_id"]))
+                for item in row["clusters"]
+            ),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            "read the record of a set",
+            file=str(path),
+            found=misread(error),
+            hint="restore it from a backup: by it a medium that comes back is known again",
+        ) from error
+
+
+def _dump(document: object) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
