@@ -10,7 +10,7 @@ from tests.unit.catalog.fakes import manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF, Holding
 from toolkit.catalog import Catalog
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
-from toolkit.model import FileVerdict, StatementKind
+from toolkit.model import FileVerdict, Stance, Statement, StatementKind
 from toolkit.request import to_paper
 from toolkit.signed import open_key, seal, unseal
 
@@ -230,6 +230,19 @@ def test_a_colleague_who_was_not_sure_proves_nothing(holding, export, take, intr
     (taken,) = take()
     assert taken.judgement.verdict is FileVerdict.UNPROVEN
     assert taken.acceptance is None
+
+
+def test_measuring_a_colleagues_file_again_is_no_second_witness(
+    holding, export, take, introduce, anna, file_of
+):
+    origin = Statement(kind=StatementKind.PACKAGE_HASH, stance=Stance.FOR, text="so it says")
+    size = Statement(kind=StatementKind.SIZE, stance=Stance.FOR, text="as long as it says")
+    holding.adopt(file_of(b"<x/>"), statements=(origin, size))
+    introduce(export())
+    (taken,) = take(manifests=())
+    assert taken.judgement.verdict is FileVerdict.UNPROVEN
+    (verified,) = anna.catalog.verify(progress=anna.listener).payloads
+    assert verified.held.judgement.verdict is FileVerdict.UNPROVEN
 
 
 def test_a_key_that_cannot_be_used_is_told_before_anything_is_copied(holding, export, folder):
