@@ -209,19 +209,31 @@ class KnownKeys:
                 hint="restore it from a backup, or remove it and make the keys known again",
             ) from error
 
-    def require(self, sealed: Sealed, *, what: str, hint: str) -> KnownKey:
+    def require(self, sealed: Sealed, *, what: str, whose: str = "", hint: str) -> KnownKey:
         """Return the known key that signed a document.
 
         Args:
             sealed: The document.
             what: What was to be believed, for the error: "request of plant7".
+            whose: What it says of whom it is about: where a key is known by this name, no other speaks for them.
             hint: The command that makes a key known.
 
         Raises:
-            SignatureError: Signed by a key that nobody here has decided to believe for such a document.
+            SignatureError: Signed by a key that nobody here has decided to believe for such a document, or not
+                by the one that is known by the name of whom it is about.
         """
         keys = self.keys()
         if found := _known(keys, sealed):
+            for own in keys:
+                is_theirs = own.kind == found.kind and own.name.casefold() == whose.casefold()
+                if is_theirs and own != found:
+                    raise SignatureError(
+                        f"believe the {what}",
+                        found=f"signed by the key known as {found.name}",
+                        expected=f"the key known as {own.name}",
+                        hint=f"ask {own.name} whether they made it; if two share that name, or one was made anew, "
+                        f"{self._renaming(own)}",
+                    )
             return found
         others = [known.kind for known in keys if known.public_hex == sealed.public_hex]
         known_for = f" for a {sealed.kind}, only for a {' and a '.join(others)}" if others else ""
@@ -232,6 +244,9 @@ class KnownKeys:
             or "a known key",
             hint=hint,
         )
+
+    def _renaming(self, known: KnownKey) -> str:
+        return f'give the key known as {known.name} another name in "{self._path}"'
 
     def add(self, name: str, sealed: Sealed, fingerprint: str) -> KnownKey:
         """Believe the key that signed a document, whose fingerprint came over another channel.
@@ -266,7 +281,7 @@ class KnownKeys:
                     f"believe the key of {name}",
                     found="another key of that name",
                     expected=f"fingerprint {fingerprint_of(other.public_hex)}",
-                    hint="was the site made anew? Then give the new key another name",
+                    hint=f"was the site made anew? Then {self._renaming(other)}",
                 )
         added = KnownKey(
             name=name,

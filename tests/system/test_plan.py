@@ -182,6 +182,19 @@ def test_the_plan_is_made_once_the_key_is_known(home, ask):
     assert f"→ {VERSION}" in plan(home, name).out
 
 
+def test_no_site_speaks_for_a_cluster_whose_own_key_is_known(home, ask):
+    known = KnownKeys(home / "catalog" / "known-keys.json")
+    for name in ("plant7", "zz"):
+        data = (home / ask(name, is_known=False)).read_bytes()
+        sealed = unseal(data, kind=KIND)
+        known.add(name, sealed, sealed.fingerprint)
+    forged = to_bytes(request_of(cluster="plant7"), open_key(home / "zz-key.pem"))
+    (home / "forged.json").write_bytes(forged)
+    refused = plan(home, "forged.json", expect=3)
+    assert "signed by the key known as zz (expected: the key known as plant7)" in refused.err
+    assert not (home / "plan.json").exists()
+
+
 def test_an_edited_request_is_refused(home, ask):
     name = ask()
     text = (home / name).read_text(encoding="utf-8")
