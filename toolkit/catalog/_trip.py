@@ -87,8 +87,10 @@ def choose_for_medium(
                 found="a plan in which nothing is to be carried",
                 hint="read the plan: it says what each cluster needs instead",
             )
+        sbe_versions = tuple(_sbe_versions(plan))
     else:
         wanted = tuple(dict.fromkeys(manifests.find(text).version for text in versions))
+        sbe_versions = ()
     chosen: list[HeldPayload] = []
     for version in wanted:
         manifest = manifests.find(str(version))
@@ -102,7 +104,7 @@ def choose_for_medium(
             replace(held, os_build=manifest.os_build)
             for held in held_on(holding.store, str(version))
         ]
-    for shelf, version in _sbe_versions(plan) if plan else ():
+    for shelf, version in sbe_versions:
         chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:
@@ -129,28 +131,36 @@ def _shelf(plan: Plan, text: str) -> Shelf:
     try:
         return Shelf.parse(text)
     except ValueError as error:
-        raise InputError(
-            f"read what plan {plan.plan_id} carries",
-            found=f"the shelf {text!r}: {error}",
-            expected="a shelf such as sbe/Dell_AX-16G_4.2.2506.1600",
-            hint="plan the trip again: ferry catalog plan",
+        raise _odd(
+            plan, f"the shelf {text!r}: {error}", "a shelf such as sbe/Dell_AX-16G_4.2.2506.1600"
         ) from error
 
 
 def _sbe_versions(plan: Plan) -> Iterator[tuple[str, SolutionVersion]]:
     """Yield each SBE shelf of a plan with the first update that it goes with."""
     for shelf in _sbe_shelves(plan):
-        title = f"SBE_{shelf.rpartition('/')[2]}".casefold()
-        yield (
-            shelf,
-            min(
-                hop.version
-                for cluster in plan.clusters
-                for hop in cluster.hops
-                for need in hop.sbes
-                if need.title.casefold() == title
-            ),
-        )
+        title = f"SBE_{shelf.rpartition('/')[2]}"
+        versions = [
+            hop.version
+            for cluster in plan.clusters
+            for hop in cluster.hops
+            for need in hop.sbes
+            if need.title.casefold() == title.casefold()
+        ]
+        if not versions:
+            raise _odd(
+                plan, f"{title}, which no update of the plan names", "each SBE with its update"
+            )
+        yield shelf, min(versions)
+
+
+def _odd(plan: Plan, found: str, expected: str) -> InputError:
+    return InputError(
+        f"read what plan {plan.plan_id} carries",
+        found=found,
+        expected=expected,
+        hint="plan the trip again: ferry catalog plan",
+    )
 
 
 def _described(chosen: Iterable[HeldPayload]) -> Iterator[tuple[Sbe, HeldPayload]]:

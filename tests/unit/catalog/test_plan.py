@@ -22,7 +22,7 @@ from toolkit.catalog import load_manifests
 from toolkit.catalog._lacking import Supply
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
-from toolkit.catalog._plan_file import read_plan, to_bytes
+from toolkit.catalog._plan_file import identified, read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
@@ -862,6 +862,13 @@ def test_a_plan_that_was_changed_or_is_none_is_refused(change, words):
         read_plan(json.dumps(document).encode(), file="plan.json")
     assert words in f"{caught.value} {caught.value.hint}"
     assert "plan.json" in str(caught.value)
+
+
+def test_the_refusal_does_not_tell_the_id_with_which_an_edited_plan_would_pass():
+    edited = replace(full_plan(), asked_for=None, tool="another")
+    with pytest.raises(InputError) as caught:
+        read_plan(to_bytes(edited))
+    assert identified(edited).plan_id not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"plan"'])
