@@ -128,6 +128,20 @@ def test_a_plan_never_takes_the_place_of_the_request_it_is_made_from(home, ask, 
     assert not (home / "plan.json").exists()
 
 
+@pytest.mark.parametrize("page", ["p.json", "./p.json", "P.JSON"])
+def test_a_page_never_takes_the_place_of_its_plan(home, ask, page):
+    refused = plan(home, ask(), "-o", "p.json", "--page", page, expect=2)
+    assert "--output and --page name one file" in refused.err
+    assert not (home / "p.json").exists()
+    assert not (home / "catalog" / "plans").exists()
+
+
+def test_a_plan_is_a_file_in_a_folder_that_is_there(home, ask):
+    request = ask()
+    assert "'-' is no file to write" in plan(home, request, "-o", "-", expect=2).err
+    assert "'missing' does not exist" in plan(home, request, "-o", "missing/p.json", expect=2).err
+
+
 def test_an_earlier_plan_and_its_page_are_replaced(home, ask):
     request = ask()
     for _ in range(2):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import echo, json_option, print_json, site_option
+from toolkit.cli._output import OUTPUT_FILE, check_apart, echo, json_option, print_json, site_option
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import SignedRequest, sign_request
 from toolkit.errors import StorageError
@@ -33,13 +33,13 @@ def _print_template(ctx: click.Context, option: click.Parameter, value: bool) ->
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="The request to write (JSON); an earlier request of that name is replaced.",
 )
 @click.option(
     "--print",
     "page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Also write a page to print: HTML, one sheet, with the request in a QR code.",
 )
 @click.option(
@@ -83,6 +83,7 @@ def request(
     Changes: nothing on the cluster (asking makes it look for updates by itself). At the site: the files
     named, and once a key to sign with.
     """
+    check_apart(output, page, options="--output and --print")
     if answers is not None:
         site = Site(site_dir)
         asked = read_answers(

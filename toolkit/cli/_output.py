@@ -147,6 +147,40 @@ class TerminalProgress:
             echo(message, err=True)
 
 
+class _OutputFile(click.Path):
+    """A file to write, refused before any work is done for it if it cannot be one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "-":
+            self.fail("'-' is no file to write; name one.", param, ctx)
+        path: Any = super().convert(value, param, ctx)
+        _FOLDER.convert(path.parent, param, ctx)
+        return path
+
+
+_FOLDER = click.Path(exists=True, file_okay=False)
+OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
+
+
+def check_apart(first: Path, second: Path | None, *, options: str) -> None:
+    """Refuse two files to write that are one, before either is written.
+
+    Args:
+        first: One of them.
+        second: The other; None: only one is written.
+        options: How a person named them: `--output and --page`.
+
+    Raises:
+        click.UsageError: They are one; names that differ by case alone are, on a stick.
+    """
+    if second is None:
+        return
+    if os.path.realpath(first).casefold() == os.path.realpath(second).casefold():
+        raise click.UsageError(
+            f"{options} name one file, {first}: the second would replace the first."
+        )
+
+
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")
 
 
