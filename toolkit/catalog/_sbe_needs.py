@@ -150,6 +150,16 @@ class SbeCase:
         }
         return found.pop() if len(found) == 1 else ""
 
+    @property
+    def vendor(self) -> str:
+        """Whose manifest is to be read: the cluster's vendor, else who made its machines; empty: not known."""
+        asked = (
+            self.supply.sources.manufacturer_at(source.manifest_source)
+            for source in self.request.discovery
+            if source.component == "SBE"
+        )
+        return self.publisher or next(filter(None, asked), self.request.hardware.manufacturer)
+
     def against(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what speaks against an SBE on this cluster, with `solution`."""
         return unfit_reasons(sbe, self.facts(solution))
@@ -310,15 +320,15 @@ def _need(
 
 def _nothing_known(case: SbeCase, solution: SolutionVersion) -> tuple[str, str]:
     """Return why no SBE is known that fits, and where to look for one."""
-    if not case.publisher:
+    if not case.vendor:
         why = "the request does not say whose hardware it is"
         return why, "ask the site and plan again with --sbe-manifest FILE"
-    address = case.supply.sources.address_of(case.publisher, case.family)
-    manifest = address or f"the SBE_Discovery file of {case.publisher}"
-    if any(_is_of(sbe, case.publisher) for sbe in case.supply.described):
-        why = f"the manifest of {case.publisher} that was given lists none that fits {solution}"
+    address = case.supply.sources.address_of(case.vendor, case.family)
+    manifest = address or f"the SBE_Discovery file of {case.vendor}"
+    if any(_is_of(sbe, case.vendor) for sbe in case.supply.described):
+        why = f"the manifest of {case.vendor} that was given lists none that fits {solution}"
         return why, f"is there a newer one ({manifest})? Plan again with --sbe-manifest FILE"
-    why = f"no discovery manifest of {case.publisher} was given"
+    why = f"no discovery manifest of {case.vendor} was given"
     return why, f"get {manifest} and plan again with --sbe-manifest FILE"
 
 

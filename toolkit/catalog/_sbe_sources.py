@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from toolkit.catalog._sourced import source_reader
 from toolkit.names import https_url
@@ -66,6 +66,12 @@ class SbeSources:
             return self.of(publisher, family).address
         except ValueError:
             return ""
+
+    def manufacturer_at(self, address: str) -> str:
+        """Return whose manifest such an address leads to, or nothing if it is of another form."""
+        before, after = self.any_address.split(_HOLE)
+        middle = address.removeprefix(before).removesuffix(after)
+        return unquote(middle) if address == f"{before}{middle}{after}" else ""
 
     def _listed(self, manufacturer: str) -> SbeSource | None:
         wanted = _bare(manufacturer)
