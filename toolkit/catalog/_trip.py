@@ -22,7 +22,7 @@ from toolkit.catalog._sbe_needs import wrong_sbe
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import read_at_most
 from toolkit.catalog._verifying import verify_held
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, ReachError, StorageError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
 from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
 from toolkit.xmltext import LIMIT_BYTES
@@ -58,6 +58,10 @@ def fetch_trip(
             held += fetch_sbe(holding, title, limits=limits, progress=progress)
         except InputError as error:
             by_hand.append(error)
+        except ReachError as error:
+            way_out = f"or bring the vendor's zip of {title} in: ferry catalog add FILE --catalog DIR"
+            error.hint = "; ".join(filter(None, (error.hint, way_out)))
+            raise
     if by_hand:
         raise InputError(
             f"fetch what plan {plan.plan_id} carries",

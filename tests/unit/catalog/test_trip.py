@@ -15,7 +15,7 @@ from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._trip import choose_for_medium, fetch_trip
-from toolkit.errors import InputError
+from toolkit.errors import InputError, ReachError
 from toolkit.model import PayloadKind
 
 MANIFESTS = load_manifests()
@@ -119,6 +119,14 @@ def test_an_sbe_without_addresses_has_to_be_brought_in_by_hand(publish, fetch):
     with pytest.raises(InputError, match="no address of its files") as caught:
         fetch()
     assert "ferry catalog add" in caught.value.hint
+
+
+def test_where_the_vendor_is_not_reached_its_zip_may_be_brought_in(fetch):
+    with pytest.raises(ReachError) as caught:
+        fetch()
+    assert caught.value.hint.endswith(
+        f"or bring the vendor's zip of {TITLE} in: ferry catalog add FILE --catalog DIR"
+    )
 
 
 def test_a_plan_with_a_shelf_that_cannot_be_one_is_refused_and_not_a_crash(holding, plan):
