@@ -81,6 +81,12 @@ class SbeSources:
         return None
 
 
+def is_same_vendor(one: str, other: str) -> bool:
+    """Whether two names are of one vendor; `Dell` and `DellEMC` or `Dell Inc.` count as one."""
+    known, asked = one.casefold(), other.casefold()
+    return known.startswith(asked) or asked.startswith(known)
+
+
 def read_sbe_sources(data: bytes, *, file: str | None = None) -> SbeSources:
     """Return the vendors that `data` lists.
 

@@ -59,7 +59,9 @@ def fetch_trip(
         except InputError as error:
             by_hand.append(error)
         except ReachError as error:
-            way_out = f"or bring the vendor's zip of {title} in: ferry catalog add FILE --catalog DIR"
+            way_out = (
+                f"or bring the vendor's zip of {title} in: ferry catalog add FILE --catalog DIR"
+            )
             error.hint = "; ".join(filter(None, (error.hint, way_out)))
             raise
     if by_hand:

@@ -225,7 +225,9 @@ def read_version(text: str | None, carried: Sequence[SolutionVersion] = ()) -> S
     try:
         return SolutionVersion.parse(text)
     except ValueError as error:
-        raise InputError("read version", found=str(error)) from error
+        raise InputError(
+            "read version", found=str(error), expected="a full version such as 12.2603.1002.15"
+        ) from error
 
 
 def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str:
