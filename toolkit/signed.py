@@ -225,7 +225,9 @@ class KnownKeys:
         keys = self.keys()
         if found := _known(keys, sealed):
             for own in keys:
-                is_theirs = own.kind == found.kind and own.name.casefold() == whose.casefold()
+                is_theirs = (
+                    own.kind == found.kind and own.name.casefold() == whose.strip().casefold()
+                )
                 if is_theirs and own != found:
                     raise SignatureError(
                         f"believe the {what}",

@@ -85,6 +85,14 @@ def test_value_of_the_wrong_kind_is_refused_with_its_place(key, change, place):
         read_request(data, file="request.json")
 
 
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "plant7\x1b[2K", "plant7\u202e"])
+def test_a_cluster_whose_name_is_not_one_line_is_refused(key, name):
+    with pytest.raises(InputError, match="one line") as caught:
+        read_request(to_bytes(make_request(cluster=name), key), file="request.json")
+    assert str(caught.value).isprintable()
+    assert caught.value.hint
+
+
 def test_missing_answer_that_may_be_missing_is_its_default(key):
     body = body_of(key)
     del body["sbe_state"], body["time_floor"]
