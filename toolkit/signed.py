@@ -137,15 +137,23 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
         SignatureError: It was edited, or is not signed.
     """
     attempted = f"read {kind.replace('-', ' ')}"
+
+    def refuse(found: str) -> InputError:
+        return InputError(
+            attempted,
+            file=file,
+            found=found,
+            expected=f"a {kind}",
+            hint="give the file as ferry wrote it; if it is that one, get it again from its maker",
+        )
+
     try:
         signed, found_kind, signatures = _parts(data)
         message = _encoding(found_kind, signed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            attempted, file=file, found=misread(error), expected=f"a {kind}"
-        ) from error
+        raise refuse(misread(error)) from error
     if found_kind != kind:
-        raise InputError(attempted, file=file, found=f"a {found_kind}", expected=f"a {kind}")
+        raise refuse(f"a {found_kind}")
     try:
         public_hex = _signer(signatures, message)
     except (InvalidSignature, ValueError, KeyError, TypeError) as error:

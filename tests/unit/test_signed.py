@@ -85,8 +85,9 @@ def test_another_kind_is_refused_also_when_it_is_renamed(key):
     [b"", b"{}", b"[]", b"\xff", b'{"signed": 1, "signatures": []}', b'{"signed": {"kind": 1}}'],
 )
 def test_what_is_no_signed_document_is_refused_as_input(data):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         unseal(data, kind="ferry-request")
+    assert "get it again from its maker" in caught.value.hint
 
 
 def test_a_document_without_a_signature_is_refused_as_not_trusted(key):

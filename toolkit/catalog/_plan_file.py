@@ -84,7 +84,13 @@ def read_document(data: bytes, *, file: str | None = None) -> dict[str, Any]:
     return document
 
 
-def _refuse(found: str, expected: str, hint: str | None = None, *, file: str | None) -> InputError:
+def _refuse(
+    found: str,
+    expected: str,
+    hint: str = "give the file that `ferry catalog plan` wrote, or plan the trip again",
+    *,
+    file: str | None,
+) -> InputError:
     return InputError("read plan", file=file, found=found, expected=expected, hint=hint)
 
 

@@ -913,5 +913,6 @@ def test_the_refusal_does_not_tell_the_id_with_which_an_edited_plan_would_pass()
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"plan"'])
 def test_garbage_is_no_plan(data):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         read_plan(data)
+    assert "ferry catalog plan" in caught.value.hint

@@ -81,8 +81,9 @@ def test_request_of_a_newer_format_names_the_ferry_that_reads_it(key):
 )
 def test_value_of_the_wrong_kind_is_refused_with_its_place(key, change, place):
     data = seal(KIND, body_of(key, **change), key)
-    with pytest.raises(InputError, match=rf"\[request\.json, {place}"):
+    with pytest.raises(InputError, match=rf"\[request\.json, {place}") as caught:
         read_request(data, file="request.json")
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "plant7\x1b[2K", "plant7\u202e"])
