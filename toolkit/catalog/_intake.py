@@ -86,7 +86,11 @@ class Intake:
     def is_held(self, wanted: Wanted) -> bool:
         """Whether bytes are there under the payload's hash; what they are is not looked at."""
         _, digest = self._known(wanted)
-        return digest is not None and self._store.object(digest).exists()
+        if digest is None:
+            return False
+        path = self._store.object(digest)
+        with storage(f"read {path}"):
+            return path.exists()
 
     def _known(self, wanted: Wanted) -> tuple[Record | None, Sha256 | None]:
         """Return the payload's record, and the hash that its bytes must have: pinned, else recorded."""

@@ -73,6 +73,21 @@ def free_bytes(folder: Path) -> int | None:
     return usage.free if usage.total else None
 
 
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted; nothing where there is none.
+
+    `Path.glob` passes over what it may not read, as if it were empty.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    with storage(f"read {folder}"):
+        try:
+            return sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
 def remove_file(path: Path) -> None:
     """Remove a file if it is there, also a read-only one on Windows, which refuses that."""
     try:

@@ -38,7 +38,7 @@ from toolkit.catalog._records import (
     write_record,
 )
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import free_bytes, remove_file, storage
+from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
 from toolkit.errors import StorageError
 from toolkit.filesystem import DRAFT, sync_folder, write_beside
 from toolkit.model import Progress, Sha256
@@ -64,8 +64,12 @@ class Store:
         return self.root.joinpath(*shelf.split("/"))
 
     def shelves(self) -> Iterator[Path]:
-        """Find the folders of all shelves."""
-        for folder in (*self.root.glob("*"), *self.root.glob("sbe/*")):
+        """Find the folders of all shelves.
+
+        Raises:
+            StorageError: The catalog's folder cannot be read.
+        """
+        for folder in (*listed(self.root), *listed(self.root / "sbe")):
             with contextlib.suppress(ValueError):
                 Shelf.parse(folder.relative_to(self.root).as_posix())
                 yield folder
@@ -80,14 +84,14 @@ class Store:
         """Return every record of whatever format, of the whole catalog or of one shelf.
 
         Raises:
-            StorageError: The folder cannot be read.
+            StorageError: A folder cannot be read.
         """
-        with storage(f"read catalog {self.root}"):
-            if shelf is not None:
-                return tuple(sorted(self.shelf(shelf).glob(f"*{ENDING}")))
-            return tuple(
-                sorted(path for folder in self.shelves() for path in folder.glob(f"*{ENDING}"))
+        folders = self.shelves() if shelf is None else (self.shelf(shelf),)
+        return tuple(
+            sorted(
+                path for folder in folders for path in listed(folder) if path.name.endswith(ENDING)
             )
+        )
 
     def records(self, paths: Iterable[Path] | None = None) -> tuple[Record, ...]:
         """Return every record of the present format, or those among `paths`.

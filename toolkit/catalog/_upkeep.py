@@ -15,7 +15,7 @@ from toolkit.catalog._locks import InUseError
 from toolkit.catalog._part import PartFile
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import ENDING, Record, read_record
-from toolkit.catalog._storage import free_bytes, remove_file, storage
+from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
 from toolkit.catalog._store import UNPACKED, Store
 from toolkit.errors import InputError
 from toolkit.filesystem import DRAFT
@@ -296,19 +296,20 @@ _Found = Iterator[tuple[Path, os.stat_result]]
 
 
 def _objects(store: Store) -> _Found:
-    for path, facts in _looked_at(sorted(store.objects.glob("[0-9a-f][0-9a-f]/*"))):
+    folders = (path for path in listed(store.objects) if path.match("[0-9a-f][0-9a-f]"))
+    for path, facts in _looked_at(path for folder in folders for path in listed(folder)):
         if len(path.name) == len("00" * 32) and path.name.startswith(path.parent.name):
             yield path, facts
 
 
 def _quarantined(store: Store) -> _Found:
     return _looked_at(
-        path for path in _listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
+        path for path in listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
     )
 
 
 def _scratch(store: Store) -> _Found:
-    return _looked_at(store.root.glob(f"{UNPACKED}*"))
+    return _looked_at(path for path in listed(store.root) if path.name.startswith(UNPACKED))
 
 
 def _unfinished(store: Store, before: datetime | None = None) -> Iterator[UnfinishedFile]:
@@ -316,11 +317,11 @@ def _unfinished(store: Store, before: datetime | None = None) -> Iterator[Unfini
     drafts = [
         path
         for folder in (*store.shelves(), store.root, store.plans, store.quarantine)
-        for path in _listed(folder)
+        for path in listed(folder)
         if path.suffix == DRAFT
     ]
-    parts = [path for folder in store.shelves() for path in sorted(folder.glob(f"*{_PART}"))]
-    unpacked = [path for folder, _ in _scratch(store) for path in _listed(folder)]
+    parts = [path for folder in store.shelves() for path in listed(folder) if path.suffix == _PART]
+    unpacked = [path for folder, _ in _scratch(store) for path in listed(folder)]
     for path, facts in _looked_at(parts + drafts + unpacked):
         if before is None or _age(facts) < before:
             known = _part_file(path).known() if path.suffix == _PART else None
@@ -330,13 +331,6 @@ def _unfinished(store: Store, before: datetime | None = None) -> Iterator[Unfini
                 total_bytes=known.total_bytes if known else None,
                 modified_at=_age(facts),
             )
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _looked_at(paths: Iterable[Path]) -> _Found:

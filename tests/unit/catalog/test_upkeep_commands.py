@@ -276,3 +276,33 @@ def test_statements_are_told_as_json(ferry, holding, file_of):
     (said, measured) = document["data"][0]["held"]["judgement"]["statements"]
     assert (said["kind"], said["stance"]) == ("signature", "cannot tell")
     assert measured["kind"] == "measurement"
+
+
+@pytest.mark.parametrize("folder", [SHELF, "sbe", "."])
+@pytest.mark.parametrize(
+    "words", [("verify",), ("status",), ("prune",), ("export", "{tmp}/for-anna")]
+)
+def test_a_folder_that_cannot_be_read_is_named_and_not_passed_over(
+    ferry, holding, unproven, unreadable, tmp_path, words, folder
+):
+    holding.download()
+    unreadable(holding.root / folder)
+    code, _, err = ferry(*(word.format(tmp=tmp_path) for word in words))
+    assert code == 6
+    assert f"read {holding.root / folder}: Permission denied" in err
+    assert not (tmp_path / "for-anna").exists()
+
+
+def test_bytes_that_cannot_be_read_are_not_called_missing(ferry, holding, unreadable):
+    unreadable(holding.download().path.parent)
+    code, out, err = ferry("status")
+    assert code == 6
+    assert "MISSING" not in out
+    assert "Permission denied" in err
+
+
+def test_a_download_over_bytes_that_cannot_be_read_is_a_storage_error(ferry, holding, unreadable):
+    unreadable(holding.download().path.parent)
+    code, _, err = ferry("download", SHELF)
+    assert code == 6
+    assert "Permission denied" in err
