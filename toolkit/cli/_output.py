@@ -55,7 +55,24 @@ def echo(text: str, *, err: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         if not err:
-            raise StorageError("print the result", found=error.strerror) from error
+            raise cannot_print(error) from error
+
+
+def cannot_print(error: OSError) -> StorageError:
+    """Return what it means that standard output does not take a text."""
+    return StorageError(
+        "print the result",
+        found=error.strerror,
+        hint="free space where the output goes, or send it elsewhere; then the same command again",
+    )
+
+
+def open_missing_streams() -> None:
+    """Open what a service or scheduled task is started without, so that nobody else must ask."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - to the very end
+            setattr(sys, name, stream)
 
 
 def as_json(value: object) -> object:
