@@ -215,6 +215,20 @@ class Intake:
             )
         return measured
 
+    def check_same(
+        self, attempted: str, source: Path, held: HeldPayload, progress: Progress
+    ) -> None:
+        """Refuse a file that has the name of a held one and other bytes."""
+        with storage(f"read {source}"):
+            found = measure(source, what=f"check {source.name}", progress=progress)
+        if found.sha256 != held.sha256:
+            raise DigestError(
+                attempted,
+                found=f"{found.size_bytes} bytes, sha256 {found.sha256}",
+                expected=f"sha256 {held.sha256}, held already",
+                hint="nothing was added, and what is held stays: this file is another one or damaged",
+            )
+
     def check_replacement(
         self,
         attempted: str,

@@ -64,6 +64,16 @@ def test_a_bundle_that_is_not_the_published_one_is_refused(ferry, holding, file_
     assert holding.files() == set()
 
 
+def test_a_file_with_the_name_of_a_held_one_is_hashed_and_refused(ferry, holding, file_of):
+    held = holding.download()
+    code, out, err = ferry("add", file_of(b"random" * 800, PAYLOAD.name))
+    assert (code, out) == (3, "")
+    assert held.sha256 in err
+    assert "what is held stays" in err
+    assert ferry("add", file_of(DATA, PAYLOAD.name))[0] == 0
+    assert [item.path for item in holding.catalog.held()] == [held.path]
+
+
 def test_a_file_nobody_knows_is_refused_with_what_is_accepted_and_nothing_is_added(
     ferry, holding, file_of
 ):
