@@ -81,11 +81,12 @@ def export_catalog(
     """
     with storage(f"export to {folder}"):
         own, place = holding.root.resolve(), folder.resolve()
-    if place == own or own in place.parents:
+    if own.is_relative_to(place) or place.is_relative_to(own):
         raise InputError(
             f"export to {folder}",
-            found="a folder of the catalog itself",
-            hint="name a folder outside of it",
+            found=f"the catalog {holding.root} itself, or a folder around it or in it",
+            expected="a folder of its own",
+            hint=f"name a new folder beside the catalog, such as {own.with_name('for-colleague')}",
         )
     chosen = list(select(holding.store, words)) if words or plan is None else []
     if plan is not None:

@@ -8,7 +8,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import FILE, manifests_option
-from toolkit.cli._output import OUTPUT_FILE, check_apart, echo, json_option, print_json
+from toolkit.cli._output import OUTPUT_FILE, LocalPath, check_apart, echo, json_option, print_json
 
 
 @click.command("plan")
@@ -17,7 +17,7 @@ from toolkit.cli._output import OUTPUT_FILE, check_apart, echo, json_option, pri
     "--catalog",
     "catalog_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="The catalog folder: it knows the keys of sites, holds payloads, and keeps the plan.",
 )
 @click.option(

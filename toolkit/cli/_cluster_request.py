@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import OUTPUT_FILE, check_apart, echo, json_option, print_json, site_option
+from toolkit.cli._output import (
+    OUTPUT_FILE,
+    LocalPath,
+    check_apart,
+    echo,
+    json_option,
+    print_json,
+    site_option,
+)
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import SignedRequest, sign_request
 from toolkit.errors import StorageError
@@ -45,7 +53,7 @@ def _print_template(ctx: click.Context, option: click.Parameter, value: bool) ->
 @click.option(
     "--from-file",
     "answers",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Answers typed in by hand, where nothing may be run: no cluster is contacted.",
 )
 @click.option(

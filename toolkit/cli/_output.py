@@ -164,7 +164,28 @@ class TerminalProgress:
             echo(message, err=True)
 
 
-class _OutputFile(click.Path):
+class LocalPath(click.Path):
+    """A file or folder given by a person; an empty name, as of an unset variable, is not this folder."""
+
+    def __init__(
+        self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True
+    ) -> None:
+        """Say what it may be; arguments as of `click.Path`."""
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path, unless the name is empty."""
+        if value == "":
+            self.fail("it is empty; for the current folder write a dot", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _OutputFile(LocalPath):
     """A file to write, refused before any work is done for it if it cannot be one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -175,8 +196,8 @@ class _OutputFile(click.Path):
         return path
 
 
-_FOLDER = click.Path(exists=True, file_okay=False)
-OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
+_FOLDER = LocalPath(exists=True, file_okay=False)
+OUTPUT_FILE = _OutputFile(dir_okay=False)
 
 
 def check_apart(first: Path, second: Path | None, *, options: str) -> None:
@@ -206,7 +227,7 @@ def site_option(command: F) -> F:
     return click.option(
         "--site",
         "site_dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=LocalPath(file_okay=False),
         envvar="FERRY_SITE",
         required=True,
         help="The site directory made by `ferry site init` (or set FERRY_SITE).",

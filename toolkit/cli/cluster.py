@@ -9,6 +9,7 @@ import click
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_request import request
 from toolkit.cli._output import (
+    LocalPath,
     TerminalProgress,
     cluster_option,
     echo,
@@ -69,7 +70,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 
 
 @group.command("import")
-@click.argument("medium", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("medium", type=LocalPath(exists=True, file_okay=False))
 @cluster_option
 @site_option
 @user_option

@@ -11,6 +11,7 @@ from toolkit.analysis import Analysis, analyse, write_report
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._output import (
     OUTPUT_FILE,
+    LocalPath,
     cluster_option,
     echo,
     human_size,
@@ -86,7 +87,7 @@ def collect(
 
 
 @group.command("analyse")
-@click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("bundle", type=LocalPath(dir_okay=False))
 @click.option(
     "--report",
     "report_file",

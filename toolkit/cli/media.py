@@ -13,6 +13,7 @@ import click
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._output import (
+    LocalPath,
     TerminalProgress,
     echo,
     human_size,
@@ -33,7 +34,7 @@ from toolkit.media import (
     write_medium,
 )
 
-_MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
+_MEDIUM = LocalPath(exists=True, file_okay=False)
 
 
 @click.group(cls=Noun, name="media")
@@ -46,7 +47,7 @@ def group() -> None:
 @click.option(
     "--plan",
     "plan_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Write what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
 @catalog_option
@@ -54,14 +55,14 @@ def group() -> None:
     "--keys",
     "keys_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="The keys folder made by `ferry trust init`.",
 )
 @click.option(
     "--to",
     "root",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="Root of the mounted medium.",
 )
 @click.option(
@@ -131,14 +132,14 @@ def write(
 @click.option(
     "--site",
     "site_dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     envvar="FERRY_SITE",
     help="The site directory made by `ferry site init` (or set FERRY_SITE).",
 )
 @click.option(
     "--root",
     "root_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Without a site: the root.json to trust. Rollback is not checked then.",
 )
 @click.option(

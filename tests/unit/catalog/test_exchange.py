@@ -183,7 +183,7 @@ def test_a_spoilt_copy_of_an_earlier_export_is_replaced(holding, export, folder,
 
 def test_an_export_into_the_catalog_itself_is_refused(holding):
     holding.download()
-    for place in (holding.root, holding.root / "objects" / "x"):
+    for place in (holding.root, holding.root / "objects" / "x", holding.root.parent):
         with pytest.raises(InputError, match="itself"):
             holding.catalog.export(place, progress=holding.listener)
 

@@ -162,6 +162,24 @@ def test_journal_of_a_cluster_nobody_knows_is_an_input_error(tmp_path, capsys):
     assert execute(["site", "journal", "--site", str(tmp_path), "--cluster", "nosuch"]) == 7
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("catalog", "export", "", "--catalog", "."),
+        ("catalog", "download", "12.2603", "--catalog", ""),
+        ("media", "verify", "", "--root", ""),
+        ("site", "show", "--site", ""),
+    ],
+)
+def test_an_empty_path_is_a_usage_error_and_not_the_current_folder(
+    tmp_path, monkeypatch, capsys, words
+):
+    monkeypatch.chdir(tmp_path)
+    assert execute(list(words)) == 2
+    assert "is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unknown_command_is_a_usage_error(capsys):
     assert execute(["fly"]) == 2
     assert "No such command" in capsys.readouterr().err
