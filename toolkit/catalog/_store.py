@@ -211,7 +211,7 @@ class Store:
                     f"copy {source} to {self.root}",
                     found=f"{free} bytes free",
                     expected=f"{size} bytes",
-                    hint="free space there; nothing was written yet",
+                    hint="free space there; nothing of this file was written yet, the same command goes on",
                 )
             try:
                 with draft.open("wb", buffering=0) as file:

@@ -239,7 +239,8 @@ class _Writing:
                 attempted,
                 found=f"{free} bytes free",
                 expected=f"{needed} bytes (payloads, metadata and 2 % reserve)",
-                hint="free space or take a larger medium; nothing was written yet",
+                hint="free space, and the same command goes on, or take a larger medium; of the missing "
+                "payloads none was written yet",
             )
 
     def _place(self, held: HeldPayload) -> PlacedPayload:
