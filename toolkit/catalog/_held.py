@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
@@ -59,10 +60,19 @@ def select(store: Store, words: Sequence[str]) -> tuple[Record, ...]:
         words: Versions (`12.2603`), shelves, names, or `shelf/name`; none: everything.
 
     Raises:
-        InputError: A word names nothing that is held.
+        InputError: A word names nothing that is held; without words, a record cannot be understood.
         StorageError: A record cannot be read.
     """
-    records = sorted(store.records(), key=lambda record: by_shelf(record.held))
+    return select_among(store.understood()[0] if words else store.records(), words, store.root)
+
+
+def select_among(records: Iterable[Record], words: Sequence[str], root: Path) -> tuple[Record, ...]:
+    """Return those of the records in the catalog `root` that a person means: see `select`.
+
+    Raises:
+        InputError: A word names none of them.
+    """
+    records = sorted(records, key=lambda record: by_shelf(record.held))
     chosen: dict[tuple[str, str], Record] = {}
     for word in words:
         named = [record for record in records if _is_meant(word, record.held)]
@@ -72,7 +82,7 @@ def select(store: Store, words: Sequence[str]) -> tuple[Record, ...]:
                 version = resolve_version(word, versions)
             except InputError as error:
                 raise InputError(
-                    f"find {word} in catalog {store.root}",
+                    f"find {word} in catalog {root}",
                     found="nothing of that name",
                     expected=", ".join(dict.fromkeys(record.held.shelf for record in records))
                     or "something held",

@@ -39,7 +39,7 @@ from toolkit.catalog._records import (
 )
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
-from toolkit.errors import StorageError
+from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import DRAFT, sync_folder, write_beside
 from toolkit.model import Progress, Sha256
 
@@ -103,6 +103,25 @@ class Store:
         paths = self.record_paths() if paths is None else paths
         found = (read_record(path, self.objects) for path in paths)
         return tuple(record for record in found if record is not None)
+
+    def understood(self) -> tuple[list[Record], list[Path], list[InputError]]:
+        """Return the records, those of an earlier ferry, and what is wrong with the others.
+
+        Raises:
+            StorageError: One cannot be read.
+        """
+        records, earlier, problems = [], [], []
+        for path in self.record_paths():
+            try:
+                record = read_record(path, self.objects)
+            except InputError as error:
+                problems.append(error)
+                continue
+            if record is None:
+                earlier.append(path)
+            else:
+                records.append(record)
+        return records, earlier, problems
 
     def record(self, shelf: str, name: str) -> Record | None:
         """Return one record, if it is there and of the present format.

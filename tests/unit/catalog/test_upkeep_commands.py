@@ -316,3 +316,29 @@ def test_a_download_over_bytes_that_cannot_be_read_is_a_storage_error(ferry, hol
     code, _, err = ferry("download", SHELF)
     assert code == 6
     assert "Permission denied" in err
+
+
+@pytest.mark.parametrize("text", [b"", b"{"])
+def test_one_record_that_cannot_be_understood_stops_no_other_from_being_verified(
+    ferry, holding, text
+):
+    holding.download()
+    broken = holding.root / SHELF / "other.zip.held.json"
+    broken.write_bytes(text)
+    for words in ((), (SHELF,), ("--quarantine",)):
+        code, out, err = ferry("verify", *words)
+        assert code == 7
+        assert f"{PAYLOAD.name}: proven" in out
+        assert str(broken) in out
+        assert "next: delete this record" in err
+
+
+def test_a_record_that_cannot_be_understood_stops_no_export_of_others(ferry, holding, tmp_path):
+    held = holding.download()
+    broken = holding.root / SHELF / "other.zip.held.json"
+    broken.write_bytes(b"{")
+    code, _, err = ferry("export", tmp_path / "all")
+    assert code == 7
+    assert str(broken) in err
+    assert "next: delete this record" in err
+    assert ferry("export", tmp_path / "one", held.name)[0] == 0
