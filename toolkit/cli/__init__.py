@@ -84,7 +84,7 @@ def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
 
     Exit codes: 0 done; 1 done and the answer is "no" (findings, failed check, failed run);
     2 usage; 3 trust; 4 not reached; 5 the cluster said no; 6 storage; 7 input; 70 a bug in ferry;
-    130 stopped by hand.
+    130 stopped by hand; 143 ended by the system.
     """
     ctx.obj = {"debug": debug}
     handler = logging.StreamHandler()

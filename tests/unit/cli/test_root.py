@@ -273,7 +273,7 @@ def test_readme_lists_every_exit_code():
     codes = {
         cls.exit_code for cls in (TrustError, ReachError, ClusterError, StorageError, InputError)
     }
-    for code in codes | {0, 1, 2, 70, 130}:
+    for code in codes | {0, 1, 2, 70, 130, 143}:
         assert f"| {code} |" in readme
 
 
