@@ -16,7 +16,7 @@ from typing import Any
 from toolkit import request
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import measure
-from toolkit.catalog._held import select
+from toolkit.catalog._held import checked, select
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import Wanted
 from toolkit.catalog._manifest import sha256
@@ -98,6 +98,7 @@ def export_catalog(
                 found="; ".join(record.held.judgement.reasons),
                 hint=SET_ASIDE,
             )
+        checked(record, holding.store)
     key = open_key(holding.root / _KEY)  # before hours of copying
     target, linked = Store(folder), 0
     for record in chosen:

@@ -20,7 +20,7 @@ def all_held(store: Store) -> tuple[HeldPayload, ...]:
         StorageError: A held file is missing or was changed, or the folder cannot be read.
         InputError: A record cannot be understood.
     """
-    return tuple(sorted((_checked(record, store).held for record in store.records()), key=by_shelf))
+    return tuple(sorted((checked(record, store).held for record in store.records()), key=by_shelf))
 
 
 def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
@@ -35,7 +35,7 @@ def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
         InputError: A record cannot be understood.
     """
     paths = store.record_paths(shelf)
-    records = [_checked(record, store) for record in store.records(paths)]
+    records = [checked(record, store) for record in store.records(paths)]
     wanted = {name for record in records for name in record.siblings}
     missing = wanted - {record.held.name for record in records}
     if not records or missing:
@@ -127,8 +127,12 @@ def _is_meant(word: str, held: HeldPayload) -> bool:
     return meant in {name.casefold() for name in names}
 
 
-def _checked(record: Record, store: Store) -> Record:
-    """Return the record if its bytes are there in full length; they are proven when used."""
+def checked(record: Record, store: Store) -> Record:
+    """Return the record if its bytes are there in full length; they are proven when used.
+
+    Raises:
+        StorageError: They are not, or cannot be looked at.
+    """
     held = record.held
     with storage(f"read {held.path}"):
         size = held.path.stat().st_size if held.path.exists() else None

@@ -28,6 +28,8 @@ def storage(attempted: str) -> Iterator[None]:
             hint = "a file of that size does not fit there: FAT32 ends at 4 GiB; use NTFS, exFAT or ext4"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "check that the disk is not write-protected and the folder is yours"
+        elif error.errno == errno.EEXIST:
+            hint = "a file has that name, or a link that leads nowhere; move it away, or choose another"
         elif error.errno in (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG):
             hint = "check the name, and whether it is that of a file and its folder is there"
         else:

@@ -181,6 +181,17 @@ def test_a_spoilt_copy_of_an_earlier_export_is_replaced(holding, export, folder,
     assert there.path.read_bytes() == DATA
 
 
+def test_what_is_missing_is_to_be_downloaded_and_told_before_anything_is_copied(
+    holding, export, folder
+):
+    holding.download(OTHER_DATA, version=OTHER)
+    holding.download().path.unlink()
+    with pytest.raises(StorageError, match="no such file") as caught:
+        export()
+    assert f"ferry catalog download {SHELF}" in caught.value.hint
+    assert not folder.exists()
+
+
 def test_an_export_into_the_catalog_itself_is_refused(holding):
     holding.download()
     for place in (holding.root, holding.root / "objects" / "x", holding.root.parent):
