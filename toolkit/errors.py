@@ -21,7 +21,8 @@
     ├─ StorageError            6   local disk or medium: missing, full, unreadable
     └─ InputError              7   manifest, settings, log bundle … cannot be understood
 
-Exit codes without a class here: 0 done, 1 done and the answer is "no", 2 usage, 130 stopped by hand.
+Exit codes without a class here: 0 done, 1 done and the answer is "no", 2 usage, 130 stopped by hand, 143 ended by
+the system (SIGTERM; the shell's number, nothing here returns it).
 
 Each error is built from facts and composes its own sentence from them: what was attempted, what was
 found, what was expected. `hint` says what to do next.

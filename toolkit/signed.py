@@ -140,15 +140,23 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
         SignatureError: It was edited, or is not signed.
     """
     attempted = f"read {kind.replace('-', ' ')}"
+
+    def refuse(found: str) -> InputError:
+        return InputError(
+            attempted,
+            file=file,
+            found=found,
+            expected=f"a {kind}",
+            hint="give the file as ferry wrote it; if it is that one, get it again from its maker",
+        )
+
     try:
         signed, found_kind, signatures = _parts(data)
         message = _encoding(found_kind, signed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            attempted, file=file, found=misread(error), expected=f"a {kind}"
-        ) from error
+        raise refuse(misread(error)) from error
     if found_kind != kind:
-        raise InputError(attempted, file=file, found=f"a {found_kind}", expected=f"a {kind}")
+        raise refuse(f"a {found_kind}")
     try:
         public_hex = _signer(signatures, message)
     except (InvalidSignature, ValueError, KeyError, TypeError) as error:
@@ -212,19 +220,33 @@ class KnownKeys:
                 hint="restore it from a backup, or remove it and make the keys known again",
             ) from error
 
-    def require(self, sealed: Sealed, *, what: str, hint: str) -> KnownKey:
+    def require(self, sealed: Sealed, *, what: str, whose: str = "", hint: str) -> KnownKey:
         """Return the known key that signed a document.
 
         Args:
             sealed: The document.
             what: What was to be believed, for the error: "request of plant7".
+            whose: What it says of whom it is about: where a key is known by this name, no other speaks for them.
             hint: The command that makes a key known.
 
         Raises:
-            SignatureError: Signed by a key that nobody here has decided to believe for such a document.
+            SignatureError: Signed by a key that nobody here has decided to believe for such a document, or not
+                by the one that is known by the name of whom it is about.
         """
         keys = self.keys()
         if found := _known(keys, sealed):
+            for own in keys:
+                is_theirs = (
+                    own.kind == found.kind and own.name.casefold() == whose.strip().casefold()
+                )
+                if is_theirs and own != found:
+                    raise SignatureError(
+                        f"believe the {what}",
+                        found=f"signed by the key known as {found.name}",
+                        expected=f"the key known as {own.name}",
+                        hint=f"ask {own.name} whether they made it; if two share that name, or one was made anew, "
+                        f"{self._renaming(own)}",
+                    )
             return found
         others = [known.kind for known in keys if known.public_hex == sealed.public_hex]
         known_for = f" for a {sealed.kind}, only for a {' and a '.join(others)}" if others else ""
@@ -235,6 +257,9 @@ class KnownKeys:
             or "a known key",
             hint=hint,
         )
+
+    def _renaming(self, known: KnownKey) -> str:
+        return f'give the key known as {known.name} another name in "{self._path}"'
 
     def add(self, name: str, sealed: Sealed, fingerprint: str) -> KnownKey:
         """Believe the key that signed a document, whose fingerprint came over another channel.
@@ -269,7 +294,7 @@ class KnownKeys:
                     f"believe the key of {name}",
                     found="another key of that name",
                     expected=f"fingerprint {fingerprint_of(other.public_hex)}",
-                    hint="was the site made anew? Then give the new key another name",
+                    hint=f"was the site made anew? Then {self._renaming(other)}",
                 )
         added = KnownKey(
             name=name,

@@ -96,7 +96,12 @@ def read_xml(data: bytes, *, attempted: str, file: str | None) -> Element:
 
     def refuse(found: str, place: str | None = None) -> InputError:
         return InputError(
-            attempted, file=file, place=place, found=found, expected="an XML document"
+            attempted,
+            file=file,
+            place=place,
+            found=found,
+            expected="an XML document",
+            hint="get it again from its publisher; is it a sign-in or error page saved by that name?",
         )
 
     if len(data) > LIMIT_BYTES:

@@ -128,12 +128,19 @@ def test_outside_of_the_hours_nothing_is_asked(publish):
 
 
 @pytest.mark.parametrize(
-    "words", [["--limit-rate", "fast"], ["--between", "night"], ["--connections", "17"]]
+    "words",
+    [
+        ["--limit-rate", "fast"],
+        ["--limit-rate", "0"],
+        ["--between", "night"],
+        ["--between", "22:00"],
+        ["--connections", "17"],
+    ],
 )
-def test_limits_that_make_no_sense_are_input_errors(publish, words):
+def test_limits_that_make_no_sense_are_usage_errors(publish, words):
     vendor = publish(MIB)
     done = ferry(*command(vendor), *words)
-    assert (done.returncode, vendor.server.requests) == (7, [])
+    assert (done.returncode, vendor.server.requests) == (2, [])
     assert words[0] in done.stderr
 
 

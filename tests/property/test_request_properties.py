@@ -31,6 +31,7 @@ from toolkit.sbe import Hardware
 from toolkit.signed import open_key, seal, unseal
 
 texts = st.text(max_size=12)
+names = texts.filter(lambda text: text.strip() and text.isprintable())
 pairs = st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
 counts = st.integers(0, (1 << 53) - 1)
 times = st.integers(0, 200_000_000_000_000).map(
@@ -47,7 +48,7 @@ requests = st.builds(
     SiteRequest,
     request_id=uuids,
     site_id=uuids,
-    cluster=texts,
+    cluster=names,
     made_at=times,
     origin=st.sampled_from(Origin),
     tool=texts,

@@ -128,6 +128,20 @@ def test_a_plan_never_takes_the_place_of_the_request_it_is_made_from(home, ask, 
     assert not (home / "plan.json").exists()
 
 
+@pytest.mark.parametrize("page", ["p.json", "./p.json", "P.JSON"])
+def test_a_page_never_takes_the_place_of_its_plan(home, ask, page):
+    refused = plan(home, ask(), "-o", "p.json", "--page", page, expect=2)
+    assert "--output and --page name one file" in refused.err
+    assert not (home / "p.json").exists()
+    assert not (home / "catalog" / "plans").exists()
+
+
+def test_a_plan_is_a_file_in_a_folder_that_is_there(home, ask):
+    request = ask()
+    assert "'-' is no file to write" in plan(home, request, "-o", "-", expect=2).err
+    assert "'missing' does not exist" in plan(home, request, "-o", "missing/p.json", expect=2).err
+
+
 def test_an_earlier_plan_and_its_page_are_replaced(home, ask):
     request = ask()
     for _ in range(2):
@@ -180,6 +194,19 @@ def test_the_plan_is_made_once_the_key_is_known(home, ask):
     words = ["--name", "plant7", "--fingerprint", fingerprint, "--catalog", "catalog"]
     home.ferry("catalog", "know-key", name, *words)
     assert f"→ {VERSION}" in plan(home, name).out
+
+
+def test_no_site_speaks_for_a_cluster_whose_own_key_is_known(home, ask):
+    known = KnownKeys(home / "catalog" / "known-keys.json")
+    for name in ("plant7", "zz"):
+        data = (home / ask(name, is_known=False)).read_bytes()
+        sealed = unseal(data, kind=KIND)
+        known.add(name, sealed, sealed.fingerprint)
+    forged = to_bytes(request_of(cluster="plant7"), open_key(home / "zz-key.pem"))
+    (home / "forged.json").write_bytes(forged)
+    refused = plan(home, "forged.json", expect=3)
+    assert "signed by the key known as zz (expected: the key known as plant7)" in refused.err
+    assert not (home / "plan.json").exists()
 
 
 def test_an_edited_request_is_refused(home, ask):

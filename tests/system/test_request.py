@@ -254,6 +254,21 @@ def test_edited_request_is_refused(placed, simulate):
         read_request(data, file="request.json")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--print", "request.json"), "--output and --print name one file"),
+        (("-o", "missing/request.json"), "'missing' does not exist"),
+        (("-o", "-"), "'-' is no file to write"),
+    ],
+)
+def test_no_node_is_asked_for_a_request_that_cannot_be_written(placed, simulate, words, said):
+    cluster = simulate(placed)
+    assert said in ask(placed, *words, expect=2).err
+    assert not cluster.world.journal.commands
+    assert not (placed / "request.json").exists()
+
+
 def test_typed_answers_make_a_request_without_a_cluster(placed):
     form = placed.ferry("cluster", "request", "--template").out
     filled = form.replace("\ncluster:\n", "\ncluster: plant7\n").replace(

@@ -85,8 +85,9 @@ def test_another_kind_is_refused_also_when_it_is_renamed(key):
     [b"", b"{}", b"[]", b"\xff", b'{"signed": 1, "signatures": []}', b'{"signed": {"kind": 1}}'],
 )
 def test_what_is_no_signed_document_is_refused_as_input(data):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         unseal(data, kind="ferry-request")
+    assert "get it again from its maker" in caught.value.hint
 
 
 def test_a_document_without_a_signature_is_refused_as_not_trusted(key):
@@ -155,6 +156,22 @@ def test_a_name_is_never_given_to_a_second_key(tmp_path, key):
     keys.add("plant7", first, first.fingerprint)
     with pytest.raises(InputError, match="another key"):
         keys.add("PLANT7", second, second.fingerprint)
+
+
+def test_where_a_key_is_known_by_a_name_no_other_speaks_for_it(tmp_path, key):
+    keys = KnownKeys(tmp_path / "known-keys.json")
+    theirs = unseal(seal("ferry-request", {}, key), kind="ferry-request")
+    other = unseal(
+        seal("ferry-request", {}, open_key(tmp_path / "other.pem")), kind="ferry-request"
+    )
+    keys.add("Plant7", theirs, theirs.fingerprint)
+    keys.add("zz", other, other.fingerprint)
+    with pytest.raises(SignatureError, match="signed by the key known as zz") as caught:
+        keys.require(other, what="request of plant7", whose="plant7", hint="")
+    assert caught.value.expected == "the key known as Plant7"
+    assert "known-keys.json" in caught.value.hint
+    assert keys.require(theirs, what="request of plant7", whose="plant7", hint="").name == "Plant7"
+    assert keys.require(other, what="request of harbour2", whose="harbour2", hint="").name == "zz"
 
 
 @pytest.mark.parametrize("name", ["", "  ", "plant7\nharbour2", "\x1b[2K"])

@@ -68,7 +68,7 @@ def add(
             hint="give a file its published name; nothing was added",
         )
     wanted = [(file, _bundle_of(version, file, manifests)) for file, version in bundles]
-    held = [holding.take_in(file, bundle, progress) for file, bundle in wanted]
+    held = [holding.take_in(file, bundle, progress, is_unread=True) for file, bundle in wanted]
     if parts:
         held += add_sbe(holding, parts, progress=progress, proof=proof)
     for title in titles:

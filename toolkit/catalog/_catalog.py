@@ -217,7 +217,7 @@ class Catalog:
             progress: Told what happens.
 
         Raises:
-            InputError: A word names nothing that is held, or a record cannot be understood.
+            InputError: A word names nothing that is held.
             StorageError: The folder cannot be read, or a bad file not be moved.
         """
         from toolkit.catalog import _verifying
@@ -264,6 +264,7 @@ class Catalog:
         *,
         versions: Sequence[str] = (),
         older_than: timedelta,
+        plans_older_than: timedelta | None = None,
         with_quarantine: bool = False,
         is_dry_run: bool = False,
         progress: Progress | None = None,
@@ -275,6 +276,7 @@ class Catalog:
         Args:
             versions: Updates or SBE shelves that are no longer wanted, with everything on them.
             older_than: Younger files stay: another process may be about to record them.
+            plans_older_than: Plans of that age go, and keep nothing any more; None: all plans stay.
             with_quarantine: Whether quarantined files of that age go too; their explanations stay.
             is_dry_run: Only say what would go.
             progress: Told what happens.
@@ -289,6 +291,7 @@ class Catalog:
             self._holding,
             versions=versions,
             older_than=older_than,
+            plans_older_than=plans_older_than,
             with_quarantine=with_quarantine,
             is_dry_run=is_dry_run,
             progress=progress or Silent(),

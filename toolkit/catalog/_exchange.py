@@ -17,7 +17,7 @@ from typing import Any
 from toolkit import request
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import measure
-from toolkit.catalog._held import select
+from toolkit.catalog._held import checked, select
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import Wanted
 from toolkit.catalog._manifest import sha256
@@ -92,11 +92,12 @@ def export_catalog(
     """
     with storage(f"export to {folder}"):
         own, place = holding.root.resolve(), folder.resolve()
-    if place == own or own in place.parents:
+    if own.is_relative_to(place) or place.is_relative_to(own):
         raise InputError(
             f"export to {folder}",
-            found="a folder of the catalog itself",
-            hint="name a folder outside of it",
+            found=f"the catalog {holding.root} itself, or a folder around it or in it",
+            expected="a folder of its own",
+            hint=f"name a new folder beside the catalog, such as {own.with_name('for-colleague')}",
         )
     chosen = list(select(holding.store, words)) if words or plan is None else []
     if plan is not None:
@@ -108,6 +109,7 @@ def export_catalog(
                 found="; ".join(record.held.judgement.reasons),
                 hint=SET_ASIDE,
             )
+        checked(record, holding.store)
     key = signing_key(holding)  # before hours of copying
     target, linked = Store(folder), 0
     for record in chosen:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
@@ -19,7 +20,7 @@ def all_held(store: Store) -> tuple[HeldPayload, ...]:
         StorageError: A held file is missing or was changed, or the folder cannot be read.
         InputError: A record cannot be understood.
     """
-    return tuple(sorted((_checked(record, store).held for record in store.records()), key=by_shelf))
+    return tuple(sorted((checked(record, store).held for record in store.records()), key=by_shelf))
 
 
 def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
@@ -34,7 +35,7 @@ def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
         InputError: A record cannot be understood.
     """
     paths = store.record_paths(shelf)
-    records = [_checked(record, store) for record in store.records(paths)]
+    records = [checked(record, store) for record in store.records(paths)]
     wanted = {name for record in records for name in record.siblings}
     missing = wanted - {record.held.name for record in records}
     if not records or missing:
@@ -59,10 +60,19 @@ def select(store: Store, words: Sequence[str]) -> tuple[Record, ...]:
         words: Versions (`12.2603`), shelves, names, or `shelf/name`; none: everything.
 
     Raises:
-        InputError: A word names nothing that is held.
+        InputError: A word names nothing that is held; without words, a record cannot be understood.
         StorageError: A record cannot be read.
     """
-    records = sorted(store.records(), key=lambda record: by_shelf(record.held))
+    return select_among(store.understood()[0] if words else store.records(), words, store.root)
+
+
+def select_among(records: Iterable[Record], words: Sequence[str], root: Path) -> tuple[Record, ...]:
+    """Return those of the records in the catalog `root` that a person means: see `select`.
+
+    Raises:
+        InputError: A word names none of them.
+    """
+    records = sorted(records, key=lambda record: by_shelf(record.held))
     chosen: dict[tuple[str, str], Record] = {}
     for word in words:
         named = [record for record in records if _is_meant(word, record.held)]
@@ -72,7 +82,7 @@ def select(store: Store, words: Sequence[str]) -> tuple[Record, ...]:
                 version = resolve_version(word, versions)
             except InputError as error:
                 raise InputError(
-                    f"find {word} in catalog {store.root}",
+                    f"find {word} in catalog {root}",
                     found="nothing of that name",
                     expected=", ".join(dict.fromkeys(record.held.shelf for record in records))
                     or "something held",
@@ -117,8 +127,12 @@ def _is_meant(word: str, held: HeldPayload) -> bool:
     return meant in {name.casefold() for name in names}
 
 
-def _checked(record: Record, store: Store) -> Record:
-    """Return the record if its bytes are there in full length; they are proven when used."""
+def checked(record: Record, store: Store) -> Record:
+    """Return the record if its bytes are there in full length; they are proven when used.
+
+    Raises:
+        StorageError: They are not, or cannot be looked at.
+    """
     held = record.held
     with storage(f"read {held.path}"):
         size = held.path.stat().st_size if held.path.exists() else None

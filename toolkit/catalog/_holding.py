@@ -149,8 +149,23 @@ class Holding:
         )
         return self.take_in(source, wanted, progress)
 
-    def take_in(self, source: Path, wanted: Wanted, progress: Progress) -> HeldPayload:
-        """Do what `adopt` says."""
+    def take_in(
+        self, source: Path, wanted: Wanted, progress: Progress, *, is_unread: bool = False
+    ) -> HeldPayload:
+        """Do what `adopt` says.
+
+        Args:
+            source: The file.
+            wanted: What it should be.
+            progress: Told what happens.
+            is_unread: Whether nobody has looked at the file yet: then it is hashed also where its
+                payload is held already.
+
+        Raises:
+            DigestError: As of `adopt`; what is held already stays.
+            StorageError: As of `adopt`.
+            InputError: As of `adopt`.
+        """
         payload = wanted.payload
         _check_place(wanted)
         attempted = f"add {source}"
@@ -159,8 +174,11 @@ class Holding:
         ):
             if wanted.must_be is not None:
                 present = self._intake.present(wanted, progress)
+                if present is not None and is_unread:
+                    self._intake.check_same(attempted, source, present, progress)
                 if present is not None:
-                    progress.say(f"{payload.name}: held already; {source} was not read")
+                    same = "the same bytes" if is_unread else "what was given was not read again"
+                    progress.say(f"{payload.name}: held already; {same}")
                     return present
             draft = self.store.draft(wanted.shelf, payload.name)
             try:

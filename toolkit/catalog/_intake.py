@@ -86,7 +86,11 @@ class Intake:
     def is_held(self, wanted: Wanted) -> bool:
         """Whether bytes are there under the payload's hash; what they are is not looked at."""
         _, digest = self._known(wanted)
-        return digest is not None and self._store.object(digest).exists()
+        if digest is None:
+            return False
+        path = self._store.object(digest)
+        with storage(f"read {path}"):
+            return path.exists()
 
     def _known(self, wanted: Wanted) -> tuple[Record | None, Sha256 | None]:
         """Return the payload's record, and the hash that its bytes must have: pinned, else recorded."""
@@ -210,6 +214,20 @@ class Intake:
                 hint="wait until whoever writes it has ended",
             )
         return measured
+
+    def check_same(
+        self, attempted: str, source: Path, held: HeldPayload, progress: Progress
+    ) -> None:
+        """Refuse a file that has the name of a held one and other bytes."""
+        with storage(f"read {source}"):
+            found = measure(source, what=f"check {source.name}", progress=progress)
+        if found.sha256 != held.sha256:
+            raise DigestError(
+                attempted,
+                found=f"{found.size_bytes} bytes, sha256 {found.sha256}",
+                expected=f"sha256 {held.sha256}, held already",
+                hint="nothing was added, and what is held stays: this file is another one or damaged",
+            )
 
     def check_replacement(
         self,

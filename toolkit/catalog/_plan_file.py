@@ -76,7 +76,7 @@ def read_document(data: bytes, *, file: str | None = None) -> dict[str, Any]:
         raise _refuse(misread(error), f"a {KIND} of format {FORMAT}", file=file) from error
     if said != real:
         raise _refuse(
-            f"plan_id {said}, but its content is that of {real}" if said else "no plan_id",
+            f"plan_id {said}, which is not that of its content" if said else "no plan_id",
             "a plan as `ferry catalog plan` wrote it",
             "it was changed after it was made: plan the trip again",
             file=file,
@@ -84,7 +84,13 @@ def read_document(data: bytes, *, file: str | None = None) -> dict[str, Any]:
     return document
 
 
-def _refuse(found: str, expected: str, hint: str | None = None, *, file: str | None) -> InputError:
+def _refuse(
+    found: str,
+    expected: str,
+    hint: str = "give the file that `ferry catalog plan` wrote, or plan the trip again",
+    *,
+    file: str | None,
+) -> InputError:
     return InputError("read plan", file=file, found=found, expected=expected, hint=hint)
 
 

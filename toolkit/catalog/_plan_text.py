@@ -12,7 +12,7 @@ from toolkit.model import human_size
 
 def plan_text(plan: Plan) -> str:
     """Return the summary of a plan; the page holds the rest."""
-    return "\n".join(_lines(plan))
+    return "\n".join(line.replace("\n", " ") for line in _lines(plan))
 
 
 def _lines(plan: Plan) -> Iterator[str]:
@@ -21,7 +21,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield from _cluster(cluster)
     if plan.payloads:
-        yield "\nto carry"
+        yield ""
+        yield "to carry"
         for item in plan.payloads:
             size = "size not known" if item.size_bytes is None else human_size(item.size_bytes)
             state = "held" if item.is_held else "to get"

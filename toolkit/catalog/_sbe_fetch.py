@@ -28,6 +28,8 @@ class VendorManifest:
     """A discovery manifest, and where it comes from."""
 
     manufacturer: str
+    names: tuple[str, ...]
+    """What its vendor is called: as it was asked for, as it is listed, and the aliases."""
     name: str
     """Its file name: `SBE_Discovery_Dell.xml`."""
     data: bytes
@@ -91,22 +93,24 @@ def read_vendor_manifest(
         notes = (f"it came from {host}; seen before: {', '.join(source.hosts)}",)
     last = unquote(urlsplit(url).path.rpartition("/")[2]) if url else Path(asked).name
     name = last if DISCOVERY_NAME.match(last) else f"SBE_Discovery_{source.manufacturer}.xml"
-    names = tuple(dict.fromkeys((manufacturer, source.manufacturer, *source.aliases, *signers)))
+    names = tuple(dict.fromkeys((manufacturer, source.manufacturer, *source.aliases)))
+    signing = tuple(dict.fromkeys((*names, *signers)))
     signature, content = read_checked(
         data,
         file=name,
         origin=url or asked,
         authorities=authorities,
-        signers=names,
+        signers=signing,
         now=now or datetime.now(UTC),
     )
     return VendorManifest(
         manufacturer=source.manufacturer,
+        names=names,
         name=name,
         data=data,
         asked=asked,
         url=url,
-        signers=names,
+        signers=signing,
         signature=signature,
         content=content,
         notes=(*notes, *content.notes),

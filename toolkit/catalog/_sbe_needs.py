@@ -16,7 +16,7 @@ from itertools import chain
 
 from toolkit.catalog._paths import SbeMinimum, SbeMoment, lowest
 from toolkit.catalog._prediction import requested_sbe
-from toolkit.catalog._sbe_sources import SbeSources
+from toolkit.catalog._sbe_sources import SbeSources, is_same_vendor
 from toolkit.errors import InputError
 from toolkit.model import SolutionVersion
 from toolkit.request import ListedUpdate, SiteRequest
@@ -149,6 +149,16 @@ class SbeCase:
             if sbe.publisher and self.family and sbe.family.casefold() == self.family.casefold()
         }
         return found.pop() if len(found) == 1 else ""
+
+    @property
+    def vendor(self) -> str:
+        """Whose manifest is to be read: the cluster's vendor, else who made its machines; empty: not known."""
+        asked = (
+            self.supply.sources.manufacturer_at(source.manifest_source)
+            for source in self.request.discovery
+            if source.component == "SBE"
+        )
+        return self.publisher or next(filter(None, asked), self.request.hardware.manufacturer)
 
     def against(self, sbe: Sbe, solution: SolutionVersion) -> tuple[str, ...]:
         """Return what speaks against an SBE on this cluster, with `solution`."""
@@ -310,15 +320,15 @@ def _need(
 
 def _nothing_known(case: SbeCase, solution: SolutionVersion) -> tuple[str, str]:
     """Return why no SBE is known that fits, and where to look for one."""
-    if not case.publisher:
+    if not case.vendor:
         why = "the request does not say whose hardware it is"
         return why, "ask the site and plan again with --sbe-manifest FILE"
-    address = case.supply.sources.address_of(case.publisher, case.family)
-    manifest = address or f"the SBE_Discovery file of {case.publisher}"
-    if any(_is_of(sbe, case.publisher) for sbe in case.supply.described):
-        why = f"the manifest of {case.publisher} that was given lists none that fits {solution}"
+    address = case.supply.sources.address_of(case.vendor, case.family)
+    manifest = address or f"the SBE_Discovery file of {case.vendor}"
+    if any(is_same_vendor(sbe.publisher, case.vendor) for sbe in case.supply.described):
+        why = f"the manifest of {case.vendor} that was given lists none that fits {solution}"
         return why, f"is there a newer one ({manifest})? Plan again with --sbe-manifest FILE"
-    why = f"no discovery manifest of {case.publisher} was given"
+    why = f"no discovery manifest of {case.vendor} was given"
     return why, f"get {manifest} and plan again with --sbe-manifest FILE"
 
 
@@ -329,7 +339,7 @@ def _choose(case: SbeCase, solution: SolutionVersion, *, floor: SbeVersion | Non
         for sbe in case.supply.all()
         if sbe.publisher
         and (sbe.family or case.family)  # or nobody can say how its files are named
-        and _is_of(sbe, case.publisher)
+        and is_same_vendor(sbe.publisher, case.publisher)
         and not case.against(sbe, solution)
         and (floor is None or sbe.version >= floor)
     ]
@@ -344,7 +354,11 @@ def _refuse_wrong_requested(
     """Refuse the very SBE that an update asks for if its vendor's manifest speaks against it."""
     for sbe in case.supply.described:
         is_it = sbe.version == requested and sbe.family.casefold() == case.family.casefold()
-        if is_it and _is_of(sbe, case.publisher) and (reasons := case.against(sbe, solution)):
+        if (
+            is_it
+            and is_same_vendor(sbe.publisher, case.publisher)
+            and (reasons := case.against(sbe, solution))
+        ):
             raise wrong_sbe(
                 case.request.cluster,
                 sbe,
@@ -358,7 +372,7 @@ def _refuse_wrong_at_hand(case: SbeCase, solution: SolutionVersion, needed: str)
     """Refuse to plan where a wrong SBE for this cluster is at hand and the right one is nowhere."""
     for sbe in case.supply.at_hand:
         is_family = bool(case.family) and sbe.family.casefold() == case.family.casefold()
-        is_vendor = bool(case.publisher) and _is_of(sbe, case.publisher)
+        is_vendor = bool(case.publisher) and is_same_vendor(sbe.publisher, case.publisher)
         if (is_family or is_vendor) and (reasons := case.against(sbe, solution)):
             _, where = _nothing_known(case, solution)
             raise wrong_sbe(
@@ -388,12 +402,6 @@ def _is_among(sbe: Sbe, others: Iterable[Sbe]) -> bool:
 def _has(installed: SbeVersion | None, floor: SbeVersion) -> bool:
     """Whether a version, or a later one, is installed for certain."""
     return installed not in (None, NO_SBE, UNINSTALLED_SBE) and installed >= floor
-
-
-def _is_of(sbe: Sbe, publisher: str) -> bool:
-    """Whether an SBE is of a vendor; `Dell` and `DellEMC` or `Dell Inc.` count as one."""
-    known, asked = sbe.publisher.casefold(), publisher.casefold()
-    return known.startswith(asked) or asked.startswith(known)
 
 
 def named_sbes(texts: Sequence[str], supply: SbeSupply) -> tuple[Sbe, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from toolkit.catalog._sourced import source_reader
 from toolkit.names import https_url
@@ -67,12 +67,24 @@ class SbeSources:
         except ValueError:
             return ""
 
+    def manufacturer_at(self, address: str) -> str:
+        """Return whose manifest such an address leads to, or nothing if it is of another form."""
+        before, after = self.any_address.split(_HOLE)
+        middle = address.removeprefix(before).removesuffix(after)
+        return unquote(middle) if address == f"{before}{middle}{after}" else ""
+
     def _listed(self, manufacturer: str) -> SbeSource | None:
         wanted = _bare(manufacturer)
         for source in self.known:
             if wanted in map(_bare, (source.manufacturer, *source.aliases)):
                 return source
         return None
+
+
+def is_same_vendor(one: str, other: str) -> bool:
+    """Whether two names are of one vendor; `Dell` and `DellEMC` or `Dell Inc.` count as one."""
+    known, asked = one.casefold(), other.casefold()
+    return known.startswith(asked) or asked.startswith(known)
 
 
 def read_sbe_sources(data: bytes, *, file: str | None = None) -> SbeSources:

@@ -28,6 +28,8 @@ def storage(attempted: str) -> Iterator[None]:
             hint = "a file of that size does not fit there: FAT32 ends at 4 GiB; use NTFS, exFAT or ext4"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "check that the disk is not write-protected and the folder is yours"
+        elif error.errno == errno.EEXIST:
+            hint = "a file has that name, or a link that leads nowhere; move it away, or choose another"
         elif error.errno in (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG):
             hint = "check the name, and whether it is that of a file and its folder is there"
         else:
@@ -71,6 +73,21 @@ def free_bytes(folder: Path) -> int | None:
     """
     usage = shutil.disk_usage(folder)
     return usage.free if usage.total else None
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, sorted; nothing where there is none.
+
+    `Path.glob` passes over what it may not read, as if it were empty.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    with storage(f"read {folder}"):
+        try:
+            return sorted(folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def remove_file(path: Path) -> None:

@@ -38,8 +38,8 @@ from toolkit.catalog._records import (
     write_record,
 )
 from toolkit.catalog._shelf import Shelf
-from toolkit.catalog._storage import free_bytes, remove_file, storage
-from toolkit.errors import StorageError
+from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
+from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import DRAFT, sync_folder, write_beside
 from toolkit.model import Progress, Sha256
 
@@ -64,8 +64,12 @@ class Store:
         return self.root.joinpath(*shelf.split("/"))
 
     def shelves(self) -> Iterator[Path]:
-        """Find the folders of all shelves."""
-        for folder in (*self.root.glob("*"), *self.root.glob("sbe/*")):
+        """Find the folders of all shelves.
+
+        Raises:
+            StorageError: The catalog's folder cannot be read.
+        """
+        for folder in (*listed(self.root), *listed(self.root / "sbe")):
             with contextlib.suppress(ValueError):
                 Shelf.parse(folder.relative_to(self.root).as_posix())
                 yield folder
@@ -80,14 +84,14 @@ class Store:
         """Return every record of whatever format, of the whole catalog or of one shelf.
 
         Raises:
-            StorageError: The folder cannot be read.
+            StorageError: A folder cannot be read.
         """
-        with storage(f"read catalog {self.root}"):
-            if shelf is not None:
-                return tuple(sorted(self.shelf(shelf).glob(f"*{ENDING}")))
-            return tuple(
-                sorted(path for folder in self.shelves() for path in folder.glob(f"*{ENDING}"))
+        folders = self.shelves() if shelf is None else (self.shelf(shelf),)
+        return tuple(
+            sorted(
+                path for folder in folders for path in listed(folder) if path.name.endswith(ENDING)
             )
+        )
 
     def records(self, paths: Iterable[Path] | None = None) -> tuple[Record, ...]:
         """Return every record of the present format, or those among `paths`.
@@ -99,6 +103,25 @@ class Store:
         paths = self.record_paths() if paths is None else paths
         found = (read_record(path, self.objects) for path in paths)
         return tuple(record for record in found if record is not None)
+
+    def understood(self) -> tuple[list[Record], list[Path], list[InputError]]:
+        """Return the records, those of an earlier ferry, and what is wrong with the others.
+
+        Raises:
+            StorageError: One cannot be read.
+        """
+        records, earlier, problems = [], [], []
+        for path in self.record_paths():
+            try:
+                record = read_record(path, self.objects)
+            except InputError as error:
+                problems.append(error)
+                continue
+            if record is None:
+                earlier.append(path)
+            else:
+                records.append(record)
+        return records, earlier, problems
 
     def record(self, shelf: str, name: str) -> Record | None:
         """Return one record, if it is there and of the present format.
@@ -207,7 +230,7 @@ class Store:
                     f"copy {source} to {self.root}",
                     found=f"{free} bytes free",
                     expected=f"{size} bytes",
-                    hint="free space there; nothing was written yet",
+                    hint="free space there; nothing of this file was written yet, the same command goes on",
                 )
             try:
                 with draft.open("wb", buffering=0) as file:

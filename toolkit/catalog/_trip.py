@@ -22,7 +22,7 @@ from toolkit.catalog._sbe_needs import wrong_sbe
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import read_at_most
 from toolkit.catalog._verifying import verify_held
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, ReachError, StorageError
 from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
 from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
 from toolkit.xmltext import LIMIT_BYTES
@@ -58,6 +58,12 @@ def fetch_trip(
             held += fetch_sbe(holding, title, limits=limits, progress=progress)
         except InputError as error:
             by_hand.append(error)
+        except ReachError as error:
+            way_out = (
+                f"or bring the vendor's zip of {title} in: ferry catalog add FILE --catalog DIR"
+            )
+            error.hint = "; ".join(filter(None, (error.hint, way_out)))
+            raise
     if by_hand:
         raise InputError(
             f"fetch what plan {plan.plan_id} carries",
@@ -87,8 +93,10 @@ def choose_for_medium(
                 found="a plan in which nothing is to be carried",
                 hint="read the plan: it says what each cluster needs instead",
             )
+        sbe_versions = tuple(_sbe_versions(plan))
     else:
         wanted = tuple(dict.fromkeys(manifests.find(text).version for text in versions))
+        sbe_versions = ()
     chosen: list[HeldPayload] = []
     for version in wanted:
         manifest = manifests.find(str(version))
@@ -102,7 +110,7 @@ def choose_for_medium(
             replace(held, os_build=manifest.os_build)
             for held in held_on(holding.store, str(version))
         ]
-    for shelf, version in _sbe_versions(plan) if plan else ():
+    for shelf, version in sbe_versions:
         chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:
@@ -129,28 +137,36 @@ def _shelf(plan: Plan, text: str) -> Shelf:
     try:
         return Shelf.parse(text)
     except ValueError as error:
-        raise InputError(
-            f"read what plan {plan.plan_id} carries",
-            found=f"the shelf {text!r}: {error}",
-            expected="a shelf such as sbe/Dell_AX-16G_4.2.2506.1600",
-            hint="plan the trip again: ferry catalog plan",
+        raise _odd(
+            plan, f"the shelf {text!r}: {error}", "a shelf such as sbe/Dell_AX-16G_4.2.2506.1600"
         ) from error
 
 
 def _sbe_versions(plan: Plan) -> Iterator[tuple[str, SolutionVersion]]:
     """Yield each SBE shelf of a plan with the first update that it goes with."""
     for shelf in _sbe_shelves(plan):
-        title = f"SBE_{shelf.rpartition('/')[2]}".casefold()
-        yield (
-            shelf,
-            min(
-                hop.version
-                for cluster in plan.clusters
-                for hop in cluster.hops
-                for need in hop.sbes
-                if need.title.casefold() == title
-            ),
-        )
+        title = f"SBE_{shelf.rpartition('/')[2]}"
+        versions = [
+            hop.version
+            for cluster in plan.clusters
+            for hop in cluster.hops
+            for need in hop.sbes
+            if need.title.casefold() == title.casefold()
+        ]
+        if not versions:
+            raise _odd(
+                plan, f"{title}, which no update of the plan names", "each SBE with its update"
+            )
+        yield shelf, min(versions)
+
+
+def _odd(plan: Plan, found: str, expected: str) -> InputError:
+    return InputError(
+        f"read what plan {plan.plan_id} carries",
+        found=found,
+        expected=expected,
+        hint="plan the trip again: ferry catalog plan",
+    )
 
 
 def _described(chosen: Iterable[HeldPayload]) -> Iterator[tuple[Sbe, HeldPayload]]:

@@ -109,6 +109,7 @@ def _request(path: Path, holding: Holding) -> tuple[SiteRequest, KnownKey]:
     known = holding.known_keys.require(
         sealed,
         what=f"request of {request.cluster}",
+        whose=request.cluster,
         hint="compare the fingerprint with the site over another channel, then: "
         f'ferry catalog know-key "{path}" --name NAME --fingerprint "…" --catalog "{holding.root}"',
     )

@@ -14,8 +14,8 @@ from toolkit.catalog._holding import Holding
 from toolkit.catalog._locks import InUseError
 from toolkit.catalog._part import PartFile
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
-from toolkit.catalog._records import ENDING, Record, read_record
-from toolkit.catalog._storage import free_bytes, remove_file, storage
+from toolkit.catalog._records import ENDING, Record
+from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
 from toolkit.catalog._store import UNPACKED, Store
 from toolkit.errors import InputError
 from toolkit.filesystem import DRAFT
@@ -91,7 +91,7 @@ def catalog_status(holding: Holding) -> CatalogStatus:
     Arguments and errors: `Catalog.status`.
     """
     store = holding.store
-    records, earlier, problems = _all_records(store)
+    records, earlier, problems = store.understood()
     with storage(f"read catalog {store.root}"):
         objects = {path: facts.st_size for path, facts in _objects(store)}
         quarantined = {path: facts.st_size for path, facts in _quarantined(store)}
@@ -108,8 +108,10 @@ def catalog_status(holding: Holding) -> CatalogStatus:
             )
             for record in sorted(records, key=lambda record: by_shelf(record.held))
         ),
-        earlier=earlier,
-        problems=problems,
+        earlier=tuple(
+            path.relative_to(store.root).as_posix().removesuffix(ENDING) for path in earlier
+        ),
+        problems=tuple(map(str, problems)),
         unfinished=unfinished,
         unreferenced=tuple(sorted(objects.keys() - referred)),
         quarantined=tuple(sorted(quarantined)),
@@ -119,22 +121,6 @@ def catalog_status(holding: Holding) -> CatalogStatus:
         unfinished_bytes=sum(item.size_bytes for item in unfinished),
         free_bytes=free,
     )
-
-
-def _all_records(store: Store) -> tuple[list[Record], tuple[str, ...], tuple[str, ...]]:
-    """Return the records, those of an earlier ferry, and what is wrong with the others."""
-    records, earlier, problems = [], [], []
-    for path in store.record_paths():
-        try:
-            record = read_record(path, store.objects)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        if record is None:
-            earlier.append(path.relative_to(store.root).as_posix().removesuffix(".held.json"))
-        else:
-            records.append(record)
-    return records, tuple(earlier), tuple(problems)
 
 
 def _kept(path: Path) -> KeptPlan:
@@ -176,6 +162,7 @@ def prune(
     *,
     versions: Sequence[str] = (),
     older_than: timedelta,
+    plans_older_than: timedelta | None = None,
     with_quarantine: bool = False,
     is_dry_run: bool = False,
     progress: Progress,
@@ -208,19 +195,23 @@ def prune(
         if not is_dry_run:
             stack.enter_context(store.changing(progress))
             asked = select(holding.store, versions) if versions else ()
-        planned = [item for path in plan_files(store.plans) for item in read_plan(path)]
+        plans = plan_files(store.plans)
+        outdated = list(_outdated(plans, holding.now(), plans_older_than))
+        going = {item.path for item in outdated}
+        planned = [item for path in plans if path not in going for item in _read_plan(path)]
         needed_by = [(record, _needs(planned, record.held)) for record in asked]
         doomed = [record for record, plan in needed_by if not plan]
         with storage(f"write catalog {store.root}"):
-            removed = tuple(
-                _condemned(
+            removed = (
+                *outdated,
+                *_condemned(
                     store,
                     doomed,
                     planned,
                     idle,
                     before=before,
                     with_quarantine=with_quarantine,
-                )
+                ),
             )
         if not is_dry_run:
             for record in doomed:
@@ -243,6 +234,28 @@ def prune(
         ),
         is_dry_run=is_dry_run,
     )
+
+
+def _outdated(
+    plans: Iterable[Path], now: datetime, older_than: timedelta | None
+) -> Iterator[PrunedFile]:
+    """Find the plans that a person has given up by their age; they keep nothing any more."""
+    if older_than is not None:
+        for path, facts in _looked_at(plans):
+            if _age(facts) < now - older_than:
+                why = f"a plan of {_age(facts):%Y-%m-%d}"
+                yield PrunedFile(path=path, size_bytes=facts.st_size, why=why)
+
+
+def _read_plan(path: Path) -> tuple[PlannedPayload, ...]:
+    try:
+        return read_plan(path)
+    except InputError as error:
+        raise InputError(
+            "find out what must stay for the plans in the catalog",
+            found=str(error),
+            hint=f"nothing was removed; plan that trip again, or delete {path} if nobody needs it",
+        ) from error
 
 
 def _needs(planned: Sequence[PlannedPayload], held: HeldPayload) -> str:
@@ -296,19 +309,20 @@ _Found = Iterator[tuple[Path, os.stat_result]]
 
 
 def _objects(store: Store) -> _Found:
-    for path, facts in _looked_at(sorted(store.objects.glob("[0-9a-f][0-9a-f]/*"))):
+    folders = (path for path in listed(store.objects) if path.match("[0-9a-f][0-9a-f]"))
+    for path, facts in _looked_at(path for folder in folders for path in listed(folder)):
         if len(path.name) == len("00" * 32) and path.name.startswith(path.parent.name):
             yield path, facts
 
 
 def _quarantined(store: Store) -> _Found:
     return _looked_at(
-        path for path in _listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
+        path for path in listed(store.quarantine) if path.suffix not in (".txt", DRAFT)
     )
 
 
 def _scratch(store: Store) -> _Found:
-    return _looked_at(store.root.glob(f"{UNPACKED}*"))
+    return _looked_at(path for path in listed(store.root) if path.name.startswith(UNPACKED))
 
 
 def _unfinished(store: Store, before: datetime | None = None) -> Iterator[UnfinishedFile]:
@@ -316,11 +330,11 @@ def _unfinished(store: Store, before: datetime | None = None) -> Iterator[Unfini
     drafts = [
         path
         for folder in (*store.shelves(), store.root, store.plans, store.quarantine)
-        for path in _listed(folder)
+        for path in listed(folder)
         if path.suffix == DRAFT
     ]
-    parts = [path for folder in store.shelves() for path in sorted(folder.glob(f"*{_PART}"))]
-    unpacked = [path for folder, _ in _scratch(store) for path in _listed(folder)]
+    parts = [path for folder in store.shelves() for path in listed(folder) if path.suffix == _PART]
+    unpacked = [path for folder, _ in _scratch(store) for path in listed(folder)]
     for path, facts in _looked_at(parts + drafts + unpacked):
         if before is None or _age(facts) < before:
             known = _part_file(path).known() if path.suffix == _PART else None
@@ -330,13 +344,6 @@ def _unfinished(store: Store, before: datetime | None = None) -> Iterator[Unfini
                 total_bytes=known.total_bytes if known else None,
                 modified_at=_age(facts),
             )
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def _looked_at(paths: Iterable[Path]) -> _Found:

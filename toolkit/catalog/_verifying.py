@@ -13,13 +13,13 @@ from pathlib import Path
 
 from toolkit.catalog._gate import SET_ASIDE
 from toolkit.catalog._hashing import Measured, measure
-from toolkit.catalog._held import select
+from toolkit.catalog._held import select_among
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._intake import without_measurement
 from toolkit.catalog._judging import explanation
 from toolkit.catalog._records import Record
 from toolkit.catalog._storage import storage
-from toolkit.errors import DigestError, StorageError, ToolkitError
+from toolkit.errors import DigestError, InputError, StorageError, ToolkitError
 from toolkit.model import (
     FileVerdict,
     HeldPayload,
@@ -67,6 +67,8 @@ class Verification:
     """What reading held payloads again brought to light."""
 
     payloads: tuple[VerifiedPayload, ...]
+    unclear: tuple[InputError, ...] = ()
+    """Records that cannot be understood, of whatever payload."""
 
     @property
     def problem(self) -> ToolkitError | None:
@@ -79,6 +81,12 @@ class Verification:
                 "verify held payloads",
                 found=f"{len(bad)} of {count} bad: {_places(bad)}",
                 hint="download or add them again" if is_moved else SET_ASIDE,
+            )
+        if self.unclear:
+            return InputError(
+                "verify held payloads",
+                found=f"{len(self.unclear)} records cannot be understood, the first: {self.unclear[0]}",
+                hint=self.unclear[0].hint,
             )
         lost = [item for item in self.payloads if item.condition is not Condition.SOUND]
         if lost:
@@ -111,7 +119,8 @@ def verify_held(
     by_version = {str(manifest.version): manifest for manifest in known}
     measured: dict[Sha256, _Reading] = {}
     results = []
-    for record in select(holding.store, words):
+    records, _, unclear = holding.store.understood()
+    for record in select_among(records, words, holding.root):
         held = record.held
         if held.sha256 not in measured:
             measured[held.sha256] = _read(record, progress)
@@ -135,7 +144,7 @@ def verify_held(
         progress.say(f"{held.name}: {result.condition.value}, {judgement.verdict.value}")
     if quarantine:
         results = _quarantine(holding, results, measured, progress)
-    return Verification(payloads=tuple(results))
+    return Verification(payloads=tuple(results), unclear=tuple(unclear))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +237,7 @@ def _set_aside(
     """Take condemned payloads of the same bytes out, and the bytes if no record of them is left."""
     store, now, (first, *_) = holding.store, holding.now(), condemned
     with store.changing(progress):
-        records = [record for record in store.records() if record.held.sha256 == first.sha256]
+        records = [item for item in store.understood()[0] if item.held.sha256 == first.sha256]
         going = [
             record
             for record in records

@@ -4,8 +4,10 @@ Both happen: lines and proxies damage files, and the publisher's page has carrie
 digits too many and other releases' hashes. So every statement counts for what it is:
 
 * *Origin* witnesses speak for whoever made the file: a published hash, a vendor's package hash, a signature,
-  a colleague's signed catalog. Lengths, structure and our own measurements say that nothing was lost on the
-  way, and nothing about the origin.
+  a colleague's signed catalog. Lengths and structure say that nothing was lost on the way, and nothing about
+  the origin.
+* Our own measurement is no second witness: the bytes are named by their hash, and nobody new speaks when they
+  still have it. It speaks only against them.
 * A published hash is *impossible*, and then says nothing, if it is not 64 hex digits, repeats itself, is
   listed for another version too, or was replaced later without a decision of ours. A hash that we pin and
   another version's manifest keeps as a mistake of the page is not "listed for another version": a person has
@@ -169,7 +171,11 @@ def _verdict(
 ) -> FileVerdict:
     """Apply the table of this module."""
     against = {item.kind for item in said if item.stance is Stance.AGAINST}
-    speaking = {(item.kind, item.source) for item in said if item.stance is Stance.FOR}
+    speaking = {
+        (item.kind, item.source)
+        for item in said
+        if item.stance is Stance.FOR and item.kind is not StatementKind.MEASUREMENT
+    }
     kinds = {kind for kind, _ in speaking}
     has_origin = not kinds.isdisjoint(_ORIGINS)
     if is_strangers or against & _DECISIVE or (against and not has_origin):

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from toolkit import __version__
-from toolkit.cli._output import echo
+from toolkit.cli._output import cannot_print, echo, open_missing_streams
 from toolkit.errors import ToolkitError
 
 NOUNS = {
@@ -28,6 +28,7 @@ NOUNS = {
     "logs": "collect evidence and analyse it",
 }
 
+_PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 _ROOT_FLAGS = ("--debug", "-v", "--verbose")
 EXIT_NO = 1
 EXIT_BUG = 70
@@ -83,7 +84,7 @@ def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
 
     Exit codes: 0 done; 1 done and the answer is "no" (findings, failed check, failed run);
     2 usage; 3 trust; 4 not reached; 5 the cluster said no; 6 storage; 7 input; 70 a bug in ferry;
-    130 stopped by hand.
+    130 stopped by hand; 143 ended by the system.
     """
     ctx.obj = {"debug": debug}
     handler = logging.StreamHandler()
@@ -94,14 +95,16 @@ def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
 
 
-def _explain(error: ToolkitError) -> None:
+def _explain(error: ToolkitError) -> int:
     echo(f"ferry: {error}", err=True)
     if error.hint:
         echo(f"  next: {error.hint}", err=True)
+    return error.exit_code
 
 
 def execute(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
+    open_missing_streams()
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # "the same command with --debug": these may stand anywhere
@@ -123,9 +126,6 @@ def execute(arguments: list[str] | None = None) -> int:
         return EXIT_STOPPED
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.UsageError as error:
-        error.show()
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         echo("ferry: stopped; the same command goes on from here", err=True)
         return EXIT_STOPPED
@@ -133,6 +133,8 @@ def execute(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the root group is where a bug becomes exit 70
+        if isinstance(error, OSError) and not _PRINTED_BY_CLICK.isdisjoint(words):
+            return _explain(cannot_print(error))
         echo(
             f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
             "  next: run the same command with --debug and send us what it prints",

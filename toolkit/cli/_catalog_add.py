@@ -15,13 +15,11 @@ from toolkit.cli._catalog_options import (
 )
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import signing_options
-from toolkit.cli._output import TerminalProgress, json_option
+from toolkit.cli._output import LocalPath, TerminalProgress, json_option
 
 
 @click.command("add")
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE|FOLDER|SBE...", type=click.Path(path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE|FOLDER|SBE...", type=LocalPath())
 @new_catalog_option
 @click.option(
     "--discovery",

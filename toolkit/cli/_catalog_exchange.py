@@ -15,11 +15,11 @@ from toolkit.cli._catalog_options import (
     new_catalog_option,
     print_held,
 )
-from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
+from toolkit.cli._output import LocalPath, TerminalProgress, echo, json_option, print_json
 
 
 @click.command("export")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", metavar="DIR", type=LocalPath(file_okay=False))
 @click.argument("words", nargs=-1, metavar="[VERSION]...")
 @catalog_option
 @click.option(
@@ -56,9 +56,7 @@ def export(
 
 
 @click.command("import")
-@click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+@click.argument("folder", metavar="DIR", type=LocalPath(exists=True, file_okay=False))
 @new_catalog_option
 @manifests_option
 @json_option

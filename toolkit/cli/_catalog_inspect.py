@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import TerminalProgress, echo, human_size, json_option, print_json
+from toolkit.cli._output import (
+    LocalPath,
+    TerminalProgress,
+    echo,
+    human_size,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from toolkit.catalog import ZipReport
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     metavar="FILE...",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
 )
 @click.option(
     "--quick", is_flag=True, help="Read the directory only, no member: seconds, not minutes."

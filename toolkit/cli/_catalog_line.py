@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from toolkit.catalog import Limits
+from toolkit.errors import InputError
 
 _OPTIONS = (
     click.option(
@@ -46,7 +47,10 @@ def line_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def call(
         *args: Any, limit_rate: str | None, between: str | None, connections: int, **options: Any
     ) -> Any:
-        limits = Limits.parse(rate=limit_rate, between=between, connections=connections)
+        try:
+            limits = Limits.parse(rate=limit_rate, between=between, connections=connections)
+        except InputError as error:
+            raise click.UsageError(str(error)) from error
         return command(*args, limits=limits, **options)
 
     for option in reversed(_OPTIONS):

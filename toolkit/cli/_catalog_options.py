@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import F, echo, human_size, print_json, print_table
+from toolkit.cli._output import F, LocalPath, echo, human_size, print_json, print_table
 from toolkit.model import FileVerdict, HeldPayload
 
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FILE = LocalPath(exists=True, dir_okay=False)
 """The type of an option or argument that names a file which is there."""
 
 
@@ -20,7 +19,7 @@ def manifests_option(command: F) -> F:
     return click.option(
         "--manifests",
         "manifest_dirs",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        type=LocalPath(exists=True, file_okay=False),
         multiple=True,
         envvar="FERRY_MANIFESTS",
         help="A folder of further manifests; repeat for several (or set FERRY_MANIFESTS).",
@@ -33,7 +32,7 @@ def catalog_option(command: F) -> F:
         "--catalog",
         "catalog_dir",
         required=True,
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        type=LocalPath(exists=True, file_okay=False),
         help="The catalog folder.",
     )(command)
 
@@ -44,7 +43,7 @@ def new_catalog_option(command: F) -> F:
         "--catalog",
         "catalog_dir",
         required=True,
-        type=click.Path(path_type=Path, file_okay=False),
+        type=LocalPath(file_okay=False),
         help="The catalog folder; it is made if missing.",
     )(command)
 

@@ -8,7 +8,7 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import FILE, manifests_option
-from toolkit.cli._output import echo, json_option, print_json
+from toolkit.cli._output import OUTPUT_FILE, LocalPath, check_apart, echo, json_option, print_json
 
 
 @click.command("plan")
@@ -17,7 +17,7 @@ from toolkit.cli._output import echo, json_option, print_json
     "--catalog",
     "catalog_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="The catalog folder: it knows the keys of sites, holds payloads, and keeps the plan.",
 )
 @click.option(
@@ -42,12 +42,12 @@ from toolkit.cli._output import echo, json_option, print_json
     "--output",
     default="plan.json",
     show_default=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="The plan to write; an earlier plan of that name is replaced.",
 )
 @click.option(
     "--page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Also write a page to read and print (HTML).",
 )
 @manifests_option
@@ -75,6 +75,7 @@ def plan_command(
     """
     from toolkit.catalog import plan_text
 
+    check_apart(output, page, options="--output and --page")
     plan = Catalog(catalog_dir).plan(
         requests,
         to=output,

@@ -11,7 +11,7 @@ from toolkit.catalog import HttpsFetcher
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._catalog_reach import reach_options
-from toolkit.cli._output import TerminalProgress, echo, json_option, print_json
+from toolkit.cli._output import LocalPath, TerminalProgress, echo, json_option, print_json
 
 if TYPE_CHECKING:
     from toolkit.catalog import Refresh
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--write",
     "write_to",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     metavar="DIR",
     help="Write new and safely changed manifests into this folder, to be used with --manifests.",
 )

@@ -64,7 +64,8 @@ def verify(
     Changes: records the verdicts; moves bad files with --quarantine; deletes nothing. A read-only catalog
     is verified too.
 
-    Exit codes: 0 all proven, or accepted; 1 one is not; 3 one is bad; 6 one is missing or unreadable.
+    Exit codes: 0 all proven, or accepted; 1 one is not; 3 one is bad; 6 one is missing or unreadable; 7 a
+    record cannot be understood.
     """
     done = Catalog(catalog_dir).verify(
         words,
@@ -77,6 +78,7 @@ def verify(
         print_json("verified-payloads", done.payloads)
     else:
         _print_verified(done.payloads)
+        _print_unclear(done.unclear)
     if done.problem is not None:
         raise done.problem
     return exit_code([item.held for item in done.payloads])
@@ -145,6 +147,13 @@ def status(catalog_dir: Path, *, json_output: bool) -> None:
     help="Leave younger leftovers alone: somebody may go on with them.",
 )
 @click.option(
+    "--plans-older-than",
+    "plan_days",
+    type=click.IntRange(0, 36500),
+    metavar="DAYS",
+    help="Plans of that age, too, and what stayed for them alone. Default: every plan stays.",
+)
+@click.option(
     "--quarantine", "with_quarantine", is_flag=True, help="Quarantined files of that age, too."
 )
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only say what would go.")
@@ -153,6 +162,7 @@ def prune_command(
     catalog_dir: Path,
     versions: tuple[str, ...],
     days: int,
+    plan_days: int | None,
     *,
     with_quarantine: bool,
     is_dry_run: bool,
@@ -171,6 +181,7 @@ def prune_command(
     done = Catalog(catalog_dir).prune(
         versions=versions,
         older_than=timedelta(days=days),
+        plans_older_than=None if plan_days is None else timedelta(days=plan_days),
         with_quarantine=with_quarantine,
         is_dry_run=is_dry_run,
         progress=TerminalProgress(quiet=json_output),
@@ -217,6 +228,11 @@ def _print_verified(results: Sequence[VerifiedPayload]) -> None:
             echo(f"  moved to quarantine: {item.quarantined}")
 
 
+def _print_unclear(problems: Sequence[object]) -> None:
+    for problem in problems:
+        echo(f"cannot be understood: {problem}")
+
+
 def _print_status(found: CatalogStatus) -> None:
     print_table(
         ("SHELF", "PAYLOAD", "SIZE", "VERDICT"),
@@ -232,8 +248,7 @@ def _print_status(found: CatalogStatus) -> None:
     )
     for name in found.earlier:
         echo(f"recorded by an earlier ferry: {name}; the next download of it takes it over")
-    for text in found.problems:
-        echo(f"cannot be understood: {text}")
+    _print_unclear(found.problems)
     for part in found.unfinished:
         total = f" of {human_size(part.total_bytes)}" if part.total_bytes else ""
         echo(f"unfinished: {part.path.name}, {human_size(part.size_bytes)}{total}")
@@ -267,6 +282,7 @@ def _print_pruning(done: Pruning) -> None:
         echo(f"stays: {text}")
     if done.kept:
         echo(
-            "  next: plans lie in the catalog's folder plans; delete one that nobody needs any more"
+            "  next: plans lie in the catalog's folder plans; delete one that nobody needs any more,"
+            " or the old ones with --plans-older-than"
         )
     echo(f"{human_size(done.freed_bytes)} {'would be freed' if done.is_dry_run else 'freed'}")

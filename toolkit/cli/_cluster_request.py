@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import echo, json_option, print_json, site_option
+from toolkit.cli._output import (
+    OUTPUT_FILE,
+    LocalPath,
+    check_apart,
+    echo,
+    json_option,
+    print_json,
+    site_option,
+)
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import SignedRequest, sign_request
 from toolkit.errors import StorageError
@@ -33,19 +41,19 @@ def _print_template(ctx: click.Context, option: click.Parameter, value: bool) ->
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="The request to write (JSON); an earlier request of that name is replaced.",
 )
 @click.option(
     "--print",
     "page",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Also write a page to print: HTML, one sheet, with the request in a QR code.",
 )
 @click.option(
     "--from-file",
     "answers",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Answers typed in by hand, where nothing may be run: no cluster is contacted.",
 )
 @click.option(
@@ -83,6 +91,7 @@ def request(
     Changes: nothing on the cluster (asking makes it look for updates by itself). At the site: the files
     named, and once a key to sign with.
     """
+    check_apart(output, page, options="--output and --print")
     if answers is not None:
         site = Site(site_dir)
         asked = read_answers(

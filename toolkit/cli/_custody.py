@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli._output import F, echo
+from toolkit.cli._output import F, LocalPath, echo
 from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
@@ -17,13 +17,13 @@ if TYPE_CHECKING:  # half of the time to start, for commands that write no recei
     from toolkit.media import MediumLabel, Scribe, Written
     from toolkit.site import Site
 
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_FOLDER = LocalPath(exists=True, file_okay=False)
 
 receipts_option = click.option(
     "--receipts",
     "receipts_dir",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="A folder with this set's receipts beside the medium, for media that stay write-protected.",
 )
 
@@ -43,7 +43,7 @@ def place_options(command: F) -> F:
     site = click.option(
         "--site",
         "site_dir",
-        type=click.Path(path_type=Path, file_okay=False),  # of the environment: it need not be used
+        type=LocalPath(file_okay=False),  # of the environment: it need not be used
         envvar="FERRY_SITE",
         help="At a site: its directory, made by `ferry site init` (or set FERRY_SITE).",
     )

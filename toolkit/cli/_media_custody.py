@@ -18,6 +18,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
+    LocalPath,
     TerminalProgress,
     echo,
     human_size,
@@ -37,7 +38,7 @@ from toolkit.media import (
     receive_medium,
 )
 
-_MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
+_MEDIUM = LocalPath(exists=True, file_okay=False)
 
 
 @click.command("hand-over")
@@ -132,7 +133,7 @@ def history(
     "files",
     nargs=-1,
     metavar="[FILE...]",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
 )
 @site_option
 @by_option("Who sends it home and answers for this receipt.", required=True)
@@ -181,7 +182,7 @@ def return_(
     "--catalog",
     "catalog_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="The catalog folder from which the set was written.",
 )
 @receipts_option

@@ -55,7 +55,24 @@ def echo(text: str, *, err: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         if not err:
-            raise StorageError("print the result", found=error.strerror) from error
+            raise cannot_print(error) from error
+
+
+def cannot_print(error: OSError) -> StorageError:
+    """Return what it means that standard output does not take a text."""
+    return StorageError(
+        "print the result",
+        found=error.strerror,
+        hint="free space where the output goes, or send it elsewhere; then the same command again",
+    )
+
+
+def open_missing_streams() -> None:
+    """Open what a service or scheduled task is started without, so that nobody else must ask."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - to the very end
+            setattr(sys, name, stream)
 
 
 def as_json(value: object) -> object:
@@ -147,6 +164,61 @@ class TerminalProgress:
             echo(message, err=True)
 
 
+class LocalPath(click.Path):
+    """A file or folder given by a person; an empty name, as of an unset variable, is not this folder."""
+
+    def __init__(
+        self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True
+    ) -> None:
+        """Say what it may be; arguments as of `click.Path`."""
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path, unless the name is empty."""
+        if value == "":
+            self.fail("it is empty; for the current folder write a dot", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _OutputFile(LocalPath):
+    """A file to write, refused before any work is done for it if it cannot be one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "-":
+            self.fail("'-' is no file to write; name one.", param, ctx)
+        path: Any = super().convert(value, param, ctx)
+        _FOLDER.convert(path.parent, param, ctx)
+        return path
+
+
+_FOLDER = LocalPath(exists=True, file_okay=False)
+OUTPUT_FILE = _OutputFile(dir_okay=False)
+
+
+def check_apart(first: Path, second: Path | None, *, options: str) -> None:
+    """Refuse two files to write that are one, before either is written.
+
+    Args:
+        first: One of them.
+        second: The other; None: only one is written.
+        options: How a person named them: `--output and --page`.
+
+    Raises:
+        click.UsageError: They are one; names that differ by case alone are, on a stick.
+    """
+    if second is None:
+        return
+    if os.path.realpath(first).casefold() == os.path.realpath(second).casefold():
+        raise click.UsageError(
+            f"{options} name one file, {first}: the second would replace the first."
+        )
+
+
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -155,7 +227,7 @@ def site_option(command: F) -> F:
     return click.option(
         "--site",
         "site_dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=LocalPath(file_okay=False),
         envvar="FERRY_SITE",
         required=True,
         help="The site directory made by `ferry site init` (or set FERRY_SITE).",
@@ -191,7 +263,9 @@ def read_version(text: str | None, carried: Sequence[SolutionVersion] = ()) -> S
     try:
         return SolutionVersion.parse(text)
     except ValueError as error:
-        raise InputError("read version", found=str(error)) from error
+        raise InputError(
+            "read version", found=str(error), expected="a full version such as 12.2603.1002.15"
+        ) from error
 
 
 def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str:

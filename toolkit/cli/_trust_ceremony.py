@@ -11,7 +11,14 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import echo, json_option, print_json, print_table, read_passphrase
+from toolkit.cli._output import (
+    LocalPath,
+    echo,
+    json_option,
+    print_json,
+    print_table,
+    read_passphrase,
+)
 from toolkit.media import (
     ROLES,
     ROOT_VALID_DAYS,
@@ -43,13 +50,13 @@ _REVISING = (
         "--keys",
         "keys_dir",
         required=True,
-        type=click.Path(path_type=Path, file_okay=False),
+        type=LocalPath(file_okay=False),
         help="The keys folder: its root is replaced, and a new key goes there.",
     ),
     click.option(
         "--draft",
         "draft_file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=LocalPath(dir_okay=False),
         help="The draft to change, or to begin.  [default: N.root.draft.json in the keys folder]",
     ),
     _fingerprint_option,
@@ -176,18 +183,18 @@ def renew() -> RootChange:
     nargs=-1,
     required=True,
     metavar="DRAFT [COPY]...",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
 )
 @click.option(
     "--key",
     "key_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="The root key to sign with: root.pem, or root-<id>.pem.",
 )
 @click.option(
     "--keys",
     "keys_dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="The keys folder that judges the draft and gets the new root.  [default: the key's folder]",
 )
 @_token_option
@@ -243,12 +250,12 @@ def sign(
     "draft_file",
     required=False,
     metavar="[DRAFT]",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
 )
 @click.option(
     "--keys",
     "keys_dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="Show the newest root of this keys folder instead.",
 )
 @json_option

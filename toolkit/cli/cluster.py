@@ -16,6 +16,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
+    LocalPath,
     TerminalProgress,
     cluster_option,
     echo,
@@ -82,7 +83,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     nargs=-1,
     required=True,
     metavar="MEDIUM...",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
 )
 @cluster_option
 @site_option

@@ -10,6 +10,8 @@ import click
 from toolkit.analysis import Analysis, analyse, write_report
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._output import (
+    OUTPUT_FILE,
+    LocalPath,
     cluster_option,
     echo,
     human_size,
@@ -36,7 +38,7 @@ def group() -> None:
     "--output",
     "bundle",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="The log bundle to write (a zip).",
 )
 @click.option(
@@ -85,11 +87,11 @@ def collect(
 
 
 @group.command("analyse")
-@click.argument("bundle", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("bundle", type=LocalPath(dir_okay=False))
 @click.option(
     "--report",
     "report_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=OUTPUT_FILE,
     help="Also write the report as one HTML file.",
 )
 @json_option

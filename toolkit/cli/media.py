@@ -25,6 +25,7 @@ from toolkit.cli._custody import (
 from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._output import (
     F,
+    LocalPath,
     TerminalProgress,
     echo,
     human_size,
@@ -53,7 +54,7 @@ from toolkit.media import (
     write_medium,
 )
 
-_MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
+_MEDIUM = LocalPath(exists=True, file_okay=False)
 
 
 @click.group(cls=Noun, name="media")
@@ -98,13 +99,13 @@ def _trust_options(command: F) -> F:
         click.option(
             "--root",
             "root_file",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            type=LocalPath(exists=True, dir_okay=False),
             help="Without a site: the root.json to trust. Rollback is not checked then.",
         ),
         click.option(
             "--site",
             "site_dir",
-            type=click.Path(path_type=Path, file_okay=False),
+            type=LocalPath(file_okay=False),
             envvar="FERRY_SITE",
             help="The site directory made by `ferry site init` (or set FERRY_SITE).",
         ),
@@ -114,9 +115,7 @@ def _trust_options(command: F) -> F:
 
 
 @group.command("plan")
-@click.argument(
-    "plan_file", metavar="PLAN", type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("plan_file", metavar="PLAN", type=LocalPath(exists=True, dir_okay=False))
 @_spread_options
 @json_option
 def plan_(
@@ -166,7 +165,7 @@ def plan_(
 @click.option(
     "--plan",
     "plan_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Write what this plan carries, made by `ferry catalog plan`, instead of naming versions.",
 )
 @_spread_options
@@ -174,14 +173,14 @@ def plan_(
     "--keys",
     "keys_dir",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="The keys folder made by `ferry trust init`.",
 )
 @click.option(
     "--to",
     "root",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="Root of the mounted medium.",
 )
 @click.option(
@@ -285,7 +284,7 @@ def write(
 @click.option(
     "--catalog",
     "catalog_dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="At home: the catalog whose key signs the receipt.",
 )
 @receipts_option
@@ -342,7 +341,7 @@ def verify(
 @click.option(
     "--scratch",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="A folder on a local disk, with room for twice the largest damaged file.",
 )
 @_trust_options

@@ -8,6 +8,7 @@ import click
 
 from toolkit.cli import Noun
 from toolkit.cli._output import (
+    LocalPath,
     cluster_option,
     echo,
     json_option,
@@ -26,12 +27,12 @@ def group() -> None:
 
 
 @group.command("init")
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("directory", type=LocalPath(file_okay=False))
 @click.option(
     "--root",
     "root_file",
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="The root.json that `ferry trust init` made; it may come on the medium.",
 )
 @click.option(
@@ -81,7 +82,7 @@ def init(directory: Path, root_file: Path, fingerprint: str) -> None:
 @click.option(
     "--ca",
     "ca_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=LocalPath(exists=True, dir_okay=False),
     help="Certificate authority of the nodes' certificates (PEM), if the system does not know it.",
 )
 @click.option("--winrm-port", type=click.IntRange(1, 65535), help="Default: 5986 or 5985.")

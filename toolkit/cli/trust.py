@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import Noun
-from toolkit.cli._output import echo, read_passphrase
+from toolkit.cli._output import LocalPath, echo, read_passphrase
 from toolkit.cli._trust_ceremony import COMMANDS
 from toolkit.cli._trust_ceremony import PASSPHRASE_VARIABLE as PASSPHRASE_VARIABLE  # also of media
 from toolkit.media import ROOT_VALID_DAYS, init_trust, read_root, read_root_chain
@@ -25,7 +25,7 @@ def group() -> None:
     "--keys",
     "keys_dir",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=LocalPath(file_okay=False),
     help="A new or empty folder for the keys.",
 )
 @click.option(
@@ -81,13 +81,11 @@ def init(keys_dir: Path, days: int, root_count: int, root_threshold: int) -> Non
 
 
 @group.command("fingerprint")
-@click.argument(
-    "root_file", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False)
-)
+@click.argument("root_file", required=False, type=LocalPath(exists=True, dir_okay=False))
 @click.option(
     "--keys",
     "keys_dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=LocalPath(exists=True, file_okay=False),
     help="Show the fingerprint of this keys folder's first root instead.",
 )
 def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:

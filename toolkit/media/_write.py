@@ -555,8 +555,8 @@ def _require_room(
             attempted,
             found=f"{free} bytes free",
             expected=f"{needed} bytes (payloads, parity, metadata and 2 % reserve)",
-            hint="free space, take a larger medium, or spread the set over several: --size 32GB "
-            "--size 32GB; no payload was written yet",
+            hint="free space, and the same command goes on, or take a larger medium, or spread the set over "
+            "several: --size 32GB --size 32GB; of the missing payloads none was written yet",
         )
 
 

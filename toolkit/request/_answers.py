@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from toolkit.model import SolutionVersion, UpdateState
 from toolkit.request._nouns import (
+    A_NAME,
     DiscoverySource,
     EndpointReach,
     HealthSummary,
@@ -21,6 +22,7 @@ from toolkit.request._nouns import (
     Origin,
     SiteRequest,
     VolumeSpace,
+    cluster_name,
     new_request,
     sbe_state_of,
 )
@@ -162,7 +164,7 @@ def read_answers(
         ("format", "cluster"), _KEYS
     )
     require_format(values["format"], FORMAT)
-    name = values["cluster"].text()
+    name = values["cluster"].parse(cluster_name, A_NAME)
     if cluster is not None and name.casefold() != cluster.casefold():
         raise values["cluster"].refuse(found=name, expected=f"{cluster}, as was asked for")
     form = _Form(values)

@@ -19,7 +19,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from toolkit.errors import InputError
-from toolkit.request._nouns import FORMAT, KIND, SiteRequest
+from toolkit.request._nouns import A_NAME, FORMAT, KIND, SiteRequest, cluster_name
 from toolkit.request._paper import as_utf8, from_paper, is_paper
 from toolkit.signed import Sealed, SigningKey, seal, unseal
 
@@ -59,6 +59,7 @@ def read_request(data: bytes, *, file: str | None = None) -> tuple[SiteRequest, 
     reader.check_format(body)
     del body["kind"], body["format"]
     request: SiteRequest = reader.noun(SiteRequest, body, "")
+    reader.check_cluster(request.cluster)
     for name in ("request_id", "site_id"):
         reader.check_uuid(getattr(request, name), name)
     return request, sealed
@@ -133,7 +134,7 @@ class _Reader:
             place=place or None,
             found=_shown(found),
             expected=expected,
-            hint=hint,
+            hint=hint or "ask the site for a new one: ferry cluster request",
         )
 
     def check_format(self, body: Mapping[str, Any]) -> None:
@@ -157,6 +158,12 @@ class _Reader:
             same = False
         if not same:
             raise self.refuse(place, text, "a UUID in lower case")
+
+    def check_cluster(self, text: str) -> None:
+        try:
+            cluster_name(text)
+        except ValueError as error:
+            raise self.refuse("cluster", repr(text), A_NAME) from error
 
     def noun(self, noun: Any, value: object, place: str) -> Any:
         if not isinstance(value, dict):

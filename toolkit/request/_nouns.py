@@ -12,6 +12,7 @@ from toolkit import __version__
 from toolkit.sbe import NO_SBE, UNINSTALLED_SBE, Hardware, SbeVersion
 
 KIND = "ferry-request"
+A_NAME = "a name on one line, such as plant7"
 FORMAT = 1
 
 
@@ -124,6 +125,17 @@ class SiteRequest:
     """TUF role → the version the site accepted last."""
     unknown: tuple[tuple[str, str], ...] = ()
     """(what, why it could not be found out). What: a key of the document, or `volumes of node3`."""
+
+
+def cluster_name(text: str) -> str:
+    """Return `text` if it can name a cluster: one line that a person can read.
+
+    Raises:
+        ValueError: It cannot; signed or typed, it would be printed as something else than one name.
+    """
+    if not text.strip() or not text.isprintable():
+        raise ValueError(f"{text!r} is no name")
+    return text
 
 
 def new_request(

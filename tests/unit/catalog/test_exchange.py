@@ -10,7 +10,7 @@ from tests.unit.catalog.fakes import manifest_of, payload_of, zip_of
 from tests.unit.catalog.holding import DATA, MANIFEST, PAYLOAD, SBE_SHELF, SHELF, Holding
 from toolkit.catalog import Catalog
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
-from toolkit.model import FileVerdict, StatementKind
+from toolkit.model import FileVerdict, Stance, Statement, StatementKind
 from toolkit.request import to_paper
 from toolkit.signed import open_key, seal, unseal
 
@@ -181,9 +181,20 @@ def test_a_spoilt_copy_of_an_earlier_export_is_replaced(holding, export, folder,
     assert there.path.read_bytes() == DATA
 
 
+def test_what_is_missing_is_to_be_downloaded_and_told_before_anything_is_copied(
+    holding, export, folder
+):
+    holding.download(OTHER_DATA, version=OTHER)
+    holding.download().path.unlink()
+    with pytest.raises(StorageError, match="no such file") as caught:
+        export()
+    assert f"ferry catalog download {SHELF}" in caught.value.hint
+    assert not folder.exists()
+
+
 def test_an_export_into_the_catalog_itself_is_refused(holding):
     holding.download()
-    for place in (holding.root, holding.root / "objects" / "x"):
+    for place in (holding.root, holding.root / "objects" / "x", holding.root.parent):
         with pytest.raises(InputError, match="itself"):
             holding.catalog.export(place, progress=holding.listener)
 
@@ -230,6 +241,19 @@ def test_a_colleague_who_was_not_sure_proves_nothing(holding, export, take, intr
     (taken,) = take()
     assert taken.judgement.verdict is FileVerdict.UNPROVEN
     assert taken.acceptance is None
+
+
+def test_measuring_a_colleagues_file_again_is_no_second_witness(
+    holding, export, take, introduce, anna, file_of
+):
+    origin = Statement(kind=StatementKind.PACKAGE_HASH, stance=Stance.FOR, text="so it says")
+    size = Statement(kind=StatementKind.SIZE, stance=Stance.FOR, text="as long as it says")
+    holding.adopt(file_of(b"<x/>"), statements=(origin, size))
+    introduce(export())
+    (taken,) = take(manifests=())
+    assert taken.judgement.verdict is FileVerdict.UNPROVEN
+    (verified,) = anna.catalog.verify(progress=anna.listener).payloads
+    assert verified.held.judgement.verdict is FileVerdict.UNPROVEN
 
 
 def test_a_key_that_cannot_be_used_is_told_before_anything_is_copied(holding, export, folder):

@@ -22,18 +22,26 @@ from toolkit.catalog import load_manifests
 from toolkit.catalog._lacking import Supply
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._plan import check_held_sbes, wanted_versions
-from toolkit.catalog._plan_file import read_plan, to_bytes
+from toolkit.catalog._plan_file import identified, read_plan, to_bytes
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._space import Room
 from toolkit.errors import InputError
 from toolkit.model import PayloadKind
-from toolkit.request import EndpointReach, HealthSummary, ListedUpdate, Origin, VolumeSpace
-from toolkit.sbe import sbe_named
+from toolkit.request import (
+    DiscoverySource,
+    EndpointReach,
+    HealthSummary,
+    ListedUpdate,
+    Origin,
+    VolumeSpace,
+)
+from toolkit.sbe import Hardware, sbe_named
 
 MANIFESTS, SOURCES = load_manifests(), load_sbe_sources()
 NEWEST = "12.2603.1002.15"
 BUNDLE = f"CombinedSolutionBundle.{NEWEST}.zip"
 PINNED = MANIFESTS.find(NEWEST).payloads[0].sha256
+DISCOVERY = "https://aka.ms/AzureStackSBEUpdate"
 NO_SBE = {"sbe_family": "", "sbe_publisher": "", "sbe_version": "2.1.0.0", "sbe_state": "none"}
 
 
@@ -369,7 +377,7 @@ def test_an_sbe_that_names_no_vendor_is_of_the_one_that_was_asked():
 
 
 def test_an_sbe_of_a_vendor_that_nobody_names_is_as_none_and_its_files_are_not_planned():
-    plan = plan_of(request_of(sbe_publisher=""), sbes=[sbe_of(publisher="")])
+    plan = plan_of(request_of(sbe_publisher="", hardware=Hardware()), sbes=[sbe_of(publisher="")])
     assert [item.name for item in plan.payloads] == [BUNDLE]
     (need,) = plan.clusters[0].hops[0].sbes
     assert (need.version, need.why) == ("", "the request does not say whose hardware it is")
@@ -564,11 +572,43 @@ def test_a_requested_sbe_that_is_installed_is_no_reason_to_refuse_the_plan(at_ha
 
 
 def test_a_requested_sbe_of_an_unknown_vendor_is_a_question_not_a_file():
-    plan = plan_of(request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher=""))
+    plan = plan_of(
+        request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher="", hardware=Hardware())
+    )
     assert [item.kind for item in plan.payloads] == ["solution-bundle"]
     assert "needs SBE 4.2.2603.5: the request does not say whose hardware it is" in warned(
         plan.clusters[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("manufacturer", "asked_at", "vendor", "name"),
+    [
+        ("Contoso", "", "Contoso", "Contoso"),
+        ("DellEMC", "", "DellEMC", "Dell"),
+        ("Someone", f"{DISCOVERY}/Contoso", "Contoso", "Contoso"),
+        (
+            "",
+            f"{DISCOVERY}/HPE-ProLiant-Standard",
+            "HPE-ProLiant-Standard",
+            "HPE-ProLiant-Standard",
+        ),
+        ("Contoso", "https://mirror.example/Fabrikam", "Contoso", "Contoso"),
+    ],
+)
+def test_whose_manifest_to_get_is_known_from_where_the_cluster_looks_and_from_its_machines(
+    manufacturer, asked_at, vendor, name
+):
+    source = DiscoverySource(component="SBE", manifest_source=asked_at, status="")
+    plan = plan_of(
+        request_of(
+            sbe_publisher="", hardware=Hardware(manufacturer=manufacturer), discovery=(source,)
+        )
+    )
+    (need,) = plan.clusters[0].hops[0].sbes
+    assert need.why == f"no discovery manifest of {vendor} was given"
+    assert need.where == f"get {DISCOVERY}/{name} and plan again with --sbe-manifest FILE"
+    assert [item.kind for item in plan.payloads] == ["solution-bundle"]
 
 
 def test_a_requested_sbe_that_its_vendor_recalled_is_refused():
@@ -864,7 +904,15 @@ def test_a_plan_that_was_changed_or_is_none_is_refused(change, words):
     assert "plan.json" in str(caught.value)
 
 
+def test_the_refusal_does_not_tell_the_id_with_which_an_edited_plan_would_pass():
+    edited = replace(full_plan(), asked_for=None, tool="another")
+    with pytest.raises(InputError) as caught:
+        read_plan(to_bytes(edited))
+    assert identified(edited).plan_id not in f"{caught.value} {caught.value.hint}"
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b"[" * 100_000, b'"plan"'])
 def test_garbage_is_no_plan(data):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         read_plan(data)
+    assert "ferry catalog plan" in caught.value.hint

@@ -114,3 +114,8 @@ def test_the_text_says_what_is_not_carried_and_what_comes_first():
     assert '     first: Enable-SolutionFeature -Name "24H2Ready"' in early
     online = plan_text(plan_of(request_of("10.2411.2.12", **NO_SBE), goal="10.2503.0.13"))
     assert "  1. 10.2411.3.2  [not carried]" in online
+
+
+def test_nothing_in_a_request_adds_a_line_to_the_text():
+    forged = plan_text(plan_of(request_of(unknown=(("x", "y)\nplant7  signed by you"),))))
+    assert "  ! not known: x (y) plant7  signed by you)" in forged.splitlines()

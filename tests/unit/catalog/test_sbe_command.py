@@ -32,10 +32,10 @@ def ferry(capsys, tmp_path):
     path = tmp_path / "SBE_Discovery_Contoso.xml"
     path.write_bytes(sbe_discovery_xml(ENTRIES))
 
-    def call(*words, data: bytes | None = None):
+    def call(*words, vendor="Contoso", data: bytes | None = None):
         if data is not None:
             path.write_bytes(data)
-        code = execute(["catalog", "sbe", "Contoso", "--from", str(path), *words])
+        code = execute(["catalog", "sbe", vendor, "--from", str(path), *words])
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -70,6 +70,24 @@ def test_what_fits_a_cluster_is_told_with_the_way_to_get_it(ferry):
     assert "https://vendor.example/notes" in offers["4.2.2603.1"]["how_to_get"][0]
     assert "catalog add" in offers["4.2.2603.1"]["how_to_get"][1]
     assert "recalled" in offers["4.1.2410.5"]["against"][0]
+
+
+@pytest.mark.parametrize("vendor", ["contoso", "Contoso Inc."])
+def test_a_vendor_may_be_called_otherwise_than_in_its_manifest(ferry, vendor):
+    assert ferry(vendor=vendor)[0] == 0
+
+
+def test_another_vendors_manifest_is_refused(ferry):
+    code, out, err = ferry(vendor="Other")
+    assert (code, out) == (7, "")
+    assert "SBEs of Contoso (expected: SBEs of Other)" in err
+    assert "next: name its vendor instead: Contoso" in err
+
+
+def test_a_version_that_is_not_written_in_full_is_refused_with_an_example(ferry):
+    code, _, err = ferry("--for", "12.2603")
+    assert code == 7
+    assert "(expected: a full version such as 12.2603.1002.15)" in err
 
 
 def test_none_that_fits_is_the_answer_no(ferry):

@@ -48,6 +48,14 @@ def test_a_folder_is_still_a_folder_to_whoever_opens_it(tmp_path):
         open_regular(tmp_path)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="not everybody may make links on Windows")
+def test_a_link_that_leads_nowhere_is_not_blamed_on_the_disk(tmp_path):
+    (tmp_path / "catalog").symlink_to(tmp_path / "gone")
+    with pytest.raises(StorageError) as caught, storage("write x"):
+        (tmp_path / "catalog").mkdir(exist_ok=True)
+    assert "a link that leads nowhere" in caught.value.hint
+
+
 def test_a_file_too_large_for_the_disk_gets_its_own_advice():
     with pytest.raises(StorageError) as caught, storage("write x"):
         raise OSError(errno.EFBIG, "File too large")

@@ -14,8 +14,8 @@ from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._trip import fetch_trip
-from toolkit.errors import InputError
+from toolkit.catalog._trip import choose_for_medium, fetch_trip
+from toolkit.errors import InputError, ReachError
 from toolkit.model import PayloadKind
 
 MANIFESTS = load_manifests()
@@ -30,9 +30,8 @@ class Waiting(Exception):  # noqa: N818
 
 
 @pytest.fixture
-def plan():
-    """A plan of which nothing but its SBE is to be fetched."""
-    made = plan_trip(
+def whole_plan():
+    return plan_trip(
         [request_of()],
         signed_by=["plant7"],
         goal=None,
@@ -43,8 +42,13 @@ def plan():
         now=NOW,
         tool="ferry test",
     )
-    sbe = tuple(item for item in made.payloads if item.kind is PayloadKind.SBE)
-    return replace(made, clusters=(), payloads=sbe)
+
+
+@pytest.fixture
+def plan(whole_plan):
+    """A plan of which nothing but its SBE is to be fetched."""
+    sbe = tuple(item for item in whole_plan.payloads if item.kind is PayloadKind.SBE)
+    return replace(whole_plan, clusters=(), payloads=sbe)
 
 
 @pytest.fixture
@@ -117,10 +121,32 @@ def test_an_sbe_without_addresses_has_to_be_brought_in_by_hand(publish, fetch):
     assert "ferry catalog add" in caught.value.hint
 
 
+def test_where_the_vendor_is_not_reached_its_zip_may_be_brought_in(fetch):
+    with pytest.raises(ReachError) as caught:
+        fetch()
+    assert caught.value.hint.endswith(
+        f"or bring the vendor's zip of {TITLE} in: ferry catalog add FILE --catalog DIR"
+    )
+
+
 def test_a_plan_with_a_shelf_that_cannot_be_one_is_refused_and_not_a_crash(holding, plan):
     odd = replace(
         plan, payloads=tuple(replace(item, shelf="sbe/_GenA_4.2.2603.5") for item in plan.payloads)
     )
     with pytest.raises(InputError, match="sbe/_GenA") as caught:
         fetch_trip(holding.payloads, odd, MANIFESTS, progress=holding.listener)
+    assert "plan the trip again" in caught.value.hint
+
+
+@pytest.mark.parametrize("edit", [{"family": "Other"}, {"version": "9"}])
+def test_a_plan_with_an_sbe_that_goes_with_none_of_its_updates_is_refused_and_not_a_crash(
+    holding, whole_plan, edit
+):
+    cluster, *others = whole_plan.clusters
+    hops = tuple(
+        replace(hop, sbes=tuple(replace(need, **edit) for need in hop.sbes)) for hop in cluster.hops
+    )
+    odd = replace(whole_plan, clusters=(replace(cluster, hops=hops), *others))
+    with pytest.raises(InputError, match=f"{TITLE}, which no update of the plan names") as caught:
+        choose_for_medium(holding.payloads, MANIFESTS, plan=odd, progress=holding.listener)
     assert "plan the trip again" in caught.value.hint

@@ -212,6 +212,19 @@ def test_bytes_that_only_a_plan_names_stay(holding, pruned, later):
     assert stray.exists()
 
 
+def test_old_plans_go_when_asked_and_what_stayed_for_them_alone_goes_too(holding, pruned, later):
+    held = holding.download()
+    holding.plan({"shelf": SHELF, "name": held.name, "sha256": held.sha256}, name="given-up")
+    lay(holding, "plans/odd.json", b"{")
+    later()
+    with pytest.raises(InputError, match="odd"):
+        pruned(plans_older_than=timedelta(days=60))
+    done = pruned(plans_older_than=WEEK, versions=[SHELF])
+    assert {item.path.stem for item in done.removed} == {"given-up", "odd", held.sha256}
+    assert done.kept == ()
+    assert holding.files() == set()
+
+
 def test_an_unfinished_download_that_a_plan_needs_stays(holding, pruned, later):
     lay(holding, f"{SHELF}/a.zip.part")
     holding.plan({"shelf": SHELF, "name": "a.zip", "sha256": None})
@@ -232,8 +245,9 @@ def test_a_plan_that_cannot_be_understood_blocks_pruning(holding, pruned, later,
     lay(holding, "plans/odd.json", text.encode())
     lay(holding, f"{SHELF}/a.zip.part")
     later()
-    with pytest.raises(InputError, match=r"odd\.json"):
+    with pytest.raises(InputError, match=r"odd\.json") as caught:
         pruned()
+    assert "plan that trip again, or delete" in caught.value.hint
     with pytest.raises(InputError, match=r"odd\.json"):
         pruned(is_dry_run=True)
     assert f"{SHELF}/a.zip.part" in holding.files()

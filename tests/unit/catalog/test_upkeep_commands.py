@@ -64,6 +64,16 @@ def test_a_bundle_that_is_not_the_published_one_is_refused(ferry, holding, file_
     assert holding.files() == set()
 
 
+def test_a_file_with_the_name_of_a_held_one_is_hashed_and_refused(ferry, holding, file_of):
+    held = holding.download()
+    code, out, err = ferry("add", file_of(b"random" * 800, PAYLOAD.name))
+    assert (code, out) == (3, "")
+    assert held.sha256 in err
+    assert "what is held stays" in err
+    assert ferry("add", file_of(DATA, PAYLOAD.name))[0] == 0
+    assert [item.path for item in holding.catalog.held()] == [held.path]
+
+
 def test_a_file_nobody_knows_is_refused_with_what_is_accepted_and_nothing_is_added(
     ferry, holding, file_of
 ):
@@ -276,3 +286,59 @@ def test_statements_are_told_as_json(ferry, holding, file_of):
     (said, measured) = document["data"][0]["held"]["judgement"]["statements"]
     assert (said["kind"], said["stance"]) == ("signature", "cannot tell")
     assert measured["kind"] == "measurement"
+
+
+@pytest.mark.parametrize("folder", [SHELF, "sbe", "."])
+@pytest.mark.parametrize(
+    "words", [("verify",), ("status",), ("prune",), ("export", "{tmp}/for-anna")]
+)
+def test_a_folder_that_cannot_be_read_is_named_and_not_passed_over(
+    ferry, holding, unproven, unreadable, tmp_path, words, folder
+):
+    holding.download()
+    unreadable(holding.root / folder)
+    code, _, err = ferry(*(word.format(tmp=tmp_path) for word in words))
+    assert code == 6
+    assert f"read {holding.root / folder}: Permission denied" in err
+    assert not (tmp_path / "for-anna").exists()
+
+
+def test_bytes_that_cannot_be_read_are_not_called_missing(ferry, holding, unreadable):
+    unreadable(holding.download().path.parent)
+    code, out, err = ferry("status")
+    assert code == 6
+    assert "MISSING" not in out
+    assert "Permission denied" in err
+
+
+def test_a_download_over_bytes_that_cannot_be_read_is_a_storage_error(ferry, holding, unreadable):
+    unreadable(holding.download().path.parent)
+    code, _, err = ferry("download", SHELF)
+    assert code == 6
+    assert "Permission denied" in err
+
+
+@pytest.mark.parametrize("text", [b"", b"{"])
+def test_one_record_that_cannot_be_understood_stops_no_other_from_being_verified(
+    ferry, holding, text
+):
+    holding.download()
+    broken = holding.root / SHELF / "other.zip.held.json"
+    broken.write_bytes(text)
+    for words in ((), (SHELF,), ("--quarantine",)):
+        code, out, err = ferry("verify", *words)
+        assert code == 7
+        assert f"{PAYLOAD.name}: proven" in out
+        assert str(broken) in out
+        assert "next: delete this record" in err
+
+
+def test_a_record_that_cannot_be_understood_stops_no_export_of_others(ferry, holding, tmp_path):
+    held = holding.download()
+    broken = holding.root / SHELF / "other.zip.held.json"
+    broken.write_bytes(b"{")
+    code, _, err = ferry("export", tmp_path / "all")
+    assert code == 7
+    assert str(broken) in err
+    assert "next: delete this record" in err
+    assert ferry("export", tmp_path / "one", held.name)[0] == 0

@@ -33,7 +33,7 @@ def verify(holding):
     return verify
 
 
-def test_sound_files_are_proven_and_our_measurement_becomes_a_witness(holding, verify):
+def test_sound_files_stay_proven_and_say_that_they_were_measured_again(holding, verify):
     holding.download()
     (found,) = verify()
     assert found.condition is Condition.SOUND

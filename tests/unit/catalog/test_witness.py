@@ -99,8 +99,6 @@ TABLE = {
         PROVEN, payload(), {"structure": WHOLE, "statements": [says(KIND.PACKAGE_HASH)]}),
     "a signature and a package hash": (
         PROVEN, payload(), {"statements": [says(KIND.SIGNATURE), says(KIND.PACKAGE_HASH)]}),
-    "a colleague and our own measurement": (
-        PROVEN, payload(), {"statements": [says(KIND.COLLEAGUE), says(KIND.MEASUREMENT)]}),
     "the pinned hash beside a placeholder": (
         PROVEN, payload(FOUND, [(FOUND, 1), (PLACEHOLDER, 2)]), {"structure": WHOLE}),
     "the pinned hash beside one with digits too many": (
@@ -135,6 +133,11 @@ TABLE = {
         {"structure": WHOLE, "statements": [says(KIND.COLLEAGUE)]}),
     # unproven
     "one witness only": (UNPROVEN, payload(FOUND, [(FOUND, 1)]), {}),
+    "a colleague and our own measurement": (
+        UNPROVEN, payload(), {"statements": [says(KIND.COLLEAGUE), says(KIND.MEASUREMENT)]}),
+    "the pinned hash and an earlier download that gave the same bytes": (
+        UNPROVEN, payload(FOUND, [(FOUND, 1)]),
+        {"earlier": [Earlier(sha256=FOUND, measured_on=date(2026, 3, 1), source="u")]}),
     "one witness said twice": (
         UNPROVEN, payload(), {"statements": [says(KIND.COLLEAGUE), says(KIND.COLLEAGUE)]}),
     "nothing published": (UNPROVEN, payload(), {"structure": WHOLE, "announced": SIZE}),

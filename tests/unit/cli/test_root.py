@@ -1,6 +1,7 @@
 import errno
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from toolkit.errors import (
 )
 
 REPOSITORY = Path(__file__).parents[3]
+posix_shell = pytest.mark.skipif(os.name != "posix", reason="the shell closes the streams")
 
 
 def commands(command=root, words=("ferry",)):
@@ -112,6 +114,42 @@ def test_full_standard_output_is_a_storage_error(monkeypatch, capsys):
     assert execute(["catalog", "list"]) == 6
 
 
+def run(words, folder, redirected):
+    """Run `ferry` in a shell that redirects its streams."""
+    script = f'"$0" -m toolkit "$@" {redirected}'
+    return subprocess.run(
+        ["sh", "-c", script, sys.executable, *words.split()],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@posix_shell
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "words", ["--help", "catalog status --catalog .", "catalog add x.exe --catalog ."]
+)
+def test_a_service_without_streams_gets_the_same_exit_code(tmp_path, words, redirected):
+    assert run(words, tmp_path, redirected).returncode == (7 if "add" in words else 0)
+
+
+@posix_shell
+def test_what_belongs_to_a_closed_stderr_does_not_go_to_stdout(tmp_path):
+    done = run("catalog add setup.exe --catalog c", tmp_path, "2>&-")
+    assert (done.returncode, done.stdout) == (7, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", ["--help", "--version", "catalog plan -h", "catalog list"])
+def test_output_that_cannot_be_written_is_a_storage_error_with_what_to_do(tmp_path, words):
+    done = run(words, tmp_path, "> /dev/full")
+    assert done.returncode == 6
+    assert "No space left on device\n  next: " in done.stderr
+
+
 def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -122,6 +160,24 @@ def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, 
 def test_journal_of_a_cluster_nobody_knows_is_an_input_error(tmp_path, capsys):
     (tmp_path / "site.json").write_text('{"kind": "ferry-site", "format": 1}', encoding="utf-8")
     assert execute(["site", "journal", "--site", str(tmp_path), "--cluster", "nosuch"]) == 7
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("catalog", "export", "", "--catalog", "."),
+        ("catalog", "download", "12.2603", "--catalog", ""),
+        ("media", "verify", "", "--root", ""),
+        ("site", "show", "--site", ""),
+    ],
+)
+def test_an_empty_path_is_a_usage_error_and_not_the_current_folder(
+    tmp_path, monkeypatch, capsys, words
+):
+    monkeypatch.chdir(tmp_path)
+    assert execute(list(words)) == 2
+    assert "is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_command_is_a_usage_error(capsys):
@@ -217,7 +273,7 @@ def test_readme_lists_every_exit_code():
     codes = {
         cls.exit_code for cls in (TrustError, ReachError, ClusterError, StorageError, InputError)
     }
-    for code in codes | {0, 1, 2, 70, 130}:
+    for code in codes | {0, 1, 2, 70, 130, 143}:
         assert f"| {code} |" in readme
 
 

@@ -201,9 +201,10 @@ def test_two_payloads_of_one_name_are_refused(root, publisher, payload):
 
 def test_a_full_medium_is_refused_before_the_first_byte(root, publisher, payload, monkeypatch):
     monkeypatch.setattr(writing, "free_bytes", lambda folder: 1000)
-    with pytest.raises(StorageError, match="1000 bytes free"):
+    with pytest.raises(StorageError, match="1000 bytes free") as caught:
         publisher.write(root, payload)
     assert not list(root.rglob("*.zip"))
+    assert "of the missing payloads none was written" in caught.value.hint  # the set was begun
 
 
 def test_a_file_above_fat32_s_limit_needs_a_place_to_keep_the_cut_set(

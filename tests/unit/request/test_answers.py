@@ -47,6 +47,11 @@ def with_value(key: str, value: str) -> str:
     return f"{rest}{key}: {value}\n"
 
 
+def test_a_cluster_whose_name_is_not_one_line_is_refused():
+    with pytest.raises(InputError, match="one line"):
+        read(with_value("cluster", r'"plant7\nharbour2"'))
+
+
 def test_form_that_is_filled_in_leaves_nothing_unknown():
     request = read(FILLED)
     assert request.unknown == ()

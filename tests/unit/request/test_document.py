@@ -81,8 +81,17 @@ def test_request_of_a_newer_format_names_the_ferry_that_reads_it(key):
 )
 def test_value_of_the_wrong_kind_is_refused_with_its_place(key, change, place):
     data = seal(KIND, body_of(key, **change), key)
-    with pytest.raises(InputError, match=rf"\[request\.json, {place}"):
+    with pytest.raises(InputError, match=rf"\[request\.json, {place}") as caught:
         read_request(data, file="request.json")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "plant7\x1b[2K", "plant7\u202e"])
+def test_a_cluster_whose_name_is_not_one_line_is_refused(key, name):
+    with pytest.raises(InputError, match="one line") as caught:
+        read_request(to_bytes(make_request(cluster=name), key), file="request.json")
+    assert str(caught.value).isprintable()
+    assert caught.value.hint
 
 
 def test_missing_answer_that_may_be_missing_is_its_default(key):

@@ -250,6 +250,7 @@ def test_what_is_no_manifest_is_refused_with_its_name(data, said):
     with pytest.raises(InputError, match=said) as caught:
         read_sbe_manifest(data, file="SBE_Discovery_Contoso.xml")
     assert "SBE_Discovery_Contoso.xml" in str(caught.value)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("root", ["ASZSolutionBundleUpdates", "ApplicableUpdate"])
