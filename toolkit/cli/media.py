@@ -164,8 +164,8 @@ def verify(
 
     Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen.
 
-    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 damaged, altered, expired,
-    rolled back or not signed under the trusted root; 6 incomplete or unreadable.
+    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
+    expired, rolled back or not signed under the trusted root; 6 incomplete or unreadable.
     """
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)

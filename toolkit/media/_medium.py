@@ -44,7 +44,7 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
-from toolkit.media._verify import Checked
+from toolkit.media._verify import WRITE_AGAIN, Checked
 from toolkit.model import (
     PayloadKind,
     Progress,
@@ -165,7 +165,7 @@ class Medium:
                 f"copy {file.target} from {self.set_name}",
                 found=f"{digest.size_bytes} bytes, sha256 {whole}",
                 expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
-                hint="the medium is damaged or was altered; have it written again",
+                hint=WRITE_AGAIN,
             )
 
     def _require_block(
@@ -178,7 +178,7 @@ class Medium:
             f"copy {file.target} from {self.set_name}",
             found=f"block {block} (bytes {place.first_byte} to {place.last_byte}) differs",
             expected="the signed bytes",
-            hint="the medium is damaged or was altered; have it written again",
+            hint=WRITE_AGAIN,
         )
 
     def missing(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._names import check_path, check_set_name, check_together
+from toolkit.media._names import check_set_name, check_together
 from toolkit.model import Sha256
 
 FORMAT = 1
@@ -120,8 +120,8 @@ class SetPlan:
             raise _not_understood(file, error) from error
         check_set_name(plan.set_name)
         check_together(plan.set_name, (item.path for item in plan.files))
+        check_together(plan.set_name, (item.target for item in plan.files))
         for item in plan.files:
-            check_path(item.target)
             if not item.path.startswith("data/"):
                 raise InputError("read the set", file=file, found=item.path, expected="data/…")
         return plan

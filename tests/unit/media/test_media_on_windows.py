@@ -149,7 +149,7 @@ def test_a_write_protected_stick_can_be_verified(site, stick, windows):
 
 
 def test_a_rolled_back_stick_is_refused(publisher, site, stick, held):
-    newer = replace(held, url="https://vendor.example/again")
+    newer = make_payload(Path("C:\\ferry\\catalog"), data=b"as corrected by the vendor")
     Path("C:\\ferry\\later").mkdir()
     publisher.write(Path("C:\\ferry\\later"), newer, now=NOW + days(1))
     site.open(Path("C:\\ferry\\later"), now=NOW + days(1))
