@@ -7,9 +7,9 @@ from pathlib import Path
 
 from toolkit.errors import StorageError
 from toolkit.media._medium import Medium
+from toolkit.media._older import check_beside_memory
 from toolkit.media._set import find_set_folder
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import check_set
 from toolkit.model import Progress, Silent
 
 
@@ -32,17 +32,17 @@ def open_medium(
         progress: Told of every warning.
 
     Raises:
-        SignatureError: Damaged metadata, or signed by nobody this site trusts.
+        SignatureError: Signed by nobody this site trusts, or no metadata at all.
         DigestError: A file of the metadata or set.json is not the signed one.
         ExpiredError: No longer valid.
-        RollbackError: Older than what this site has accepted.
+        RollbackError: Older than what this site has accepted, and something on it was withdrawn since.
         TrustError: No root was pinned here.
         StorageError: Medium missing, unreadable or incomplete (the missing parts are named).
         InputError: Several sets on the medium, or a damaged trust state.
     """
     folder = find_set_folder(root)
     with trust_lock(trust_dir):
-        checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
+        checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
         medium = Medium(folder, checked)
         missing = medium.missing()
         if not missing:
