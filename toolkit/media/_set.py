@@ -19,7 +19,7 @@ from typing import Any
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._names import check_set_name, check_together
+from toolkit.media._names import check_set_name, check_together, is_litter
 from toolkit.model import Sha256
 
 FORMAT = 1
@@ -200,9 +200,9 @@ def find_set_folders(root: Path) -> tuple[Path, ...]:
     with on_storage(f"look for a set on {root}"):
         if _is_set_folder(root):
             return (root,)
-        return tuple(
-            sorted(item for item in root.iterdir() if item.is_dir() and _is_set_folder(item))
-        )
+        # some litter ("System Volume Information") may not be looked into
+        inside = (item for item in root.iterdir() if item.is_dir() and not is_litter(item.name))
+        return tuple(sorted(item for item in inside if _is_set_folder(item)))
 
 
 def find_set_folder(root: Path) -> Path:

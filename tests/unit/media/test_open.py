@@ -334,6 +334,12 @@ def test_a_medium_without_a_set_is_a_storage_error(site, root):
         site.open(root)
 
 
+def test_a_folder_of_the_operating_system_is_not_looked_into_for_a_set(site, medium, folder):
+    """On NTFS nobody but the system may: looking is refused, though the stick is good."""
+    shutil.copytree(folder, medium / "System Volume Information")
+    assert site.open(medium).set_name == folder.name
+
+
 def test_a_missing_medium_is_a_storage_error(site, root):
     with pytest.raises(StorageError):
         site.open(root / "gone")
