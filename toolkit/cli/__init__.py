@@ -21,7 +21,7 @@ from toolkit.errors import ToolkitError
 NOUNS = {
     "catalog": "what exists and what we hold (connected side)",
     "trust": "keys and the trusted root",
-    "media": "one signed medium: write, verify, show",
+    "media": "one signed medium: write, verify, show, audit by hashes alone",
     "site": "the disconnected place: trusted root, clusters, journal",
     "cluster": "discover and import updates on a cluster",
     "run": "prepare, start, watch and show update runs",

@@ -12,6 +12,7 @@ import click
 
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
+from toolkit.cli._media_audit import audit
 from toolkit.cli._output import (
     TerminalProgress,
     echo,
@@ -39,6 +40,9 @@ _MEDIUM = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.group(cls=Noun, name="media")
 def group() -> None:
     """Write a signed medium, verify it, show what it says of itself."""
+
+
+group.add_command(audit)
 
 
 @group.command("write")

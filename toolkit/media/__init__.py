@@ -12,6 +12,7 @@ Authenticity, freshness and rollback protection come from TUF metadata under a r
 completeness for everybody else from BagIt; the layout is in docs/reference/formats.md.
 """
 
+from toolkit.media._audit import BagFault, BagFinding, BagReport, audit_bag
 from toolkit.media._keys import (
     SigningKeys,
     fingerprint,
@@ -28,12 +29,16 @@ from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import write_medium
 
 __all__ = [
+    "BagFault",
+    "BagFinding",
+    "BagReport",
     "Damage",
     "Medium",
     "MediumLabel",
     "MediumReport",
     "SigningKeys",
     "Verdict",
+    "audit_bag",
     "describe_medium",
     "fingerprint",
     "init_trust",

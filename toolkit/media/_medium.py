@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,6 +18,7 @@ from toolkit.errors import (
     UnknownTargetError,
     misread,
 )
+from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
     BLOCK_BYTES,
@@ -270,7 +271,17 @@ class Medium:
             )
         if tags and not any(report.path == TAG_MANIFEST for report in reports):
             reports.append(FileReport(path=TAG_MANIFEST, verdict=Verdict.OK))
-        return reports
+        sizes = {file.path: file.size_bytes for file in self._plan.files}
+        sizes[SET_PATH] = self._checked.targets[SET_TARGET].length
+        against = {
+            item.path: item.detail for item in rule_findings(self.folder, payload_sizes=sizes)
+        }
+        return [
+            replace(report, verdict=Verdict.DAMAGED, detail=against[report.path])
+            if report.verdict is Verdict.OK and report.path in against
+            else report
+            for report in reports
+        ]
 
     def _manifest(self, name: str, reports: list[FileReport]) -> dict[str, Sha256]:
         try:

@@ -231,7 +231,7 @@ def find_set_folder(root: Path) -> Path:
     return folders[0]
 
 
-def read_small(path: Path) -> bytes:
+def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
     """Return a small file whole; its size is bounded.
 
     Raises:
@@ -240,13 +240,13 @@ def read_small(path: Path) -> bytes:
     """
     require_regular(path)
     with path.open("rb") as reading:
-        data = reading.read(_SIZE_LIMIT_BYTES + 1)
-    if len(data) > _SIZE_LIMIT_BYTES:
+        data = reading.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
         raise InputError(
             "read",
             file=str(path),
             found="a large file",
-            expected=f"{_SIZE_LIMIT_BYTES} bytes at most",
+            expected=f"{limit_bytes} bytes at most",
         )
     return data
 
