@@ -315,6 +315,7 @@ class Medium:
 
     def _judge_others(self, known: set[str]) -> list[FileReport]:
         reports = []
+        capitals = {path.casefold(): f"{path} in another case" for path in known}
         for path in _walk(self.folder):
             relative = path.relative_to(self.folder)
             if relative.as_posix() in known or relative.parts[0] in _LATER:
@@ -324,7 +325,7 @@ class Medium:
                 FileReport(
                     path=relative.as_posix(),
                     verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
-                    detail=_oddity(path),
+                    detail=_oddity(path) or capitals.get(relative.as_posix().casefold(), ""),
                 )
             )
         return sorted(reports, key=lambda report: report.path)
