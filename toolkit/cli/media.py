@@ -166,7 +166,8 @@ def verify(
       ferry media verify E:\\ --site C:\\ferry-site
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
 
-    Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen.
+    Changes: nothing on the medium. The site remembers a complete medium as the newest it has seen;
+    an older one is accepted with a warning while the newest lists everything on it.
 
     Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
     expired, rolled back or not signed under the trusted root; 6 incomplete or unreadable.

@@ -163,7 +163,7 @@ def _translated(
     try:
         yield
     except (exceptions.RepositoryError, ValueError) as error:
-        if not finished:
+        if not finished and not isinstance(error, exceptions.BadVersionNumberError):
             raise _unfinished(folder, str(error)) from error
         raise _refused(folder, trust, error, asked=fetcher.asked) from error
     except exceptions.DownloadHTTPError as error:
