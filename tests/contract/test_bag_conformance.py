@@ -305,6 +305,12 @@ def with_a_listed_file_missing(bag):
     return BagFault.MISSING, "data/gone.txt"
 
 
+def with_a_counted_file_missing(bag):
+    """Half copied: that is what is told, not that a number is wrong."""
+    bag.files["bag-info.txt"] = b"Payload-Oxum: 6.2\n"
+    return with_a_listed_file_missing(bag)
+
+
 def with_other_bytes(bag):
     bag.manifest()
     bag.files["data/hello.txt"] = b"hellO"
@@ -384,7 +390,8 @@ def with_a_file_to_be_fetched(bag):
 INVALID = [
     without_bagit_txt, with_a_byte_order_mark_in_bagit_txt, with_a_malformed_version,
     without_a_payload_folder, without_a_manifest, with_a_file_in_no_manifest,
-    with_litter_in_the_payload, with_a_listed_file_missing, with_other_bytes,
+    with_litter_in_the_payload, with_a_listed_file_missing, with_a_counted_file_missing,
+    with_other_bytes,
     with_other_bytes_in_a_tag_file, with_a_listed_tag_file_missing,
     with_the_same_file_twice_and_two_digests, with_the_same_line_twice,
     listing("../outside.txt"), listing("absolute"), listing("data/../../outside.txt"),
@@ -595,6 +602,7 @@ def test_an_upper_cased_copy_says_so(bag):
         (with_a_file_in_no_manifest, 1, None),
         (with_other_bytes, 3, DigestError),
         (with_a_listed_file_missing, 6, StorageError),
+        (with_a_counted_file_missing, 6, StorageError),
         (with_a_file_to_be_fetched, 6, StorageError),
         (with_a_line_that_is_none, 7, InputError),
     ],

@@ -143,6 +143,7 @@ def audit_bag(folder: Path, *, progress: Progress | None = None) -> BagReport:
         audit.look()
     audit.read_rules()
     audit.compare(progress)
+    audit.check_oxum()
     return BagReport(
         folder=folder,
         version="{}.{}".format(*audit.declared.version),
@@ -172,6 +173,7 @@ def rule_findings(folder: Path, *, payload_sizes: Mapping[str, int]) -> tuple[Ba
     audit.sizes = {path: size for path, size in audit.sizes.items() if not _bag.is_payload(path)}
     audit.sizes |= payload_sizes
     audit.read_rules()
+    audit.check_oxum()
     return tuple(audit.findings)
 
 
@@ -236,14 +238,21 @@ class _Audit:
             except ValueError as error:
                 faults = [str(error)]
             self._note_all(_bag.FETCH, faults)
-        if _bag.INFO in self.sizes:
-            try:
-                text = _bag.decode(self._small(_bag.INFO), self.declared.encoding)
-                fault = _bag.oxum_fault(text, [self.sizes[path] for path in self._payload_paths()])
-            except ValueError as error:
-                fault = str(error)
-            self._note_all(_bag.INFO, [fault] if fault else [])
         self._check_lists()
+
+    def check_oxum(self) -> None:
+        """Compare bag-info.txt with the payload, unless a file of it is wanting or too many anyway."""
+        if _bag.INFO not in self.sizes or any(
+            _bag.is_payload(item.path) and item.fault is not BagFault.NOT_PORTABLE
+            for item in self.findings
+        ):
+            return
+        try:
+            text = _bag.decode(self._small(_bag.INFO), self.declared.encoding)
+            fault = _bag.oxum_fault(text, [self.sizes[path] for path in self._payload_paths()])
+        except ValueError as error:
+            fault = str(error)
+        self._note_all(_bag.INFO, [fault] if fault else [])
 
     def _read_manifests(self) -> None:
         unknown = []
