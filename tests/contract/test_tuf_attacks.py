@@ -330,6 +330,7 @@ def test_older_medium_after_the_newest_has_expired_itself(workshop, site, older)
     for role in ONLINE[::-1]:
         short.change(role, lambda signed: setattr(signed, "expires", NOW + days(10)))
     site.open(short.folder, now=NOW + days(2))
+    assert site.open(older.folder, now=NOW + days(2)).expires_at == NOW + days(10)
     words = refused(site, older, RollbackError, now=NOW + days(20))
     assert "withdrawn" not in words.replace("a withdrawn update", "")
 

@@ -10,7 +10,7 @@ memory is never set back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -38,13 +38,14 @@ def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked
         return check_set(folder, trust, now=now)
     except RollbackError as rollback:
         older = check_set(folder, _knowing_roots_only(trust), now=now)
-        listed = _newest_statement(trust, older, at=max(now, trust.state.floor))
-        if listed is None:
+        newest = _newest_statement(trust, older)
+        if newest is None or newest.expires_at <= max(now, trust.state.floor):
             raise
+        # what lies under plan/ is about its own set only
         carried = {
             name: target for name, target in older.targets.items() if not name.startswith("plan/")
         }
-        withdrawn = [name for name in sorted(carried) if not _is_in(listed, name, carried[name])]
+        withdrawn = [name for name in sorted(carried) if not newest.lists(name, carried[name])]
         if withdrawn:
             raise RollbackError(
                 rollback.attempted,
@@ -54,7 +55,8 @@ def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked
             ) from rollback
     return replace(
         older,
-        targets={**older.targets, **{name: listed[name] for name in carried}},
+        targets={**older.targets, **{name: newest.targets[name] for name in carried}},
+        expires_at=min(older.expires_at, newest.expires_at),
         state=trust.state,
         warnings=(
             *older.warnings,
@@ -69,25 +71,33 @@ def _knowing_roots_only(trust: Trust) -> Trust:
     return replace(trust, state=replace(trust.state, metadata=roots))
 
 
-def _newest_statement(
-    trust: Trust, older: Checked, *, at: datetime
-) -> Mapping[str, TargetFile] | None:
-    """Return the targets accepted last, or None once they expired or their keys were replaced."""
-    roots = (data for name, data in older.state.metadata.items() if name.startswith(HISTORY))
-    newest = max(
-        (Metadata[Root].from_bytes(data).signed for data in roots), key=lambda root: root.version
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Statement:
+    """What the publisher said last, as far as this site knows."""
+
+    targets: Mapping[str, TargetFile]
+    expires_at: datetime
+
+    def lists(self, name: str, target: TargetFile) -> bool:
+        found = self.targets.get(name)
+        return found is not None and (found.length, found.hashes) == (target.length, target.hashes)
+
+
+def _newest_statement(trust: Trust, older: Checked) -> _Statement | None:
+    """Return what was accepted last, or None if its keys were replaced since."""
+    history = (data for name, data in older.state.metadata.items() if name.startswith(HISTORY))
+    roots = (Metadata[Root].from_bytes(data).signed for data in history)
+    newest = max(roots, key=lambda root: root.version)
+    remembered = {
+        role: Metadata[Targets].from_bytes(trust.state.metadata[f"{role}.json"])
+        for role in (TIMESTAMP, SNAPSHOT, TARGETS)
+    }
     try:
-        for role in (TIMESTAMP, SNAPSHOT, TARGETS):
-            signed = Metadata[Targets].from_bytes(trust.state.metadata[f"{role}.json"])
-            newest.verify_delegate(role, signed.signed_bytes, signed.signatures)
-            if signed.signed.is_expired(at):
-                return None
+        for role, metadata in remembered.items():
+            newest.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
     except RepositoryError:
         return None
-    return signed.signed.targets
-
-
-def _is_in(listed: Mapping[str, TargetFile], name: str, target: TargetFile) -> bool:
-    found = listed.get(name)
-    return found is not None and (found.length, found.hashes) == (target.length, target.hashes)
+    return _Statement(
+        targets=remembered[TARGETS].signed.targets,
+        expires_at=min(metadata.signed.expires for metadata in remembered.values()),
+    )
