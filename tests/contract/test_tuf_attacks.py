@@ -344,6 +344,19 @@ def test_older_medium_listed_by_keys_that_were_replaced(workshop, site, older):
     refused(site, older, RollbackError, now=LATER)
 
 
+@pytest.mark.parametrize("damage", ["", '{"signed": 1}', None])
+def test_older_medium_beside_a_memory_without_its_targets(site, twins, damage):
+    """Then nothing speaks for it, and it stays refused."""
+    first, second = twins
+    site.open(second.folder, now=NOW + days(1))
+    state = json.loads((site.folder / "state.json").read_bytes())
+    del state["metadata"]["targets.json"]
+    if damage is not None:
+        state["metadata"]["targets.json"] = damage
+    (site.folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    refused(site, first, RollbackError, now=NOW + days(1))
+
+
 def test_older_medium_that_is_unfinished(site, twins):
     first, second = twins
     site.open(second.folder, now=NOW + days(1))

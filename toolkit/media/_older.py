@@ -84,18 +84,18 @@ class _Statement:
 
 
 def _newest_statement(trust: Trust, older: Checked) -> _Statement | None:
-    """Return what was accepted last, or None if its keys were replaced since."""
+    """Return what was accepted last, or None if its keys were replaced since or it cannot be read."""
     history = (data for name, data in older.state.metadata.items() if name.startswith(HISTORY))
     roots = (Metadata[Root].from_bytes(data).signed for data in history)
     newest = max(roots, key=lambda root: root.version)
-    remembered = {
-        role: Metadata[Targets].from_bytes(trust.state.metadata[f"{role}.json"])
-        for role in (TIMESTAMP, SNAPSHOT, TARGETS)
-    }
     try:
+        remembered = {
+            role: Metadata[Targets].from_bytes(trust.state.metadata[f"{role}.json"])
+            for role in (TIMESTAMP, SNAPSHOT, TARGETS)
+        }
         for role, metadata in remembered.items():
             newest.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-    except RepositoryError:
+    except (RepositoryError, KeyError):
         return None
     return _Statement(
         targets=remembered[TARGETS].signed.targets,
