@@ -1,6 +1,9 @@
 """Flip any one bit below data/ or tuf/ and the medium is refused; nothing else ever escapes."""
 
+import contextlib
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +11,16 @@ from hypothesis import strategies as st
 
 from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payload
 from toolkit.errors import InputError, TrustError
-from toolkit.media._bag import manifest, read_manifest
+from toolkit.media._bag import (
+    decode,
+    manifest,
+    oxum_fault,
+    path_refusal,
+    read_declaration,
+    read_entries,
+    read_fetch,
+    read_manifest,
+)
 from toolkit.media._names import check_path, check_together
 from toolkit.media._set import Intent, SetPlan
 from toolkit.media._trust import new_trust
@@ -90,6 +102,28 @@ def test_any_bytes_are_a_set_document_or_an_input_error(data):
             read(data, file="x")
         except InputError:
             continue
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "latin-1"]))
+def test_any_bytes_are_tag_files_of_a_bag_or_faults_in_words(data, encoding):
+    with contextlib.suppress(ValueError):
+        read_declaration(data)
+    try:
+        text = decode(data, encoding)
+    except ValueError:
+        return
+    entries, _ = read_entries(text, algorithm="md5", version=(1, 0))
+    paths, _ = read_fetch(text, version=(1, 0))
+    oxum_fault(text, [])
+    assert not any(path_refusal(path) for path in (*entries, *paths))
+
+
+@given(st.text(max_size=60))
+def test_a_path_that_is_not_refused_never_leaves_the_bag(tmp_path_factory, text):
+    if path_refusal(text) is None:
+        bag = tmp_path_factory.getbasetemp() / "bag"
+        assert bag in Path(os.path.normpath(bag / text)).parents
 
 
 JSON = st.recursive(

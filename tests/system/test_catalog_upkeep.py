@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -45,48 +44,6 @@ def elsewhere(tmp_path):
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def mount(tmp_path):
-    """Return a factory of mounted file systems in memory."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        pytest.skip("only root may mount")
-    with contextlib.ExitStack() as stack:
-
-        def mount(name: str, options: str) -> Path:
-            folder = tmp_path / name
-            folder.mkdir()
-            command = ["mount", "-t", "tmpfs", "-o", options, "ferry-test", str(folder)]
-            made = subprocess.run(command, capture_output=True, text=True, check=False)
-            if made.returncode != 0:
-                pytest.skip(f"nothing can be mounted here: {made.stderr.strip()}")
-            stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=True)
-            return folder
-
-        yield mount
-
-
-@pytest.fixture
-def fat(tmp_path):
-    """A FAT32 disk: no hard links, no owners, names that ignore case, times of two seconds."""
-    if shutil.which("fusefat") is None or shutil.which("mkfs.vfat") is None:
-        pytest.skip("no fusefat and mkfs.vfat to make a FAT32 disk with")
-    image, folder = tmp_path / "fat.img", tmp_path / "fat"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(96 << 20)
-    subprocess.run(["mkfs.vfat", "-F", "32", str(image)], check=True, capture_output=True)
-    made = subprocess.run(
-        ["fusefat", "-o", "rw+", str(image), str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode != 0 or not folder.is_mount():
-        pytest.skip(f"the FAT32 disk cannot be mounted: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["fusermount", "-u", "-z", str(folder)], check=True)
 
 
 def statuses(stage: Stage, catalog: object = "catalog") -> dict[str, object]:

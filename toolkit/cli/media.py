@@ -22,6 +22,7 @@ from toolkit.cli._custody import (
     telling_only_if,
     write_scribe,
 )
+from toolkit.cli._media_audit import audit
 from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._output import (
     F,
@@ -311,10 +312,11 @@ def verify(
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
 
     Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a
-    complete medium as the newest it has seen.
+    complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
+    everything on it.
 
-    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 damaged, altered, expired,
-    rolled back or not signed under the trusted root; 6 incomplete or unreadable.
+    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
+    expired, rolled back or not signed under the trusted root; 6 incomplete or unreadable.
     """
     scribe = receipt_scribe(
         site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
@@ -457,5 +459,5 @@ def _print_report(report: MediumReport) -> None:
     )
 
 
-for _command in COMMANDS:
+for _command in (audit, *COMMANDS):
     group.add_command(_command)

@@ -12,6 +12,7 @@ Authenticity, freshness and rollback protection come from TUF metadata under a r
 completeness for everybody else from BagIt; the layout is in docs/reference/formats.md.
 """
 
+from toolkit.media._audit import BagFault, BagFinding, BagReport, audit_bag
 from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
@@ -46,6 +47,9 @@ __all__ = [
     "MEMORY_MB",
     "ROLES",
     "ROOT_VALID_DAYS",
+    "BagFault",
+    "BagFinding",
+    "BagReport",
     "Break",
     "Ceremony",
     "Chain",
@@ -71,6 +75,7 @@ __all__ = [
     "Token",
     "Verdict",
     "Written",
+    "audit_bag",
     "choose_parity",
     "describe_draft",
     "describe_medium",

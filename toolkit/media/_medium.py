@@ -20,6 +20,7 @@ from toolkit.errors import (
     UnknownTargetError,
     misread,
 )
+from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
     BLOCK_BYTES,
@@ -48,7 +49,7 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
-from toolkit.media._verify import Checked
+from toolkit.media._verify import WRITE_AGAIN, Checked
 from toolkit.model import (
     PayloadKind,
     Progress,
@@ -195,7 +196,7 @@ class Medium:
                 f"copy {file.target} from {self.set_name}",
                 found=f"{digest.size_bytes} bytes, sha256 {whole}",
                 expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
-                hint="the medium is damaged or was altered; have it written again",
+                hint=WRITE_AGAIN,
             )
 
     def _require_block(
@@ -208,7 +209,7 @@ class Medium:
             f"copy {file.target} from {self.set_name}",
             found=f"block {block} (bytes {place.first_byte} to {place.last_byte}) differs",
             expected="the signed bytes",
-            hint="the medium is damaged or was altered; have it written again",
+            hint=WRITE_AGAIN,
         )
 
     def _find(self, file: SetFile) -> list[Path]:
@@ -335,7 +336,17 @@ class Medium:
             )
         if tags and not any(report.path == TAG_MANIFEST for report in reports):
             reports.append(FileReport(path=TAG_MANIFEST, verdict=Verdict.OK))
-        return reports
+        sizes = {piece.path: piece.size_bytes for _, piece in self._plan.on_medium(self.number)}
+        sizes[SET_PATH] = self._checked.targets[SET_TARGET].length
+        against = {
+            item.path: item.detail for item in rule_findings(self.folder, payload_sizes=sizes)
+        }
+        return [
+            replace(report, verdict=Verdict.DAMAGED, detail=against[report.path])
+            if report.verdict is Verdict.OK and report.path in against
+            else report
+            for report in reports
+        ]
 
     def _manifest(self, name: str, reports: list[FileReport]) -> dict[str, Sha256]:
         try:
@@ -369,6 +380,7 @@ class Medium:
 
     def _judge_others(self, known: set[str]) -> list[FileReport]:
         reports = []
+        capitals = {path.casefold(): f"{path} in another case" for path in known}
         for path in _walk(self.folder):
             relative = path.relative_to(self.folder)
             if relative.as_posix() in known or relative.parts[0] in _LATER:
@@ -378,7 +390,7 @@ class Medium:
                 FileReport(
                     path=relative.as_posix(),
                     verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
-                    detail=_oddity(path),
+                    detail=_oddity(path) or capitals.get(relative.as_posix().casefold(), ""),
                 )
             )
         return sorted(reports, key=lambda report: report.path)

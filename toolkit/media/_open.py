@@ -10,6 +10,7 @@ from typing import Any
 from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium, describe_medium
+from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
 from toolkit.media._set import SET_TARGET, find_set_folder
 from toolkit.media._sign import CUSTODY_KEY
@@ -40,17 +41,17 @@ def open_medium(
         progress: Told of every warning.
 
     Raises:
-        SignatureError: Damaged metadata, or signed by nobody this site trusts.
+        SignatureError: Signed by nobody this site trusts, or no metadata at all.
         DigestError: A file of the metadata or set.json is not the signed one.
         ExpiredError: No longer valid.
-        RollbackError: Older than what this site has accepted.
+        RollbackError: Older than what this site has accepted, and something on it was withdrawn since.
         TrustError: No root was pinned here.
         StorageError: Medium missing, unreadable or incomplete (the missing parts are named).
         InputError: Several sets on the medium, or a damaged trust state.
     """
     folder = find_set_folder(root)
     with trust_lock(trust_dir):
-        checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
+        checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
         repaired, further = _same_set(others, checked)
         medium = Medium(folder, checked, repaired=repaired, others=further)
         missing = medium.missing()

@@ -19,7 +19,7 @@ from typing import Any
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._names import check_path, check_set_name, check_together
+from toolkit.media._names import check_set_name, check_together, is_litter
 from toolkit.model import Sha256
 
 FORMAT = 2
@@ -142,8 +142,8 @@ class SetPlan:
             raise _not_understood(file, error) from error
         check_set_name(plan.set_name)
         check_together(plan.set_name, (piece.path for item in plan.files for piece in item.pieces))
+        check_together(plan.set_name, (item.target for item in plan.files))
         for item in plan.files:
-            check_path(item.target)
             for piece in item.pieces:
                 if not piece.path.startswith("data/"):
                     raise InputError("read the set", file=file, found=piece.path, expected="data/…")
@@ -235,9 +235,9 @@ def find_set_folders(root: Path) -> tuple[Path, ...]:
     with on_storage(f"look for a set on {root}"):
         if _is_set_folder(root):
             return (root,)
-        return tuple(
-            sorted(item for item in root.iterdir() if item.is_dir() and _is_set_folder(item))
-        )
+        # some litter ("System Volume Information") may not be looked into
+        inside = (item for item in root.iterdir() if item.is_dir() and not is_litter(item.name))
+        return tuple(sorted(item for item in inside if _is_set_folder(item)))
 
 
 def find_set_folder(root: Path) -> Path:
@@ -266,7 +266,7 @@ def find_set_folder(root: Path) -> Path:
     return folders[0]
 
 
-def read_small(path: Path) -> bytes:
+def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
     """Return a small file whole; its size is bounded.
 
     Raises:
@@ -275,13 +275,13 @@ def read_small(path: Path) -> bytes:
     """
     require_regular(path)
     with path.open("rb") as reading:
-        data = reading.read(_SIZE_LIMIT_BYTES + 1)
-    if len(data) > _SIZE_LIMIT_BYTES:
+        data = reading.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
         raise InputError(
             "read",
             file=str(path),
             found="a large file",
-            expected=f"{_SIZE_LIMIT_BYTES} bytes at most",
+            expected=f"{limit_bytes} bytes at most",
         )
     return data
 

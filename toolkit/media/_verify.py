@@ -13,11 +13,11 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from tuf.api import exceptions
-from tuf.api.metadata import Metadata, Root, Signed, TargetFile, Targets, Timestamp
+from tuf.api.metadata import Metadata, Signed, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
 
@@ -35,7 +35,17 @@ from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, Set
 from toolkit.media._trust import Trust, TrustState
 
 _BASE_URL = "medium:///"
-_HISTORY = "root_history"
+HISTORY = "root_history"
+_LONG_AFTER = timedelta(days=365)
+"""No set lives longer by default, so a clock this far behind the newest issue is worth a look."""
+_STRANGER = (
+    "do not use this medium: nobody whom this site trusts signed these bytes. Have it written again, and "
+    "ask the publisher whose root it is made under"
+)
+WRITE_AGAIN = (
+    "the medium does not hold what was written to it; do not use it, have it written again"
+)
+"""What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +67,10 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
     """Prove metadata and set.json of one set folder; nothing is written but a temporary copy.
 
     Raises:
-        SignatureError: Metadata damaged, or signed by nobody this root names.
+        SignatureError: Signed by nobody this root names, or no metadata at all.
         DigestError: A file differs from its signed hash.
         ExpiredError: A role has expired by the reference time: the later of clock and time floor.
-        RollbackError: Older than what this trust state has accepted.
+        RollbackError: Older than what this trust state has accepted; `_older` may judge it again.
         StorageError: Unfinished, or the medium or the temporary folder cannot be used.
         InputError: set.json is signed but not understood by this version.
     """
@@ -70,7 +80,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
     with tempfile.TemporaryDirectory(prefix="ferry-trust-") as work_name:
         work = Path(work_name)
         _unpack(trust.state, work)
-        with _translated(folder, trust, finished=finished, reference=reference):
+        with _translated(folder, trust, fetcher, finished=finished):
             updater = Updater(
                 metadata_dir=str(work),
                 metadata_base_url=_BASE_URL,
@@ -81,7 +91,10 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
             # python-tuf has no public setter; the contract test watches this attribute
             trusted = updater._trusted_set  # noqa: SLF001
             trusted.reference_time = reference
-            updater.refresh()
+            try:
+                updater.refresh()
+            except exceptions.ExpiredMetadataError as error:
+                raise _expired(folder, error, trust, list(trusted), reference) from error
             targets = dict(trusted.targets.targets)
             signed: tuple[Signed, ...] = (
                 trusted.root,
@@ -105,16 +118,19 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
 
 
 class _FolderFetcher(FetcherInterface):
-    """Answers the client's requests from tuf/ on the medium, and keeps what it answered."""
+    """Answers the client's requests from tuf/ on the medium."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.asked = ""
+        """Name of the file asked for last: the one that an error is about."""
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         return iter([self.read(url.removeprefix(_BASE_URL))])
 
     def read(self, name: str) -> bytes:
         """Return one metadata file whole."""
+        self.asked = name
         if "/" in name or "\\" in name or "%" in name:
             raise exceptions.DownloadHTTPError(f"{name} is no file name", 404)
         try:
@@ -127,90 +143,113 @@ class _FolderFetcher(FetcherInterface):
 
 
 def _unpack(state: TrustState, work: Path) -> None:
-    (work / _HISTORY).mkdir()
+    (work / HISTORY).mkdir()
     for name, data in state.metadata.items():
         (work / name).write_bytes(data)
 
 
 def _pack(work: Path) -> dict[str, bytes]:
     names = ["timestamp.json", "snapshot.json", "targets.json"]
-    names += [f"{_HISTORY}/{item.name}" for item in (work / _HISTORY).iterdir()]
+    names += [f"{HISTORY}/{item.name}" for item in (work / HISTORY).iterdir()]
     return {name: (work / name).read_bytes() for name in names}
 
 
 @contextlib.contextmanager
 def _translated(
-    folder: Path, trust: Trust, *, finished: bool, reference: datetime
+    folder: Path, trust: Trust, fetcher: _FolderFetcher, *, finished: bool
 ) -> Iterator[None]:
     """Translate python-tuf's errors into ours, most specific first."""
     attempted = f"verify the metadata of {folder}"
     try:
         yield
-    except exceptions.ExpiredMetadataError as error:
-        raise ExpiredError(
-            attempted,
-            found=f"{error}; {_expiries(folder / TUF, trust)}",
-            expected=f"valid on {reference:%Y-%m-%d %H:%M} UTC",
-            hint="check this machine's clock; if it is right, ask the publisher for a new medium",
-        ) from error
     except (exceptions.RepositoryError, ValueError) as error:
-        if not finished:
+        if not finished and not isinstance(error, exceptions.BadVersionNumberError):
             raise _unfinished(folder, str(error)) from error
-        raise _refused(attempted, folder, trust, error) from error
+        raise _refused(folder, trust, error, asked=fetcher.asked) from error
     except exceptions.DownloadHTTPError as error:
         raise _unfinished(folder, str(error)) from error
     except exceptions.DownloadLengthMismatchError as error:
-        raise DigestError(attempted, found=str(error), expected="the signed length") from error
+        raise _differs(folder, f"{TUF}/{fetcher.asked}", error) from error
     except exceptions.DownloadError as error:
         raise StorageError(attempted, found=str(error)) from error
     except OSError as error:
+        if error.filename2 is not None and Path(error.filename2).name == "root.json":
+            raise StorageError(
+                "copy the trust state into the temporary folder",
+                found=f"{tempfile.gettempdir()} cannot hold links ({error.strerror})",
+                expected="a local disk with NTFS, ext4 or APFS; exFAT and FAT know no links",
+                hint="set TMPDIR (on Windows: TMP) to a folder on such a disk, then run the same command",
+            ) from error
         raise StorageError(
             attempted,
             found=f"{error.strerror or error}",
-            hint="the medium must be readable, and the temporary folder on a local disk with links "
-            "(NTFS, ext4, APFS; not exFAT or FAT)",
+            hint="plug the medium in again; see that the temporary folder is not full",
         ) from error
 
 
-def _refused(
-    attempted: str, folder: Path, trust: Trust, error: Exception
-) -> DigestError | RollbackError | SignatureError:
-    if isinstance(error, exceptions.BadVersionNumberError):
-        seen = _version(trust.state.metadata.get("timestamp.json"))
-        with contextlib.suppress(OSError, InputError):
-            offered = _version(read_small(folder / TUF / "timestamp.json"))
-            if offered < seen:
-                return RollbackError(
-                    attempted,
-                    found=f"a medium issued {_as_date(offered)}",
-                    expected=f"one not older than {_as_date(seen)}, which this site accepted",
-                    hint="this site has already accepted a newer medium"
-                    f"{_carrying(trust.state.metadata.get('targets.json'))}; use that one, an old one could "
-                    "bring back a withdrawn update. Two spare sticks must be copies of one set: copy "
-                    "the set folder, do not write it twice",
-                )
-    if isinstance(error, exceptions.LengthOrHashMismatchError):
-        return DigestError(
-            attempted,
-            found=str(error),
-            expected="the signed length and hash",
-            hint="the medium is damaged or was altered; have it written again",
+def _expired(
+    folder: Path,
+    error: exceptions.ExpiredMetadataError,
+    trust: Trust,
+    proven: list[Signed],
+    reference: datetime,
+) -> ExpiredError:
+    """Say what has expired and when, from the metadata whose signatures were checked so far."""
+    dates = (f"{role.type} valid until {role.expires:%Y-%m-%d %H:%M} UTC" for role in proven)
+    issued = (read_instant(role.unrecognized_fields.get(ISSUED_AT)) for role in proven)
+    newest = max(trust.state.floor, *issued)
+    hint = "check this machine's clock; if it is right, ask the publisher for a new medium"
+    if reference - newest > _LONG_AFTER:
+        hint = (
+            f"is the clock right? This machine says {reference:%Y-%m-%d}; the newest date that a "
+            f"trusted key signed is {newest:%Y-%m-%d}. If it is right, ask the publisher for a new medium"
         )
-    hint = "damaged, altered, or made by another publisher; have it written again"
-    with contextlib.suppress(OSError):
-        known = _newest(PurePosixPath(name).name for name in trust.state.metadata)
-        carried = _newest(item.name for item in (folder / TUF).iterdir())
-        if 0 < carried < known:
-            hint = (
-                f"it was written under root {carried}, and this site has seen root {known}: keys were "
-                "replaced since; have it written again, under the newest root"
-            )
+    return ExpiredError(
+        f"verify the metadata of {folder}",
+        found=f"{error}; {', '.join(dates)}",
+        expected=f"valid on {reference:%Y-%m-%d %H:%M} UTC",
+        hint=hint,
+    )
+
+
+def _refused(
+    folder: Path, trust: Trust, error: Exception, *, asked: str
+) -> DigestError | RollbackError | SignatureError | StorageError:
+    attempted = f"verify {folder / TUF / asked}"
+    remembered = trust.state.metadata.get("timestamp.json")
+    if isinstance(error, exceptions.BadVersionNumberError) and remembered is not None:
+        seen, offered = _version(remembered), _offered(folder)
+        return RollbackError(
+            attempted,
+            found=f"a medium issued {_as_date(offered)}" if offered < seen else str(error),
+            expected=f"one not older than {_as_date(seen)}, which this site accepted",
+            hint="this site has already accepted a newer medium"
+            f"{_carrying(trust.state.metadata.get('targets.json'))}; use that one, an old one could "
+            "bring back a withdrawn update",
+        )
+    if isinstance(error, exceptions.LengthOrHashMismatchError):
+        return _differs(folder, f"{TUF}/{asked}", error)
+    if (lacking := _root_gap(folder)) is not None:
+        return _unfinished(folder, f"{TUF}/{lacking} is missing")
     return SignatureError(
         attempted,
         found=str(error),
         expected=f"metadata signed under the pinned root {fingerprint(trust.root)}",
-        hint=hint,
+        hint=_replaced(folder, trust) or _STRANGER,
     )
+
+
+def _replaced(folder: Path, trust: Trust) -> str | None:
+    """Say that keys were replaced since a medium was written, if that can be; only for the message."""
+    with contextlib.suppress(OSError):
+        known = _newest(PurePosixPath(name).name for name in trust.state.metadata)
+        carried = _newest(item.name for item in (folder / TUF).iterdir())
+        if 0 < carried < known:
+            return (
+                f"it was written under root {carried}, and this site has seen root {known}: keys were "
+                "replaced since; have it written again, under the newest root"
+            )
+    return None
 
 
 def _newest(names: Iterable[str]) -> int:
@@ -218,6 +257,22 @@ def _newest(names: Iterable[str]) -> int:
     suffix = ".root.json"
     versions = (name.removesuffix(suffix) for name in names if name.endswith(suffix))
     return max((int(version) for version in versions if version.isdecimal()), default=0)
+
+
+def _root_gap(folder: Path) -> str | None:
+    """Return the first root that is not there although a later one is: the chain was copied in part."""
+    stems = (path.name.removesuffix(".root.json") for path in (folder / TUF).glob("*.root.json"))
+    versions = {int(stem) for stem in stems if stem.isdecimal()}
+    lacking = set(range(1, max(versions, default=0))) - versions
+    return f"{min(lacking)}.root.json" if lacking else None
+
+
+def _offered(folder: Path) -> int:
+    """Return the version the medium's timestamp claims; only for the message."""
+    try:
+        return _version(read_small(folder / TUF / "timestamp.json"))
+    except (OSError, InputError):
+        return 0
 
 
 def _unfinished(folder: Path, found: str) -> StorageError:
@@ -266,7 +321,10 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
     signed = targets.get(SET_TARGET)
     if signed is None:
         raise SignatureError(
-            f"verify the set {folder}", found="no set.json", expected=f"a target {SET_TARGET}"
+            f"verify the set {folder}",
+            found="no set.json",
+            expected=f"a target {SET_TARGET}",
+            hint=_STRANGER,
         )
     try:
         data = read_small(folder / SET_PATH)
@@ -292,6 +350,7 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
                 f"verify the set {folder}",
                 found=f"set.json and the signed targets disagree about {file.target}",
                 expected="the same length and hash in both",
+                hint="do not use this medium: its publisher contradicts himself; have it written again",
             )
     return plan
 
@@ -304,6 +363,7 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
             f"verify the set {folder}",
             found="a root chain without the pinned root",
             expected=f"the root {fingerprint(trust.root)} in it",
+            hint=_STRANGER,
         )
     for number, digest in enumerate(plan.roots, start=1):
         name = f"{TUF}/{number}.root.json"
@@ -319,12 +379,12 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
             raise _differs(folder, name)
 
 
-def _differs(folder: Path, name: str) -> DigestError:
+def _differs(folder: Path, name: str, error: Exception | None = None) -> DigestError:
     return DigestError(
         f"verify {folder / name}",
-        found="bytes other than the signed ones",
+        found="bytes other than the signed ones" + (f" ({error})" if error else ""),
         expected="the bytes that the publisher wrote",
-        hint="the medium is damaged or was altered; have it written again",
+        hint=WRITE_AGAIN,
     )
 
 
@@ -336,15 +396,6 @@ def _clock_warnings(now: datetime, floor: datetime, reference: datetime) -> tupl
         f"{floor:%Y-%m-%d %H:%M} UTC: the clock is behind; expiry was judged on "
         f"{max(floor, reference):%Y-%m-%d %H:%M} UTC",
     )
-
-
-def _expiries(tuf: Path, trust: Trust) -> str:
-    """Name what has expired and when; only for the message, after signatures were checked."""
-    dates = [f"root until {Metadata[Root].from_bytes(trust.root).signed.expires:%Y-%m-%d}"]
-    with contextlib.suppress(OSError, InputError, exceptions.RepositoryError):
-        timestamp = Metadata[Timestamp].from_bytes(read_small(tuf / "timestamp.json")).signed
-        dates.insert(0, f"medium until {timestamp.expires:%Y-%m-%d %H:%M} UTC")
-    return ", ".join(dates)
 
 
 def _version(data: bytes | None) -> int:

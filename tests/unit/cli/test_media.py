@@ -299,6 +299,36 @@ def test_a_place_that_is_no_site_ends_in_3(ferry, folder):
     assert "no root is pinned" in err
 
 
+@pytest.fixture
+def issued(publisher, tmp_path):
+    """Write a medium some hours ago; return its set folder."""
+
+    def issued(name, *, hours_ago, **payload):
+        held = make_payload(tmp_path / f"made-{name}", **payload)
+        now = datetime.now(UTC) - timedelta(hours=hours_ago)
+        return publisher.write(tmp_path / name, held, now=now).folder
+
+    return issued
+
+
+def test_an_older_medium_that_carries_the_same_is_told_and_accepted(ferry, issued):
+    first, second = issued("first", hours_ago=2), issued("second", hours_ago=1)
+    assert ferry("media", "verify", second, "--site", "site")[0] == 0
+    code, _, err = ferry("media", "verify", first, "--site", "site")
+    assert code == 0
+    assert f"warning: {first.name} is too old" in err
+    assert "still listed" in err
+
+
+def test_an_older_medium_with_something_withdrawn_ends_in_3(ferry, issued):
+    first = issued("first", hours_ago=2)
+    second = issued("second", hours_ago=1, data=b"as corrected by the vendor")
+    assert ferry("media", "verify", second, "--site", "site")[0] == 0
+    code, _, err = ferry("media", "verify", first, "--site", "site")
+    assert code == 3
+    assert "withdrawn: payload/CombinedSolutionBundle" in err
+
+
 def test_a_clock_behind_is_told(ferry, folder, monkeypatch, tmp_path):
     state = tmp_path / "site" / "trust" / "state.json"
     ferry("media", "verify", "medium", "--site", "site")

@@ -12,7 +12,7 @@ from pyfakefs.helpers import get_uid, set_uid
 
 from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_payload
 from toolkit.errors import DigestError, InputError, RollbackError, StorageError
-from toolkit.media import Verdict, _leaflet, describe_medium
+from toolkit.media import BagFault, Verdict, _leaflet, audit_bag, describe_medium
 
 for name in ("start.txt", "start.html", "verify.ps1"):
     _leaflet._template(name)  # kept by its cache: the package's own files are not on the fake disk
@@ -85,6 +85,25 @@ def test_an_upper_cased_copy_is_still_found(site, stick):
     assert report.problem() is None
 
 
+def test_an_upper_cased_copy_is_a_valid_bag(stick):
+    folder = stick / "AZL-2603-TEST"
+    payload = next((folder / "data" / "payload").iterdir())
+    payload.rename(payload.with_name(payload.name.upper()))
+    report = audit_bag(stick)
+    assert report.is_valid
+    assert report.findings == ()
+
+
+def test_a_bag_with_a_name_that_windows_would_change_is_not_opened_by_it(stick):
+    """Only what was seen in the folders is opened, under the name it was seen with."""
+    manifest = stick / "AZL-2603-TEST" / "manifest-sha256.txt"
+    (stick / "x").write_bytes(b"outside")
+    with manifest.open("ab") as out:
+        out.write(b"0" * 64 + b"  data/payload\\..\\..\\x\n" + b"0" * 64 + b"  data/NUL\n")
+    missing = [item.path for item in audit_bag(stick).having(BagFault.MISSING)]
+    assert missing == ["data/NUL", "data/payload\\..\\..\\x"]
+
+
 def test_device_names_are_refused_before_anything_is_written(publisher, windows):
     held = make_payload(Path("C:\\ferry\\catalog"), data=b"x")
     with pytest.raises(InputError, match="device on Windows"):
@@ -149,7 +168,7 @@ def test_a_write_protected_stick_can_be_verified(site, stick, windows):
 
 
 def test_a_rolled_back_stick_is_refused(publisher, site, stick, held):
-    newer = replace(held, url="https://vendor.example/again")
+    newer = make_payload(Path("C:\\ferry\\catalog"), data=b"as corrected by the vendor")
     Path("C:\\ferry\\later").mkdir()
     publisher.write(Path("C:\\ferry\\later"), newer, now=NOW + days(1))
     site.open(Path("C:\\ferry\\later"), now=NOW + days(1))

@@ -126,16 +126,15 @@ def test_an_older_medium_is_refused_after_a_newer_one(site, medium, newer):
 
 
 def test_two_media_written_within_a_minute_are_told_apart_by_seconds(site, tmp_path, publisher):
-    held = make_payload(tmp_path / "catalog")
-    first = publisher.write(tmp_path / "first", held)
-    second = publisher.write(tmp_path / "second", held, now=NOW + days(1) / 86400)
+    first = publisher.write(tmp_path / "first", make_payload(tmp_path / "catalog"))
+    corrected = make_payload(tmp_path / "catalog", data=b"as corrected by the vendor")
+    second = publisher.write(tmp_path / "second", corrected, now=NOW + days(1) / 86400)
     site.open(second.folder)
     with pytest.raises(RollbackError) as caught:
         site.open(first.folder)
     assert "12:00:00" in caught.value.found
     assert "12:00:01" in caught.value.expected
-    assert held.name in caught.value.hint
-    assert "copy the set folder" in caught.value.hint
+    assert corrected.name in caught.value.hint
 
 
 def test_a_newer_medium_is_accepted_after_an_older_one(site, medium, newer):
@@ -333,6 +332,12 @@ def test_a_medium_without_a_set_is_a_storage_error(site, root):
     (root / "photos").mkdir()
     with pytest.raises(StorageError, match="none"):
         site.open(root)
+
+
+def test_a_folder_of_the_operating_system_is_not_looked_into_for_a_set(site, medium, folder):
+    """On NTFS nobody but the system may: looking is refused, though the stick is good."""
+    shutil.copytree(folder, medium / "System Volume Information")
+    assert site.open(medium).set_name == folder.name
 
 
 def test_a_missing_medium_is_a_storage_error(site, root):

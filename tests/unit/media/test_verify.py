@@ -186,6 +186,30 @@ def test_a_manifest_rewritten_to_match_a_swapped_payload_is_damaged(judged, fold
     assert "disagrees with the signed hashes" in files["manifest-sha256.txt"].detail
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "after", "word"),
+    [
+        ("bag-info.txt", "Payload-Oxum: ", "Payload-Oxum: 1", "Payload-Oxum 1"),
+        ("bagit.txt", "1.0", "one", "not the two lines"),
+        ("bagit.txt", "UTF-8", "EBCDIC-9", "not known here"),
+    ],
+)
+def test_a_bag_against_the_rules_is_damaged_though_its_tag_manifest_agrees(
+    judged, folder, name, before, after, word
+):
+    text = (folder / name).read_text("utf-8")
+    old = hashlib.sha256(text.encode()).hexdigest()
+    text = text.replace(before, after)
+    (folder / name).write_bytes(text.encode())
+    tags = (folder / "tagmanifest-sha256.txt").read_text("utf-8")
+    tags = tags.replace(old, hashlib.sha256(text.encode()).hexdigest())
+    (folder / "tagmanifest-sha256.txt").write_bytes(tags.encode())
+    report, files = judged()
+    assert files[name].verdict is Verdict.DAMAGED
+    assert word in files[name].detail
+    assert isinstance(report.problem(), DigestError)
+
+
 def test_an_unfinished_set_reports_complete_json_missing(judged, folder):
     (folder / "complete.json").rename(folder / "writing.json")
     report, files = judged()
