@@ -235,7 +235,7 @@ def test_a_validity_beyond_the_root_ends_in_7(write):
 def test_a_good_medium_verifies_with_0(ferry, folder):
     code, out, _ = ferry("media", "verify", "medium", "--site", "site")
     assert code == 0
-    assert "14 of 14 files ok" in out
+    assert "15 of 15 files ok" in out
 
 
 def test_a_report_as_json_says_every_verdict(ferry, folder):
