@@ -35,6 +35,7 @@ from toolkit.cli._output import (
     print_table,
     read_passphrase,
 )
+from toolkit.cli._scan import chosen_scanner, scan_options
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
     FILE_SYSTEMS,
@@ -52,6 +53,8 @@ from toolkit.media import (
     plan_media,
     read_media,
     repair_medium,
+    scan_medium,
+    scan_payloads,
     write_medium,
 )
 
@@ -206,6 +209,10 @@ def plan_(
 )
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @by_option("Who writes it; the name stands in the first receipt.")
+@scan_options(
+    "--hook-before-write",
+    "A scanner, run with the path of each payload before the first is written; exit code 0: clean, 1: refuse it.",
+)
 @json_option
 def write(
     versions: tuple[str, ...],
@@ -222,6 +229,8 @@ def write(
     manifest_dirs: tuple[Path, ...],
     set_name: str | None,
     by: str,
+    hook: Path | None,
+    hook_minutes: int,
     *,
     json_output: bool,
 ) -> None:
@@ -236,7 +245,8 @@ def write(
       ferry media write --plan plan.json --size 32GB --size 16GB --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
-    plan, an SBE that would hide a cluster's updates is refused.
+    plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
+    scanner without a verdict with 7; its verdict stands in the first receipt.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
     custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), and what was
@@ -248,6 +258,7 @@ def write(
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=parity_memory, progress=progress)
+    scanner = chosen_scanner(hook, hook_minutes)
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
@@ -258,6 +269,7 @@ def write(
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
+    scan = scan_payloads(scanner, payloads, progress=progress) if scanner else None
     medium = write_medium(
         root,
         payloads,
@@ -273,7 +285,7 @@ def write(
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file)
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scan)
 
 
 @group.command("verify")
@@ -289,6 +301,10 @@ def write(
     help="At home: the catalog whose key signs the receipt.",
 )
 @receipts_option
+@scan_options(
+    "--hook-after-verify",
+    "A scanner, run with the path of the medium's folder data/ once all is proven; exit code 0: clean, 1: refuse it.",
+)
 @json_option
 def verify(
     medium: Path,
@@ -298,6 +314,8 @@ def verify(
     by: str,
     catalog_dir: Path | None,
     receipts_dir: Path | None,
+    hook: Path | None,
+    hook_minutes: int,
     *,
     strict: bool,
     is_wanted: bool,
@@ -316,23 +334,29 @@ def verify(
     everything on it.
 
     Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
-    expired, rolled back or not signed under the trusted root; 6 incomplete or unreadable.
+    expired, rolled back, not signed under the trusted root, or the scanner said no; 6 incomplete or
+    unreadable; 7 the scanner gave no verdict.
     """
+    scanner = chosen_scanner(hook, hook_minutes)
     scribe = receipt_scribe(
         site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
     )
+    progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)
-        report = opened.verify(TerminalProgress(quiet=json_output))
+        report = opened.verify(progress)
     if json_output:
         print_json("medium-report", report)
     else:
         _print_report(report)
-    problem = report.problem()
+    problem, scan = report.problem(), None
+    if scanner is not None and problem is None:
+        scan = scan_medium(scanner, opened, progress=progress)
+        problem = scan.problem(f"the medium {opened.label}")
     if scribe is not None:
         with telling_only_if(problem):
             register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
-            tell_written(register.verify(report))
+            tell_written(register.verify(report, scan))
     if problem:
         raise problem
     return 0 if report.is_tidy(strict=strict) else EXIT_NO

@@ -38,6 +38,7 @@ from toolkit.media._register import Register
 from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._returning import put_returns
+from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -69,6 +70,8 @@ __all__ = [
     "Repair",
     "RootChange",
     "RootFacts",
+    "Scan",
+    "Scanner",
     "Scribe",
     "SigningKeys",
     "Taking",
@@ -96,6 +99,8 @@ __all__ = [
     "recall",
     "receive_medium",
     "repair_medium",
+    "scan_medium",
+    "scan_payloads",
     "vouched_key",
     "write_medium",
 ]

@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -350,6 +351,102 @@ def test_show_says_that_nothing_was_verified(ferry, folder):
 def test_an_unfinished_set_shows_as_not_complete(ferry, folder):
     (folder / "complete.json").rename(folder / "writing.json")
     assert "NOT COMPLETE" in ferry("media", "show", "medium")[1]
+
+
+# --- scanners -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scanner(tmp_path):
+    """Make a scanner that logs the paths it gets and ends with a code; returns its path."""
+
+    def scanner(code):
+        program = tmp_path / "scan.sh"
+        program.write_text(
+            f'#!/bin/sh\necho "$1" >> "{tmp_path}/scanned"\necho seen\nexit {code}\n',
+            encoding="utf-8",
+        )
+        program.chmod(0o755)
+        return program
+
+    return scanner
+
+
+def scans(folder):
+    receipts = [json.loads(path.read_bytes())["signed"] for path in folder.glob("custody/*.json")]
+    return {seen["receipt"]: seen["facts"].get("scan") for seen in receipts}
+
+
+needs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="its scanners are shell scripts")
+
+
+@needs_scripts
+def test_a_clean_scan_before_writing_stands_in_the_receipt(write, scanner, tmp_path):
+    assert write(VERSION, "--hook-before-write", scanner(0))[0] == 0
+    (folder,) = (tmp_path / "medium").iterdir()
+    (seen,) = scans(folder).values()
+    assert (seen["program"], seen["exit_code"], seen["said"], seen["files"]) == (
+        "scan.sh", 0, "seen", 1,
+    )  # fmt: skip
+    assert "/catalog/objects/" in (tmp_path / "scanned").read_text(encoding="utf-8")
+
+
+@needs_scripts
+@pytest.mark.parametrize(("said", "code", "word"), [(1, 3, "said no: seen"), (2, 7, "verdict")])
+def test_what_a_scanner_does_not_call_clean_is_not_written(
+    write, scanner, tmp_path, said, code, word
+):
+    refused = write(VERSION, "--hook-before-write", scanner(said))
+    assert refused[0] == code
+    assert word in refused[2]
+    assert list((tmp_path / "medium").iterdir()) == []
+
+
+@needs_scripts
+def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
+    write, folder, scanner
+):
+    code, _, err = write(VERSION, "--hook-before-write", scanner(0))
+    assert code == 0
+    assert "stands in none" in err
+    assert scans(folder) == {"write": None}
+
+
+VERIFY = ("media", "verify", "medium", "--site", "site")
+RECEIPT = ("--receipt", "--by", "Ben", "--catalog", "catalog")
+
+
+@needs_scripts
+@pytest.mark.parametrize(("said", "code"), [(0, 0), (1, 3)])
+def test_a_scan_after_verifying_stands_in_the_receipt_good_or_bad(
+    ferry, folder, scanner, tmp_path, said, code
+):
+    assert ferry(*VERIFY, *RECEIPT, "--hook-after-verify", scanner(said))[0] == code
+    assert scans(folder)["read-back"]["exit_code"] == said
+    scanned = (tmp_path / "scanned").read_text(encoding="utf-8")
+    assert scanned == f"{tmp_path / 'medium' / folder.name / 'data'}\n"
+
+
+@needs_scripts
+def test_a_scanner_without_a_verdict_leaves_no_receipt(ferry, folder, scanner):
+    code, _, err = ferry(*VERIFY, *RECEIPT, "--hook-after-verify", scanner(77))
+    assert code == 7
+    assert "ended with 77" in err
+    assert list(scans(folder)) == ["write"]
+
+
+@needs_scripts
+def test_what_is_not_proven_is_not_scanned(ferry, folder, scanner, tmp_path):
+    flip(next((folder / "data" / "payload").iterdir()), 5)
+    assert ferry(*VERIFY, "--hook-after-verify", scanner(0))[0] == 3
+    assert not (tmp_path / "scanned").exists()
+
+
+@needs_scripts
+def test_a_scanner_that_cannot_be_run_is_refused_before_anything_is_read(ferry, folder):
+    label = folder / "start.txt"
+    code, out, _ = ferry(*VERIFY, "--hook-after-verify", label)
+    assert (code, out) == (7, "")
 
 
 # --- trust ----------------------------------------------------------------------------------------
