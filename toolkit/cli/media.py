@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli import Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._custody import (
     by_option,
@@ -18,12 +18,11 @@ from toolkit.cli._custody import (
     receipt_option,
     receipt_scribe,
     receipts_option,
-    tell_written,
-    telling_only_if,
     write_scribe,
 )
 from toolkit.cli._media_audit import audit
 from toolkit.cli._media_custody import COMMANDS
+from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
     F,
     LocalPath,
@@ -41,19 +40,16 @@ from toolkit.media import (
     FILE_SYSTEMS,
     MEMORY_MB,
     MediumLabel,
-    MediumReport,
     Part,
-    Register,
-    Verdict,
     choose_parity,
     describe_medium,
+    examine_media,
     open_keys,
     open_medium,
     pin_root,
     plan_media,
     read_media,
     repair_medium,
-    scan_medium,
     scan_payloads,
     write_medium,
 )
@@ -289,7 +285,7 @@ def write(
 
 
 @group.command("verify")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
 @_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
 @receipt_option
@@ -307,7 +303,7 @@ def write(
 )
 @json_option
 def verify(
-    medium: Path,
+    media: tuple[Path, ...],
     site_dir: Path | None,
     root_file: Path | None,
     fingerprint: str | None,
@@ -321,45 +317,38 @@ def verify(
     is_wanted: bool,
     json_output: bool,
 ) -> int:
-    """Prove who published a medium and every byte on it, reading past the page cache.
+    """Prove who published media and every byte on them, reading past the page cache.
 
     \b
     Example:
       ferry media verify E:\\ --site C:\\ferry-site
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
+      ferry media verify E:\\ F:\\ G:\\ --site C:\\ferry-site
 
-    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a
+    Of several media each device is read at the same time; at the end stands whether their set is whole.
+
+    Changes: nothing on a medium, but for one receipt in its custody/ with --receipt. The site remembers a
     complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
     everything on it.
 
-    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
-    expired, rolled back, not signed under the trusted root, or the scanner said no; 6 incomplete or
-    unreadable; 7 the scanner gave no verdict.
+    Exit codes, of several media the gravest: 0 proven; 1 proven, but files lie there that do not belong;
+    3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
+    6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
     scanner = chosen_scanner(hook, hook_minutes)
+    check_media(media, receipts_dir)
     scribe = receipt_scribe(
         site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
     )
-    progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
-        opened = open_medium(medium, trust_dir, accept_incomplete=True)
-        report = opened.verify(progress)
-    if json_output:
-        print_json("medium-report", report)
-    else:
-        _print_report(report)
-    problem, scan = report.problem(), None
-    if scanner is not None and problem is None:
-        scan = scan_medium(scanner, opened, progress=progress)
-        problem = scan.problem(f"the medium {opened.label}")
+        found = examine_media(
+            media, trust_dir, scanner=scanner, progress=TerminalProgress(quiet=json_output)
+        )
+    tell_examined(found, strict=strict, json_output=json_output)
     if scribe is not None:
-        with telling_only_if(problem):
-            register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
-            tell_written(register.verify(report, scan))
-    if problem:
-        raise problem
-    return 0 if report.is_tidy(strict=strict) else EXIT_NO
+        add_receipts(found, scribe, receipts_dir)
+    return conclude(found, strict=strict)
 
 
 @group.command("repair")
@@ -467,20 +456,6 @@ def _part_row(part: Part) -> dict[str, object]:
         "size_bytes": part.size_bytes,
         "is_whole": part.is_whole,
     }
-
-
-def _print_report(report: MediumReport) -> None:
-    for warning in report.warnings:
-        echo(f"warning: {warning}", err=True)
-    print_table(
-        ("VERDICT", "FILE", "DETAIL"),
-        [(file.verdict.value, file.path, file.detail) for file in report.files],
-    )
-    good = len(report.having(Verdict.OK))
-    echo(
-        f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
-        f"valid until {report.expires_at:%Y-%m-%d}"
-    )
 
 
 for _command in (audit, *COMMANDS):

@@ -39,6 +39,7 @@ from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._returning import put_returns
 from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
+from toolkit.media._several import Examined, SetState, examine_media, sets_of
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -57,6 +58,7 @@ __all__ = [
     "Damage",
     "DraftFacts",
     "Entry",
+    "Examined",
     "Homecoming",
     "Medium",
     "MediumLabel",
@@ -73,6 +75,7 @@ __all__ = [
     "Scan",
     "Scanner",
     "Scribe",
+    "SetState",
     "SigningKeys",
     "Taking",
     "Token",
@@ -83,6 +86,7 @@ __all__ = [
     "describe_draft",
     "describe_medium",
     "describe_root",
+    "examine_media",
     "fingerprint",
     "init_trust",
     "keep_set",
@@ -101,6 +105,7 @@ __all__ = [
     "repair_medium",
     "scan_medium",
     "scan_payloads",
+    "sets_of",
     "vouched_key",
     "write_medium",
 ]

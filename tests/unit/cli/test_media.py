@@ -353,6 +353,77 @@ def test_an_unfinished_set_shows_as_not_complete(ferry, folder):
     assert "NOT COMPLETE" in ferry("media", "show", "medium")[1]
 
 
+# --- several media --------------------------------------------------------------------------------
+
+SITE = ("--site", "site")
+
+
+@pytest.fixture
+def two(issued):
+    """Two media with the same payload, the newer one first."""
+    return issued("second", hours_ago=1), issued("first", hours_ago=2)
+
+
+def test_several_media_are_reported_in_order_and_by_set(ferry, two):
+    code, out, err = ferry("media", "verify", *two, *SITE)
+    assert code == 0
+    at = [out.index(f"{folder.name} 1/1: 15 of 15 files ok") for folder in two]
+    assert at == sorted(at)
+    for folder in two:
+        assert f"{folder.name} is whole: its one medium is proven" in out
+    assert f"warning: {two[1].name} is too old" in err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda one, two: ((one / "data" / "x").touch(), (two / "start.txt").unlink()), 6),
+        (lambda one, two: ((one / "start.txt").unlink(), flip(two / "start.html", 5)), 3),
+        (lambda one, two: (two / "data" / "x").touch(), 1),
+    ],
+    ids=["foreign, missing", "missing, different", "good, foreign"],
+)
+def test_the_gravest_of_several_is_the_exit_code(ferry, two, spoil, code):
+    spoil(*two)
+    seen, out, err = ferry("media", "verify", *two, *SITE)
+    assert seen == code
+    assert out.count("files ok") == 2
+    assert ("ferry: " in err) == (code != 1)
+
+
+def test_a_folder_without_a_set_does_not_hide_the_others(ferry, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, err = ferry("media", "verify", "empty", "medium", *SITE)
+    assert code == 6
+    assert "15 of 15 files ok" in out
+    assert "ferry: empty: look for a set" in err
+
+
+def test_several_reports_as_json(ferry, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, _ = ferry("media", "verify", "empty", "medium", *SITE, "--json")
+    document = json.loads(out)
+    assert (code, document["kind"]) == (6, "medium-reports")
+    first, second = document["data"]
+    assert (first["medium"], first["report"], first["exit_code"]) == ("empty", None, 6)
+    assert "look for a set" in first["problem"]
+    assert (second["problem"], second["exit_code"]) == (None, 0)
+    assert second["report"]["set_name"] == folder.name
+
+
+def test_each_of_several_media_gets_its_receipt(ferry, two):
+    words = ("--receipt", "--by", "Ben", "--catalog", "catalog")
+    assert ferry("media", "verify", *two, *SITE, *words)[0] == 0
+    for folder in two:
+        assert [path.name[:9] for path in (folder / "custody").iterdir()] == ["0001-read"]
+
+
+def test_what_cannot_go_together_is_a_usage_error(ferry, folder, two):
+    assert ferry("media", "verify", "medium", folder.parent, *SITE)[0] == 2
+    words = ("--receipt", "--by", "Ben", "--catalog", "catalog", "--receipts", "beside")
+    assert ferry("media", "verify", *two, *SITE, *words)[0] == 2
+
+
 # --- scanners -------------------------------------------------------------------------------------
 
 
@@ -412,7 +483,7 @@ def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
     assert scans(folder) == {"write": None}
 
 
-VERIFY = ("media", "verify", "medium", "--site", "site")
+VERIFY = ("media", "verify", "medium", *SITE)
 RECEIPT = ("--receipt", "--by", "Ben", "--catalog", "catalog")
 
 
@@ -428,11 +499,11 @@ def test_a_scan_after_verifying_stands_in_the_receipt_good_or_bad(
 
 
 @needs_scripts
-def test_a_scanner_without_a_verdict_leaves_no_receipt(ferry, folder, scanner):
+def test_a_scanner_without_a_verdict_stands_in_no_receipt(ferry, folder, scanner):
     code, _, err = ferry(*VERIFY, *RECEIPT, "--hook-after-verify", scanner(77))
     assert code == 7
     assert "ended with 77" in err
-    assert list(scans(folder)) == ["write"]
+    assert scans(folder) == {"write": None, "read-back": None}
 
 
 @needs_scripts
