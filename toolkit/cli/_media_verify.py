@@ -9,7 +9,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._custody import tell_written, telling_only_if
-from toolkit.cli._output import echo, print_json, print_table
+from toolkit.cli._output import echo, human_size, print_json, print_table
 from toolkit.media import (
     Examined,
     MediumReport,
@@ -108,6 +108,11 @@ def _tell_report(report: MediumReport, *, json_output: bool) -> None:
     )
     good = len(report.having(Verdict.OK))
     echo(
-        f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
+        f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}{_at(report)}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )
+
+
+def _at(report: MediumReport) -> str:
+    speed = report.read_bytes_per_s
+    return "" if speed is None else f" at {human_size(speed)}/s"

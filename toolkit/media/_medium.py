@@ -49,6 +49,7 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
+from toolkit.media._speed import Speed, slow_warnings
 from toolkit.media._verify import WRITE_AGAIN, Checked
 from toolkit.model import (
     PayloadKind,
@@ -260,6 +261,7 @@ class Medium:
         """
         progress = progress or Silent()
         methods: list[ReadMethod] = []
+        speed = Speed()
         signed = {
             piece.path: (piece.sha256, piece.size_bytes, self._blocks_of(file, piece))
             for file, piece in self._plan.on_medium(self.number)
@@ -268,13 +270,13 @@ class Medium:
         signed[SET_PATH] = (Sha256(set_json.hashes["sha256"]), set_json.length, ())
         progress.begin(f"verify {self.label}", total_bytes=self.size_bytes)
         try:
-            files = [
-                replace(
-                    _judge(self.folder, path, *expected, methods=methods, progress=progress),
-                    has_parity=has_parity(self.folder, expected[0]),
-                )
-                for path, expected in signed.items()
-            ]
+            files = []
+            for path, expected in signed.items():
+                began = speed.start()
+                file = _judge(self.folder, path, *expected, methods=methods, progress=progress)
+                if file.verdict is Verdict.OK:
+                    speed.add(expected[1], since=began)
+                files.append(replace(file, has_parity=has_parity(self.folder, expected[0])))
             files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
         finally:
             progress.end()
@@ -288,7 +290,8 @@ class Medium:
             expires_at=self.expires_at,
             read_method=weakest(methods).value,
             files=tuple(files),
-            warnings=self.warnings,
+            warnings=(*self.warnings, *slow_warnings(speed.bytes_per_s)),
+            read_bytes_per_s=speed.bytes_per_s,
         )
 
     def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
