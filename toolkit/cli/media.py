@@ -22,6 +22,7 @@ from toolkit.cli._custody import (
 )
 from toolkit.cli._media_audit import audit
 from toolkit.cli._media_custody import COMMANDS
+from toolkit.cli._media_erase import erase
 from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
     F,
@@ -458,5 +459,5 @@ def _part_row(part: Part) -> dict[str, object]:
     }
 
 
-for _command in (audit, *COMMANDS):
+for _command in (audit, erase, *COMMANDS):
     group.add_command(_command)

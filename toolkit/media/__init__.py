@@ -16,6 +16,7 @@ from toolkit.media._audit import BagFault, BagFinding, BagReport, audit_bag
 from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
+from toolkit.media._erase import Erasure, erase_set, plan_erasure
 from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     ROLES,
@@ -58,6 +59,7 @@ __all__ = [
     "Damage",
     "DraftFacts",
     "Entry",
+    "Erasure",
     "Examined",
     "Homecoming",
     "Medium",
@@ -86,6 +88,7 @@ __all__ = [
     "describe_draft",
     "describe_medium",
     "describe_root",
+    "erase_set",
     "examine_media",
     "fingerprint",
     "init_trust",
@@ -93,6 +96,7 @@ __all__ = [
     "open_keys",
     "open_medium",
     "pin_root",
+    "plan_erasure",
     "plan_media",
     "put_returns",
     "read_custody",

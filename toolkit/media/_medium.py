@@ -84,6 +84,11 @@ class MediumLabel:
     """Number of this medium in the set, from 1."""
     media_count: int
 
+    @property
+    def label(self) -> str:
+        """What is printed on it: `AZL-2611-K7Q2 2/3`."""
+        return f"{self.set_name} {self.medium}/{self.media_count}"
+
 
 class Medium:
     """One medium of a set whose metadata were proven. Its payload bytes are proven while they are copied."""

@@ -282,7 +282,7 @@ def _tell_others(root: Path, folder: Path, intent: Intent, progress: Progress) -
         if begun is not None and begun.payloads == intent.payloads:
             progress.say(
                 f"warning: {root} also holds {begun.label}, unfinished, with the same payloads: is it the "
-                "right medium? What was begun stays, and takes room"
+                "right medium? What was begun stays, and takes room, until `ferry media erase`"
             )
 
 

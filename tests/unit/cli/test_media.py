@@ -1,3 +1,4 @@
+import io
 import json
 import sys
 from dataclasses import replace
@@ -518,6 +519,64 @@ def test_a_scanner_that_cannot_be_run_is_refused_before_anything_is_read(ferry, 
     label = folder / "start.txt"
     code, out, _ = ferry(*VERIFY, "--hook-after-verify", label)
     assert (code, out) == (7, "")
+
+
+# --- erase ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def label(folder):
+    return f"{folder.name} 1/1"
+
+
+def test_erasing_takes_the_label_typed_exactly(ferry, folder, label):
+    code, out, err = ferry("media", "erase", "medium", "--yes-erase", f"{label} ")
+    assert code == 7
+    assert "nothing was deleted" in err
+    code, out, _ = ferry("media", "erase", "medium", "--catalog", "catalog", "--yes-erase", label)
+    assert code == 0
+    assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
+    assert "stays, take it home first: custody/0001-write-" in out
+    assert sorted(path.name for path in folder.iterdir()) == ["custody", "writing.json"]
+
+
+def test_erasing_asks_where_somebody_can_be_asked(ferry, folder, label, monkeypatch):
+    class Person(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{label}\n"))
+    assert ferry("media", "erase", "medium")[0] == 2
+    monkeypatch.setattr("sys.stdin", Person("AZL-1 1/1\n"))
+    assert ferry("media", "erase", "medium")[0] == 7
+    monkeypatch.setattr("sys.stdin", Person(f"{label}\n"))
+    assert ferry("media", "erase", "medium", "--with-receipts", "--site", "site")[0] == 0
+    assert not folder.exists()
+
+
+def test_what_stays_is_a_no(ferry, folder, label):
+    (folder / "mine.txt").write_bytes(b"x")
+    words = ("--with-receipts", "--yes-erase", label)
+    code, out, _ = ferry("media", "erase", "medium", *words)
+    assert code == 1
+    assert "stays, not of this set: mine.txt" in out
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_an_erasure_as_json(ferry, folder, label):
+    code, out, _ = ferry("media", "erase", "medium", "--yes-erase", label, "--json")
+    document = json.loads(out)
+    assert (code, document["kind"]) == (0, "erasure")
+    assert document["data"]["label"] == label
+    assert "complete.json" not in document["data"]["removed"]
+    assert len(document["data"]["receipts"]) == 1
+
+
+def test_a_set_of_another_catalog_is_not_erased(ferry, folder, label, tmp_path):
+    (tmp_path / "other").mkdir()
+    words = ("--catalog", "other", "--yes-erase", label)
+    assert ferry("media", "erase", "medium", *words)[0] == 6
+    assert (folder / "complete.json").exists()
 
 
 # --- trust ----------------------------------------------------------------------------------------
