@@ -14,6 +14,7 @@ from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payloa
 from toolkit.errors import DigestError, StorageError
 from toolkit.media import BagFault, Verdict, audit_bag
 from toolkit.media._device import CHUNK_BYTES
+from toolkit.media._several import _device
 from toolkit.model import Silent
 
 MIB = 1 << 20
@@ -179,6 +180,15 @@ def test_a_temporary_folder_on_fat_is_explained(fat, publisher, site, tmp_path, 
     assert str(fat) in words(caught.value)
     assert "TMPDIR" in caught.value.hint
     assert site.memory() == before
+
+
+def test_each_mount_is_a_device_and_two_folders_on_one_are_not(mount):
+    sticks = mount("stick", "size=64m"), mount("other", "size=64m")
+    for stick in sticks:
+        for name in ("one", "two"):
+            (stick / name).mkdir()
+    assert len({_device(stick) for stick in sticks}) == 2
+    assert {_device(sticks[0] / name) for name in ("one", "two")} == {_device(sticks[0])}
 
 
 # --- what became of it ------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from toolkit.media import (
     MEMORY_MB,
     MediumLabel,
     Part,
+    Scan,
     choose_parity,
     describe_medium,
     examine_media,
@@ -54,6 +55,7 @@ from toolkit.media import (
     scan_payloads,
     write_medium,
 )
+from toolkit.model import HeldPayload
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
 
@@ -208,7 +210,7 @@ def plan_(
 @by_option("Who writes it; the name stands in the first receipt.")
 @scan_options(
     "--hook-before-write",
-    "A scanner, run with the path of each payload before the first is written; exit code 0: clean, 1: refuse it.",
+    "A scanner, run with the path of each payload of this medium before the first is written; exit code 0: clean, 1: refuse it.",
 )
 @json_option
 def write(
@@ -266,7 +268,12 @@ def write(
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
-    scan = scan_payloads(scanner, payloads, progress=progress) if scanner else None
+    scans: list[Scan | None] = []
+
+    def scan(payloads: Sequence[HeldPayload]) -> None:
+        if scanner is not None:
+            scans.append(scan_payloads(scanner, payloads, progress=progress))
+
     medium = write_medium(
         root,
         payloads,
@@ -278,11 +285,13 @@ def write(
         book=catalog_dir / "sets",
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
+        before_write=scan,
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scan)
+        scanned = scans[0] if scans else None
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scanned)
 
 
 @group.command("verify")

@@ -175,7 +175,7 @@ class Scanner:
 def scan_payloads(
     scanner: Scanner, payloads: Sequence[HeldPayload], *, progress: Progress
 ) -> Scan | None:
-    """Have every payload scanned where the catalog holds it, before the first is written.
+    """Have payloads scanned where the catalog holds them, before the first of them is written.
 
     Returns:
         The verdict; None where there is nothing to scan.
@@ -191,7 +191,7 @@ def scan_payloads(
             whole = replace(scanner.look_at(held.path, progress=progress), files=number)
         finally:
             progress.end()
-        if problem := whole.problem(f"{held.name}, before anything is written, in {held.path}"):
+        if problem := whole.problem(f"{held.name}, before it is written, in {held.path}"):
             raise problem
     return whole
 

@@ -93,6 +93,7 @@ def write_medium(
     book: Path | None = None,
     parity: Parity | None = None,
     custody_key: str = "",
+    before_write: Callable[[Sequence[HeldPayload]], None] | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -113,6 +114,8 @@ def write_medium(
         book: Where home keeps sets that are cut or spread.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
+        before_write: Called with the payloads that this medium will carry, before the first of them is
+            written, and not for a medium that is complete; what it raises ends the writing.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -154,6 +157,8 @@ def write_medium(
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
             mine = [part for part in layout.parts if part.medium == intent.medium]
+            if before_write is not None:
+                before_write([held for held in payloads if any(part.held == held for part in mine)])
             _tell_others(root, folder, intent, progress)
             writing = _Writing(folder, intent, keys, progress, now, spread, parity, custody_key)
             writing.run(mine)

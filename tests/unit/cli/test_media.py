@@ -471,13 +471,29 @@ def test_what_a_scanner_does_not_call_clean_is_not_written(
     refused = write(VERSION, "--hook-before-write", scanner(said))
     assert refused[0] == code
     assert word in refused[2]
-    assert list((tmp_path / "medium").iterdir()) == []
+    files = [path.name for path in (tmp_path / "medium").rglob("*") if path.is_file()]
+    assert files == ["writing.json"], "the set was begun, and no payload"
+
+
+@needs_scripts
+def test_what_is_complete_is_not_scanned_again(write, folder, scanner, tmp_path):
+    assert write(VERSION, "--hook-before-write", scanner(1))[0] == 0
+    assert not (tmp_path / "scanned").exists()
+    assert scans(folder) == {"write": None}
+
+
+@needs_scripts
+def test_what_can_be_refused_without_a_scan_is_refused_before_it(write, scanner, tmp_path):
+    words = ("--hook-before-write", scanner(0))
+    assert write(VERSION, "--valid-days", "800", *words)[0] == 7
+    assert not (tmp_path / "scanned").exists()
 
 
 @needs_scripts
 def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
-    write, folder, scanner
+    ferry, write, folder, scanner
 ):
+    assert ferry("media", "erase", "medium", "--yes-erase", f"{folder.name} 1/1")[0] == 0
     code, _, err = write(VERSION, "--hook-before-write", scanner(0))
     assert code == 0
     assert "stands in none" in err

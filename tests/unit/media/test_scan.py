@@ -158,7 +158,7 @@ def test_the_first_payload_with_something_found_ends_it(tmp_path, scanner):
         make_payload(tmp_path / "catalog", name=f"SBE_{n}.zip", data=bytes([n])) for n in (1, 2)
     ]
     log = tmp_path / "log"
-    with pytest.raises(TrustError, match=r"SBE_1\.zip, before anything is written"):
+    with pytest.raises(TrustError, match=r"SBE_1\.zip, before it is written"):
         scan_payloads(scanner(f'echo "$1" >> {log}; exit 1'), payloads, progress=QUIET)
     assert len(log.read_text(encoding="utf-8").splitlines()) == 1
 
