@@ -156,10 +156,10 @@ def write_medium(
             folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
+            _tell_others(root, folder, intent, progress)
             mine = [part for part in layout.parts if part.medium == intent.medium]
             if before_write is not None:
                 before_write([held for held in payloads if any(part.held == held for part in mine)])
-            _tell_others(root, folder, intent, progress)
             writing = _Writing(folder, intent, keys, progress, now, spread, parity, custody_key)
             writing.run(mine)
             progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
