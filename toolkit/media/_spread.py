@@ -36,7 +36,7 @@ from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
 from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
 from toolkit.media._sign import PlacedPayload, sign_set
-from toolkit.model import HeldPayload, Progress, Sha256
+from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
 _SET = "set.json"
 _STATE = "spread.json"
@@ -62,6 +62,21 @@ class Spread:
         done = read_spread(self.folder).done | {number}
         write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
         return replace(self, done=done)
+
+    def parts(self, payloads: Mapping[TargetName, HeldPayload]) -> tuple[Part, ...]:
+        """Return where everything lies, as it was signed: another ferry might lay it out otherwise today."""
+        return tuple(
+            Part(
+                held=payloads[TargetName(file.target)],
+                target=TargetName(file.target),
+                path=piece.path,
+                medium=piece.medium,
+                offset=piece.offset,
+                size_bytes=piece.size_bytes,
+            )
+            for file in self.plan.files
+            for piece in file.pieces
+        )
 
     @property
     def open_numbers(self) -> tuple[int, ...]:

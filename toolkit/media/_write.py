@@ -152,7 +152,8 @@ def write_medium(
             folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
-            mine = [part for part in layout.parts if part.medium == intent.medium]
+            parts = layout.parts if spread is None else spread.parts(wanted.payloads)
+            mine = [part for part in parts if part.medium == intent.medium]
             _Writing(folder, intent, keys, progress, now, spread, parity, custody_key).run(mine)
             progress.say(f"medium {folder.name} {intent.medium}/{intent.media_count} is complete")
         else:

@@ -13,7 +13,7 @@ from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import MediumSize, Verdict, describe_medium
 from toolkit.media import _write as writing
 from toolkit.media._device import BLOCK_BYTES
-from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE
+from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE, lay_out
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -248,6 +248,19 @@ def test_a_stick_that_holds_less_than_was_said_is_refused_before_a_payload(
         write(publisher, tmp_path, bundle, progress=heard)
     assert heard.steps == []  # not even measured
     assert not list((tmp_path / "stick1").iterdir())
+
+
+def test_a_begun_set_keeps_its_layout_whatever_is_laid_out_today(
+    tmp_path, publisher, bundle, monkeypatch
+):
+    first = write(publisher, tmp_path, bundle)
+    another = (holds(0), holds(2))  # everything on the second
+    monkeypatch.setattr(
+        writing, "lay_out", lambda payloads, media: replace(lay_out(payloads, another), media=media)
+    )
+    second = write(publisher, tmp_path, bundle, stick="stick2")
+    assert second.set_id == first.set_id
+    assert [path.name for path in second.folder.rglob("*.seg")] == ["0001.seg"]
 
 
 def test_an_expired_set_at_home_is_not_gone_on_with(tmp_path, publisher, bundle):
