@@ -89,10 +89,11 @@ class Spread:
 def find_spread(
     book: Path, intent: Intent, sizes: Sequence[MediumSize], *, set_name: str | None, now: datetime
 ) -> Spread | None:
-    """Return the set of these payloads for these media, if it was begun and is not finished or expired.
+    """Return the set of these payloads for these media, if one was begun and has not expired.
 
-    A finished one is returned if it is asked for by name: a lost medium can be written again.
+    One that lacks a medium goes before one that is finished.
     """
+    found: list[Spread] = []
     if not book.is_dir():
         return None
     for folder in sorted(book.iterdir()):
@@ -102,9 +103,8 @@ def find_spread(
         same = (known.intent.payloads, known.intent.root, known.sizes)
         if same != (intent.payloads, intent.root, tuple(sizes)) or known.intent.expires_at <= now:
             continue
-        if set_name is not None or known.open_numbers:
-            return known
-    return None
+        found.append(known)
+    return max(found, key=lambda known: len(known.open_numbers), default=None)
 
 
 def make_spread(

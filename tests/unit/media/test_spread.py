@@ -143,9 +143,9 @@ def test_the_bag_of_each_medium_lists_its_own_files(sticks):
 
 def test_the_leaflet_tells_how_to_put_the_segments_together(sticks, bundle):
     text = (sticks[0] / "AZL-2603-TWO/start.txt").read_text("utf-8")
-    assert "copy /b 0000.seg+...+0001.seg" in text
+    assert "copy /b 0000.seg+0001.seg " in text
     assert bundle.sha256 in text
-    assert "on medium 1, 2 of 2" in text
+    assert "on medium 1 and 2 of 2" in text
     assert "Put together" in (sticks[0] / "AZL-2603-TWO/start.html").read_text("utf-8")
 
 
@@ -204,6 +204,15 @@ def test_a_finished_set_is_not_begun_again_on_its_own_stick(
     again = write(publisher, tmp_path, bundle, sbe, set_name="AZL-2603-TWO")
     assert again.number == 1
     assert content(again.folder) == before
+
+
+def test_a_third_stick_does_not_begin_another_set_by_itself(
+    tmp_path, sticks, publisher, bundle, sbe
+):
+    with pytest.raises(InputError, match="every medium of AZL-2603-TWO is written") as caught:
+        write(publisher, tmp_path, bundle, sbe, stick="third")
+    assert "--medium" in caught.value.hint
+    assert write(publisher, tmp_path, bundle, sbe, stick="third", set_name="AZL-NEW").number == 1
 
 
 def test_another_number_on_a_stick_of_this_set_is_refused(tmp_path, sticks, publisher, bundle, sbe):
