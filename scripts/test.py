@@ -11,7 +11,7 @@ import _venv
 
 _STOPPED = 130
 _PARALLEL = ["--numprocesses=2", "--dist=loadgroup", "-m", "not alone", "--cov", "--cov-report="]
-_ALONE = ["-m", "alone", "--cov", "--cov-append", "--cov-report=term"]
+_ALONE = ["tests/system", "-m", "alone", "--cov", "--cov-append", "--cov-report=term"]
 """What a neighbour on the same disk would disturb comes last, one test at a time."""
 
 
