@@ -15,9 +15,9 @@ from toolkit.catalog._replies import (
     check_status,
     read_head,
     retry_after_s,
-    shown,
 )
 from toolkit.errors import AuthenticationError, DownloadError
+from toolkit.names import shown
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 values = st.one_of(

@@ -12,6 +12,7 @@ from tests.vendorsite import nginx
 from tests.vendorsite.bundle import make_bundle
 
 pytestmark = [
+    pytest.mark.alone,  # a process that waits for a busy disk dies late, and its connections receive meanwhile
     pytest.mark.network,
     pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed"),
 ]

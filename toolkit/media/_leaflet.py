@@ -64,14 +64,14 @@ def _joining(plan: SetPlan) -> str:
     for file in plan.files:
         if len(file.pieces) == 1:
             continue
-        folder, _, first = file.pieces[0].path.rpartition("/")
+        folder = file.pieces[0].path.rpartition("/")[0]
         name = file.target.rpartition("/")[2]
         media = sorted({piece.medium for piece in file.pieces})
-        last = file.pieces[-1].path.rpartition("/")[2]
+        parts = "+".join(piece.path.rpartition("/")[2] for piece in file.pieces)
         texts.append(
-            f"  {name}: {len(file.pieces)} segments, on medium {', '.join(map(str, media))} of "
+            f"  {name}: {len(file.pieces)} segments, on medium {' and '.join(map(str, media))} of "
             f"{plan.media_count}. Copy {folder} of\n  each into one folder, then there:\n"
-            f"    Windows   cmd /c copy /b {first}+...+{last} {name}   (all of them, in order)\n"
+            f"    Windows   cmd /c copy /b {parts} {name}\n"
             f"    Linux     cat *.seg > {name}\n"
             f"    it must have {file.size_bytes} bytes and sha256\n    {file.sha256}\n"
         )

@@ -36,7 +36,7 @@ from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
 from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
 from toolkit.media._sign import PlacedPayload, sign_set
-from toolkit.model import HeldPayload, Progress, Sha256
+from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
 _SET = "set.json"
 _STATE = "spread.json"
@@ -63,6 +63,21 @@ class Spread:
         write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
         return replace(self, done=done)
 
+    def parts(self, payloads: Mapping[TargetName, HeldPayload]) -> tuple[Part, ...]:
+        """Return where everything lies, as it was signed: another ferry might lay it out otherwise today."""
+        return tuple(
+            Part(
+                held=payloads[TargetName(file.target)],
+                target=TargetName(file.target),
+                path=piece.path,
+                medium=piece.medium,
+                offset=piece.offset,
+                size_bytes=piece.size_bytes,
+            )
+            for file in self.plan.files
+            for piece in file.pieces
+        )
+
     @property
     def open_numbers(self) -> tuple[int, ...]:
         """The media that are not complete yet."""
@@ -74,10 +89,11 @@ class Spread:
 def find_spread(
     book: Path, intent: Intent, sizes: Sequence[MediumSize], *, set_name: str | None, now: datetime
 ) -> Spread | None:
-    """Return the set of these payloads for these media, if it was begun and is not finished or expired.
+    """Return the set of these payloads for these media, if one was begun and has not expired.
 
-    A finished one is returned if it is asked for by name: a lost medium can be written again.
+    One that lacks a medium goes before one that is finished.
     """
+    found: list[Spread] = []
     if not book.is_dir():
         return None
     for folder in sorted(book.iterdir()):
@@ -87,9 +103,8 @@ def find_spread(
         same = (known.intent.payloads, known.intent.root, known.sizes)
         if same != (intent.payloads, intent.root, tuple(sizes)) or known.intent.expires_at <= now:
             continue
-        if set_name is not None or known.open_numbers:
-            return known
-    return None
+        found.append(known)
+    return max(found, key=lambda known: len(known.open_numbers), default=None)
 
 
 def make_spread(

@@ -157,7 +157,8 @@ def write_medium(
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
             _tell_others(root, folder, intent, progress)
-            mine = [part for part in layout.parts if part.medium == intent.medium]
+            parts = layout.parts if spread is None else spread.parts(wanted.payloads)
+            mine = [part for part in parts if part.medium == intent.medium]
             if before_write is not None:
                 before_write([held for held in payloads if any(part.held == held for part in mine)])
             writing = _Writing(folder, intent, keys, progress, now, spread, parity, custody_key)
@@ -340,7 +341,14 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
                 hint="plug in another one, or give another folder",
             )
         return folder, here
-    number = number or next(iter(spread.open_numbers), 1)
+    if number is None and not spread.open_numbers:
+        raise InputError(
+            f"write a medium at {root}",
+            found=f"every medium of {plan.set_name} is written: {plan.media_count} of these sizes",
+            hint=f"for a spare copy of one: --name {plan.set_name} with --medium; for a new set: --name with a "
+            "name of your own",
+        )
+    number = number or spread.open_numbers[0]
     if number > plan.media_count:
         raise InputError(
             f"write medium {number} of {plan.set_name}", found=f"a set of {plan.media_count} media"

@@ -639,7 +639,7 @@ def test_a_root_chain_with_a_gap_is_refused_at_home_and_at_the_site(home, writte
         home.change(ROTATE_TIMESTAMP)
     medium = written(1)
     (medium / "tuf" / "2.root.json").unlink()
-    with pytest.raises(SignatureError):
+    with pytest.raises(StorageError, match=r"tuf/2\.root\.json is missing"):
         trusting.open(medium, now=NOW + days(1))
     (home.folder / "2.root.json").unlink()
     for act in (lambda: open_keys(home.folder, PASSPHRASE), home.ceremony):

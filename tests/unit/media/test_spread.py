@@ -13,7 +13,7 @@ from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import MediumSize, Verdict, describe_medium
 from toolkit.media import _write as writing
 from toolkit.media._device import BLOCK_BYTES
-from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE
+from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE, lay_out
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -143,9 +143,9 @@ def test_the_bag_of_each_medium_lists_its_own_files(sticks):
 
 def test_the_leaflet_tells_how_to_put_the_segments_together(sticks, bundle):
     text = (sticks[0] / "AZL-2603-TWO/start.txt").read_text("utf-8")
-    assert "copy /b 0000.seg+...+0001.seg" in text
+    assert "copy /b 0000.seg+0001.seg " in text
     assert bundle.sha256 in text
-    assert "on medium 1, 2 of 2" in text
+    assert "on medium 1 and 2 of 2" in text
     assert "Put together" in (sticks[0] / "AZL-2603-TWO/start.html").read_text("utf-8")
 
 
@@ -206,6 +206,15 @@ def test_a_finished_set_is_not_begun_again_on_its_own_stick(
     assert content(again.folder) == before
 
 
+def test_a_third_stick_does_not_begin_another_set_by_itself(
+    tmp_path, sticks, publisher, bundle, sbe
+):
+    with pytest.raises(InputError, match="every medium of AZL-2603-TWO is written") as caught:
+        write(publisher, tmp_path, bundle, sbe, stick="third")
+    assert "--medium" in caught.value.hint
+    assert write(publisher, tmp_path, bundle, sbe, stick="third", set_name="AZL-NEW").number == 1
+
+
 def test_another_number_on_a_stick_of_this_set_is_refused(tmp_path, sticks, publisher, bundle, sbe):
     with pytest.raises(StorageError, match="this is medium AZL-2603-TWO 1/2"):
         write(publisher, tmp_path, bundle, sbe, set_name="AZL-2603-TWO", number=2)
@@ -248,6 +257,19 @@ def test_a_stick_that_holds_less_than_was_said_is_refused_before_a_payload(
         write(publisher, tmp_path, bundle, progress=heard)
     assert heard.steps == []  # not even measured
     assert not list((tmp_path / "stick1").iterdir())
+
+
+def test_a_begun_set_keeps_its_layout_whatever_is_laid_out_today(
+    tmp_path, publisher, bundle, monkeypatch
+):
+    first = write(publisher, tmp_path, bundle)
+    another = (holds(0), holds(2))  # everything on the second
+    monkeypatch.setattr(
+        writing, "lay_out", lambda payloads, media: replace(lay_out(payloads, another), media=media)
+    )
+    second = write(publisher, tmp_path, bundle, stick="stick2")
+    assert second.set_id == first.set_id
+    assert [path.name for path in second.folder.rglob("*.seg")] == ["0001.seg"]
 
 
 def test_an_expired_set_at_home_is_not_gone_on_with(tmp_path, publisher, bundle):
