@@ -1,5 +1,6 @@
 """Programs that know nothing of ferry read a medium: BagIt validator, sha256sum, PowerShell, TUF client."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from tests.unit.media.making import NOW, Publisher, flip, make_payload
 from toolkit.media._verify import _FolderFetcher
 
 POWERSHELL = shutil.which("pwsh") or shutil.which("powershell")
+SHELLS = [shell for shell in ("dash", "sh", "bash") if shutil.which(shell)]
+SHELL = shutil.which("dash") or shutil.which("sh")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,17 @@ def sha256sum(folder):
 def powershell(folder):
     return subprocess.run(
         [POWERSHELL, "-NoProfile", "-ExecutionPolicy", "Bypass", "-File", folder / "verify.ps1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def shell(folder, *, program=SHELL, path=None):
+    return subprocess.run(
+        [program, folder / "verify.sh"],
+        env={**os.environ, "PATH": path or os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=False,
@@ -105,6 +119,79 @@ def test_the_script_needs_nothing_that_constrained_language_mode_forbids(folder)
     allowed = {"string"}
     assert set(re.findall(r"\[([A-Za-z.]+)\]", text)) <= allowed
     assert "HASHES ONLY" in text
+
+
+# --- verify.sh ----------------------------------------------------------------------------------
+
+
+needs_a_shell = pytest.mark.skipif(SHELL is None, reason="no POSIX shell on this system")
+
+
+@pytest.mark.parametrize("program", SHELLS)
+def test_any_shell_accepts_a_medium_by_its_script_and_says_what_that_proves(folder, program):
+    result = shell(folder, program=program)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    listed = sum(
+        len((folder / name).read_bytes().splitlines())
+        for name in ("manifest-sha256.txt", "tagmanifest-sha256.txt")
+    )
+    assert f"{listed} files match, 0 do not. Hashes only" in result.stdout
+    assert "ok         data/payload/SBE Contoso (2).zip" in result.stdout
+
+
+def break_link(folder, payload):
+    payload.rename(folder.parent / "elsewhere")
+    payload.symlink_to(folder.parent / "elsewhere")
+
+
+BREAKS = {
+    "DIFFERENT  data/payload/SBE Contoso (2).zip": lambda _, payload: flip(payload, 7),
+    "MISSING    data/payload/SBE Contoso (2).zip": lambda _, payload: payload.unlink(),
+    "MISSING    data/payload/SBE Contoso (2).zip\n": break_link,
+    "NOT LISTED data/payload/more.exe": lambda _, payload: (payload.parent / "more.exe").touch(),
+    "NOT LISTED data/-n": lambda folder, _: (folder / "data" / "-n").touch(),
+    "NOT LISTED data/x[2J.zip": lambda folder, _: (folder / "data" / "x\x1b[2J.zip").touch(),
+    "UNFINISHED": lambda folder, _: (folder / "complete.json").unlink(),
+    "MISSING    manifest-sha256.txt": lambda folder, _: (folder / "manifest-sha256.txt").unlink(),
+    "DIFFERENT  verify.ps1": lambda folder, _: flip(folder / "verify.ps1", 99),
+}
+
+
+@needs_a_shell
+@pytest.mark.parametrize("told", BREAKS)
+def test_the_shell_script_names_what_is_wrong_and_ends_with_1(folder, told):
+    BREAKS[told](folder, folder / "data" / "payload" / "SBE Contoso (2).zip")
+    result = shell(folder)
+    assert result.returncode == 1
+    assert told in result.stdout
+    assert "0 do not" not in result.stdout
+
+
+@needs_a_shell
+def test_the_shell_script_reads_manifests_in_capitals_and_with_carriage_returns(folder):
+    """As a copier leaves them that takes them for text; the tag manifest is told, for it is another."""
+    manifest = folder / "manifest-sha256.txt"
+    lines = manifest.read_text("utf-8").splitlines()
+    text = "\r\n".join(line[:64].upper() + line[64:] for line in lines)
+    manifest.write_bytes(text.encode())
+    told = [line for line in shell(folder).stdout.splitlines() if line[:2] != "ok"]
+    assert told[0] == "DIFFERENT  manifest-sha256.txt"
+    assert "1 do not" in told[-1]
+
+
+@needs_a_shell
+@pytest.mark.parametrize("digest", ["shasum", None])
+def test_the_shell_script_takes_shasum_or_says_that_nothing_was_checked(folder, tmp_path, digest):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("dirname", "tr", "find", "grep", "env", *filter(None, [digest])):
+        if shutil.which(name) is None:
+            pytest.skip(f"no {name} on this system")
+        (tools / name).symlink_to(shutil.which(name))
+    result = shell(folder, path=str(tools))
+    assert result.returncode == (0 if digest else 1), result.stderr
+    assert digest or "nothing was checked" in result.stderr
 
 
 # --- python-tuf: what we rely on beyond its documented face ---------------------------------------

@@ -12,8 +12,9 @@ import pytest
 
 from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payload
 from toolkit.errors import DigestError, StorageError
-from toolkit.media import BagFault, Verdict, audit_bag
+from toolkit.media import BagFault, Verdict, audit_bag, erase_set, plan_erasure
 from toolkit.media._device import CHUNK_BYTES
+from toolkit.media._several import _device
 from toolkit.model import Silent
 
 MIB = 1 << 20
@@ -179,6 +180,33 @@ def test_a_temporary_folder_on_fat_is_explained(fat, publisher, site, tmp_path, 
     assert str(fat) in words(caught.value)
     assert "TMPDIR" in caught.value.hint
     assert site.memory() == before
+
+
+def test_each_mount_is_a_device_and_two_folders_on_one_are_not(mount):
+    sticks = mount("stick", "size=64m"), mount("other", "size=64m")
+    for stick in sticks:
+        for name in ("one", "two"):
+            (stick / name).mkdir()
+    assert len({_device(stick) for stick in sticks}) == 2
+    assert {_device(sticks[0] / name) for name in ("one", "two")} == {_device(sticks[0])}
+
+
+def test_a_set_is_erased_from_a_fat_stick(fat, publisher, tmp_path, monkeypatch):
+    monkeypatch.setattr("toolkit.media._write.free_bytes", lambda folder: 96 * MIB)
+    publisher.write(fat, make_payload(tmp_path / "catalog"))
+    (fat / "holiday.jpg").write_bytes(b"x")
+    erase_set(plan_erasure(fat), progress=Silent())
+    assert [path.name for path in fat.iterdir()] == ["holiday.jpg"]
+
+
+def test_nothing_is_erased_from_a_read_only_mount(mount, publisher, site, held):
+    stick = mount("stick", "size=64m")
+    publisher.write(stick, held)
+    subprocess.run(["mount", "-o", "remount,ro", str(stick)], check=True)
+    with pytest.raises(StorageError, match="write-protected") as caught:
+        erase_set(plan_erasure(stick), progress=Silent())
+    assert "write lock" in caught.value.hint
+    assert site.open(stick).verify().problem() is None
 
 
 # --- what became of it ------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from toolkit.errors import ToolkitError
 NOUNS = {
     "catalog": "what exists and what we hold (connected side)",
     "trust": "keys and the trusted root",
-    "media": "signed media: write, verify, repair, audit, hand over, receive",
+    "media": "signed media: write, verify, repair, audit, hand over, receive, erase",
     "site": "the disconnected place: trusted root, clusters, journal",
     "cluster": "discover and import updates on a cluster",
     "run": "prepare, start, watch and show update runs",

@@ -14,7 +14,7 @@ from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
     from toolkit.catalog import Catalog
-    from toolkit.media import MediumLabel, Scribe, Written
+    from toolkit.media import MediumLabel, Scan, Scribe, Written
     from toolkit.site import Site
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
@@ -132,13 +132,15 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
 
 
 def note_writing(
-    catalog: Catalog, label: MediumLabel, scribe: Scribe, *, plan: Path | None
+    catalog: Catalog, label: MediumLabel, scribe: Scribe, *, plan: Path | None, scan: Scan | None
 ) -> None:
     """Add the first receipt of a set, and let the catalog remember the set for its return."""
     from toolkit.media import Register, keep_set
 
-    if written := Register(label=label, scribe=scribe).write():
+    if written := Register(label=label, scribe=scribe).write(scan):
         tell_written(written)
+    elif scan is not None:
+        echo("warning: the set had its first receipt before; this scan stands in none", err=True)
     try:
         keep_set(catalog.root, label, clusters=catalog.bound_for(plan))
     except StorageError as error:

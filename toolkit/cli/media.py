@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli import Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._custody import (
     by_option,
@@ -18,12 +18,12 @@ from toolkit.cli._custody import (
     receipt_option,
     receipt_scribe,
     receipts_option,
-    tell_written,
-    telling_only_if,
     write_scribe,
 )
 from toolkit.cli._media_audit import audit
 from toolkit.cli._media_custody import COMMANDS
+from toolkit.cli._media_erase import erase
+from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
     F,
     LocalPath,
@@ -35,25 +35,27 @@ from toolkit.cli._output import (
     print_table,
     read_passphrase,
 )
+from toolkit.cli._scan import chosen_scanner, scan_options
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
     FILE_SYSTEMS,
     MEMORY_MB,
     MediumLabel,
-    MediumReport,
     Part,
-    Register,
-    Verdict,
+    Scan,
     choose_parity,
     describe_medium,
+    examine_media,
     open_keys,
     open_medium,
     pin_root,
     plan_media,
     read_media,
     repair_medium,
+    scan_payloads,
     write_medium,
 )
+from toolkit.model import HeldPayload
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
 
@@ -206,6 +208,10 @@ def plan_(
 )
 @click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
 @by_option("Who writes it; the name stands in the first receipt.")
+@scan_options(
+    "--hook-before-write",
+    "A scanner, run with the path of each payload of this medium before the first is written; exit code 0: clean, 1: refuse it.",
+)
 @json_option
 def write(
     versions: tuple[str, ...],
@@ -222,6 +228,8 @@ def write(
     manifest_dirs: tuple[Path, ...],
     set_name: str | None,
     by: str,
+    hook: Path | None,
+    hook_minutes: int,
     *,
     json_output: bool,
 ) -> None:
@@ -236,7 +244,8 @@ def write(
       ferry media write --plan plan.json --size 32GB --size 16GB --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
-    plan, an SBE that would hide a cluster's updates is refused.
+    plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
+    scanner without a verdict with 7; its verdict stands in the first receipt.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
     custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), and what was
@@ -248,6 +257,7 @@ def write(
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=parity_memory, progress=progress)
+    scanner = chosen_scanner(hook, hook_minutes)
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
@@ -258,6 +268,12 @@ def write(
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
+    scans: list[Scan | None] = []
+
+    def scan(payloads: Sequence[HeldPayload]) -> None:
+        if scanner is not None:
+            scans.append(scan_payloads(scanner, payloads, progress=progress))
+
     medium = write_medium(
         root,
         payloads,
@@ -269,15 +285,17 @@ def write(
         book=catalog_dir / "sets",
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
+        before_write=scan,
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file)
+        scanned = scans[0] if scans else None
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scanned)
 
 
 @group.command("verify")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
 @_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
 @receipt_option
@@ -289,53 +307,58 @@ def write(
     help="At home: the catalog whose key signs the receipt.",
 )
 @receipts_option
+@scan_options(
+    "--hook-after-verify",
+    "A scanner, run with the path of the medium's folder data/ once all is proven; exit code 0: clean, 1: refuse it.",
+)
 @json_option
 def verify(
-    medium: Path,
+    media: tuple[Path, ...],
     site_dir: Path | None,
     root_file: Path | None,
     fingerprint: str | None,
     by: str,
     catalog_dir: Path | None,
     receipts_dir: Path | None,
+    hook: Path | None,
+    hook_minutes: int,
     *,
     strict: bool,
     is_wanted: bool,
     json_output: bool,
 ) -> int:
-    """Prove who published a medium and every byte on it, reading past the page cache.
+    """Prove who published media and every byte on them, reading past the page cache.
 
     \b
     Example:
       ferry media verify E:\\ --site C:\\ferry-site
       ferry media verify E:\\ --root 1.root.json --fingerprint "3f2a 91c0 …"
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
+      ferry media verify E:\\ F:\\ G:\\ --site C:\\ferry-site
 
-    Changes: nothing on the medium, but for one receipt in its custody/ with --receipt. The site remembers a
+    Of several media each device is read at the same time; at the end stands whether their set is whole.
+
+    Changes: nothing on a medium, but for one receipt in its custody/ with --receipt. The site remembers a
     complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
     everything on it.
 
-    Exit codes: 0 proven; 1 proven, but files lie there that do not belong; 3 not the signed bytes,
-    expired, rolled back or not signed under the trusted root; 6 incomplete or unreadable.
+    Exit codes, of several media the gravest: 0 proven; 1 proven, but files lie there that do not belong;
+    3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
+    6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
+    scanner = chosen_scanner(hook, hook_minutes)
+    check_media(media, receipts_dir)
     scribe = receipt_scribe(
         site_dir, catalog_dir, by, is_wanted=is_wanted, receipts_dir=receipts_dir
     )
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
-        opened = open_medium(medium, trust_dir, accept_incomplete=True)
-        report = opened.verify(TerminalProgress(quiet=json_output))
-    if json_output:
-        print_json("medium-report", report)
-    else:
-        _print_report(report)
-    problem = report.problem()
+        found = examine_media(
+            media, trust_dir, scanner=scanner, progress=TerminalProgress(quiet=json_output)
+        )
+    tell_examined(found, strict=strict, json_output=json_output)
     if scribe is not None:
-        with telling_only_if(problem):
-            register = Register(label=opened.describe(), scribe=scribe, receipts=receipts_dir)
-            tell_written(register.verify(report))
-    if problem:
-        raise problem
-    return 0 if report.is_tidy(strict=strict) else EXIT_NO
+        add_receipts(found, scribe, receipts_dir)
+    return conclude(found, strict=strict)
 
 
 @group.command("repair")
@@ -445,19 +468,5 @@ def _part_row(part: Part) -> dict[str, object]:
     }
 
 
-def _print_report(report: MediumReport) -> None:
-    for warning in report.warnings:
-        echo(f"warning: {warning}", err=True)
-    print_table(
-        ("VERDICT", "FILE", "DETAIL"),
-        [(file.verdict.value, file.path, file.detail) for file in report.files],
-    )
-    good = len(report.having(Verdict.OK))
-    echo(
-        f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}, "
-        f"valid until {report.expires_at:%Y-%m-%d}"
-    )
-
-
-for _command in (audit, *COMMANDS):
+for _command in (audit, erase, *COMMANDS):
     group.add_command(_command)

@@ -16,6 +16,7 @@ from toolkit.media._audit import BagFault, BagFinding, BagReport, audit_bag
 from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
+from toolkit.media._erase import Erasure, erase_set, plan_erasure
 from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     ROLES,
@@ -38,6 +39,8 @@ from toolkit.media._register import Register
 from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._returning import put_returns
+from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
+from toolkit.media._several import Examined, SetState, examine_media, sets_of
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -56,6 +59,8 @@ __all__ = [
     "Damage",
     "DraftFacts",
     "Entry",
+    "Erasure",
+    "Examined",
     "Homecoming",
     "Medium",
     "MediumLabel",
@@ -69,7 +74,10 @@ __all__ = [
     "Repair",
     "RootChange",
     "RootFacts",
+    "Scan",
+    "Scanner",
     "Scribe",
+    "SetState",
     "SigningKeys",
     "Taking",
     "Token",
@@ -80,12 +88,15 @@ __all__ = [
     "describe_draft",
     "describe_medium",
     "describe_root",
+    "erase_set",
+    "examine_media",
     "fingerprint",
     "init_trust",
     "keep_set",
     "open_keys",
     "open_medium",
     "pin_root",
+    "plan_erasure",
     "plan_media",
     "put_returns",
     "read_custody",
@@ -96,6 +107,9 @@ __all__ = [
     "recall",
     "receive_medium",
     "repair_medium",
+    "scan_medium",
+    "scan_payloads",
+    "sets_of",
     "vouched_key",
     "write_medium",
 ]

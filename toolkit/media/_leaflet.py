@@ -1,4 +1,4 @@
-"""The files for people without our tool: start.txt, start.html and verify.ps1."""
+"""The files for people without our tool: start.txt, start.html, verify.ps1 and verify.sh."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]
                 else "",
             },
         ),
-        "verify.ps1": _template("verify.ps1").encode(),
+        **{name: _template(name).encode() for name in ("verify.ps1", "verify.sh")},
     }
 
 

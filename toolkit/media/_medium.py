@@ -49,6 +49,7 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
+from toolkit.media._speed import Speed, slow_warnings
 from toolkit.media._verify import WRITE_AGAIN, Checked
 from toolkit.model import (
     PayloadKind,
@@ -82,6 +83,11 @@ class MediumLabel:
     medium: int
     """Number of this medium in the set, from 1."""
     media_count: int
+
+    @property
+    def label(self) -> str:
+        """What is printed on it: `AZL-2611-K7Q2 2/3`."""
+        return f"{self.set_name} {self.medium}/{self.media_count}"
 
 
 class Medium:
@@ -135,6 +141,12 @@ class Medium:
     def label(self) -> str:
         """What is printed on it: `AZL-2611-K7Q2 2/3`."""
         return self._plan.label(self.number)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what is signed on this medium: how much `verify` has to read, but for small files."""
+        pieces = sum(piece.size_bytes for _, piece in self._plan.on_medium(self.number))
+        return pieces + self._checked.targets[SET_TARGET].length
 
     def targets(self) -> tuple[Target, ...]:
         """Return every payload of the set, in order of names.
@@ -254,21 +266,22 @@ class Medium:
         """
         progress = progress or Silent()
         methods: list[ReadMethod] = []
+        speed = Speed()
         signed = {
             piece.path: (piece.sha256, piece.size_bytes, self._blocks_of(file, piece))
             for file, piece in self._plan.on_medium(self.number)
         }
         set_json = self._checked.targets[SET_TARGET]
         signed[SET_PATH] = (Sha256(set_json.hashes["sha256"]), set_json.length, ())
-        progress.begin(f"verify {self.label}", total_bytes=sum(row[1] for row in signed.values()))
+        progress.begin(f"verify {self.label}", total_bytes=self.size_bytes)
         try:
-            files = [
-                replace(
-                    _judge(self.folder, path, *expected, methods=methods, progress=progress),
-                    has_parity=has_parity(self.folder, expected[0]),
-                )
-                for path, expected in signed.items()
-            ]
+            files = []
+            for path, expected in signed.items():
+                began = speed.start()
+                file = _judge(self.folder, path, *expected, methods=methods, progress=progress)
+                if file.verdict is Verdict.OK:
+                    speed.add(expected[1], since=began)
+                files.append(replace(file, has_parity=has_parity(self.folder, expected[0])))
             files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
         finally:
             progress.end()
@@ -282,7 +295,8 @@ class Medium:
             expires_at=self.expires_at,
             read_method=weakest(methods).value,
             files=tuple(files),
-            warnings=self.warnings,
+            warnings=(*self.warnings, *slow_warnings(speed.bytes_per_s)),
+            read_bytes_per_s=speed.bytes_per_s,
         )
 
     def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:

@@ -115,6 +115,6 @@ else:
             return PlaceKind.REMOVABLE
         for folder in (device, device.parent):
             if (folder / "removable").is_file():
-                is_removable = (folder / "removable").read_text().strip() == "1"
+                is_removable = (folder / "removable").read_text(encoding="ascii").strip() == "1"
                 return PlaceKind.REMOVABLE if is_removable else PlaceKind.FIXED
         return PlaceKind.UNKNOWN

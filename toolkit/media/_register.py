@@ -14,6 +14,7 @@ from toolkit.media._custody import ReceiptKind
 from toolkit.media._medium import MediumLabel
 from toolkit.media._receipts import Scribe, Written, add_receipt, metadata_digest, read_custody
 from toolkit.media._report import MediumReport
+from toolkit.media._scan import Scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,11 @@ class Register:
     """Where to write instead of `custody/` in the set folder."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def write(self) -> Written | None:
+    def write(self, scan: Scan | None = None) -> Written | None:
         """Add the first receipt of a set that was written; None where it has one already.
+
+        Args:
+            scan: What a scanner here said of the payloads before.
 
         Raises:
             StorageError: The medium cannot be read or written.
@@ -48,11 +52,16 @@ class Register:
                 "read_back": self.label.read_back or "unknown",
                 "payloads": len(self.label.payloads),
                 "bytes": sum(size for _, size, _ in self.label.payloads),
+                **_scanned(scan),
             },
         )
 
-    def verify(self, report: MediumReport) -> Written:
+    def verify(self, report: MediumReport, scan: Scan | None = None) -> Written:
         """Add what a complete reading of the set found: `verify` at a site, `read-back` at home.
+
+        Args:
+            report: What was found.
+            scan: What a scanner here said of the medium afterwards.
 
         Raises:
             StorageError: The medium cannot be read or written.
@@ -65,6 +74,7 @@ class Register:
                 "is_proven": report.problem() is None,
                 "files": {verdict: counts[verdict] for verdict in sorted(counts)},
                 "read_method": report.read_method,
+                **_scanned(scan),
             },
         )
 
@@ -144,3 +154,7 @@ class Register:
             receipts=self.receipts,
             now=self.now(),
         )
+
+
+def _scanned(scan: Scan | None) -> dict[str, object]:
+    return {} if scan is None else {"scan": scan.as_fact()}

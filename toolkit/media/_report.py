@@ -58,6 +58,8 @@ class MediumReport:
     """How the bytes were read; `cached` may have come from memory instead of the device."""
     files: tuple[FileReport, ...]
     warnings: tuple[str, ...] = ()
+    read_bytes_per_s: int | None = None
+    """The mean over the files that are good; None: too little was read to tell."""
 
     @property
     def label(self) -> str:

@@ -171,6 +171,11 @@ class Intent:
     medium: int = 1
     media_count: int = 1
 
+    @property
+    def label(self) -> str:
+        """What is printed on it: `AZL-2611-K7Q2 2/3`."""
+        return f"{self.set_name} {self.medium}/{self.media_count}"
+
     def to_bytes(self, **completion: object) -> bytes:
         """Return the document; `completion` holds what only complete.json says."""
         return _dump(

@@ -70,6 +70,7 @@ from toolkit.media._set import (
     read_small,
 )
 from toolkit.media._sign import PlacedPayload, sign_set
+from toolkit.media._speed import Speed, human_speed, slow_warnings
 from toolkit.media._spread import Spread, changed_in_catalog, find_spread, make_spread
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
@@ -92,6 +93,7 @@ def write_medium(
     book: Path | None = None,
     parity: Parity | None = None,
     custody_key: str = "",
+    before_write: Callable[[Sequence[HeldPayload]], None] | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -112,6 +114,8 @@ def write_medium(
         book: Where home keeps sets that are cut or spread.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
+        before_write: Called with the payloads that this medium will carry, before the first of them is
+            written, and not for a medium that is complete; what it raises ends the writing.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -152,10 +156,16 @@ def write_medium(
             folder, intent = _begin_one_of(root, spread, number)
         if not (folder / COMPLETE).exists():
             progress.say(f"{root}: {place}")
+            _tell_others(root, folder, intent, progress)
             parts = layout.parts if spread is None else spread.parts(wanted.payloads)
             mine = [part for part in parts if part.medium == intent.medium]
-            _Writing(folder, intent, keys, progress, now, spread, parity, custody_key).run(mine)
-            progress.say(f"medium {folder.name} {intent.medium}/{intent.media_count} is complete")
+            if before_write is not None:
+                before_write([held for held in payloads if any(part.held == held for part in mine)])
+            writing = _Writing(folder, intent, keys, progress, now, spread, parity, custody_key)
+            writing.run(mine)
+            progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
+            for warning in slow_warnings(writing.reading.bytes_per_s):
+                progress.say(f"warning: {warning}")
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
@@ -271,6 +281,17 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     return folder, intent
 
 
+def _tell_others(root: Path, folder: Path, intent: Intent, progress: Progress) -> None:
+    """Name what else was begun on this medium for the same payloads: it may be another stick than was meant."""
+    for other in find_set_folders(root):
+        begun = None if other == folder or (other / COMPLETE).exists() else _read_intent(other)
+        if begun is not None and begun.payloads == intent.payloads:
+            progress.say(
+                f"warning: {root} also holds {begun.label}, unfinished, with the same payloads: is it the "
+                "right medium? What was begun stays, and takes room, until `ferry media erase`"
+            )
+
+
 def _spread(
     root: Path,
     wanted: _Wanted,
@@ -358,6 +379,8 @@ class _Writing:
     parity: Parity | None
     custody_key: str
     methods: list[ReadMethod] = field(default_factory=list)
+    writing: Speed = field(default_factory=Speed)
+    reading: Speed = field(default_factory=Speed)
 
     def run(self, parts: Sequence[Part]) -> None:
         """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
@@ -390,6 +413,13 @@ class _Writing:
             custody_key=self.custody_key,
         )
         self._write_set(plan, metadata)
+
+    def speeds(self) -> str:
+        """Return how fast payloads were written and read back, for people."""
+        return (
+            f"written with {human_speed(self.writing.bytes_per_s)}, "
+            f"read back with {human_speed(self.reading.bytes_per_s)}"
+        )
 
     def _place(self, part: Part, expected: Sha256) -> tuple[Sha256, ...]:
         """Have a part and its parity stand on the medium, read back, and return its block hashes."""
@@ -433,6 +463,7 @@ class _Writing:
                 hint="download it again: ferry catalog download",
             )
         of_it = "" if part.is_whole else f" ({path.name})"
+        began = self.writing.start()
         self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
             changed = copy_durably(
@@ -447,16 +478,19 @@ class _Writing:
             self.progress.end()
         if changed is not None:
             raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
+        self.writing.add(part.size_bytes, since=began)
 
     def _read_back(self, path: Path, size_bytes: int) -> Measured | None:
         if path.stat().st_size != size_bytes:
             return None
+        began = self.reading.start()
         self.progress.begin(f"read back {path.name}", total_bytes=size_bytes)
         try:
             found = measure(path, progress=self.progress)
         finally:
             self.progress.end()
         self.methods.append(found.method)
+        self.reading.add(size_bytes, since=began)
         return found
 
     def _plan(self, parts: Sequence[Part]) -> SetPlan:
@@ -520,6 +554,11 @@ class _Writing:
                 "method": weakest(self.methods).value,
                 "files": len(small) + len(pieces),
                 "bytes": sum(piece.size_bytes for piece in pieces) + sum(map(len, small.values())),
+                "bytes_per_s": self.reading.bytes_per_s,
+            },
+            "written": {
+                "bytes": self.writing.size_bytes,
+                "bytes_per_s": self.writing.bytes_per_s,
             },
         }
         write_durably(self.folder / WRITING, self.intent.to_bytes(**completion))

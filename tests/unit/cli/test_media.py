@@ -1,4 +1,6 @@
+import io
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -235,7 +237,7 @@ def test_a_validity_beyond_the_root_ends_in_7(write):
 def test_a_good_medium_verifies_with_0(ferry, folder):
     code, out, _ = ferry("media", "verify", "medium", "--site", "site")
     assert code == 0
-    assert "14 of 14 files ok" in out
+    assert "15 of 15 files ok" in out
 
 
 def test_a_report_as_json_says_every_verdict(ferry, folder):
@@ -350,6 +352,247 @@ def test_show_says_that_nothing_was_verified(ferry, folder):
 def test_an_unfinished_set_shows_as_not_complete(ferry, folder):
     (folder / "complete.json").rename(folder / "writing.json")
     assert "NOT COMPLETE" in ferry("media", "show", "medium")[1]
+
+
+# --- several media --------------------------------------------------------------------------------
+
+SITE = ("--site", "site")
+
+
+@pytest.fixture
+def two(issued):
+    """Two media with the same payload, the newer one first."""
+    return issued("second", hours_ago=1), issued("first", hours_ago=2)
+
+
+def test_several_media_are_reported_in_order_and_by_set(ferry, two):
+    code, out, err = ferry("media", "verify", *two, *SITE)
+    assert code == 0
+    at = [out.index(f"{folder.name} 1/1: 15 of 15 files ok") for folder in two]
+    assert at == sorted(at)
+    for folder in two:
+        assert f"{folder.name} is whole: its one medium is proven" in out
+    assert f"warning: {two[1].name} is too old" in err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda one, two: ((one / "data" / "x").touch(), (two / "start.txt").unlink()), 6),
+        (lambda one, two: ((one / "start.txt").unlink(), flip(two / "start.html", 5)), 3),
+        (lambda one, two: (two / "data" / "x").touch(), 1),
+    ],
+    ids=["foreign, missing", "missing, different", "good, foreign"],
+)
+def test_the_gravest_of_several_is_the_exit_code(ferry, two, spoil, code):
+    spoil(*two)
+    seen, out, err = ferry("media", "verify", *two, *SITE)
+    assert seen == code
+    assert out.count("files ok") == 2
+    assert ("ferry: " in err) == (code != 1)
+
+
+def test_a_folder_without_a_set_does_not_hide_the_others(ferry, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, err = ferry("media", "verify", "empty", "medium", *SITE)
+    assert code == 6
+    assert "15 of 15 files ok" in out
+    assert "ferry: empty: look for a set" in err
+
+
+def test_several_reports_as_json(ferry, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, _ = ferry("media", "verify", "empty", "medium", *SITE, "--json")
+    document = json.loads(out)
+    assert (code, document["kind"]) == (6, "medium-reports")
+    first, second = document["data"]
+    assert (first["medium"], first["report"], first["exit_code"]) == ("empty", None, 6)
+    assert "look for a set" in first["problem"]
+    assert (second["problem"], second["exit_code"]) == (None, 0)
+    assert second["report"]["set_name"] == folder.name
+
+
+def test_each_of_several_media_gets_its_receipt(ferry, two):
+    words = ("--receipt", "--by", "Ben", "--catalog", "catalog")
+    assert ferry("media", "verify", *two, *SITE, *words)[0] == 0
+    for folder in two:
+        assert [path.name[:9] for path in (folder / "custody").iterdir()] == ["0001-read"]
+
+
+def test_what_cannot_go_together_is_a_usage_error(ferry, folder, two):
+    assert ferry("media", "verify", "medium", folder.parent, *SITE)[0] == 2
+    words = ("--receipt", "--by", "Ben", "--catalog", "catalog", "--receipts", "beside")
+    assert ferry("media", "verify", *two, *SITE, *words)[0] == 2
+
+
+# --- scanners -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scanner(tmp_path):
+    """Make a scanner that logs the paths it gets and ends with a code; returns its path."""
+
+    def scanner(code):
+        program = tmp_path / "scan.sh"
+        program.write_text(
+            f'#!/bin/sh\necho "$1" >> "{tmp_path}/scanned"\necho seen\nexit {code}\n',
+            encoding="utf-8",
+        )
+        program.chmod(0o755)
+        return program
+
+    return scanner
+
+
+def scans(folder):
+    receipts = [json.loads(path.read_bytes())["signed"] for path in folder.glob("custody/*.json")]
+    return {seen["receipt"]: seen["facts"].get("scan") for seen in receipts}
+
+
+needs_scripts = pytest.mark.skipif(sys.platform == "win32", reason="its scanners are shell scripts")
+
+
+@needs_scripts
+def test_a_clean_scan_before_writing_stands_in_the_receipt(write, scanner, tmp_path):
+    assert write(VERSION, "--hook-before-write", scanner(0))[0] == 0
+    (folder,) = (tmp_path / "medium").iterdir()
+    (seen,) = scans(folder).values()
+    assert (seen["program"], seen["exit_code"], seen["said"], seen["files"]) == (
+        "scan.sh", 0, "seen", 1,
+    )  # fmt: skip
+    assert "/catalog/objects/" in (tmp_path / "scanned").read_text(encoding="utf-8")
+
+
+@needs_scripts
+@pytest.mark.parametrize(("said", "code", "word"), [(1, 3, "said no: seen"), (2, 7, "verdict")])
+def test_what_a_scanner_does_not_call_clean_is_not_written(
+    write, scanner, tmp_path, said, code, word
+):
+    refused = write(VERSION, "--hook-before-write", scanner(said))
+    assert refused[0] == code
+    assert word in refused[2]
+    files = [path.name for path in (tmp_path / "medium").rglob("*") if path.is_file()]
+    assert files == ["writing.json"], "the set was begun, and no payload"
+
+
+@needs_scripts
+def test_what_is_complete_is_not_scanned_again(write, folder, scanner, tmp_path):
+    assert write(VERSION, "--hook-before-write", scanner(1))[0] == 0
+    assert not (tmp_path / "scanned").exists()
+    assert scans(folder) == {"write": None}
+
+
+@needs_scripts
+def test_what_can_be_refused_without_a_scan_is_refused_before_it(write, scanner, tmp_path):
+    words = ("--hook-before-write", scanner(0))
+    assert write(VERSION, "--valid-days", "800", *words)[0] == 7
+    assert not (tmp_path / "scanned").exists()
+
+
+@needs_scripts
+def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
+    ferry, write, folder, scanner
+):
+    assert ferry("media", "erase", "medium", "--yes-erase", f"{folder.name} 1/1")[0] == 0
+    code, _, err = write(VERSION, "--hook-before-write", scanner(0))
+    assert code == 0
+    assert "stands in none" in err
+    assert scans(folder) == {"write": None}
+
+
+VERIFY = ("media", "verify", "medium", *SITE)
+RECEIPT = ("--receipt", "--by", "Ben", "--catalog", "catalog")
+
+
+@needs_scripts
+@pytest.mark.parametrize(("said", "code"), [(0, 0), (1, 3)])
+def test_a_scan_after_verifying_stands_in_the_receipt_good_or_bad(
+    ferry, folder, scanner, tmp_path, said, code
+):
+    assert ferry(*VERIFY, *RECEIPT, "--hook-after-verify", scanner(said))[0] == code
+    assert scans(folder)["read-back"]["exit_code"] == said
+    scanned = (tmp_path / "scanned").read_text(encoding="utf-8")
+    assert scanned == f"{tmp_path / 'medium' / folder.name / 'data'}\n"
+
+
+@needs_scripts
+def test_a_scanner_without_a_verdict_stands_in_no_receipt(ferry, folder, scanner):
+    code, _, err = ferry(*VERIFY, *RECEIPT, "--hook-after-verify", scanner(77))
+    assert code == 7
+    assert "ended with 77" in err
+    assert scans(folder) == {"write": None, "read-back": None}
+
+
+@needs_scripts
+def test_what_is_not_proven_is_not_scanned(ferry, folder, scanner, tmp_path):
+    flip(next((folder / "data" / "payload").iterdir()), 5)
+    assert ferry(*VERIFY, "--hook-after-verify", scanner(0))[0] == 3
+    assert not (tmp_path / "scanned").exists()
+
+
+@needs_scripts
+def test_a_scanner_that_cannot_be_run_is_refused_before_anything_is_read(ferry, folder):
+    label = folder / "start.txt"
+    code, out, _ = ferry(*VERIFY, "--hook-after-verify", label)
+    assert (code, out) == (7, "")
+
+
+# --- erase ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def label(folder):
+    return f"{folder.name} 1/1"
+
+
+def test_erasing_takes_the_label_typed_exactly(ferry, folder, label):
+    code, out, err = ferry("media", "erase", "medium", "--yes-erase", f"{label} ")
+    assert code == 7
+    assert "nothing was deleted" in err
+    code, out, _ = ferry("media", "erase", "medium", "--catalog", "catalog", "--yes-erase", label)
+    assert code == 0
+    assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
+    assert "stays, take it home first: custody/0001-write-" in out
+    assert sorted(path.name for path in folder.iterdir()) == ["custody", "writing.json"]
+
+
+def test_erasing_asks_where_somebody_can_be_asked(ferry, folder, label, monkeypatch):
+    class Person(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{label}\n"))
+    assert ferry("media", "erase", "medium")[0] == 2
+    monkeypatch.setattr("sys.stdin", Person("AZL-1 1/1\n"))
+    assert ferry("media", "erase", "medium")[0] == 7
+    monkeypatch.setattr("sys.stdin", Person(f"{label}\n"))
+    assert ferry("media", "erase", "medium", "--with-receipts", "--site", "site")[0] == 0
+    assert not folder.exists()
+
+
+def test_what_stays_is_a_no(ferry, folder, label):
+    (folder / "mine.txt").write_bytes(b"x")
+    words = ("--with-receipts", "--yes-erase", label)
+    code, out, _ = ferry("media", "erase", "medium", *words)
+    assert code == 1
+    assert "stays, not of this set: mine.txt" in out
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_an_erasure_as_json(ferry, folder, label):
+    code, out, _ = ferry("media", "erase", "medium", "--yes-erase", label, "--json")
+    document = json.loads(out)
+    assert (code, document["kind"]) == (0, "erasure")
+    assert document["data"]["label"] == label
+    assert "complete.json" not in document["data"]["removed"]
+    assert len(document["data"]["receipts"]) == 1
+
+
+def test_a_set_of_another_catalog_is_not_erased(ferry, folder, label, tmp_path):
+    (tmp_path / "other").mkdir()
+    words = ("--catalog", "other", "--yes-erase", label)
+    assert ferry("media", "erase", "medium", *words)[0] == 6
+    assert (folder / "complete.json").exists()
 
 
 # --- trust ----------------------------------------------------------------------------------------

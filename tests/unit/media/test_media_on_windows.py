@@ -14,7 +14,7 @@ from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_
 from toolkit.errors import DigestError, InputError, RollbackError, StorageError
 from toolkit.media import BagFault, Verdict, _leaflet, audit_bag, describe_medium
 
-for name in ("start.txt", "start.html", "verify.ps1"):
+for name in ("start.txt", "start.html", "verify.ps1", "verify.sh"):
     _leaflet._template(name)  # kept by its cache: the package's own files are not on the fake disk
 
 STICK_BYTES = 8 << 20

@@ -277,3 +277,20 @@ def test_an_expired_set_at_home_is_not_gone_on_with(tmp_path, publisher, bundle)
     later = NOW + days(200)
     new = write(publisher, tmp_path, bundle, stick="other", now=later, expires_at=later + days(9))
     assert new.set_id != old.set_id
+
+
+def test_before_each_medium_is_written_somebody_may_look_at_what_it_will_carry(tmp_path, publisher):
+    payloads = [
+        make_payload(tmp_path / "made", name=f"SBE_{number}.zip", data=bytes([number]) * 300_000)
+        for number in (1, 2)
+    ]
+    seen = []
+    for number in (1, 2):
+        publisher.write(
+            tmp_path / f"one{number}",
+            *payloads,
+            media=[holds(0.006)] * 2,
+            book=tmp_path / "one-book",
+            before_write=lambda held: seen.append([item.name for item in held]),
+        )
+    assert seen == [["SBE_1.zip"], ["SBE_2.zip"]]

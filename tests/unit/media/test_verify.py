@@ -49,7 +49,7 @@ def test_a_good_medium_has_no_problem_and_is_tidy(judged):
     assert report.is_tidy(strict=True)
     assert report.is_complete
     assert {file.verdict for file in files.values()} == {Verdict.OK}
-    assert len(files) == 15
+    assert len(files) == 16
 
 
 def test_the_report_says_how_the_bytes_were_read(judged):
@@ -146,7 +146,7 @@ def test_a_whole_copy_of_several_blocks_is_proven(site, blocked):
 
 
 @pytest.mark.parametrize(
-    "name", ["bagit.txt", "bag-info.txt", "start.txt", "start.html", "verify.ps1"]
+    "name", ["bagit.txt", "bag-info.txt", "start.txt", "start.html", "verify.ps1", "verify.sh"]
 )
 def test_a_flipped_bit_in_a_tag_file_is_reported(judged, folder, name):
     flip(folder / name, 99)

@@ -1,0 +1,125 @@
+"""`ferry media erase`: one set is deleted from a medium, and nothing else on it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from toolkit.cli import EXIT_NO
+from toolkit.cli._output import (
+    LocalPath,
+    TerminalProgress,
+    echo,
+    human_size,
+    json_option,
+    print_json,
+    print_table,
+)
+from toolkit.errors import InputError
+from toolkit.media import Erasure, erase_set, plan_erasure
+
+_FOLDER = LocalPath(exists=True, file_okay=False)
+
+
+@click.command("erase")
+@click.argument("medium", type=_FOLDER)
+@click.option(
+    "--site",
+    "site_dir",
+    type=_FOLDER,
+    help="Only if it is signed under the root that this site trusts, expired or not.",
+)
+@click.option(
+    "--catalog", "catalog_dir", type=_FOLDER, help="Only if it was written from this catalog."
+)
+@click.option("--with-receipts", is_flag=True, help="Its receipts and return/ go as well.")
+@click.option(
+    "--yes-erase",
+    "label",
+    metavar="LABEL",
+    help='Do not ask: the label of the medium, typed exactly, such as "AZL-2611-K7Q2 1/1".',
+)
+@json_option
+def erase(
+    medium: Path,
+    site_dir: Path | None,
+    catalog_dir: Path | None,
+    label: str | None,
+    *,
+    with_receipts: bool,
+    json_output: bool,
+) -> int:
+    """Delete one set from a medium, and nothing else that lies there; the same command resumes.
+
+    \b
+    Example:
+      ferry media erase E:\\ --catalog D:\\catalog
+
+    It deletes files, as any program does: with recovery tools their bytes can be found afterwards.
+
+    Changes: removes the files of the set that its own documents name, and its folder when it is empty then.
+    Receipts and return/ stay unless --with-receipts, and say whose they are; take them home first with
+    `ferry media receive`. Links and files that are not of the set stay and are named: exit 1.
+    """
+    planned = plan_erasure(
+        medium,
+        with_receipts=with_receipts,
+        trust_dir=site_dir / "trust" if site_dir else None,
+        home=catalog_dir,
+    )
+    if not json_output:
+        _print_plan(planned)
+    _require_label(planned.label.label, label)
+    erase_set(planned, progress=TerminalProgress(quiet=json_output))
+    if json_output:
+        print_json("erasure", _facts(planned))
+    else:
+        echo(f"{planned.label.label}: {len(planned.removed)} files deleted (not wiped)")
+    return EXIT_NO if planned.foreign else 0
+
+
+def _print_plan(planned: Erasure) -> None:
+    echo(f"{planned.label.label} in {planned.label.folder}")
+    print_table(
+        ("PAYLOAD OF THE SET", "SIZE"),
+        [(name, human_size(size)) for name, size, _ in planned.label.payloads],
+    )
+    echo(f"to delete: {len(planned.removed)} files, {human_size(planned.size_bytes)}")
+    for path in planned.receipts:
+        echo(f"stays, take it home first: {path}")
+    for path in planned.foreign:
+        echo(f"stays, not of this set: {path}")
+
+
+def _require_label(expected: str, typed: str | None) -> None:
+    """Have a person type which medium is to be erased.
+
+    Raises:
+        UsageError: Nobody can be asked.
+        InputError: It was another label.
+    """
+    if typed is None and not sys.stdin.isatty():
+        raise click.UsageError(f"nobody can be asked here: give --yes-erase {expected!r}")
+    if typed is None:
+        typed = str(click.prompt("Type the label to delete it", err=True))
+    if typed != expected:
+        raise InputError(
+            "erase a set",
+            found=f"the label {typed!r}",
+            expected=repr(expected),
+            hint="nothing was deleted; look at the label on the medium: is it the right one?",
+        )
+
+
+def _facts(planned: Erasure) -> dict[str, object]:
+    return {
+        "label": planned.label.label,
+        "set_id": planned.label.set_id,
+        "folder": planned.label.folder,
+        "removed": [path for path, _ in planned.removed],
+        "removed_bytes": planned.size_bytes,
+        "receipts": planned.receipts,
+        "foreign": planned.foreign,
+    }

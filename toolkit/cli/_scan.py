@@ -1,0 +1,47 @@
+"""The options that name a scanner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from toolkit.cli._output import F, LocalPath
+from toolkit.media import Scanner
+
+_MINUTES = 240
+
+
+def scan_options(option: str, help_text: str) -> Callable[[F], F]:
+    """Add the option that names a program, and `--hook-timeout MINUTES`."""
+
+    def add(command: F) -> F:
+        timeout = click.option(
+            "--hook-timeout",
+            "hook_minutes",
+            type=click.IntRange(min=1),
+            default=_MINUTES,
+            show_default=True,
+            help="Minutes that one run of the scanner may take.",
+        )
+        hook = click.option(
+            option,
+            "hook",
+            metavar="PROGRAM",
+            type=LocalPath(exists=True, dir_okay=False),
+            help=help_text,
+        )
+        return hook(timeout(command))
+
+    return add
+
+
+def chosen_scanner(hook: Path | None, minutes: int) -> Scanner | None:
+    """Return the scanner that was named, before hours of work; None: none was.
+
+    Raises:
+        InputError: Nothing that can be run.
+        StorageError: It cannot be read.
+    """
+    return None if hook is None else Scanner.choose(hook, timeout_s=60 * minutes)

@@ -1,0 +1,284 @@
+"""Erasing one set from a medium: its own files, and nothing else that lies there.
+
+What is a set's own is told by its documents: what its manifests list, the payloads that `complete.json` or
+`writing.json` names, and the fixed names of tag files, metadata and parity. Whatever else lies in the set folder
+stays and is named; a link is never followed and never removed.
+
+Theory of operation. `complete.json` is renamed to `writing.json` first, so that a set of which something is gone
+is never called complete. Payloads go next, then what tells which set it was, `writing.json` last: an erasure that
+was interrupted finds its set again. Where receipts stay, `writing.json` stays with them, to say whose they are.
+This is deletion: on flash memory and with recovery tools, bytes can be found afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
+from toolkit.media._device import on_storage, sync_folder
+from toolkit.media._home import SETS, find_set_record
+from toolkit.media._medium import MediumLabel, describe_medium
+from toolkit.media._names import check_set_name
+from toolkit.media._receipts import CUSTODY, RETURN
+from toolkit.media._set import (
+    BAG_DECLARATION,
+    COMPLETE,
+    PAYLOAD,
+    SET_PATH,
+    TUF,
+    WRITING,
+    SetPlan,
+    read_small,
+)
+from toolkit.media._spread import read_spread
+from toolkit.media._trust import load_trust, new_trust
+from toolkit.media._verify import check_set
+from toolkit.model import Progress, Sha256
+
+_TIMESTAMP = f"{TUF}/timestamp.json"
+_FIXED = frozenset(
+    {BAG_DECLARATION, INFO, MANIFEST, TAG_MANIFEST, SET_PATH, COMPLETE, WRITING, _TIMESTAMP}
+    | {"start.txt", "start.html", "verify.ps1", "verify.sh"}
+)
+_METADATA = re.compile(rf"{TUF}/\d+\.(root|snapshot|targets)\.json\Z")
+_PARITY = re.compile(r"parity/[0-9a-f]{12}(\.part)?/p[.\w+]*\.par2\Z", re.ASCII)
+_SEGMENT = re.compile(r"data/seg/([0-9a-f]{12})/\d{4}\.seg\Z", re.ASCII)
+_RECEIPTS = re.compile(
+    rf"({CUSTODY}/\d{{4}}-[a-z-]+-[0-9a-f]{{8}}\.json|{RETURN}/[^/]+)\Z", re.ASCII
+)
+_STATE = (COMPLETE, WRITING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What erasing one set removes, and what stays."""
+
+    label: MediumLabel
+    removed: tuple[tuple[str, int], ...]
+    """Path in the set folder and size of each file, in the order in which they go."""
+    receipts: tuple[str, ...]
+    """Receipts, and what was to travel home, that stay."""
+    foreign: tuple[str, ...]
+    """What is not the set's own and stays."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How much is removed."""
+        return sum(size for _, size in self.removed)
+
+
+def plan_erasure(
+    root: Path,
+    *,
+    with_receipts: bool = False,
+    trust_dir: Path | None = None,
+    home: Path | None = None,
+) -> Erasure:
+    """Look at a set that is to be erased; nothing is changed.
+
+    Args:
+        root: Root of the medium, or one set folder on it.
+        with_receipts: Whether receipts and `return/` go, too.
+        trust_dir: A site's trust state: the set must be signed under its root, expired or not.
+        home: A catalog's folder: the set must be one that was written from there.
+
+    Raises:
+        StorageError: No set there, it is not known to that catalog, or it cannot be read.
+        InputError: Several sets, or documents that cannot be understood or contradict each other.
+        TrustError: Not signed under the site's root.
+    """
+    label = describe_medium(root)
+    check_set_name(label.set_name)
+    folder = label.folder
+    if not _is_folder(folder.lstat()):
+        raise StorageError(
+            f"erase {label.set_name}",
+            found=f"{folder} is a link",
+            expected="a set folder",
+            hint="give the folder that it leads to, if that is what you mean",
+        )
+    _require_one_story(folder, label)
+    if home is not None:
+        _require_written_from(home, label)
+    with on_storage(f"look through {folder}"):
+        own = _Own(folder, label)
+        found = [(path, info) for path, info in _walk(folder) if not _is_folder(info)]
+    removed, receipts, foreign = [], [], []
+    for path, info in found:
+        if not stat.S_ISREG(info.st_mode):
+            foreign.append(path)
+        elif _RECEIPTS.match(path) and not with_receipts:
+            receipts.append(path)
+        elif _RECEIPTS.match(path) or own.has(path):
+            removed.append((path, info.st_size))
+        else:
+            foreign.append(path)
+    if trust_dir is not None:
+        _require_signed(folder, label, trust_dir, own=[path for path, _ in removed])
+    if receipts:
+        removed = [(path, size) for path, size in removed if path not in _STATE]
+    return Erasure(
+        label=label,
+        removed=tuple(sorted(removed, key=lambda item: (_turn(item[0]), item[0]))),
+        receipts=tuple(sorted(receipts)),
+        foreign=tuple(sorted(foreign)),
+    )
+
+
+def erase_set(erasure: Erasure, *, progress: Progress) -> None:
+    """Erase what was planned; the same two calls go on after an interruption.
+
+    Raises:
+        StorageError: The medium is write-protected, gone, or another one than was looked at.
+        InputError: It cannot be understood any more.
+    """
+    folder = erasure.label.folder
+    here = describe_medium(folder)
+    if (here.set_id, here.medium) != (erasure.label.set_id, erasure.label.medium):
+        raise StorageError(
+            f"erase {erasure.label.label}",
+            found=f"{here.label} ({here.set_id}) is here now",
+            hint="the medium was exchanged after it was looked at: run the same command again",
+        )
+    progress.begin(f"erase {erasure.label.label}", total_bytes=erasure.size_bytes)
+    try:
+        with on_storage(f"erase {erasure.label.label}"):
+            if (folder / COMPLETE).exists():
+                (folder / COMPLETE).replace(folder / WRITING)
+                sync_folder(folder)
+            # looked at again: whoever was asked may have taken time
+            still = {path for path, info in _walk(folder) if stat.S_ISREG(info.st_mode)}
+            for path, size in erasure.removed:
+                if path in still and path not in _STATE:
+                    (folder / path).unlink()
+                    progress.advance(size)
+            folders = [path for path, info in _walk(folder) if _is_folder(info)]
+            for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
+                if not any((folder / path).iterdir()):
+                    (folder / path).rmdir()
+            if any(path in _STATE for path, _ in erasure.removed):
+                (folder / WRITING).unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            sync_folder(folder.parent)
+    finally:
+        progress.end()
+
+
+class _Own:
+    """Which paths are a set's own, by its documents."""
+
+    def __init__(self, folder: Path, label: MediumLabel) -> None:
+        payloads = {f"data/{PAYLOAD}{name}" for name, _, _ in label.payloads}
+        self._segments = {digest[:12] for _, _, digest in label.payloads}
+        self._paths = _FIXED | payloads | _listed(folder)
+
+    def has(self, path: str) -> bool:
+        """Whether a path is; what unfinished writing left under its name is, too."""
+        name = path.removesuffix(".part")
+        segment = _SEGMENT.match(name)
+        if segment is not None:
+            return segment[1] in self._segments or name in self._paths
+        return (
+            name in self._paths
+            or _METADATA.match(name) is not None
+            or _PARITY.match(name) is not None
+        )
+
+
+def _listed(folder: Path) -> set[str]:
+    """Return what the manifests list; one that is absent or cannot be understood lists nothing."""
+    listed: dict[str, Sha256] = {}
+    for name in (MANIFEST, TAG_MANIFEST):
+        with contextlib.suppress(FileNotFoundError, InputError):
+            listed |= read_manifest(read_small(folder / name), file=name)
+    return {path for path in listed if not path.startswith((f"{CUSTODY}/", f"{RETURN}/"))}
+
+
+def _turn(path: str) -> int:
+    """Return when a file goes: by what comes last, an interrupted erasure is known again."""
+    if path in (TAG_MANIFEST, MANIFEST, SET_PATH, *_STATE):
+        return 3
+    if path == _TIMESTAMP:
+        return 1
+    return 2 if path.startswith(f"{TUF}/") else 0
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything below; links are yielded and never gone through."""
+    waiting = [folder]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                path, info = Path(entry.path), entry.stat(follow_symlinks=False)
+                if _is_folder(info):
+                    waiting.append(path)
+                yield path.relative_to(folder).as_posix(), info
+
+
+def _is_folder(info: os.stat_result) -> bool:
+    """Whether something is a folder, and no junction of Windows, which leads elsewhere."""
+    leads = getattr(info, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT
+    return stat.S_ISDIR(info.st_mode) and not leads
+
+
+def _require_one_story(folder: Path, label: MediumLabel) -> None:
+    """Refuse a folder whose documents name different sets."""
+    try:
+        with on_storage(f"read {folder / SET_PATH}"):
+            data = read_small(folder / SET_PATH) if (folder / SET_PATH).is_file() else None
+        plan = None if data is None else SetPlan.from_bytes(data, file=SET_PATH)
+    except InputError:
+        return  # it says nothing; complete.json or writing.json does
+    if plan is not None and plan.set_id != label.set_id:
+        raise InputError(
+            "erase a set",
+            file=str(folder),
+            found=f"{SET_PATH} of {plan.set_name} ({plan.set_id})",
+            expected=f"that of {label.set_name} ({label.set_id}), as the folder says of itself",
+            hint="files of two sets lie here; delete by hand what nobody needs",
+        )
+
+
+def _require_written_from(home: Path, label: MediumLabel) -> None:
+    kept = home / SETS / label.set_name
+    if kept.is_dir() and read_spread(kept).intent.set_id == label.set_id:
+        return
+    record = find_set_record(home, set_name=label.set_name, set_id=label.set_id)
+    if record.set_id != label.set_id:
+        raise StorageError(
+            f"erase {label.set_name}",
+            found=f"the set {label.set_id}",
+            expected=f"{record.set_id}, which was written from {home} under that name",
+            hint="this is another set: look at the label on the medium",
+        )
+
+
+def _require_signed(
+    folder: Path, label: MediumLabel, trust_dir: Path, *, own: Sequence[str]
+) -> None:
+    """Refuse a set that nobody signed under the site's root, whenever that was."""
+    trust = new_trust(load_trust(trust_dir).root)
+    if _TIMESTAMP not in own and all(_turn(path) for path in own):
+        return  # an erasure was interrupted among its last small files: no payload is left
+    try:
+        plan = check_set(folder, trust, now=label.issued_at).plan
+    except StorageError as error:
+        error.hint = (
+            "what is unfinished or damaged cannot be proven: without --site its typed label decides"
+        )
+        raise
+    if plan.set_id != label.set_id:
+        raise SignatureError(
+            f"erase {label.set_name}",
+            found=f"{label.set_id}, as the folder says of itself",
+            expected=f"{plan.set_id}, as it is signed",
+            hint="without --site its typed label decides",
+        )
