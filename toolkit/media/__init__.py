@@ -16,6 +16,7 @@ from toolkit.media._audit import BagFault, BagFinding, BagReport, audit_bag
 from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
+from toolkit.media._extract import extract_payloads
 from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     ROLES,
@@ -38,6 +39,7 @@ from toolkit.media._register import Register
 from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._returning import put_returns
+from toolkit.media._set_key import site_recipient
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -80,6 +82,7 @@ __all__ = [
     "describe_draft",
     "describe_medium",
     "describe_root",
+    "extract_payloads",
     "fingerprint",
     "init_trust",
     "keep_set",
@@ -96,6 +99,7 @@ __all__ = [
     "recall",
     "receive_medium",
     "repair_medium",
+    "site_recipient",
     "vouched_key",
     "write_medium",
 ]
