@@ -1,10 +1,14 @@
 """The program `age` opens what we wrap, and we take the identities that it makes."""
 
 import json
+import random
 import shutil
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tests.unit.media.making import Publisher, SiteTrust, make_payload
 from toolkit.media import extract_payloads, site_recipient
@@ -27,7 +31,8 @@ def publisher(tmp_path):
 @pytest.fixture
 def write(publisher, tmp_path):
     def write(*recipients):
-        held = make_payload(tmp_path / "catalog")
+        data = random.Random(3).randbytes(2_500_000)
+        held = make_payload(tmp_path / "catalog", data=data)
         more = {"book": tmp_path / "book", "recipients": recipients}
         return publisher.write(tmp_path / "stick", held, **more).folder
 
@@ -60,3 +65,33 @@ def test_an_identity_that_age_made_decrypts_a_medium(write, publisher, tmp_path)
     medium.unlock(identity)
     (path,) = extract_payloads(medium, tmp_path / "out")
     assert path.read_bytes() == (tmp_path / "catalog" / path.name).read_bytes()
+
+
+def test_a_medium_is_decrypted_by_age_and_what_the_formats_page_says(write, tmp_path):
+    """Nothing of ours takes part: what is written there is enough."""
+    identity = tmp_path / "identity.age.key"
+    folder = write(site_recipient(identity))
+    plan = json.loads((folder / "data/plan/set.json").read_bytes())
+    (targets,) = folder.glob("tuf/*.targets.json")
+    (file,) = plan["files"]
+    signed = json.loads(targets.read_bytes())["signed"]["targets"][file["target"]]
+    plain = signed["custom"]["encrypted"]
+
+    wrapped = plan["encryption"]["wrapped_key"].encode()
+    set_key = run("age", "-d", "-i", str(identity), input=wrapped)
+    lines = ("ferry payload key 1", plan["set_id"], file["target"])
+    about = "\n".join((*lines, str(plain["size_bytes"]), plain["sha256"]))
+    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=about.encode()).derive(set_key)
+
+    data = (folder / file["pieces"][0]["path"]).read_bytes()
+    chunks = [data[at : at + 1_048_576] for at in range(0, len(data), 1_048_576)]
+    out = b"".join(
+        AESGCM(key).decrypt(
+            number.to_bytes(11, "big") + (b"\1" if number == len(chunks) - 1 else b"\0"),
+            chunk,
+            None,
+        )
+        for number, chunk in enumerate(chunks)
+    )
+    assert len(chunks) == 3
+    assert out == next((tmp_path / "catalog").iterdir()).read_bytes()
