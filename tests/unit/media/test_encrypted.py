@@ -242,6 +242,14 @@ def test_an_encrypted_target_in_a_set_without_a_key_is_found_out(written, site):
         copied(opened)
 
 
+@pytest.mark.parametrize("facts", [{}, [], "x", {"size_bytes": None, "sha256": "0" * 64}])
+def test_facts_of_an_encrypted_target_that_make_no_sense_are_found_out(written, site, facts):
+    opened = site.open(written.folder)
+    opened._checked.targets[BUNDLE].custom["encrypted"] = facts
+    with pytest.raises(SignatureError, match="read the signed facts"):
+        opened.targets()
+
+
 def test_a_wrapped_key_of_another_length_is_found_out(written, site, identity):
     recipient = x25519.Recipient.from_str(site_recipient(identity))
     opened = site.open(written.folder)
