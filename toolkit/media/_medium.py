@@ -254,7 +254,7 @@ class Medium:
             raise InputError(
                 attempted,
                 found="it is encrypted, and no identity was given",
-                expected=f"the identity of one of {encryption.addressees}",
+                expected=f"the identity of {encryption.addressees}",
                 hint="name the file it lies in: --identity FILE",
             )
         target = self._target(file)

@@ -79,9 +79,10 @@ class SetEncryption:
 
     @property
     def addressees(self) -> str:
-        """Say for how many it is encrypted, and for whom."""
+        """Say of how many one has to be, and who they are: `one of 2 recipients: age1…, age1…`."""
         count = len(self.recipients)
-        return f"{count} recipient{'s' if count > 1 else ''}: {', '.join(self.recipients)}"
+        text = "1 recipient" if count == 1 else f"one of {count} recipients"
+        return f"{text}: {', '.join(self.recipients)}"
 
     def to_row(self) -> dict[str, object]:
         """Return it as it stands in JSON."""

@@ -158,7 +158,7 @@ def unwrap_key(encryption: SetEncryption, *, set_id: str, label: str, identity: 
             attempted,
             file=str(identity),
             found="no such identity",
-            expected=f"the identity of one of {encryption.addressees}",
+            expected=f"the identity of {encryption.addressees}",
             hint=_WHICH,
         )
     opened = _read_identities(identity)
@@ -169,7 +169,7 @@ def unwrap_key(encryption: SetEncryption, *, set_id: str, label: str, identity: 
             attempted,
             file=str(identity),
             found=f"the identity of {', '.join(str(one.to_public()) for one in opened)}",
-            expected=f"that of one of {encryption.addressees}",
+            expected=f"that of {encryption.addressees}",
             hint=_WHICH,
         ) from error
     if len(secret) != KEY_BYTES:

@@ -167,6 +167,13 @@ def test_without_an_identity_it_is_said_who_could_open_it(written, site, identit
     assert sink.getvalue() == b""
 
 
+def test_several_recipients_are_counted(write, payload, site, identity, other_identity):
+    keys = [site_recipient(path) for path in (identity, other_identity)]
+    opened = site.open(write(payload, recipients=keys).folder)
+    with pytest.raises(InputError, match=r"of one of 2 recipients: age1.*, age1"):
+        copied(opened)
+
+
 def test_a_wrong_identity_is_told_beside_the_right_ones(written, site, identity, other_identity):
     with pytest.raises(InputError) as caught:
         site.open(written.folder).unlock(other_identity)
