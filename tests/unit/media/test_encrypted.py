@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -344,9 +346,14 @@ def key_file(tmp_path):
     return path
 
 
-def test_home_keeps_the_key_for_its_owner_alone(written, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="Windows knows no owner bits")
+def test_only_the_owner_may_read_keys_and_identities(written, tmp_path, identity):
+    for path in (key_file(tmp_path), identity):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_key_of_a_set_stays_at_home(written, tmp_path):
     path = key_file(tmp_path)
-    assert path.stat().st_mode & 0o777 == 0o600
     secret = json.loads(path.read_bytes())["secret"]
     assert len(secret) == 64
     for data in content(written.folder).values():
@@ -508,12 +515,11 @@ def test_an_older_encrypted_set_with_a_withdrawn_payload_is_refused(write, paylo
 # --- identities and recipients -------------------------------------------------------------------
 
 
-def test_a_site_makes_its_identity_once_and_for_its_owner_alone(tmp_path):
+def test_a_site_makes_its_identity_once(tmp_path):
     path = tmp_path / "identity.age.key"
     recipient = site_recipient(path)
     assert site_recipient(path) == recipient
     assert recipient in path.read_text()
-    assert path.stat().st_mode & 0o777 == 0o600
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
