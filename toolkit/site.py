@@ -7,6 +7,7 @@ Layout::
     ca/              certificates of the authorities that the nodes' certificates chain to
     trust/           pinned root and trust state; its content belongs to `toolkit.media`
     request.key.pem  the key this site signs its requests with; made with the first one
+    identity.age.key what decrypts media that were encrypted for this site; made by `ferry site identity`
     journal.jsonl    every change made to a cluster, append-only, one JSON object a line
     lock             held by the one process that may change something
 """
@@ -222,6 +223,11 @@ class Site:
     def request_key(self) -> Path:
         """The file of the key that signs this site's requests."""
         return self.root / "request.key.pem"
+
+    @property
+    def identity(self) -> Path:
+        """The file of the age identity that decrypts media for this site."""
+        return self.root / "identity.age.key"
 
     @property
     def trust_dir(self) -> Path:

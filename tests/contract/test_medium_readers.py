@@ -13,6 +13,7 @@ from tuf.api.exceptions import ExpiredMetadataError
 from tuf.ngclient import Updater, UpdaterConfig
 
 from tests.unit.media.making import NOW, Publisher, flip, make_payload
+from toolkit.media import site_recipient
 from toolkit.media._verify import _FolderFetcher
 
 POWERSHELL = shutil.which("pwsh") or shutil.which("powershell")
@@ -85,6 +86,14 @@ def test_a_bagit_validator_accepts_a_medium_that_was_used(folder):
         (folder / name).write_bytes(b"{}")
     result = bagit(folder)
     assert result.returncode == 0, result.stderr
+
+
+def test_an_encrypted_medium_needs_no_key_to_be_checked(tmp_path, publisher):
+    more = {"book": tmp_path / "book", "recipients": [site_recipient(tmp_path / "identity")]}
+    folder = publisher.write(tmp_path / "medium", make_payload(tmp_path / "catalog"), **more).folder
+    assert bagit(folder).returncode == 0
+    flip(next((folder / "data" / "payload").iterdir()), 7)
+    assert bagit(folder).returncode != 0
 
 
 def test_a_bagit_validator_refuses_a_damaged_medium(folder):

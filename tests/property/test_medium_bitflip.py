@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payload
 from toolkit.errors import InputError, TrustError
+from toolkit.media import site_recipient
 from toolkit.media._bag import (
     decode,
     manifest,
@@ -21,20 +22,23 @@ from toolkit.media._bag import (
     read_fetch,
     read_manifest,
 )
+from toolkit.media._encryption import SCHEME
 from toolkit.media._names import check_path, check_together
 from toolkit.media._set import Intent, SetPlan
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
 
 
-@pytest.fixture(scope="module")
-def flipped(tmp_path_factory):
+@pytest.fixture(scope="module", params=["plain", "encrypted"])
+def flipped(tmp_path_factory, request):
     """A medium, and how a site judges it: a new one, and one that accepted it before."""
     base = tmp_path_factory.mktemp("flipped")
     publisher = Publisher(base / "keys")
     payload = make_payload(base / "catalog", data=bytes(range(256)))
     (base / "medium").mkdir()
-    medium = publisher.write(base / "medium", payload, set_name="AZL-1")
+    recipients = [site_recipient(base / "identity")] if request.param == "encrypted" else []
+    more = {"book": base / "book", "recipients": recipients}
+    medium = publisher.write(base / "medium", payload, set_name="AZL-1", **more)
     new, known = (SiteTrust(base / name).pin(publisher.root) for name in ("new", "known"))
     known.open(medium.folder)
 
@@ -76,6 +80,7 @@ def test_a_medium_with_any_one_bit_flipped_is_refused(flipped, data):
         flip(path, bit)
 
 
+@pytest.mark.parametrize("flipped", ["plain"], indirect=True)
 def test_no_single_bit_of_the_timestamp_can_be_spared(flipped):
     """Every bit: no other signed file holds the timestamp's hash, so spelling has to be exact."""
     files, (new, _), _ = flipped
@@ -135,12 +140,19 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(
-    st.dictionaries(st.sampled_from(["files", "roots", "set_name", "payloads"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["files", "roots", "set_name", "payloads", "encryption", "recipients"]),
+        JSON
+        | st.fixed_dictionaries(
+            {"scheme": st.just(SCHEME), "recipients": JSON}, optional={"wrapped_key": JSON}
+        ),
+    ),
     st.booleans(),
+    st.sampled_from([1, 2, 3]),
 )
-def test_any_json_is_a_set_document_or_an_input_error(extra, is_plan):
+def test_any_json_is_a_set_document_or_an_input_error(extra, is_plan, number):
     document = {
-        "format": 1,
+        "format": number,
         "kind": "ferry-set" if is_plan else "ferry-set-state",
         "set_id": "x",
         "set_name": "AZL-1",

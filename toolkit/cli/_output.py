@@ -234,6 +234,15 @@ def site_option(command: F) -> F:
     )(command)
 
 
+def identity_option(command: F) -> F:
+    """Add `--identity FILE`."""
+    return click.option(
+        "--identity",
+        type=LocalPath(exists=True, dir_okay=False),
+        help="Decrypt with the age identity in this file. Default: the site's own.",
+    )(command)
+
+
 def cluster_option(command: F) -> F:
     """Add `--cluster NAME`."""
     return click.option(

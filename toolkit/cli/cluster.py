@@ -21,6 +21,7 @@ from toolkit.cli._output import (
     cluster_option,
     echo,
     human_size,
+    identity_option,
     json_option,
     print_json,
     print_table,
@@ -103,6 +104,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     show_default=True,
     help="How long to wait until the update is listed.",
 )
+@identity_option
 @click.option("--dry-run", is_flag=True, help="Check the medium and the cluster, change nothing.")
 @receipt_option
 @by_option("Who imports it and answers for the receipt.")
@@ -116,6 +118,7 @@ def import_(
     wanted: str | None,
     poll_seconds: float,
     wait_minutes: float,
+    identity: Path | None,
     by: str,
     receipts_dir: Path | None,
     *,
@@ -135,6 +138,8 @@ def import_(
     Of a set that is spread over several media, name all; one that was copied to a folder will do:
       ferry cluster import E:\\ F:\\ D:\\copy-of-the-third --cluster plant7 --site C:\\ferry-site --user lcmuser
 
+    What was encrypted is decrypted by the site's own identity, or by another with --identity.
+
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate; with --receipt
     one receipt in custody/ on the medium, once the cluster lists the update.
     Exit 1: added, but not listed within the waiting time.
@@ -148,6 +153,7 @@ def import_(
             others=media[1:],
             progress=TerminalProgress(quiet=json_output),
         )
+        opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
         if dry_run:
             seen = cluster.discover()

@@ -30,6 +30,7 @@ from toolkit.cli._output import (
     TerminalProgress,
     echo,
     human_size,
+    identity_option,
     json_option,
     print_json,
     print_table,
@@ -46,6 +47,7 @@ from toolkit.media import (
     choose_parity,
     describe_medium,
     examine_media,
+    extract_payloads,
     open_keys,
     open_medium,
     pin_root,
@@ -56,6 +58,7 @@ from toolkit.media import (
     write_medium,
 )
 from toolkit.model import HeldPayload
+from toolkit.site import Site
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
 
@@ -86,6 +89,13 @@ def _spread_options(command: F) -> F:
             "parity_percent",
             type=click.IntRange(0, 100),
             help="Per cent of parity to repair damaged blocks with; 0: none. Default: 5, where the program par2 is installed.",
+        ),
+        click.option(
+            "--encrypt-to",
+            "recipients",
+            multiple=True,
+            metavar="RECIPIENT",
+            help="Encrypt the payloads for this age recipient (age1…), as `ferry site identity` prints it; repeat it for each.",
         ),
         catalog_option,
     ):
@@ -128,6 +138,7 @@ def plan_(
     sizes: tuple[str, ...],
     file_system: str | None,
     manifest_dirs: tuple[Path, ...],
+    recipients: tuple[str, ...],
     *,
     json_output: bool,
 ) -> None:
@@ -150,7 +161,7 @@ def plan_(
     payloads = Catalog(catalog_dir).for_medium(
         plan=plan_file, manifests=load_manifests(manifest_dirs), progress=progress
     )
-    layout = plan_media(payloads, media)
+    layout = plan_media(payloads, media, recipients=recipients)
     if json_output:
         print_json("media-plan", [_part_row(part) for part in layout.parts])
         return
@@ -226,6 +237,7 @@ def write(
     file_system: str | None,
     number: int | None,
     manifest_dirs: tuple[Path, ...],
+    recipients: tuple[str, ...],
     set_name: str | None,
     by: str,
     hook: Path | None,
@@ -243,13 +255,16 @@ def write(
     What one stick cannot hold, over several; plug in the next one and run the same command again:
       ferry media write --plan plan.json --size 32GB --size 16GB --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
 
+    So that only the site can read the payloads:
+      ferry media write --plan plan.json --encrypt-to age1… --catalog D:\\catalog --keys C:\\ferry-keys --to E:\\
+
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
     scanner without a verdict with 7; its verdict stands in the first receipt.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
-    custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), and what was
-    looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
+    custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), the key of
+    an encrypted one, and what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
 
@@ -286,6 +301,7 @@ def write(
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
         before_write=scan,
+        recipients=recipients,
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
@@ -413,6 +429,51 @@ def repair(
         raise problem
 
 
+@group.command("extract")
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=LocalPath(file_okay=False),
+    help="A folder on a local disk, with room for all payloads.",
+)
+@identity_option
+@_trust_options
+@json_option
+def extract(
+    media: tuple[Path, ...],
+    folder: Path,
+    identity: Path | None,
+    site_dir: Path | None,
+    root_file: Path | None,
+    fingerprint: str | None,
+    *,
+    json_output: bool,
+) -> None:
+    """Write the vendor's files from MEDIUM into a folder: decrypted, put together, every byte proven.
+
+    \b
+    Example:
+      ferry media extract E:\\ --to D:\\payloads --site C:\\ferry-site
+
+    `cluster import` needs no such copy. Of a set that is spread over several media, name all.
+
+    Changes: nothing on the media; files in the folder. The same command goes on where it was interrupted.
+    """
+    progress = TerminalProgress(quiet=json_output)
+    with _trust(site_dir, root_file, fingerprint) as trust_dir:
+        opened = open_medium(media[0], trust_dir, others=media[1:], progress=progress)
+        if identity or site_dir:
+            opened.unlock(identity or Site(site_dir or Path()).identity)
+        files = extract_payloads(opened, folder, progress=progress)
+    if json_output:
+        print_json("extracted-payloads", [str(path) for path in files])
+        return
+    for path in files:
+        echo(str(path))
+
+
 @group.command("show")
 @click.argument("medium", type=_MEDIUM)
 @json_option
@@ -451,6 +512,8 @@ def _print_label(label: MediumLabel, *, json_output: bool) -> None:
     name = f"{label.set_name} {label.medium}/{label.media_count}"
     echo(f"{name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
     echo(f"{label.folder}")
+    if label.recipients:
+        echo(f"encrypted for {', '.join(label.recipients)}")
     print_table(
         ("PAYLOAD", "SIZE", "SHA-256"),
         [(name, human_size(size), digest) for name, size, digest in label.payloads],

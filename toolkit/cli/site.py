@@ -16,7 +16,7 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.media import pin_root
+from toolkit.media import pin_root, site_recipient
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.site import Site
 
@@ -52,6 +52,26 @@ def init(directory: Path, root_file: Path, fingerprint: str) -> None:
     root = root_file.read_bytes()
     Site.create(directory, pin=lambda trust_dir: pin_root(trust_dir, root, fingerprint))
     echo(f"site {directory} trusts root {fingerprint}")
+
+
+@group.command("identity")
+@site_option
+def identity(site_dir: Path) -> None:
+    """Print the recipient for which media are encrypted that only this site can decrypt.
+
+    \b
+    Example:
+      ferry site identity --site C:\\ferry-site
+
+    Give it to home, for `ferry media write --encrypt-to`. It is no secret, but must not be exchanged on the way:
+    read it aloud, or compare it.
+
+    Changes: the first time makes identity.age.key in the site directory, readable by its owner alone. Keep a
+    copy in a safe place: without it nobody at this site can decrypt such a medium.
+    """
+    site = Site(site_dir)
+    with site.lock():
+        echo(site_recipient(site.identity))
 
 
 @group.command("add-cluster")

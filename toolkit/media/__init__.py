@@ -17,6 +17,7 @@ from toolkit.media._ceremony import Ceremony, describe_draft, describe_root
 from toolkit.media._custody import Break, Chain, Entry, Receipt, ReceiptKind
 from toolkit.media._draft import DraftFacts, RootChange, RootFacts
 from toolkit.media._erase import Erasure, erase_set, plan_erasure
+from toolkit.media._extract import extract_payloads
 from toolkit.media._home import keep_set
 from toolkit.media._keys import (
     ROLES,
@@ -40,6 +41,7 @@ from toolkit.media._repair import Repair, repair_medium
 from toolkit.media._report import Damage, MediumReport, Verdict
 from toolkit.media._returning import put_returns
 from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
+from toolkit.media._set_key import site_recipient
 from toolkit.media._several import Examined, SetState, examine_media, sets_of
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
@@ -90,6 +92,7 @@ __all__ = [
     "describe_root",
     "erase_set",
     "examine_media",
+    "extract_payloads",
     "fingerprint",
     "init_trust",
     "keep_set",
@@ -110,6 +113,7 @@ __all__ = [
     "scan_medium",
     "scan_payloads",
     "sets_of",
+    "site_recipient",
     "vouched_key",
     "write_medium",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import mmap
 import os
 import shutil
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, BinaryIO, Protocol, cast
 
 from toolkit.errors import StorageError
 from toolkit.model import Progress, Sha256, Silent
@@ -49,6 +50,16 @@ class ReadMethod(StrEnum):
     NO_CACHE = "F_NOCACHE"
     DONT_NEED = "posix_fadvise"
     CACHED = "cached"
+
+
+class Readable(Protocol):
+    """What a copy is made from: a file, or one that is read through something."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go on at this offset."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill the buffer and return the count; 0 at the end."""
 
 
 class NotRegularError(OSError):
@@ -166,8 +177,9 @@ def copy_durably(
     *,
     offset: int = 0,
     size_bytes: int | None = None,
-    expected_sha256: Sha256,
+    expected_sha256: Sha256 | None,
     progress: Progress,
+    through: Callable[[io.FileIO], Readable] | None = None,
 ) -> Measured | None:
     """Read, hash and write one file, or a stretch of it, in one pass; rename only what was expected.
 
@@ -176,8 +188,9 @@ def copy_durably(
         target: Where; never stands over anything but the expected bytes.
         offset: Where in the source to begin.
         size_bytes: How much to copy at most; None: to the end.
-        expected_sha256: Of the bytes to copy.
+        expected_sha256: Of the bytes to copy; None: not known before.
         progress: Told of every chunk.
+        through: What the source is read through; offset, size and hash are of what comes out of it.
 
     Returns:
         None when the bytes were the expected ones, and what was found otherwise (nothing is left
@@ -186,7 +199,8 @@ def copy_durably(
     part = target.with_name(target.name + ".part")
     digest, size = hashlib.sha256(), 0
     left = size_bytes
-    with source.open("rb", buffering=0) as reading:
+    with source.open("rb", buffering=0) as file:
+        reading = _read_through(file, through)
         reading.seek(offset)
 
         def fill(buffer: memoryview) -> int:
@@ -207,7 +221,7 @@ def copy_durably(
                 progress.advance(len(chunk))
             writer.flush()
     found = Sha256(digest.hexdigest())
-    if found != expected_sha256:
+    if expected_sha256 not in (None, found):
         part.unlink()
         return Measured(size_bytes=size, sha256=found, blocks=(), method=ReadMethod.CACHED)
     part.replace(target)
@@ -215,16 +229,21 @@ def copy_durably(
     return None
 
 
-def read_ahead(path: Path) -> Generator[memoryview, None, None]:
+def read_ahead(
+    path: Path, *, through: Callable[[io.FileIO], Readable] | None = None
+) -> Generator[memoryview, None, None]:
     """Yield a file in chunks through the page cache; each is valid until the next one is asked for.
 
-    Close the generator when it is not read to its end.
+    Close the generator when it is not read to its end. `through` is as in `copy_durably`.
     """
-    with (
-        path.open("rb", buffering=0) as reading,
-        contextlib.closing(_ahead(lambda buffer: reading.readinto(buffer) or 0)) as chunks,
-    ):
-        yield from chunks
+    with path.open("rb", buffering=0) as file:
+        reading = _read_through(file, through)
+        with contextlib.closing(_ahead(lambda buffer: reading.readinto(buffer) or 0)) as chunks:
+            yield from chunks
+
+
+def _read_through(file: io.FileIO, through: Callable[[io.FileIO], Readable] | None) -> Readable:
+    return file if through is None else through(file)
 
 
 def _ahead(fill: Callable[[memoryview], int]) -> Generator[memoryview, None, None]:
@@ -333,13 +352,26 @@ class DeviceReader:
         self._file.close()
 
 
-def measure(path: Path, *, progress: Progress | None = None) -> Measured:
-    """Read a file completely past the cache and return its size and hashes."""
+def measure(
+    path: Path,
+    *,
+    progress: Progress | None = None,
+    also: Callable[[memoryview], object] | None = None,
+) -> Measured:
+    """Read a file completely past the cache and return its size and hashes.
+
+    Args:
+        path: The file.
+        progress: Told of every chunk.
+        also: Given every chunk, too.
+    """
     progress = progress or Silent()
     digest = BlockDigest()
     with DeviceReader(path) as reader:
         for chunk in reader.chunks():
             digest.update(chunk)
+            if also is not None:
+                also(chunk)
             progress.advance(len(chunk))
     return Measured(
         sha256=digest.finish(),

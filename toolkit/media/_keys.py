@@ -129,7 +129,7 @@ def init_trust(
             is_one_of_several = role == ROOT and root_passphrases
             name = key_file(role, signer.public_key.keyid) if is_one_of_several else f"{role}.pem"
             store_key(keys_dir / name, signer, secret)
-        _write_secret(keys_dir / "1.root.json", data)
+        write_secret(keys_dir / "1.root.json", data)
         sync_folder(keys_dir)
     return fingerprint(data)
 
@@ -342,7 +342,7 @@ def store_key(path: Path, signer: CryptoSigner, passphrase: str) -> None:
     """
     key = load_pem_private_key(signer.private_bytes, None)
     encryption = BestAvailableEncryption(passphrase.encode())
-    _write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
 
 
 def open_key(path: Path, passphrase: str) -> CryptoSigner:
@@ -379,8 +379,12 @@ def _names(role: str, keyids: Iterable[str]) -> str:
     return " or ".join(key_file(role, keyid) for keyid in keyids)
 
 
-def _write_secret(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read, where the system knows owners."""
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner may read, where the system knows owners.
+
+    Raises:
+        OSError: The file exists already, or cannot be written.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "wb") as out:
         out.write(data)

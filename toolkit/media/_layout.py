@@ -15,9 +15,12 @@ from dataclasses import dataclass, replace
 from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import FAT_LIMIT_BYTES
 from toolkit.media._device import BLOCK_BYTES
+from toolkit.media._encryption import encrypted_bytes
 from toolkit.model import HeldPayload, TargetName, human_size
 
 SEGMENT = "data/seg/"
+ENCRYPTED_ENDING = ".enc"
+"""Of an encrypted payload in one piece: it is not the vendor's file, and must not look like it."""
 SEGMENT_BYTES = FAT_LIMIT_BYTES // BLOCK_BYTES * BLOCK_BYTES
 METADATA_ROOM_BYTES = 1 << 20
 RESERVE = 0.02
@@ -66,8 +69,8 @@ class Part:
 
     @property
     def is_whole(self) -> bool:
-        """Whether this is the vendor's file and not a segment of it."""
-        return self.size_bytes == self.held.size_bytes
+        """Whether this is a whole payload and not a segment of it."""
+        return not self.path.startswith(SEGMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +134,18 @@ def read_media(
     )
 
 
-def lay_out(payloads: Mapping[TargetName, HeldPayload], media: Sequence[MediumSize]) -> Layout:
+def lay_out(
+    payloads: Mapping[TargetName, HeldPayload],
+    media: Sequence[MediumSize],
+    *,
+    is_encrypted: bool = False,
+) -> Layout:
     """Place every payload: whole on the first medium with room, else in segments over what room is left.
 
     Args:
         payloads: What the set carries, by target name.
         media: What the media of the set can hold, in order of their numbers.
+        is_encrypted: Whether they are to be encrypted, which makes them a little longer.
 
     Raises:
         StorageError: They hold too little together.
@@ -144,25 +153,28 @@ def lay_out(payloads: Mapping[TargetName, HeldPayload], media: Sequence[MediumSi
     free = [size.room_bytes for size in media]
     parts: list[Part] = []
     cut: list[tuple[TargetName, HeldPayload]] = []
+    ending = ENCRYPTED_ENDING if is_encrypted else ""
     for target, held in sorted(payloads.items(), key=lambda item: (-item[1].size_bytes, item[0])):
-        index = _first_with_room(held.size_bytes, free, media)
+        size = _stored_bytes(held, is_encrypted=is_encrypted)
+        index = _first_with_room(size, free, media)
         if index is None:
             cut.append((target, held))
             continue
-        free[index] = _less(free[index], held.size_bytes)
+        free[index] = _less(free[index], size)
         parts.append(
             Part(
                 held=held,
                 target=target,
-                path=f"data/{target}",
+                path=f"data/{target}{ending}",
                 medium=index + 1,
                 offset=0,
-                size_bytes=held.size_bytes,
+                size_bytes=size,
             )
         )
     lacking = 0
     for target, held in cut:
-        segments, left = _segments(target, held, free, media)
+        size = _stored_bytes(held, is_encrypted=is_encrypted)
+        segments, left = _segments(target, held, size, free, media)
         parts += segments
         lacking += left
     if lacking:
@@ -182,6 +194,11 @@ def lay_out(payloads: Mapping[TargetName, HeldPayload], media: Sequence[MediumSi
     )
 
 
+def _stored_bytes(held: HeldPayload, *, is_encrypted: bool) -> int:
+    """Return how long a payload is on media."""
+    return encrypted_bytes(held.size_bytes) if is_encrypted else held.size_bytes
+
+
 def _first_with_room(
     size_bytes: int, free: Sequence[int | None], media: Sequence[MediumSize]
 ) -> int | None:
@@ -193,7 +210,11 @@ def _first_with_room(
 
 
 def _segments(
-    target: TargetName, held: HeldPayload, free: list[int | None], media: Sequence[MediumSize]
+    target: TargetName,
+    held: HeldPayload,
+    size_bytes: int,
+    free: list[int | None],
+    media: Sequence[MediumSize],
 ) -> tuple[list[Part], int]:
     """Cut a payload over the room that is left; also return how many bytes found no place."""
     parts: list[Part] = []
@@ -202,8 +223,8 @@ def _segments(
         limit = SEGMENT_BYTES
         if medium.largest_file_bytes is not None:
             limit = min(limit, medium.largest_file_bytes // BLOCK_BYTES * BLOCK_BYTES)
-        while offset < held.size_bytes:
-            room, left = free[index], held.size_bytes - offset
+        while offset < size_bytes:
+            room, left = free[index], size_bytes - offset
             size = min(left, limit)
             if room is not None and room < size:
                 size = room // BLOCK_BYTES * BLOCK_BYTES
@@ -221,7 +242,7 @@ def _segments(
             )
             free[index] = _less(room, size)
             offset += size
-    return parts, held.size_bytes - offset
+    return parts, size_bytes - offset
 
 
 def _less(room: int | None, size_bytes: int) -> int | None:

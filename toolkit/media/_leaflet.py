@@ -9,6 +9,14 @@ from string import Template
 
 from toolkit.media._set import SetPlan
 
+_DECRYPTING = """\
+  They can be checked without a key. An import with ferry decrypts them by itself:
+    ferry cluster import <this folder> --cluster <name> --site <site directory>
+  The vendor's files, for any other way, segments put together:
+    ferry media extract <this folder> --to <folder> --site <site directory>
+  Another identity than the site's own is named with --identity <file>.
+"""
+
 
 def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]:
     """Return the files of one medium by name; equal plans give equal bytes."""
@@ -34,14 +42,15 @@ def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]
         f"<td><code>{piece.sha256}</code></td></tr>"
         for piece in pieces
     ]
-    joining = _joining(plan)
+    special = _special(plan)
     return {
         "start.txt": _fill(
             "start.txt",
             {
                 **facts,
                 "content": "\n".join(lines),
-                "joining": f"\nPUT TOGETHER WHAT WAS CUT\n{joining}" if joining else "",
+                "special": "".join(f"\n{title.upper()}\n{text}" for title, text in special),
+                "naming": _naming(plan),
             },
         ),
         "start.html": _fill(
@@ -49,13 +58,28 @@ def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]
             {
                 **facts,
                 "content": "\n".join(rows),
-                "joining": f"<h2>Put together what was cut</h2>\n<pre>{html.escape(joining)}</pre>"
-                if joining
-                else "",
+                "special": "\n".join(
+                    f"<h2>{title}</h2>\n<pre>{html.escape(text)}</pre>" for title, text in special
+                ),
+                "naming": _naming(plan).replace("data/payload", "<code>data/payload</code>"),
             },
         ),
         **{name: _template(name).encode() for name in ("verify.ps1", "verify.sh")},
     }
+
+
+def _special(plan: SetPlan) -> list[tuple[str, str]]:
+    """Return title and text of what is to be known of some sets only."""
+    if plan.encryption is not None:
+        return [("The payloads are encrypted", _DECRYPTING)]
+    joining = _joining(plan)
+    return [("Put together what was cut", joining)] if joining else []
+
+
+def _naming(plan: SetPlan) -> str:
+    if plan.encryption is not None:
+        return "The vendor's files are what `ferry media extract` wrote."
+    return "The files under data/payload are the vendor's, under the vendor's names."
 
 
 def _joining(plan: SetPlan) -> str:

@@ -32,6 +32,7 @@ from toolkit.media._device import (
     measure,
     weakest,
 )
+from toolkit.media._encryption import Decrypting
 from toolkit.media._names import is_litter_path
 from toolkit.media._parity import PARITY, has_parity
 from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
@@ -49,8 +50,10 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
+from toolkit.media._set_key import SetKey, unwrap_key
+from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
-from toolkit.media._verify import WRITE_AGAIN, Checked
+from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
 from toolkit.model import (
     PayloadKind,
     Progress,
@@ -83,6 +86,8 @@ class MediumLabel:
     medium: int
     """Number of this medium in the set, from 1."""
     media_count: int
+    recipients: tuple[str, ...] = ()
+    """Whom its payloads are encrypted for; none: they are not encrypted."""
 
     @property
     def label(self) -> str:
@@ -116,6 +121,7 @@ class Medium:
         self._plan: SetPlan = checked.plan
         self.number = _number(folder, checked.plan)
         """Which medium of the set this is, from 1."""
+        self._key: SetKey | None = None
 
     @property
     def set_name(self) -> str:
@@ -148,8 +154,25 @@ class Medium:
         pieces = sum(piece.size_bytes for _, piece in self._plan.on_medium(self.number))
         return pieces + self._checked.targets[SET_TARGET].length
 
+    def unlock(self, identity: Path) -> None:
+        """Make an encrypted set ready to be copied from; does nothing where it is not encrypted.
+
+        Args:
+            identity: A file of age identities.
+
+        Raises:
+            InputError: No such file, not identities, or none for which the set was encrypted.
+            StorageError: It cannot be read.
+            SignatureError: What the set carries is no key.
+        """
+        encryption = self._plan.encryption
+        if encryption is not None:
+            self._key = unwrap_key(
+                encryption, set_id=self.set_id, label=self.set_name, identity=identity
+            )
+
     def targets(self) -> tuple[Target, ...]:
-        """Return every payload of the set, in order of names.
+        """Return every payload of the set, in order of names, as it is when it was decrypted.
 
         Raises:
             SignatureError: A signed target without the facts a payload needs.
@@ -163,6 +186,8 @@ class Medium:
     def copy_target(self, name: str, sink: BinaryIO, *, progress: Progress | None = None) -> None:
         """Copy one target from the media in one pass, proving every byte on the way.
 
+        Of an encrypted set, which `unlock` has opened, ciphertext and plaintext are proven.
+
         Args:
             name: Target name as listed by `targets()`.
             sink: Opened for writing; on error its content must be thrown away.
@@ -172,6 +197,8 @@ class Medium:
             UnknownTargetError: The signed metadata do not list the name.
             DigestError: Length or hash differs from the signed value; names the damaged block.
             StorageError: A medium cannot be read to the end, or a segment lies on one that was not named.
+            InputError: The set is encrypted, and no identity has opened it.
+            SignatureError: What is signed of an encrypted target contradicts itself.
 
         Source: TUF specification, client workflow 5.7.
         """
@@ -191,13 +218,17 @@ class Medium:
 
     def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
         expected = self._blocks(file)
+        opening = self._decrypting(file, sink)
         digest, checked = BlockDigest(), 0
         for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
             digest.update(chunk)
             for found in digest.blocks[checked:]:
                 self._require_block(file, expected, checked, found)
                 checked += 1
-            sink.write(bytes(chunk))
+            if opening is None:
+                sink.write(bytes(chunk))
+            else:
+                opening.write(chunk)
             progress.advance(len(chunk))
         whole = digest.finish()
         for found in digest.blocks[checked:]:
@@ -210,6 +241,41 @@ class Medium:
                 expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
                 hint=WRITE_AGAIN,
             )
+        if opening is not None and (fault := opening.finish()) is not None:
+            raise SignatureError(
+                f"decrypt {file.target} from {self.set_name}",
+                found=f"the signed bytes, but {fault}",
+                expected=f"sha256 {self._target(file).sha256} (signed)",
+                hint=CONTRADICTS,
+            )
+
+    def _decrypting(self, file: SetFile, sink: BinaryIO) -> Decrypting | None:
+        """Return what decrypts a target into the sink, or None if it is not encrypted."""
+        encryption = self._plan.encryption
+        if self._plaintext(file) is None:
+            return None
+        attempted = f"copy {file.target} from {self.set_name}"
+        if encryption is None:
+            raise SignatureError(
+                attempted,
+                found="an encrypted target in a set without a key",
+                expected="a key in set.json",
+                hint=CONTRADICTS,
+            )
+        if self._key is None:
+            raise InputError(
+                attempted,
+                found="it is encrypted, and no identity was given",
+                expected=f"the identity of {encryption.addressees}",
+                hint="name the file it lies in: --identity FILE",
+            )
+        target = self._target(file)
+        key = self._key.of_payload(file.target, size_bytes=target.size_bytes, sha256=target.sha256)
+        return Decrypting(key, sink.write)
+
+    def _plaintext(self, file: SetFile) -> dict[str, Any] | None:
+        custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
+        return custom.get(ENCRYPTED)
 
     def _require_block(
         self, file: SetFile, expected: tuple[Sha256, ...], block: int, found: Sha256
@@ -325,6 +391,7 @@ class Medium:
             ),
             medium=self.number,
             media_count=self._plan.media_count,
+            recipients=self._plan.encryption.recipients if self._plan.encryption else (),
         )
 
     def _judge_bag(self, signed: dict[str, Sha256], methods: list[ReadMethod]) -> list[FileReport]:
@@ -411,7 +478,7 @@ class Medium:
 
     def _blocks(self, file: SetFile) -> tuple[Sha256, ...]:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
-        return tuple(map(Sha256, custom.get("blocks_64mib", ())))
+        return tuple(map(Sha256, custom.get(BLOCKS, ())))
 
     def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
         first = piece.offset // BLOCK_BYTES
@@ -419,16 +486,17 @@ class Medium:
 
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
+        plain = self._plaintext(file)
         try:
             return Target(
                 name=TargetName(file.target),
-                size_bytes=file.size_bytes,
-                sha256=file.sha256,
+                size_bytes=file.size_bytes if plain is None else int(plain["size_bytes"]),
+                sha256=file.sha256 if plain is None else Sha256(plain["sha256"]),
                 kind=PayloadKind(custom["kind"]),
                 version=SolutionVersion.parse(str(custom["version"])),
                 url=str(custom.get("url", "")),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise SignatureError(
                 f"read the signed facts of {file.target}",
                 found=misread(error),
@@ -467,6 +535,7 @@ def describe_medium(root: Path) -> MediumLabel:
         payloads=intent.payloads,
         medium=intent.medium,
         media_count=intent.media_count,
+        recipients=intent.recipients,
     )
 
 

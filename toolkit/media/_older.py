@@ -3,7 +3,8 @@
 TUF refuses every set older than the newest accepted one, because an old one could bring back a withdrawn
 update. But two sticks written for one trip differ in age, too. So an older set is proven once more by
 itself, under the newest root; then the publisher's newest statement, kept in the site's memory, decides:
-every payload must stand there with the same bytes, and the facts about it are taken from there. The
+every payload must stand there with the same bytes, and the facts about it are taken from there; of an
+encrypted one its plaintext counts, and how it lies on the older medium only the older set can say. The
 memory is never set back.
 """
 
@@ -19,8 +20,12 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from toolkit.errors import RollbackError
 from toolkit.media._keys import SNAPSHOT, TARGETS, TIMESTAMP
+from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._trust import Trust
 from toolkit.media._verify import HISTORY, Checked, check_set
+
+_STORED = (BLOCKS, ENCRYPTED)
+"""What `custom` of a target says of its bytes on one set of media."""
 
 
 def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked:
@@ -55,7 +60,10 @@ def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked
             ) from rollback
     return replace(
         older,
-        targets={**older.targets, **{name: newest.targets[name] for name in carried}},
+        targets={
+            **older.targets,
+            **{name: _restated(target, newest.targets[name]) for name, target in carried.items()},
+        },
         expires_at=min(older.expires_at, newest.expires_at),
         state=trust.state,
         warnings=(
@@ -80,7 +88,24 @@ class _Statement:
 
     def lists(self, name: str, target: TargetFile) -> bool:
         found = self.targets.get(name)
-        return found is not None and (found.length, found.hashes) == (target.length, target.hashes)
+        return found is not None and _payload(found) == _payload(target)
+
+
+def _payload(target: TargetFile) -> tuple[object, object]:
+    """Return length and hashes of what a target is when it was decrypted."""
+    plain = (target.custom or {}).get(ENCRYPTED)
+    if isinstance(plain, dict):
+        return plain.get("size_bytes"), {"sha256": plain.get("sha256")}
+    return target.length, target.hashes
+
+
+def _restated(target: TargetFile, newest: TargetFile) -> TargetFile:
+    """Return a target with the newest facts about its payload, and how it lies on the older medium."""
+    own, facts = (
+        {name: value for name, value in (custom or {}).items() if (name in _STORED) is is_own}
+        for custom, is_own in ((target.custom, True), (newest.custom, False))
+    )
+    return TargetFile(target.length, target.hashes, target.path, {"custom": {**facts, **own}})
 
 
 def _newest_statement(trust: Trust, older: Checked) -> _Statement | None:

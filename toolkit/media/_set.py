@@ -18,11 +18,14 @@ from typing import Any
 
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
+from toolkit.media._encryption import SCHEME
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import check_set_name, check_together, is_litter
 from toolkit.model import Sha256
 
 FORMAT = 2
+ENCRYPTED_FORMAT = 3
+"""Of an encrypted set, so that a ferry which would take ciphertext for payloads refuses it."""
 SET_TARGET = "plan/set.json"
 SET_PATH = "data/plan/set.json"
 WRITING = "writing.json"
@@ -66,6 +69,43 @@ class SetFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetEncryption:
+    """Who can decrypt a set."""
+
+    recipients: tuple[str, ...]
+    """In the age format, `age1…`, sorted."""
+    wrapped_key: str
+    """The set's key, encrypted for them: an armored age file."""
+
+    @property
+    def addressees(self) -> str:
+        """Say of how many one has to be, and who they are: `one of 2 recipients: age1…, age1…`."""
+        count = len(self.recipients)
+        text = "1 recipient" if count == 1 else f"one of {count} recipients"
+        return f"{text}: {', '.join(self.recipients)}"
+
+    def to_row(self) -> dict[str, object]:
+        """Return it as it stands in JSON."""
+        return {
+            "scheme": SCHEME,
+            "recipients": list(self.recipients),
+            "wrapped_key": self.wrapped_key,
+        }
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> SetEncryption:
+        """Read what `to_row` returned.
+
+        Raises:
+            ValueError: A scheme that is not known here.
+            KeyError: Something is missing.
+        """
+        if row["scheme"] != SCHEME:
+            raise ValueError(f"encrypted by a scheme that is not known here: {row['scheme']}")
+        return cls(recipients=_texts(row["recipients"]), wrapped_key=str(row["wrapped_key"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetPlan:
     """What one set consists of (set.json)."""
 
@@ -77,6 +117,8 @@ class SetPlan:
     files: tuple[SetFile, ...]
     roots: tuple[Sha256, ...]
     """SHA-256 of `1.root.json`, `2.root.json`, …"""
+    encryption: SetEncryption | None = None
+    """None: the payloads lie there as they are."""
 
     def label(self, number: int) -> str:
         """Return what is printed on one medium: `AZL-2611-K7Q2 2/3`."""
@@ -92,7 +134,7 @@ class SetPlan:
         """Return set.json; equal plans give equal bytes."""
         return _dump(
             {
-                "format": FORMAT,
+                "format": FORMAT if self.encryption is None else ENCRYPTED_FORMAT,
                 "kind": "ferry-set",
                 "set_id": self.set_id,
                 "set_name": self.set_name,
@@ -117,6 +159,7 @@ class SetPlan:
                     for file in self.files
                 ],
                 "roots": list(self.roots),
+                **({} if self.encryption is None else {"encryption": self.encryption.to_row()}),
             }
         )
 
@@ -137,6 +180,9 @@ class SetPlan:
                 media_count=int(document["media_count"]),
                 files=tuple(map(_read_file, document["files"])),
                 roots=tuple(map(_digest, document["roots"])),
+                encryption=SetEncryption.from_row(document["encryption"])
+                if document["format"] == ENCRYPTED_FORMAT
+                else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
@@ -170,6 +216,13 @@ class Intent:
     """Name, size and hash of every payload of the set, in order of names."""
     medium: int = 1
     media_count: int = 1
+    recipients: tuple[str, ...] = ()
+    """Whom it is encrypted for; none: it is not encrypted."""
+
+    @property
+    def purpose(self) -> tuple[object, ...]:
+        """What is equal where an unfinished set is the one that is wanted."""
+        return self.payloads, self.root, self.recipients
 
     @property
     def label(self) -> str:
@@ -180,7 +233,7 @@ class Intent:
         """Return the document; `completion` holds what only complete.json says."""
         return _dump(
             {
-                "format": FORMAT,
+                "format": ENCRYPTED_FORMAT if self.recipients else FORMAT,
                 "kind": "ferry-set-state",
                 "set_id": self.set_id,
                 "set_name": self.set_name,
@@ -193,6 +246,7 @@ class Intent:
                 ],
                 "medium": self.medium,
                 "media_count": self.media_count,
+                **({"recipients": list(self.recipients)} if self.recipients else {}),
                 **completion,
             }
         )
@@ -218,6 +272,9 @@ class Intent:
                 ),
                 medium=_count(document["medium"]),
                 media_count=_count(document["media_count"]),
+                recipients=_texts(document["recipients"])
+                if document["format"] == ENCRYPTED_FORMAT
+                else (),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
@@ -303,12 +360,12 @@ def _dump(document: Mapping[str, object]) -> bytes:
 def _load(data: bytes, *, kind: str, file: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
-        if document["kind"] != kind or document["format"] != FORMAT:
+        if document["kind"] != kind or document["format"] not in (FORMAT, ENCRYPTED_FORMAT):
             raise InputError(
                 "read",
                 file=file,
                 found=f"{document['kind']} format {document['format']}",
-                expected=f"{kind} format {FORMAT}",
+                expected=f"{kind} format {FORMAT} or {ENCRYPTED_FORMAT}",
                 hint="a newer ferry may have written it; use that one",
             )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -347,6 +404,12 @@ def _digest(text: object) -> Sha256:
     if not isinstance(text, str) or not _SHA256.match(text):
         raise ValueError(f"{text!r} is not a SHA-256")
     return Sha256(text)
+
+
+def _texts(rows: object) -> tuple[str, ...]:
+    if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+        raise TypeError
+    return tuple(rows)
 
 
 def _count(number: object) -> int:

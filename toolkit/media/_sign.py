@@ -20,17 +20,27 @@ from toolkit.media._set import SET_TARGET
 from toolkit.model import HeldPayload, Sha256, TargetName
 
 CUSTODY_KEY = "custody_key"
+BLOCKS = "blocks_64mib"
+ENCRYPTED = "encrypted"
+"""Of a target whose signed length and hashes are those of its ciphertext: size and hash of the plaintext."""
 
 SignedRole = TypeVar("SignedRole", Targets, Snapshot, Timestamp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlacedPayload:
-    """One payload that lies on the medium and was read back."""
+    """One payload as it lies on media: encrypted, or the vendor's bytes."""
 
     held: HeldPayload
     target: TargetName
+    size_bytes: int
+    sha256: Sha256
     blocks: tuple[Sha256, ...]
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is not the vendor's bytes that lie there."""
+        return self.sha256 != self.held.sha256
 
 
 def sign_set(
@@ -86,8 +96,10 @@ def _target(item: PlacedPayload) -> TargetFile:
             {"value": seen.value, "source": seen.source, "seen_on": seen.seen_on.isoformat()}
             for seen in held.witnesses
         ],
-        "blocks_64mib": list(item.blocks),
+        BLOCKS: list(item.blocks),
     }
+    if item.is_encrypted:
+        custom[ENCRYPTED] = {"size_bytes": held.size_bytes, "sha256": held.sha256}
     if held.os_build:
         custom["os_build"] = held.os_build
     if held.acceptance:
@@ -96,7 +108,7 @@ def _target(item: PlacedPayload) -> TargetFile:
             "reason": held.acceptance.reason,
             "at": as_instant(held.acceptance.at),
         }
-    return TargetFile(held.size_bytes, {"sha256": held.sha256}, item.target, {"custom": custom})
+    return TargetFile(item.size_bytes, {"sha256": item.sha256}, item.target, {"custom": custom})
 
 
 def _meta(version: int, data: bytes) -> MetaFile:

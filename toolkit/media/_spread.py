@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,14 +28,17 @@ from pathlib import Path
 from toolkit.errors import DigestError, InputError, misread
 from toolkit.media._device import (
     BlockDigest,
+    Readable,
     on_storage,
     read_ahead,
     sync_folder,
     write_durably,
 )
+from toolkit.media._encryption import Encrypting
 from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
 from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
+from toolkit.media._set_key import SetKey, new_key, store_key
 from toolkit.media._sign import PlacedPayload, sign_set
 from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
@@ -100,8 +104,8 @@ def find_spread(
         if set_name not in (None, folder.name) or not (folder / _STATE).is_file():
             continue
         known = read_spread(folder)
-        same = (known.intent.payloads, known.intent.root, known.sizes)
-        if same != (intent.payloads, intent.root, tuple(sizes)) or known.intent.expires_at <= now:
+        same = (known.intent.purpose, known.sizes)
+        if same != (intent.purpose, tuple(sizes)) or known.intent.expires_at <= now:
             continue
         found.append(known)
     return max(found, key=lambda known: len(known.open_numbers), default=None)
@@ -122,18 +126,18 @@ def make_spread(
         DigestError: A file of the catalog is no longer what was held.
         OSError: A file cannot be read, or the book not written.
     """
+    key = new_key(intent.set_id, intent.recipients) if intent.recipients else None
     placed: list[PlacedPayload] = []
     files: list[SetFile] = []
     for _, group in itertools.groupby(layout.parts, key=lambda part: part.target):
         of_one = tuple(group)
-        payload, pieces = _measured(of_one, progress)
+        payload, pieces = _measured(of_one, key, progress)
         placed.append(payload)
-        held = payload.held
         files.append(
             SetFile(
                 target=payload.target,
-                size_bytes=held.size_bytes,
-                sha256=held.sha256,
+                size_bytes=payload.size_bytes,
+                sha256=payload.sha256,
                 pieces=pieces,
             )
         )
@@ -145,6 +149,7 @@ def make_spread(
         media_count=len(layout.media),
         files=tuple(sorted(files, key=lambda file: file.target)),
         roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in keys.roots),
+        encryption=key.encryption if key is not None else None,
     )
     metadata = sign_set(
         keys,
@@ -162,6 +167,8 @@ def make_spread(
         write_durably(draft / TUF / name, data)
     write_durably(draft / _SET, plan.to_bytes())
     write_durably(draft / _STATE, _state(intent, layout.media, ()))
+    if key is not None:
+        store_key(book, key)
     draft.rename(folder)
     sync_folder(book)
     return Spread(
@@ -216,18 +223,33 @@ def changed_in_catalog(held: HeldPayload, *, size_bytes: int, sha256: Sha256) ->
     )
 
 
+def as_stored(
+    held: HeldPayload, target: TargetName, key: SetKey | None
+) -> Callable[[io.FileIO], Readable] | None:
+    """Return what the file of a payload is read through to have it as media hold it; None: nothing."""
+    if key is None:
+        return None
+    own = key.of_payload(target, size_bytes=held.size_bytes, sha256=held.sha256)
+
+    def changed(size_bytes: int, sha256: Sha256) -> DigestError:
+        return changed_in_catalog(held, size_bytes=size_bytes, sha256=sha256)
+
+    return lambda file: Encrypting(file, own, changed=changed)
+
+
 def _measured(
-    parts: Sequence[Part], progress: Progress
+    parts: Sequence[Part], key: SetKey | None, progress: Progress
 ) -> tuple[PlacedPayload, tuple[SetPiece, ...]]:
     """Read a payload once for the hashes of the whole, of every block and of every piece."""
-    held = parts[0].held
+    held, target = parts[0].held, parts[0].target
+    through = as_stored(held, target, key)
     whole = BlockDigest()
     digests = [hashlib.sha256() for _ in parts]
     ends = [part.offset + part.size_bytes for part in parts]
     index = position = 0
-    progress.begin(f"measure {held.name}", total_bytes=held.size_bytes)
+    progress.begin(f"measure {held.name}", total_bytes=ends[-1])
     try:
-        with contextlib.closing(read_ahead(held.path)) as chunks:
+        with contextlib.closing(read_ahead(held.path, through=through)) as chunks:
             for whole_chunk in chunks:
                 whole.update(whole_chunk)
                 progress.advance(len(whole_chunk))
@@ -241,7 +263,7 @@ def _measured(
     finally:
         progress.end()
     found = whole.finish()
-    if found != held.sha256:
+    if through is None and found != held.sha256:
         raise changed_in_catalog(held, size_bytes=whole.size_bytes, sha256=found)
     pieces = tuple(
         SetPiece(
@@ -253,8 +275,14 @@ def _measured(
         )
         for part, digest in zip(parts, digests, strict=True)
     )
-    target = parts[0].target
-    return PlacedPayload(held=held, target=target, blocks=tuple(whole.blocks)), pieces
+    placed = PlacedPayload(
+        held=held,
+        target=target,
+        size_bytes=whole.size_bytes,
+        sha256=found,
+        blocks=tuple(whole.blocks),
+    )
+    return placed, pieces
 
 
 def _state(intent: Intent, sizes: Iterable[MediumSize], done: Iterable[int]) -> bytes:

@@ -46,6 +46,7 @@ WRITE_AGAIN = (
     "the medium does not hold what was written to it; do not use it, have it written again"
 )
 """What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
+CONTRADICTS = "do not use this medium: its publisher contradicts himself; have it written again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +351,7 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
                 f"verify the set {folder}",
                 found=f"set.json and the signed targets disagree about {file.target}",
                 expected="the same length and hash in both",
-                hint="do not use this medium: its publisher contradicts himself; have it written again",
+                hint=CONTRADICTS,
             )
     return plan
 

@@ -34,8 +34,10 @@ from toolkit.media._device import (
     weakest,
     write_durably,
 )
+from toolkit.media._encryption import Decrypting
 from toolkit.media._keys import SigningKeys, as_instant, fingerprint
 from toolkit.media._layout import (
+    ENCRYPTED_ENDING,
     METADATA_ROOM_BYTES,
     RESERVE,
     Layout,
@@ -69,9 +71,23 @@ from toolkit.media._set import (
     find_set_folders,
     read_small,
 )
+from toolkit.media._set_key import (
+    SetKey,
+    lost_key,
+    new_key,
+    read_key,
+    read_recipients,
+    store_key,
+)
 from toolkit.media._sign import PlacedPayload, sign_set
 from toolkit.media._speed import Speed, human_speed, slow_warnings
-from toolkit.media._spread import Spread, changed_in_catalog, find_spread, make_spread
+from toolkit.media._spread import (
+    Spread,
+    as_stored,
+    changed_in_catalog,
+    find_spread,
+    make_spread,
+)
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
 from toolkit.model import HeldPayload, Progress, Sha256, Silent, TargetName
@@ -94,6 +110,7 @@ def write_medium(
     parity: Parity | None = None,
     custody_key: str = "",
     before_write: Callable[[Sequence[HeldPayload]], None] | None = None,
+    recipients: Sequence[str] = (),
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Medium:
@@ -111,11 +128,12 @@ def write_medium(
         set_name: Name of the set folder; by default one is made from release and a random ending.
         media: What each medium of the set holds; by default there is one, this one.
         number: Which of them to write; by default the one begun here, else the first not complete.
-        book: Where home keeps sets that are cut or spread.
+        book: Where home keeps sets that are cut or spread, and the keys of encrypted ones.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         before_write: Called with the payloads that this medium will carry, before the first of them is
             written, and not for a medium that is complete; what it raises ends the writing.
+        recipients: Whom the payloads are encrypted for, in the age format (`age1…`); none: not encrypted.
         progress: Told of every step.
         now: The time of issue; the clock by default.
 
@@ -127,11 +145,13 @@ def write_medium(
         DigestError: A file of the catalog is no longer what was held.
         StorageError: Medium missing, full, write-protected, of a too small file system, holding
             another set of that name, or not returning what was written.
-        InputError: Nothing to write, names that may not stand on a medium, or impossible times.
+        InputError: Nothing to write, names that may not stand on a medium, impossible times, or what is
+            no recipient.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     progress = progress or Silent()
     _check_request(payloads, keys, expires_at=expires_at, now=now)
+    _check_names(payloads, is_encrypted=bool(recipients))
     if set_name is not None:
         check_set_name(set_name)
     wanted = _Wanted(
@@ -141,13 +161,14 @@ def write_medium(
         set_name=set_name,
         parity=parity,
         custody_key=custody_key,
+        recipients=read_recipients(recipients),
         now=now,
     )
     with on_storage(f"write a medium at {root}"):
         root.mkdir(exist_ok=True)
         place = check_place(root)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
-        layout = lay_out(wanted.payloads, sizes)
+        layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if layout.is_simple:
             folder, intent = _begin(root, wanted)
             spread = None
@@ -161,7 +182,10 @@ def write_medium(
             mine = [part for part in parts if part.medium == intent.medium]
             if before_write is not None:
                 before_write([held for held in payloads if any(part.held == held for part in mine)])
-            writing = _Writing(folder, intent, keys, progress, now, spread, parity, custody_key)
+            key = _set_key(wanted, intent.set_id, book, spread) if wanted.recipients else None
+            writing = _Writing(
+                folder, intent, keys, progress, now, spread, parity, custody_key, key
+            )
             writing.run(mine)
             progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
             for warning in slow_warnings(writing.reading.bytes_per_s):
@@ -176,15 +200,25 @@ def write_medium(
     return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
 
 
-def plan_media(payloads: Sequence[HeldPayload], media: Sequence[MediumSize]) -> Layout:
+def plan_media(
+    payloads: Sequence[HeldPayload],
+    media: Sequence[MediumSize],
+    *,
+    recipients: Sequence[str] = (),
+) -> Layout:
     """Return what would lie on each medium of a set; nothing is written.
 
     Raises:
         StorageError: The media hold too little together.
-        InputError: Names that may not stand on a medium.
+        InputError: Names that may not stand on a medium, or what is no recipient.
     """
-    _check_names(payloads)
-    return lay_out({_target(held): held for held in payloads}, tuple(media) or (MediumSize(),))
+    is_encrypted = bool(read_recipients(recipients))
+    _check_names(payloads, is_encrypted=is_encrypted)
+    return lay_out(
+        {_target(held): held for held in payloads},
+        tuple(media) or (MediumSize(),),
+        is_encrypted=is_encrypted,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +231,7 @@ class _Wanted:
     set_name: str | None
     parity: Parity | None
     custody_key: str
+    recipients: tuple[str, ...]
     now: datetime
 
     def intent(self, root: Path, *, media_count: int = 1) -> Intent:
@@ -211,6 +246,7 @@ class _Wanted:
             root=fingerprint(self.keys.roots[-1]),
             payloads=_facts(self.payloads),
             media_count=media_count,
+            recipients=self.recipients,
         )
 
 
@@ -237,10 +273,9 @@ def _check_request(
             expected=f"a time after the keys were made ({keys.issued_at:%Y-%m-%d %H:%M} UTC)",
             hint="set the clock; sites refuse a medium that looks older than the last one",
         )
-    _check_names(payloads)
 
 
-def _check_names(payloads: Sequence[HeldPayload]) -> None:
+def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None:
     for held in payloads:
         check_file_name(held.name)
         if held.version is None:
@@ -249,7 +284,8 @@ def _check_names(payloads: Sequence[HeldPayload]) -> None:
                 found=f"{held.name} of {held.shelf}, with no update it goes with",
                 hint="an SBE travels with an update: plan the trip with `ferry catalog plan`",
             )
-    check_together("X" * 13, (f"data/{_target(held)}" for held in payloads))
+    ending = ENCRYPTED_ENDING if is_encrypted else ""
+    check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
 def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
@@ -259,7 +295,7 @@ def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
         if wanted.set_name not in (None, folder.name):
             continue
         intent = _read_intent(folder)
-        if intent is None or (intent.payloads, intent.root) != (new.payloads, new.root):
+        if intent is None or intent.purpose != new.purpose:
             continue
         if intent.media_count == 1 and intent.expires_at > wanted.now:
             return folder, intent
@@ -356,6 +392,31 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
     return _begin_new(root, replace(spread.intent, medium=number))
 
 
+def _set_key(wanted: _Wanted, set_id: str, book: Path | None, spread: Spread | None) -> SetKey:
+    """Return the key of an encrypted set; the first writing of a set of whole payloads makes it.
+
+    What the unfinished set says of itself is not believed: it may choose no recipients.
+    """
+    if book is None:
+        raise InputError(
+            "encrypt a set",
+            found="no place at home to keep its key",
+            expected="one: the same bytes are written again with it after an interruption",
+        )
+    key = read_key(book, set_id=set_id)
+    if key is None and spread is None:
+        key = new_key(set_id, wanted.recipients)
+        book.mkdir(parents=True, exist_ok=True)
+        store_key(book, key)
+    if (
+        key is None
+        or key.encryption.recipients != wanted.recipients
+        or (spread is not None and spread.plan.encryption != key.encryption)
+    ):
+        raise lost_key(book, set_id=set_id)
+    return key
+
+
 def _what_next(spread: Spread) -> str:
     if not spread.open_numbers:
         return f"the whole set {spread.plan.set_name} is written"
@@ -378,6 +439,8 @@ class _Writing:
     """The set's plan and metadata, where they were made before; else they follow from what is read back."""
     parity: Parity | None
     custody_key: str
+    key: SetKey | None
+    """Of an encrypted set."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
@@ -398,12 +461,20 @@ class _Writing:
                 self._place(part, digests[part.path])
             self._write_set(self.spread.plan, self.spread.metadata)
             return
-        blocks = {part.target: self._place(part, part.held.sha256) for part in parts}
-        plan = self._plan(parts)
-        placed = [
-            PlacedPayload(held=part.held, target=part.target, blocks=blocks[part.target])
-            for part in parts
-        ]
+        placed = []
+        for part in parts:
+            # how an encrypted payload looks is known when it was written
+            found = self._place(part, part.held.sha256 if self.key is None else None)
+            placed.append(
+                PlacedPayload(
+                    held=part.held,
+                    target=part.target,
+                    size_bytes=found.size_bytes,
+                    sha256=found.sha256,
+                    blocks=found.blocks,
+                )
+            )
+        plan = self._plan(parts, placed)
         metadata = sign_set(
             self.keys,
             placed,
@@ -421,39 +492,47 @@ class _Writing:
             f"read back with {human_speed(self.reading.bytes_per_s)}"
         )
 
-    def _place(self, part: Part, expected: Sha256) -> tuple[Sha256, ...]:
-        """Have a part and its parity stand on the medium, read back, and return its block hashes."""
+    def _place(self, part: Part, expected: Sha256 | None) -> Measured:
+        """Have a part and its parity stand on the medium and return what was read back.
+
+        Args:
+            part: The part.
+            expected: Its hash there; None: it must decrypt to the payload.
+        """
         path = self.folder / part.path
-        blocks = self._stand(part, path, expected)
-        if self.parity is not None and not has_parity(self.folder, expected) and part.size_bytes:
+        found = self._stand(part, path, expected)
+        has_its = has_parity(self.folder, found.sha256)
+        if self.parity is not None and not has_its and part.size_bytes:
             make_parity(
                 self.parity,
                 path,
-                parity_folder(self.folder, expected),
+                parity_folder(self.folder, found.sha256),
                 size_bytes=part.size_bytes,
                 progress=self.progress,
             )
-        return blocks
+        return found
 
-    def _stand(self, part: Part, path: Path, expected: Sha256) -> tuple[Sha256, ...]:
+    def _stand(self, part: Part, path: Path, expected: Sha256 | None) -> Measured:
         if path.exists():
-            found = self._read_back(path, part.size_bytes)
-            if found is not None and found.sha256 == expected:
-                return found.blocks
+            found = self._read_back(part, path, expected)
+            if found is not None:
+                return found
             _logger.warning("%s is damaged on the medium and is written again", path)
             path.unlink()
         self._copy(part, path, expected)
-        found = self._read_back(path, part.size_bytes)
-        if found is None or found.sha256 != expected:
+        found = self._read_back(part, path, expected)
+        if found is None:
             raise StorageError(
                 f"read back {path}",
                 found="other bytes than were written",
-                expected=f"sha256 {expected}",
+                expected=f"sha256 {expected}"
+                if expected is not None
+                else f"what decrypts to sha256 {part.held.sha256}",
                 hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
             )
-        return found.blocks
+        return found
 
-    def _copy(self, part: Part, path: Path, expected: Sha256) -> None:
+    def _copy(self, part: Part, path: Path, expected: Sha256 | None) -> None:
         held = part.held
         if not held.path.is_file():
             raise StorageError(
@@ -473,6 +552,7 @@ class _Writing:
                 size_bytes=None if part.is_whole else part.size_bytes,
                 expected_sha256=expected,
                 progress=self.progress,
+                through=as_stored(held, part.target, self.key),
             )
         finally:
             self.progress.end()
@@ -480,20 +560,28 @@ class _Writing:
             raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
         self.writing.add(part.size_bytes, since=began)
 
-    def _read_back(self, path: Path, size_bytes: int) -> Measured | None:
-        if path.stat().st_size != size_bytes:
+    def _read_back(self, part: Part, path: Path, expected: Sha256 | None) -> Measured | None:
+        """Return what lies there, or None if it is not what belongs there."""
+        if path.stat().st_size != part.size_bytes:
             return None
+        opening = None
+        if expected is None and self.key is not None:
+            held = part.held
+            own = self.key.of_payload(part.target, size_bytes=held.size_bytes, sha256=held.sha256)
+            opening = Decrypting(own, len)
         began = self.reading.start()
-        self.progress.begin(f"read back {path.name}", total_bytes=size_bytes)
+        self.progress.begin(f"read back {path.name}", total_bytes=part.size_bytes)
         try:
-            found = measure(path, progress=self.progress)
+            also = None if opening is None else opening.write
+            found = measure(path, progress=self.progress, also=also)
         finally:
             self.progress.end()
         self.methods.append(found.method)
-        self.reading.add(size_bytes, since=began)
-        return found
+        self.reading.add(part.size_bytes, since=began)
+        is_good = found.sha256 == expected if opening is None else opening.finish() is None
+        return found if is_good else None
 
-    def _plan(self, parts: Sequence[Part]) -> SetPlan:
+    def _plan(self, parts: Sequence[Part], placed: Sequence[PlacedPayload]) -> SetPlan:
         """Return the plan of a set of whole payloads on one medium."""
         return SetPlan(
             set_id=self.intent.set_id,
@@ -504,21 +592,22 @@ class _Writing:
             files=tuple(
                 SetFile(
                     target=part.target,
-                    size_bytes=part.size_bytes,
-                    sha256=part.held.sha256,
+                    size_bytes=seen.size_bytes,
+                    sha256=seen.sha256,
                     pieces=(
                         SetPiece(
                             path=part.path,
                             medium=1,
                             offset=0,
-                            size_bytes=part.size_bytes,
-                            sha256=part.held.sha256,
+                            size_bytes=seen.size_bytes,
+                            sha256=seen.sha256,
                         ),
                     ),
                 )
-                for part in parts
+                for part, seen in zip(parts, placed, strict=True)
             ),
             roots=tuple(_sha256(data) for data in self.keys.roots),
+            encryption=None if self.key is None else self.key.encryption,
         )
 
     def _write_set(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> None:

@@ -620,3 +620,55 @@ def test_keys_are_never_overwritten(ferry, publisher):
     code, _, err = ferry("trust", "init", "--keys", publisher.folder)
     assert code == 6
     assert "never overwritten" in err
+
+
+# --- encryption -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recipient(ferry, tmp_path, publisher):
+    """The recipient of a site that trusts the publisher, as the command prints it."""
+    root = publisher.folder / "1.root.json"
+    print_of = fingerprint(publisher.root)
+    assert ferry("site", "init", "enclave", "--root", root, "--fingerprint", print_of)[0] == 0
+    code, out, err = ferry("site", "identity", "--site", "enclave")
+    assert (code, err) == (0, "")
+    assert ferry("site", "identity", "--site", "enclave")[1] == out
+    return out.strip()
+
+
+def test_an_encrypted_set_is_labelled_verified_and_extracted(ferry, write, recipient, tmp_path):
+    code, out, _ = write(VERSION, "--encrypt-to", recipient)
+    assert code == 0
+    assert f"encrypted for {recipient}" in out
+    assert ferry("media", "verify", "medium", "--site", "enclave")[0] == 0
+    label = json.loads(ferry("media", "show", "medium", "--json")[1])["data"]
+    assert label["recipients"] == [recipient]
+    words = ("media", "extract", "medium", "--to", "out", "--site", "enclave")
+    assert ferry(*words)[:2] == (0, "out/CombinedSolutionBundle.12.2603.1002.15.zip\n")
+    assert next((tmp_path / "out").iterdir()).read_bytes() == b"vendor bytes " * 100
+
+
+def test_extracting_with_a_named_root_takes_a_named_identity(
+    ferry, write, recipient, publisher, tmp_path
+):
+    write(VERSION, "--encrypt-to", recipient)
+    root = (
+        "--root",
+        publisher.folder / "1.root.json",
+        "--fingerprint",
+        fingerprint(publisher.root),
+    )
+    words = ("media", "extract", "medium", "--to", "out", *root)
+    code, _, err = ferry(*words)
+    assert code == 7
+    assert "--identity FILE" in err
+    code, out, _ = ferry(*words, "--identity", tmp_path / "enclave/identity.age.key", "--json")
+    assert code == 0
+    assert json.loads(out)["kind"] == "extracted-payloads"
+
+
+def test_what_is_no_recipient_is_told_with_where_to_get_one(write):
+    code, _, err = write(VERSION, "--encrypt-to", "age1nonsense")
+    assert code == 7
+    assert "ferry site identity" in err
