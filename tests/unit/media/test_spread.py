@@ -265,7 +265,9 @@ def test_a_begun_set_keeps_its_layout_whatever_is_laid_out_today(
     first = write(publisher, tmp_path, bundle)
     another = (holds(0), holds(2))  # everything on the second
     monkeypatch.setattr(
-        writing, "lay_out", lambda payloads, media: replace(lay_out(payloads, another), media=media)
+        writing,
+        "lay_out",
+        lambda payloads, media, **more: replace(lay_out(payloads, another, **more), media=media),
     )
     second = write(publisher, tmp_path, bundle, stick="stick2")
     assert second.set_id == first.set_id
