@@ -93,7 +93,10 @@ def parity_folder(folder: Path, sha256: Sha256) -> Path:
 
 def has_parity(folder: Path, sha256: Sha256) -> bool:
     """Whether a set folder holds finished parity for a file with this hash."""
-    return (parity_folder(folder, sha256) / _INDEX).is_file()
+    try:
+        return (parity_folder(folder, sha256) / _INDEX).is_file()
+    except OSError:
+        return False  # a device that fails there gives no parity either
 
 
 def parity_bytes(size_bytes: int, percent: int) -> int:
