@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import signal
 import statistics
@@ -25,11 +24,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.benchmarks.costs import Cost, compare, run
 from tests.stage import ROOT, VERSION, Stage
 from tests.vendorsite.bundle import make_bundle
 from tests.vendorsite.nginx import Nginx
@@ -37,22 +36,6 @@ from tests.vendorsite.nginx import Nginx
 NAME = f"CombinedSolutionBundle.{VERSION}.zip"
 CURL, ARIA4, ARIA8 = "curl, then openssl", "aria2c -x4 -s4", "aria2c -x8 -s8 -k1M"
 FERRY = "ferry catalog download"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one way took once."""
-
-    seconds: float
-    cpu_s: float
-    rss_mib: float
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.seconds + other.seconds,
-            self.cpu_s + other.cpu_s,
-            max(self.rss_mib, other.rss_mib),
-        )
 
 
 class Bench:
@@ -93,59 +76,6 @@ class Bench:
 
     def ferry(self, url: str, ca: Path, *options: str) -> Cost:
         return run(self.ferry_words(ca, *options), environment=self.stage.environment)
-
-
-def run(words: Sequence[object], *, environment: dict[str, str] | None = None) -> Cost:
-    """Run a program to its end and say what it took."""
-    begun, rss_kib = time.perf_counter(), 0
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            [str(word) for word in words], env=environment, stdout=said, stderr=said
-        )
-        # not ru_maxrss: it counts what the process was before it became the program
-        status = Path(f"/proc/{process.pid}/status")
-        while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            with contextlib.suppress(OSError):
-                found = re.search(r"VmHWM:\s+(\d+)", status.read_text(encoding="utf-8"))
-                rss_kib = int(found[1]) if found else rss_kib
-            time.sleep(0.01)
-        seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(ended[1])
-        if process.returncode:
-            said.seek(0)
-            raise RuntimeError(f"{words[0]}: exit {process.returncode}\n{said.read().decode()}")
-    return Cost(seconds, ended[2].ru_utime + ended[2].ru_stime, rss_kib / 1024)
-
-
-def compare(
-    title: str,
-    bench: Bench,
-    ways: dict[str, Callable[[], Cost]],
-    rounds: int,
-    most: dict[str, float],
-) -> None:
-    """Print the medians of all ways, and ferry's ratio to each other one with what it may be."""
-    costs: dict[str, list[Cost]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            bench.tidy()
-            costs[name].append(way())
-    bench.tidy()
-    print(f"\n{title}: {bench.size_bytes >> 20} MiB, medians of {rounds}")
-    print(f"  {'':26}{'time':>9}{'MB/s':>8}{'cpu':>9}{'peak RSS':>11}   ferry is")
-    mine = statistics.median(cost.seconds for cost in costs[FERRY])
-    for name, each in costs.items():
-        seconds = statistics.median(cost.seconds for cost in each)
-        cpu = statistics.median(cost.cpu_s for cost in each)
-        rss = max(cost.rss_mib for cost in each)
-        line = f"  {name:26}{seconds:7.2f} s{bench.size_bytes / seconds / 1e6:8.0f}"
-        line += f"{cpu:7.2f} s{rss:7.0f} MiB"
-        if name != FERRY:
-            ratio = mine / seconds
-            line += f"   {ratio:.2f} x"
-            if name in most:
-                line += f" (at most {most[name]}: {'holds' if ratio <= most[name] else 'MISSED'})"
-        print(line, flush=True)
 
 
 @contextlib.contextmanager
@@ -200,6 +130,12 @@ def main() -> None:
                 yield made, server
             shutil.rmtree(place)
 
+        def measure(
+            title: str, made: Bench, ways: dict[str, Callable[[], Cost]], most: dict[str, float]
+        ) -> None:
+            facts = {"size_bytes": made.size_bytes, "rounds": rounds, "tidy": made.tidy}
+            compare(title, ways, mine=FERRY, most=most, **facts)  # type: ignore[arg-type]
+
         if "a" in arguments.only:
             with bench("a", arguments.large_mib) as (made, server):
                 url, ca = server.url, server.ca_file
@@ -208,7 +144,7 @@ def main() -> None:
                     ARIA4: lambda: made.aria2c(url, ca, "-x4", "-s4"),
                     FERRY: lambda: made.ferry(url, ca),
                 }
-                compare("a  unthrottled", made, ways, rounds, {CURL: 1.1, ARIA4: 0.8})
+                measure("a  unthrottled", made, ways, {CURL: 1.1, ARIA4: 0.8})
         if "b" in arguments.only:
             with bench("b", arguments.mib, limit_rate="20m") as (made, server):
                 url, ca = server.url, server.ca_file
@@ -216,7 +152,7 @@ def main() -> None:
                     ARIA8: lambda: made.aria2c(url, ca, "-x8", "-s8", "-k1M"),
                     FERRY: lambda: made.ferry(url, ca),
                 }
-                compare("b  20 MB/s a connection", made, ways, rounds, {ARIA8: 0.7})
+                measure("b  20 MB/s a connection", made, ways, {ARIA8: 0.7})
         if "c" in arguments.only:
             with bench("c", arguments.mib) as (made, server), slow_line(server.url, 25) as url:
                 ca = server.ca_file
@@ -225,7 +161,7 @@ def main() -> None:
                     ARIA4: lambda: made.aria2c(url, ca, "-x4", "-s4"),
                     FERRY: lambda: made.ferry(url, ca),
                 }
-                compare("c  25 ms", made, ways, rounds, {ARIA4: 0.8})
+                measure("c  25 ms", made, ways, {ARIA4: 0.8})
         if "d" in arguments.only:
             for count, most, limit in ((1, 0.03, {}), (4, 0.08, {"limit_rate": "20m"})):
                 with bench("d", arguments.mib, **limit) as (made, server):

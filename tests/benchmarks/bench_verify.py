@@ -55,9 +55,9 @@ def _measure(
     for _ in range(rounds):
         for step, words in steps.items():
             if temperature == "from the disk":
-                _let_go(path)
+                let_go(path)
             else:
-                _read(path)
+                read(path)
             taken[step].append(_run(words))
     seconds = {step: statistics.median(wall for wall, _ in runs) for step, runs in taken.items()}
     base = seconds.get("openssl dgst -sha256")
@@ -99,14 +99,15 @@ def _hold(catalog: Path, source: Path, mib: int) -> Path:
     return held.path
 
 
-def _read(path: Path) -> None:
+def read(path: Path) -> None:
+    """Have a file in the page cache."""
     with path.open("rb", buffering=0) as file:
         buffer = bytearray(1 << 20)
         while file.readinto(buffer):
             pass
 
 
-def _let_go(path: Path) -> None:
+def let_go(path: Path) -> None:
     """Ask the kernel to drop the file's pages; they are clean."""
     with path.open("rb", buffering=0) as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

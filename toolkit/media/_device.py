@@ -31,13 +31,15 @@ CHUNK_BYTES = 4 << 20
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
 
+_PLUG_IN = "plug it in again, then run the same command again"
 _REASONS = {
     errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
     errno.EROFS: ("write-protected", "open its write lock or take another one"),
     errno.EACCES: ("not writable for this user", "check its permissions and its write lock"),
     errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
     errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
-    errno.ENODEV: ("gone", "plug it in again, then run the same command again"),
+    errno.ENODEV: ("gone", _PLUG_IN),
+    errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
 }
 

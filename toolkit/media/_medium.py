@@ -30,6 +30,7 @@ from toolkit.media._device import (
     NotRegularError,
     ReadMethod,
     measure,
+    on_storage,
     weakest,
 )
 from toolkit.media._encryption import Decrypting
@@ -290,6 +291,7 @@ class Medium:
             hint=WRITE_AGAIN,
         )
 
+    @on_storage("look for a target on the media")
     def _find(self, file: SetFile) -> list[Path]:
         """Return where each piece of a target lies, before a byte is copied."""
         found, absent = [], []
@@ -324,11 +326,15 @@ class Medium:
                 lacking.append(piece.path)
         return tuple(lacking)
 
+    @on_storage("verify a medium")
     def verify(self, progress: Progress | None = None) -> MediumReport:
         """Read the whole medium past the page cache and judge every file.
 
         Signed files are compared with their signed hashes, the others with the bag's manifests. Nothing
         on the medium is changed.
+
+        Raises:
+            StorageError: The medium went away, or a folder of it cannot be read.
         """
         progress = progress or Silent()
         methods: list[ReadMethod] = []
@@ -452,8 +458,11 @@ class Medium:
             intent = Intent.from_bytes(read_small(path), file=COMPLETE)
         except FileNotFoundError:
             return [FileReport(path=COMPLETE, verdict=Verdict.MISSING)]
-        except (OSError, InputError) as error:
+        except (NotRegularError, InputError) as error:
             return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=str(error))]
+        except OSError as error:
+            detail = error.strerror or str(error)
+            return [FileReport(path=COMPLETE, verdict=Verdict.UNREADABLE, detail=detail)]
         if intent.set_id != self.set_id:
             detail = f"belongs to set {intent.set_id}"
             return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=detail)]

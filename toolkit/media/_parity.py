@@ -93,7 +93,10 @@ def parity_folder(folder: Path, sha256: Sha256) -> Path:
 
 def has_parity(folder: Path, sha256: Sha256) -> bool:
     """Whether a set folder holds finished parity for a file with this hash."""
-    return (parity_folder(folder, sha256) / _INDEX).is_file()
+    try:
+        return (parity_folder(folder, sha256) / _INDEX).is_file()
+    except OSError:
+        return False  # a device that fails there gives no parity either
 
 
 def parity_bytes(size_bytes: int, percent: int) -> int:
@@ -227,12 +230,18 @@ def _read_around(reading: IO[bytes], start: int, count: int) -> tuple[Sequence[b
     """Read a stretch; where the device fails, halve it until what fails is one sector."""
     try:
         reading.seek(start)
-        return [reading.read(count)], 0
+        piece = reading.read(count)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
         if count <= _SECTOR_BYTES:
             return [bytes(count)], count
+    else:
+        if not 0 < len(piece) < count:
+            return [piece], 0
+        # the system gives what lies before a bad sector, and the error only to whoever goes on
+        rest, lost = _read_around(reading, start + len(piece), count - len(piece))
+        return [piece, *rest], lost
     half = -(-count // 2 // _SECTOR_BYTES) * _SECTOR_BYTES
     first, lost_first = _read_around(reading, start, half)
     second, lost_second = _read_around(reading, start + half, count - half)
