@@ -107,7 +107,7 @@ class Home:
 
 
 def lasting(stick: Path) -> dict[str, object]:
-    """Return what a medium holds, but for when it was completed and when its one receipt was signed.
+    """Return what a medium holds, but for when and how fast it was completed, and its one receipt.
 
     A killed writing may leave a draft of a receipt, which has another name each time; nobody reads it.
     """
@@ -115,9 +115,9 @@ def lasting(stick: Path) -> dict[str, object]:
     assert sum("/custody/" in name and name.endswith(".json") for name in found) == 1
     files: dict[str, object] = {name: found[name] for name in found if "/custody/" not in name}
     (complete,) = (name for name in files if name.endswith("/complete.json"))
-    document = json.loads((stick / complete).read_bytes())
-    del document["completed_at"]
-    return files | {complete: document}
+    read_back = json.loads(found[complete])["read_back"]
+    intent = Intent.from_bytes(found[complete], file=complete)
+    return files | {complete: (intent, read_back["files"], read_back["bytes"])}
 
 
 @pytest.mark.timeout(600)
