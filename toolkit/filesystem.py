@@ -63,7 +63,7 @@ def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
         raise

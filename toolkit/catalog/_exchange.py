@@ -326,9 +326,15 @@ def signing_key(holding: Holding) -> SigningKey:
 def believed_keys(holding: Holding) -> dict[str, str]:
     """Return fingerprint → holder of every key that is believed here, the catalog's own among them.
 
+    A key that is known for a colleague's export vouches for nothing else.
+
     Errors: `Catalog.believed_keys`.
     """
-    found = {fingerprint_of(key.public_hex): key.name for key in holding.known_keys.keys()}  # noqa: SIM118
+    found = {
+        fingerprint_of(key.public_hex): key.name
+        for key in holding.known_keys.keys()  # noqa: SIM118
+        if key.kind != KIND
+    }
     if (holding.root / _KEY).exists():
         found[signing_key(holding).fingerprint] = "this catalog"
     return found

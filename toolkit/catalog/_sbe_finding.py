@@ -75,7 +75,11 @@ class Candidate:
         if self.path is None:
             yield io.BytesIO(self.data)
         elif not self.member:
-            with storage(f"read {self.path}"), open_regular(self.path) as file:
+            with (
+                storage(f"read {self.path}"),
+                open_regular(self.path) as raw,
+                io.BufferedReader(raw) as file,
+            ):
                 yield file
         else:
             with (

@@ -84,9 +84,9 @@ _WEIGHT = (
 )
 _FINDINGS_SHOWN = 5
 SERVER = "the server"
+"""Source of the statement about a length that was announced while downloading."""
 OURSELVES = ""
 """Source of what we found in an archive; a vendor's list of its files is another."""
-"""Source of the statement about a length that was announced while downloading."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
+    LocalPath,
     TerminalProgress,
     echo,
     human_size,
@@ -19,7 +20,7 @@ from toolkit.media import audit_bag
 
 
 @click.command("audit")
-@click.argument("bag", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("bag", type=LocalPath(exists=True, file_okay=False))
 @json_option
 def audit(bag: Path, *, json_output: bool) -> int:
     """Compare a medium, or any BagIt bag, with its own manifests: hashes only.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from toolkit.catalog import Catalog
 from toolkit.cli import EXIT_NO
 from toolkit.cli._custody import (
     believed_keys,
@@ -203,6 +202,8 @@ def receive(
     command again copies nothing twice. Exit 1: a site is open, the chain breaks, the set is not the one that
     left, or a file was refused.
     """
+    from toolkit.catalog import Catalog  # half of the time to start
+
     came = receive_medium(
         medium,
         catalog_dir,

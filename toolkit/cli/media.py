@@ -509,8 +509,7 @@ def _print_label(label: MediumLabel, *, json_output: bool) -> None:
         return
     state = "complete" if label.is_complete else "NOT COMPLETE"
     proof = "verified" if label.is_verified else "NOT VERIFIED: nobody has proven what stands here"
-    name = f"{label.set_name} {label.medium}/{label.media_count}"
-    echo(f"{name}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
+    echo(f"{label.label}  {state}, valid until {label.expires_at:%Y-%m-%d}  ({proof})")
     echo(f"{label.folder}")
     if label.recipients:
         echo(f"encrypted for {', '.join(label.recipients)}")

@@ -175,8 +175,11 @@ def read_ledger(home: Path) -> tuple[LedgerRow, ...]:
             return ()
         data = path.read_bytes()
     try:
+        document = json.loads(data)
+        if document["kind"] != "ferry-received" or document["format"] != _FORMAT:
+            raise ValueError("another kind or format")  # noqa: TRY301
         return tuple(
-            LedgerRow(**{**row, "at": read_instant(row["at"])}) for row in json.loads(data)["rows"]
+            LedgerRow(**{**row, "at": read_instant(row["at"])}) for row in document["rows"]
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(

@@ -179,29 +179,18 @@ def repair_file(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     copy = work / damaged.name
-    progress.begin(f"read what is left of {damaged.name}", total_bytes=size_bytes)
+    words = ["repair", f"-m{memory_mb}", f"-B{work}", "--", str(parity / _INDEX), str(copy)]
     try:
-        rescue(damaged, copy, size_bytes=size_bytes, progress=progress)
-    finally:
-        progress.end()
-    progress.begin(f"repair {damaged.name}", total_bytes=size_bytes)
-    try:
-        code, last = _run(
-            [
-                str(tool),
-                "repair",
-                f"-m{memory_mb}",
-                f"-B{work}",
-                "--",
-                str(parity / _INDEX),
-                str(copy),
-            ],
-            size_bytes=size_bytes,
-            progress=progress,
-        )
-    finally:
-        progress.end()
-    try:
+        progress.begin(f"read what is left of {damaged.name}", total_bytes=size_bytes)
+        try:
+            rescue(damaged, copy, size_bytes=size_bytes, progress=progress)
+        finally:
+            progress.end()
+        progress.begin(f"repair {damaged.name}", total_bytes=size_bytes)
+        try:
+            code, last = _run([str(tool), *words], size_bytes=size_bytes, progress=progress)
+        finally:
+            progress.end()
         if code:
             return last if code in (_POSSIBLE, _IMPOSSIBLE) else f"par2 ended with {code}: {last}"
         sync_file(copy)
@@ -215,7 +204,7 @@ def repair_file(
 def rescue(source: Path, target: Path, *, size_bytes: int, progress: Progress) -> int:
     """Copy what can be read of a file, with zeros for sectors that cannot; return how many bytes those are."""
     lost = 0
-    with source.open("rb", buffering=0) as reading, target.open("wb", buffering=0) as out:
+    with source.open("rb", buffering=0) as reading, target.open("wb") as out:
         for start in range(0, size_bytes, CHUNK_BYTES):
             stretch = min(CHUNK_BYTES, size_bytes - start)
             pieces, missing = _read_around(reading, start, stretch)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, StorageError
+from toolkit.filesystem import DRAFT
 from toolkit.media._custody import (
     LAST_COUNTER,
     LIMIT_BYTES,
@@ -214,7 +215,9 @@ def _files(place: Path) -> Iterator[tuple[str, bytes]]:
         names = sorted(
             item.name
             for item in place.iterdir()
-            if not is_litter(item.name) and item.suffix != ".part" and item.name != RETURN
+            if not is_litter(item.name)
+            and item.suffix not in (".part", DRAFT)
+            and item.name != RETURN
         )
         if len(names) > _MOST_FILES:
             raise InputError(

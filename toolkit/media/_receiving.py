@@ -152,7 +152,7 @@ def receive_medium(
     return Homecoming(
         set_id=record.set_id,
         set_name=record.set_name,
-        differences=tuple(_differences(folder, record)),
+        differences=tuple(_differences(folder, record, claimed=set_id)),
         chain=chain,
         notes=notes,
         sites=tuple(_stories(record, known, here)),
@@ -169,8 +169,7 @@ def _claims(folder: Path) -> tuple[str, int]:
     return label.set_id, label.medium
 
 
-def _differences(folder: Path, record: SetRecord) -> Iterator[str]:
-    claimed = _claims(folder)[0]
+def _differences(folder: Path, record: SetRecord, *, claimed: str) -> Iterator[str]:
     if not claimed:
         yield "it does not say any more which set it is"
     elif claimed != record.set_id:

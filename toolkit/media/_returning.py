@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError
+from toolkit.filesystem import DRAFT
 from toolkit.media._custody import LIMIT_BYTES as RECEIPT_LIMIT_BYTES
 from toolkit.media._device import copy_durably, measure, on_storage, require_regular
 from toolkit.media._names import check_file_name, is_litter
@@ -86,7 +87,7 @@ def returns(folder: Path) -> Iterator[Returned]:
         names = sorted(
             item.name
             for item in place.iterdir()
-            if not is_litter(item.name) and item.suffix != ".part"
+            if not is_litter(item.name) and item.suffix not in (".part", DRAFT)
         )
         if len(names) > MOST_FILES:
             raise InputError(

@@ -101,7 +101,11 @@ def find_spread(
     if not book.is_dir():
         return None
     for folder in sorted(book.iterdir()):
-        if set_name not in (None, folder.name) or not (folder / _STATE).is_file():
+        if (
+            folder.suffix == ".part"
+            or set_name not in (None, folder.name)
+            or not (folder / _STATE).is_file()
+        ):
             continue
         known = read_spread(folder)
         same = (known.intent.purpose, known.sizes)

@@ -274,6 +274,13 @@ def test_a_begun_set_keeps_its_layout_whatever_is_laid_out_today(
     assert [path.name for path in second.folder.rglob("*.seg")] == ["0001.seg"]
 
 
+def test_a_draft_that_a_crash_left_at_home_is_no_set(tmp_path, publisher, bundle):
+    first = write(publisher, tmp_path, bundle)
+    kept = tmp_path / "book" / first.set_name
+    kept.rename(kept.with_name(f"{kept.name}.part"))
+    assert write(publisher, tmp_path, bundle, stick="other").set_id != first.set_id
+
+
 def test_an_expired_set_at_home_is_not_gone_on_with(tmp_path, publisher, bundle):
     old = write(publisher, tmp_path, bundle)
     later = NOW + days(200)
