@@ -169,6 +169,12 @@ def write_medium(
         place = check_place(root)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
+        if number is not None and number > len(layout.media):
+            raise InputError(
+                f"write medium {number}",
+                found=f"a set of {len(layout.media)} media",
+                hint="`ferry media plan` shows what lies on which",
+            )
         if layout.is_simple:
             folder, intent = _begin(root, wanted)
             spread = None
@@ -385,10 +391,6 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
             "name of your own",
         )
     number = number or spread.open_numbers[0]
-    if number > plan.media_count:
-        raise InputError(
-            f"write medium {number} of {plan.set_name}", found=f"a set of {plan.media_count} media"
-        )
     return _begin_new(root, replace(spread.intent, medium=number))
 
 

@@ -472,3 +472,11 @@ def test_the_key_of_a_receipt_is_learnt_and_believed(anna, tmp_path):
         key.fingerprint: "plant7",
         own.fingerprint: "this catalog",
     }
+
+
+def test_the_key_of_a_colleagues_export_vouches_for_nothing_else(anna, tmp_path):
+    key = open_key(tmp_path / "ben.key.pem")
+    path = tmp_path / "catalog.json"
+    path.write_bytes(seal("ferry-catalog", {}, key))
+    anna.catalog.know_key(path, name="ben", fingerprint=key.fingerprint)
+    assert key.fingerprint not in anna.catalog.believed_keys()

@@ -225,6 +225,12 @@ def test_a_number_behind_the_last_is_refused(tmp_path, publisher, bundle):
         write(publisher, tmp_path, bundle, number=3)
 
 
+def test_a_number_behind_a_set_of_one_is_refused_too(tmp_path, publisher, sbe):
+    with pytest.raises(InputError, match="a set of 1 media"):
+        write(publisher, tmp_path, sbe, media=(), number=2)
+    assert not list((tmp_path / "stick1").iterdir())
+
+
 def test_a_changed_catalog_file_is_noticed_before_anything_is_kept(tmp_path, publisher, bundle):
     spoilt = tmp_path / "spoilt.zip"
     shutil.copy(bundle.path, spoilt)
