@@ -24,12 +24,14 @@ from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
     BLOCK_BYTES,
-    BlockDigest,
     DeviceReader,
     Measured,
+    MeasuredBlocks,
     NotRegularError,
     ReadMethod,
+    StreamDigest,
     measure,
+    measure_blocks,
     on_storage,
     weakest,
 )
@@ -220,21 +222,22 @@ class Medium:
     def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
         expected = self._blocks(file)
         opening = self._decrypting(file, sink)
-        digest, checked = BlockDigest(), 0
-        for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
-            digest.update(chunk)
-            for found in digest.blocks[checked:]:
+        checked = 0
+        with StreamDigest() as digest:
+            for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
+                digest.update(chunk)
+                for found in digest.closed_blocks(checked):
+                    self._require_block(file, expected, checked, found)
+                    checked += 1
+                if opening is None:
+                    sink.write(bytes(chunk))
+                else:
+                    opening.write(chunk)
+                progress.advance(len(chunk))
+            whole = digest.whole()
+            for found in digest.blocks()[checked:]:
                 self._require_block(file, expected, checked, found)
                 checked += 1
-            if opening is None:
-                sink.write(bytes(chunk))
-            else:
-                opening.write(chunk)
-            progress.advance(len(chunk))
-        whole = digest.finish()
-        for found in digest.blocks[checked:]:
-            self._require_block(file, expected, checked, found)
-            checked += 1
         if whole != file.sha256 or digest.size_bytes != file.size_bytes:
             raise DigestError(
                 f"copy {file.target} from {self.set_name}",
@@ -490,8 +493,9 @@ class Medium:
         return tuple(map(Sha256, custom.get(BLOCKS, ())))
 
     def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
-        first = piece.offset // BLOCK_BYTES
-        return self._blocks(file)[first : first + -(-piece.size_bytes // BLOCK_BYTES)]
+        first, count = piece.offset // BLOCK_BYTES, -(-piece.size_bytes // BLOCK_BYTES)
+        blocks = self._blocks(file)[first : first + count]
+        return blocks if len(blocks) == count else ()  # not signed for every one
 
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
@@ -581,8 +585,14 @@ def _judge(
     methods: list[ReadMethod],
     progress: Progress | None = None,
 ) -> FileReport:
+    found: Measured | MeasuredBlocks
     try:
-        found = measure(folder / path, progress=progress)
+        if blocks:
+            found = by_block = measure_blocks(folder / path, progress=progress)
+            is_good = by_block.blocks == blocks
+        else:
+            found = whole = measure(folder / path, progress=progress)
+            is_good = whole.sha256 == sha256
     except FileNotFoundError:
         return FileReport(path=path, verdict=Verdict.MISSING)
     except NotRegularError as error:
@@ -591,7 +601,7 @@ def _judge(
         detail = error.strerror or str(error)
         return FileReport(path=path, verdict=Verdict.UNREADABLE, detail=detail)
     methods.append(found.method)
-    if found.sha256 == sha256 and size_bytes in (None, found.size_bytes):
+    if is_good and size_bytes in (None, found.size_bytes):
         return FileReport(path=path, verdict=Verdict.OK)
     if size_bytes is None:
         return FileReport(
@@ -600,7 +610,12 @@ def _judge(
     return _damaged(path, found, size_bytes, blocks)
 
 
-def _damaged(path: str, found: Measured, size_bytes: int, blocks: tuple[Sha256, ...]) -> FileReport:
+def _damaged(
+    path: str,
+    found: Measured | MeasuredBlocks,
+    size_bytes: int,
+    blocks: tuple[Sha256, ...],
+) -> FileReport:
     damage = tuple(
         _damage(number, size_bytes)
         for number, expected in enumerate(blocks)
@@ -618,7 +633,7 @@ def _damaged(path: str, found: Measured, size_bytes: int, blocks: tuple[Sha256, 
     return FileReport(
         path=path,
         verdict=Verdict.DAMAGED,
-        detail=", ".join(details) or f"sha256 {found.sha256}",
+        detail=", ".join(details) or "other bytes than the signed ones",
         damage=damage,
     )
 

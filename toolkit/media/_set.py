@@ -203,6 +203,14 @@ class SetPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What writing.json remembers of a file that was written to its end."""
+
+    sha256: Sha256
+    blocks: tuple[Sha256, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What a set being written is meant to become (writing.json, later complete.json)."""
 
@@ -278,6 +286,31 @@ class Intent:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
+
+
+def as_rows(noted: Mapping[str, Noted]) -> list[dict[str, object]]:
+    """Return what was written so far, by path, as writing.json holds it."""
+    return [
+        {"path": path, "sha256": note.sha256, "blocks": note.blocks} for path, note in noted.items()
+    ]
+
+
+def read_noted(data: bytes, *, file: str) -> dict[str, Noted]:
+    """Return what writing.json says was written so far, by path.
+
+    Raises:
+        InputError: Not such a document.
+    """
+    document = _load(data, kind="ferry-set-state", file=file)
+    try:
+        return {
+            str(row["path"]): Noted(
+                sha256=_digest(row["sha256"]), blocks=tuple(map(_digest, row["blocks"]))
+            )
+            for row in document.get("noted", ())
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(file, error) from error
 
 
 def read_back_method(data: bytes) -> str:

@@ -27,8 +27,9 @@ from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, misread
 from toolkit.media._device import (
-    BlockDigest,
     Readable,
+    ReadMethod,
+    StreamDigest,
     on_storage,
     read_ahead,
     sync_folder,
@@ -247,13 +248,15 @@ def _measured(
     """Read a payload once for the hashes of the whole, of every block and of every piece."""
     held, target = parts[0].held, parts[0].target
     through = as_stored(held, target, key)
-    whole = BlockDigest()
     digests = [hashlib.sha256() for _ in parts]
     ends = [part.offset + part.size_bytes for part in parts]
     index = position = 0
     progress.begin(f"measure {held.name}", total_bytes=ends[-1])
     try:
-        with contextlib.closing(read_ahead(held.path, through=through)) as chunks:
+        with (
+            StreamDigest() as whole,
+            contextlib.closing(read_ahead(held.path, through=through)) as chunks,
+        ):
             for whole_chunk in chunks:
                 whole.update(whole_chunk)
                 progress.advance(len(whole_chunk))
@@ -264,11 +267,11 @@ def _measured(
                     position += len(piece)
                     chunk = chunk[len(piece) :]
                     index += position == ends[index]
+            found = whole.measured(ReadMethod.CACHED)
     finally:
         progress.end()
-    found = whole.finish()
-    if through is None and found != held.sha256:
-        raise changed_in_catalog(held, size_bytes=whole.size_bytes, sha256=found)
+    if through is None and found.sha256 != held.sha256:
+        raise changed_in_catalog(held, size_bytes=found.size_bytes, sha256=found.sha256)
     pieces = tuple(
         SetPiece(
             path=part.path,
@@ -282,9 +285,9 @@ def _measured(
     placed = PlacedPayload(
         held=held,
         target=target,
-        size_bytes=whole.size_bytes,
-        sha256=found,
-        blocks=tuple(whole.blocks),
+        size_bytes=found.size_bytes,
+        sha256=found.sha256,
+        blocks=found.blocks,
     )
     return placed, pieces
 

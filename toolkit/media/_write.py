@@ -2,9 +2,11 @@
 
 Theory of operation. `writing.json` is the first file of a set: it fixes identity, times and payloads, so
 that the same command finds its unfinished set again and ends with the same bytes. Every file is written
-beside its name, flushed and renamed, then read back past the page cache; a payload that already stands
-there is read back instead of written. Metadata are signed last (they hold block hashes), the manifests
-after them. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
+beside its name and flushed; what was hashed on the way is noted in `writing.json`, and then the file is
+renamed. What stands under its name and is noted is kept. Metadata, which hold block hashes, and manifests
+follow. When everything is on the medium, everything is read back past the page cache: a counterfeit, which
+claims more room than it has, gives early bytes back until late ones are written over them. Then the
+finished `writing.json` is renamed to `complete.json`: one step ends the writing.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit import __version__
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.filesystem import largest_file_bytes
 from toolkit.media import _bag
 from toolkit.media._device import (
     Measured,
     ReadMethod,
+    StreamDigest,
     copy_durably,
     free_bytes,
     measure,
@@ -65,10 +68,13 @@ from toolkit.media._set import (
     TUF,
     WRITING,
     Intent,
+    Noted,
     SetFile,
     SetPiece,
     SetPlan,
+    as_rows,
     find_set_folders,
+    read_noted,
     read_small,
 )
 from toolkit.media._set_key import (
@@ -438,11 +444,15 @@ class _Writing:
     progress: Progress
     now: datetime
     spread: Spread | None
-    """The set's plan and metadata, where they were made before; else they follow from what is read back."""
+    """The set's plan and metadata, where they were made before; else they follow from what is written."""
     parity: Parity | None
     custody_key: str
     key: SetKey | None
     """Of an encrypted set."""
+    placed: dict[str, Noted] = field(default_factory=dict)
+    """What stands on the medium, by path, as it was hashed when it was written."""
+    fresh: set[str] = field(default_factory=set)
+    """Paths of what this run wrote; what an earlier one noted is not believed before it was read."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
@@ -454,38 +464,21 @@ class _Writing:
         folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
+        self.placed = self._standing(parts)
         _require_room(self.folder, self.intent.set_name, parts, self.parity)
-        if self.spread is not None:
-            digests = {
-                piece.path: piece.sha256 for file in self.spread.plan.files for piece in file.pieces
-            }
+        while True:
             for part in parts:
-                self._place(part, digests[part.path])
-            self._write_set(self.spread.plan, self.spread.metadata)
-            return
-        placed = []
-        for part in parts:
-            # how an encrypted payload looks is known when it was written
-            found = self._place(part, part.held.sha256 if self.key is None else None)
-            placed.append(
-                PlacedPayload(
-                    held=part.held,
-                    target=part.target,
-                    size_bytes=found.size_bytes,
-                    sha256=found.sha256,
-                    blocks=found.blocks,
-                )
-            )
-        plan = self._plan(parts, placed)
-        metadata = sign_set(
-            self.keys,
-            placed,
-            plan.to_bytes(),
-            issued_at=plan.issued_at,
-            expires_at=plan.expires_at,
-            custody_key=self.custody_key,
-        )
-        self._write_set(plan, metadata)
+                self._place(part)
+            plan, metadata = self._signed(parts)
+            small = self._write_small(plan, metadata)
+            bad = [part for part in parts if not self._reads_back(part)]
+            if not bad:
+                break
+            for part in bad:
+                _logger.warning("%s is damaged on the medium and is written again", part.path)
+                self._discard(part)
+        self._read_back_small(small)
+        self._complete(parts, small)
 
     def speeds(self) -> str:
         """Return how fast payloads were written and read back, for people."""
@@ -494,47 +487,46 @@ class _Writing:
             f"read back with {human_speed(self.reading.bytes_per_s)}"
         )
 
-    def _place(self, part: Part, expected: Sha256 | None) -> Measured:
-        """Have a part and its parity stand on the medium and return what was read back.
+    def _standing(self, parts: Sequence[Part]) -> dict[str, Noted]:
+        """Return what an earlier run finished; what else stands under a part's name is removed."""
+        noted = read_noted(read_small(self.folder / WRITING), file=str(self.folder / WRITING))
+        kept = {}
+        for part in parts:
+            path, note = self.folder / part.path, noted.get(part.path)
+            if not path.exists():
+                continue
+            expected = self._expected(part)
+            is_known = note is not None and expected in (None, note.sha256)
+            if note is not None and is_known and path.stat().st_size == part.size_bytes:
+                kept[part.path] = note
+            else:
+                path.unlink()
+        return kept
 
-        Args:
-            part: The part.
-            expected: Its hash there; None: it must decrypt to the payload.
-        """
+    def _expected(self, part: Part) -> Sha256 | None:
+        """Return the hash of a part on the medium; None: known when it was encrypted."""
+        if self.spread is not None:
+            pieces = (piece for file in self.spread.plan.files for piece in file.pieces)
+            return next(piece.sha256 for piece in pieces if piece.path == part.path)
+        return part.held.sha256 if self.key is None else None
+
+    def _place(self, part: Part) -> None:
+        """Have a part and its parity stand on the medium."""
         path = self.folder / part.path
-        found = self._stand(part, path, expected)
-        has_its = has_parity(self.folder, found.sha256)
-        if self.parity is not None and not has_its and part.size_bytes:
-            make_parity(
-                self.parity,
-                path,
-                parity_folder(self.folder, found.sha256),
-                size_bytes=part.size_bytes,
-                progress=self.progress,
-            )
-        return found
+        if part.path not in self.placed:
+            self._copy(part, path)
+        sha256 = self.placed[part.path].sha256
+        if self.parity is None or has_parity(self.folder, sha256) or not part.size_bytes:
+            return
+        make_parity(
+            self.parity,
+            path,
+            parity_folder(self.folder, sha256),
+            size_bytes=part.size_bytes,
+            progress=self.progress,
+        )
 
-    def _stand(self, part: Part, path: Path, expected: Sha256 | None) -> Measured:
-        if path.exists():
-            found = self._read_back(part, path, expected)
-            if found is not None:
-                return found
-            _logger.warning("%s is damaged on the medium and is written again", path)
-            path.unlink()
-        self._copy(part, path, expected)
-        found = self._read_back(part, path, expected)
-        if found is None:
-            raise StorageError(
-                f"read back {path}",
-                found="other bytes than were written",
-                expected=f"sha256 {expected}"
-                if expected is not None
-                else f"what decrypts to sha256 {part.held.sha256}",
-                hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
-            )
-        return found
-
-    def _copy(self, part: Part, path: Path, expected: Sha256 | None) -> None:
+    def _copy(self, part: Part, path: Path) -> None:
         held = part.held
         if not held.path.is_file():
             raise StorageError(
@@ -547,41 +539,129 @@ class _Writing:
         began = self.writing.start()
         self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
-            changed = copy_durably(
-                held.path,
-                path,
-                offset=part.offset,
-                size_bytes=None if part.is_whole else part.size_bytes,
-                expected_sha256=expected,
-                progress=self.progress,
-                through=as_stored(held, part.target, self.key),
-            )
+            with StreamDigest(whole=not self._is_plain, blocks=self.spread is None) as digest:
+                is_copied = copy_durably(
+                    held.path,
+                    path,
+                    offset=part.offset,
+                    size_bytes=None if part.is_whole else part.size_bytes,
+                    digest=digest,
+                    accept=lambda: self._accept(part, digest),
+                    progress=self.progress,
+                    through=as_stored(held, part.target, self.key),
+                )
         finally:
             self.progress.end()
-        if changed is not None:
-            raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
+        if not is_copied:
+            raise self._changed(part)
         self.writing.add(part.size_bytes, since=began)
 
-    def _read_back(self, part: Part, path: Path, expected: Sha256 | None) -> Measured | None:
-        """Return what lies there, or None if it is not what belongs there."""
-        if path.stat().st_size != part.size_bytes:
-            return None
+    def _accept(self, part: Part, digest: StreamDigest) -> bool:
+        """Note what was written, if it can be what belongs there."""
+        expected = self._expected(part)
+        # a plain file is hashed as a whole when it is read back: twice in one pass holds up a fast device
+        found = expected if expected is not None and self._is_plain else digest.whole()
+        if digest.size_bytes != part.size_bytes or expected not in (None, found):
+            return False
+        self.placed[part.path] = Noted(sha256=found, blocks=digest.blocks())
+        self.fresh.add(part.path)
+        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=as_rows(self.placed)))
+        return True
+
+    def _changed(self, part: Part) -> DigestError:
+        found = self._measure_source(part)
+        return changed_in_catalog(part.held, size_bytes=found.size_bytes, sha256=found.sha256)
+
+    def _measure_source(self, part: Part) -> Measured:
+        self.progress.begin(f"measure {part.held.name}", total_bytes=part.held.size_bytes)
+        try:
+            return measure(part.held.path, progress=self.progress)
+        finally:
+            self.progress.end()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the medium holds the catalog's files as they are."""
+        return self.spread is None and self.key is None
+
+    def _reads_back(self, part: Part) -> bool:
+        """Read a part past the page cache and compare it with what was written.
+
+        What an earlier run wrote is opened, too, if it is encrypted: neither its bytes nor its notes are believed.
+
+        Raises:
+            StorageError: This run wrote it, and other bytes come back.
+            DigestError: This run wrote it, and the catalog's file is not what was held.
+        """
+        path, noted = self.folder / part.path, self.placed[part.path]
+        is_fresh = part.path in self.fresh
         opening = None
-        if expected is None and self.key is not None:
+        if not is_fresh and self.spread is None and self.key is not None:
             held = part.held
             own = self.key.of_payload(part.target, size_bytes=held.size_bytes, sha256=held.sha256)
             opening = Decrypting(own, len)
         began = self.reading.start()
         self.progress.begin(f"read back {path.name}", total_bytes=part.size_bytes)
         try:
-            also = None if opening is None else opening.write
-            found = measure(path, progress=self.progress, also=also)
+            found = measure(
+                path,
+                blocks=bool(noted.blocks) and not is_fresh,
+                progress=self.progress,
+                also=None if opening is None else opening.write,
+            )
         finally:
             self.progress.end()
         self.methods.append(found.method)
         self.reading.add(part.size_bytes, since=began)
-        is_good = found.sha256 == expected if opening is None else opening.finish() is None
-        return found if is_good else None
+        is_good = found.sha256 == noted.sha256 and found.blocks in ((), noted.blocks)
+        if is_good and opening is not None:
+            is_good = opening.finish() is None
+        if is_fresh and not is_good:
+            raise self._unreliable(part, noted)
+        return is_good
+
+    def _unreliable(self, part: Part, noted: Noted) -> StorageError | DigestError:
+        """Return whose fault it is that a part reads back otherwise than it should."""
+        if self._is_plain and self._measure_source(part).sha256 != noted.sha256:
+            self._discard(part)
+            return self._changed(part)
+        return StorageError(
+            f"read back {self.folder / part.path}",
+            found="other bytes than were written",
+            expected=f"sha256 {noted.sha256}",
+            hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
+        )
+
+    def _discard(self, part: Part) -> None:
+        """Remove a part and its parity."""
+        noted = self.placed.pop(part.path)
+        (self.folder / part.path).unlink()
+        shutil.rmtree(parity_folder(self.folder, noted.sha256), ignore_errors=True)
+
+    def _signed(self, parts: Sequence[Part]) -> tuple[SetPlan, Mapping[str, bytes]]:
+        """Return the plan and the metadata of the set."""
+        if self.spread is not None:
+            return self.spread.plan, self.spread.metadata
+        placed = [
+            PlacedPayload(
+                held=part.held,
+                target=part.target,
+                size_bytes=part.size_bytes,
+                sha256=self.placed[part.path].sha256,
+                blocks=self.placed[part.path].blocks,
+            )
+            for part in parts
+        ]
+        plan = self._plan(parts, placed)
+        metadata = sign_set(
+            self.keys,
+            placed,
+            plan.to_bytes(),
+            issued_at=plan.issued_at,
+            expires_at=plan.expires_at,
+            custody_key=self.custody_key,
+        )
+        return plan, metadata
 
     def _plan(self, parts: Sequence[Part], placed: Sequence[PlacedPayload]) -> SetPlan:
         """Return the plan of a set of whole payloads on one medium."""
@@ -612,7 +692,8 @@ class _Writing:
             encryption=None if self.key is None else self.key.encryption,
         )
 
-    def _write_set(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> None:
+    def _write_small(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Write everything but payloads and their parity, and return it by path."""
         set_json = plan.to_bytes()
         number = self.intent.medium
         pieces = [piece for _, piece in plan.on_medium(number)]
@@ -636,15 +717,17 @@ class _Writing:
         small = {SET_PATH: set_json, **tags, _bag.TAG_MANIFEST: tag_manifest}
         for path, data in small.items():
             write_durably(self.folder / path, data)
-        self._read_back_small(small)
+        return small
+
+    def _complete(self, parts: Sequence[Part], small: Mapping[str, bytes]) -> None:
         completion = {
             "completed_at": as_instant(self.now),
             "tool": f"ferry {__version__}",
             "parity_percent": 0 if self.parity is None else self.parity.percent,
             "read_back": {
                 "method": weakest(self.methods).value,
-                "files": len(small) + len(pieces),
-                "bytes": sum(piece.size_bytes for piece in pieces) + sum(map(len, small.values())),
+                "files": len(small) + len(parts),
+                "bytes": sum(part.size_bytes for part in parts) + sum(map(len, small.values())),
                 "bytes_per_s": self.reading.bytes_per_s,
             },
             "written": {

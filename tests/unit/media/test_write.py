@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import re
@@ -270,10 +271,74 @@ def test_a_payload_that_stands_already_is_read_back_and_not_written_again(
     heard = Heard()
     publisher.write(root, payload, second, progress=heard)
     assert heard.steps == [
-        f"read back {payload.name}",
         "write SBE_Contoso.zip",
+        f"read back {payload.name}",
         "read back SBE_Contoso.zip",
     ]
+
+
+def test_what_stands_without_a_note_is_written_again(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (writing_json,) = root.rglob("writing.json")
+    document = json.loads(writing_json.read_text())
+    assert [row["path"] for row in document.pop("noted")] == [f"data/payload/{payload.name}"]
+    writing_json.write_text(json.dumps(document))
+    heard = Heard()
+    publisher.write(root, payload, second, progress=heard)
+    assert f"write {payload.name}" in heard.steps
+
+
+def test_a_forged_note_is_not_believed(root, publisher, payload, second, site):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (path,), (writing_json,) = root.rglob("Combined*.zip"), root.rglob("writing.json")
+    flip(path, 3)
+    document = json.loads(writing_json.read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    document["noted"][0]["blocks"] = [digest]
+    writing_json.write_text(json.dumps(document))
+    medium = publisher.write(root, payload, second)
+    assert path.read_bytes() == payload.path.read_bytes()
+    assert medium.verify().problem() is None
+
+
+def test_a_note_that_says_nothing_sensible_is_an_input_error(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (writing_json,) = root.rglob("writing.json")
+    document = json.loads(writing_json.read_text())
+    document["noted"] = [{"path": "x"}]
+    writing_json.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"writing\.json"):
+        publisher.write(root, payload, second)
+
+
+def test_a_counterfeit_that_writes_late_bytes_over_early_ones_is_found(
+    root, publisher, payload, second, monkeypatch
+):
+    honest = writing.copy_durably
+
+    def wrapping(source, target, **more):
+        result = honest(source, target, **more)
+        if source == second.path:
+            (early,) = root.rglob("Combined*.zip")
+            flip(early, 5)
+        return result
+
+    monkeypatch.setattr(writing, "copy_durably", wrapping)
+    with pytest.raises(StorageError, match="other bytes than were written") as caught:
+        publisher.write(root, payload, second)
+    assert payload.name in caught.value.attempted
+    assert not list(root.rglob("complete.json"))
+
+
+def test_a_catalog_file_that_changed_is_named_and_leaves_nothing(root, publisher, payload):
+    flip(payload.path, 5)
+    with pytest.raises(DigestError, match="catalog") as caught:
+        publisher.write(root, payload)
+    assert payload.sha256 in str(caught.value)
+    assert not list(root.rglob("Combined*.zip"))
 
 
 def test_a_payload_damaged_since_is_written_again(root, publisher, payload, second):
