@@ -34,7 +34,7 @@ def site(tmp_path, publisher):
 @pytest.fixture
 def held(tmp_path):
     """Six chunks of bytes that do not repeat, and a tail that fills no sector."""
-    data = b"".join(n.to_bytes(4, "little") for n in range(6 * CHUNK_BYTES // 4)) + b"tail"
+    data = b"".join(n.to_bytes(4, "little") for n in range(12 * CHUNK_BYTES // 4)) + b"tail"
     return make_payload(tmp_path / "catalog", data=data)
 
 
@@ -239,7 +239,7 @@ def test_one_bit_flipped_at(site, medium, payload, where):
     ]
 
 
-@pytest.mark.parametrize("left", [0, 1, 4096, 6 * CHUNK_BYTES])
+@pytest.mark.parametrize("left", [0, 1, 4096, 12 * CHUNK_BYTES])
 def test_a_payload_truncated_to(site, medium, payload, left):
     """0 as exFAT leaves a file whose stick was pulled too early."""
     os.truncate(payload, left)
