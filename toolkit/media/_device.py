@@ -142,14 +142,30 @@ def require_regular(path: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write beside, flush to the device, rename: the name never stands over half a file."""
+    """Write beside, flush to the device, rename: the name never stands over half a file, and no half file stays.
+
+    Raises:
+        OSError: The device is full, write-protected or gone; what stood there before still does.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    with gone_on_error(part):
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def gone_on_error(part: Path) -> Iterator[None]:
+    """Remove a half file or folder when the block that makes it fails, as far as its device still lets us."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        raise
 
 
 def sync_file(path: Path) -> None:
@@ -201,7 +217,7 @@ def copy_durably(
     part = target.with_name(target.name + ".part")
     digest, size = hashlib.sha256(), 0
     left = size_bytes
-    with source.open("rb", buffering=0) as file:
+    with gone_on_error(part), source.open("rb", buffering=0) as file:
         reading = _read_through(file, through)
         reading.seek(offset)
 
@@ -226,7 +242,8 @@ def copy_durably(
     if expected_sha256 not in (None, found):
         part.unlink()
         return Measured(size_bytes=size, sha256=found, blocks=(), method=ReadMethod.CACHED)
-    part.replace(target)
+    with gone_on_error(part):
+        part.replace(target)
     sync_folder(target.parent)
     return None
 

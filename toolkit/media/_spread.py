@@ -29,6 +29,7 @@ from toolkit.errors import DigestError, InputError, misread
 from toolkit.media._device import (
     BlockDigest,
     Readable,
+    gone_on_error,
     on_storage,
     read_ahead,
     sync_folder,
@@ -166,14 +167,15 @@ def make_spread(
     folder = book / intent.set_name
     draft = book / f"{intent.set_name}.part"
     shutil.rmtree(draft, ignore_errors=True)
-    (draft / TUF).mkdir(parents=True)
-    for name, data in metadata.items():
-        write_durably(draft / TUF / name, data)
-    write_durably(draft / _SET, plan.to_bytes())
-    write_durably(draft / _STATE, _state(intent, layout.media, ()))
-    if key is not None:
-        store_key(book, key)
-    draft.rename(folder)
+    with gone_on_error(draft):
+        (draft / TUF).mkdir(parents=True)
+        for name, data in metadata.items():
+            write_durably(draft / TUF / name, data)
+        write_durably(draft / _SET, plan.to_bytes())
+        write_durably(draft / _STATE, _state(intent, layout.media, ()))
+        if key is not None:
+            store_key(book, key)
+        draft.rename(folder)
     sync_folder(book)
     return Spread(
         folder=folder,
