@@ -146,15 +146,8 @@ def make_spread(
                 pieces=pieces,
             )
         )
-    plan = SetPlan(
-        set_id=intent.set_id,
-        set_name=intent.set_name,
-        issued_at=intent.issued_at,
-        expires_at=intent.expires_at,
-        media_count=len(layout.media),
-        files=tuple(sorted(files, key=lambda file: file.target)),
-        roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in keys.roots),
-        encryption=key.encryption if key is not None else None,
+    plan = intent.plan_of(
+        files, roots=keys.roots, encryption=key.encryption if key is not None else None
     )
     metadata = sign_set(
         keys,

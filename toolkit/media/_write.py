@@ -585,13 +585,8 @@ class _Writing:
 
     def _plan(self, parts: Sequence[Part], placed: Sequence[PlacedPayload]) -> SetPlan:
         """Return the plan of a set of whole payloads on one medium."""
-        return SetPlan(
-            set_id=self.intent.set_id,
-            set_name=self.intent.set_name,
-            issued_at=self.intent.issued_at,
-            expires_at=self.intent.expires_at,
-            media_count=1,
-            files=tuple(
+        return self.intent.plan_of(
+            (
                 SetFile(
                     target=part.target,
                     size_bytes=seen.size_bytes,
@@ -608,7 +603,7 @@ class _Writing:
                 )
                 for part, seen in zip(parts, placed, strict=True)
             ),
-            roots=tuple(_sha256(data) for data in self.keys.roots),
+            roots=self.keys.roots,
             encryption=None if self.key is None else self.key.encryption,
         )
 
