@@ -45,6 +45,10 @@ from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
 _SET = "set.json"
 _STATE = "spread.json"
+_CHANGED = (
+    "the catalog's file changed since it was downloaded: set it aside with "
+    "`ferry catalog verify --quarantine`, then download it again"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +221,19 @@ def changed_in_catalog(held: HeldPayload, *, size_bytes: int, sha256: Sha256) ->
         f"write {held.name}",
         found=f"{size_bytes} bytes, sha256 {sha256} in {held.path}",
         expected=f"{held.size_bytes} bytes, sha256 {held.sha256}",
-        hint="the catalog's file changed since it was downloaded: set it aside with "
-        "`ferry catalog verify --quarantine`, then download it again",
+        hint=_CHANGED,
+    )
+
+
+def changed_since_measured(part: Part, *, is_encrypted: bool) -> DigestError:
+    """Return the error for a part that is no longer what was measured and signed; the rest was not read."""
+    held, end = part.held, part.offset + part.size_bytes
+    where = "" if is_encrypted or part.is_whole else f", in its bytes {part.offset} to {end - 1}"
+    return DigestError(
+        f"write {part.path} of {held.name}",
+        found=f"{held.path} has changed since it was measured{where}",
+        expected="the bytes for which the set is signed",
+        hint=_CHANGED,
     )
 
 

@@ -85,6 +85,7 @@ from toolkit.media._spread import (
     Spread,
     as_stored,
     changed_in_catalog,
+    changed_since_measured,
     find_spread,
     make_spread,
 )
@@ -558,6 +559,8 @@ class _Writing:
             )
         finally:
             self.progress.end()
+        if changed is not None and not (part.is_whole and self.key is None):
+            raise changed_since_measured(part, is_encrypted=self.key is not None)
         if changed is not None:
             raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
         self.writing.add(part.size_bytes, since=began)

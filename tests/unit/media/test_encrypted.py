@@ -466,6 +466,18 @@ def test_a_changed_catalog_file_is_noticed_while_it_is_measured(write, bundle, t
     assert not list((tmp_path / "book").iterdir())
 
 
+def test_a_segment_changed_since_it_was_measured_is_not_compared_with_the_whole_file(
+    write, bundle, tmp_path
+):
+    own = replace(bundle, path=tmp_path / "own.zip")
+    shutil.copy(bundle.path, own.path)
+    write(own, media=TWO)
+    flip(own.path, 8 * (BLOCK_BYTES + 1000))
+    with pytest.raises(DigestError, match="changed since it was measured") as caught:
+        write(own, media=TWO, stick="second")
+    assert own.sha256 not in str(caught.value)
+
+
 def test_the_plan_of_media_counts_what_encryption_adds(bundle, identity):
     (part,) = plan_media([bundle], [], recipients=[site_recipient(identity)]).parts
     assert part.path == STORED

@@ -231,6 +231,25 @@ def test_a_number_behind_a_set_of_one_is_refused_too(tmp_path, publisher, sbe):
     assert not list((tmp_path / "stick1").iterdir())
 
 
+def test_a_segment_changed_since_it_was_measured_is_named_by_its_stretch(
+    tmp_path, publisher, bundle
+):
+    """What was read of it is no whole file, and is not compared with one."""
+    own = make_payload(tmp_path / "catalog", data=bundle.path.read_bytes())
+    write(publisher, tmp_path, own, stick="a")
+    flip(own.path, 8 * (BLOCK_BYTES + 1000))
+    with pytest.raises(DigestError) as caught:
+        write(publisher, tmp_path, own, stick="b", number=2)
+    assert "0001.seg of Combined" in str(caught.value)
+    end = own.size_bytes - 1
+    assert f"changed since it was measured, in its bytes {BLOCK_BYTES} to {end}" in str(
+        caught.value
+    )
+    assert own.sha256 not in str(caught.value)
+    assert "--quarantine" in caught.value.hint
+    assert not list((tmp_path / "b").rglob("*.seg*"))
+
+
 def test_a_changed_catalog_file_is_noticed_before_anything_is_kept(tmp_path, publisher, bundle):
     spoilt = tmp_path / "spoilt.zip"
     shutil.copy(bundle.path, spoilt)
