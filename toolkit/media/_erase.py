@@ -37,7 +37,7 @@ from toolkit.media._set import (
     SetPlan,
     read_small,
 )
-from toolkit.media._spread import read_spread
+from toolkit.media._spread import is_kept
 from toolkit.media._trust import load_trust, new_trust
 from toolkit.media._verify import check_set
 from toolkit.model import Progress, Sha256
@@ -248,8 +248,7 @@ def _require_one_story(folder: Path, label: MediumLabel) -> None:
 
 
 def _require_written_from(home: Path, label: MediumLabel) -> None:
-    kept = home / SETS / label.set_name
-    if kept.is_dir() and read_spread(kept).intent.set_id == label.set_id:
+    if is_kept(home / SETS, label.set_name, set_id=label.set_id):
         return
     record = find_set_record(home, set_name=label.set_name, set_id=label.set_id)
     if record.set_id != label.set_id:

@@ -120,6 +120,18 @@ def find_spread(
     return max(found, key=lambda known: len(known.open_numbers), default=None)
 
 
+def is_kept(book: Path, set_name: str, *, set_id: str) -> bool:
+    """Whether home keeps this set as one that is cut or spread.
+
+    Raises:
+        InputError: What it keeps under that name cannot be understood.
+        StorageError: It cannot be read.
+    """
+    return (book / set_name / _STATE).is_file() and (
+        read_spread(book / set_name).intent.set_id == set_id
+    )
+
+
 def make_spread(
     book: Path,
     intent: Intent,

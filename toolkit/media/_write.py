@@ -40,6 +40,7 @@ from toolkit.media._layout import (
     ENCRYPTED_ENDING,
     METADATA_ROOM_BYTES,
     RESERVE,
+    SEGMENT,
     Layout,
     MediumSize,
     Part,
@@ -87,6 +88,7 @@ from toolkit.media._spread import (
     changed_in_catalog,
     changed_since_measured,
     find_spread,
+    is_kept,
     make_spread,
 )
 from toolkit.media._trust import new_trust
@@ -177,7 +179,7 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted)
+            folder, intent = _begin(root, wanted, book)
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
@@ -295,8 +297,8 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
-def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
-    """Find this set, complete or unfinished, on the medium, or begin it."""
+def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
+    """Find this set of whole payloads, complete or unfinished, on the medium, or begin it."""
     new = wanted.intent(root)
     for folder in find_set_folders(root):
         if wanted.set_name not in (None, folder.name):
@@ -304,6 +306,11 @@ def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
         intent = _read_intent(folder)
         if intent is None or intent.purpose != new.purpose:
             continue
+        if not (folder / COMPLETE).exists() and (
+            (folder / SEGMENT).exists()
+            or (book is not None and is_kept(book, folder.name, set_id=intent.set_id))
+        ):
+            continue  # a cut set: it goes on as it was signed, or not at all
         if intent.media_count == 1 and intent.expires_at > wanted.now:
             return folder, intent
     return _begin_new(root, new)

@@ -231,6 +231,23 @@ def test_a_number_behind_a_set_of_one_is_refused_too(tmp_path, publisher, sbe):
     assert not list((tmp_path / "stick1").iterdir())
 
 
+@pytest.mark.parametrize("step", ["read back", "write"], ids=["a segment stands", "none does"])
+def test_a_cut_set_of_one_medium_is_not_gone_on_with_as_a_whole_one(
+    tmp_path, publisher, bundle, step
+):
+    """Of the same payloads, and of one medium, too."""
+    fat = [MediumSize(largest_file_bytes=BLOCK_BYTES)]
+    with pytest.raises(Stopped):
+        write(publisher, tmp_path, bundle, media=fat, progress=StopAt(step))
+    (begun,) = (tmp_path / "stick1").iterdir()
+    whole = write(publisher, tmp_path, bundle, media=[])
+    assert whole.folder != begun
+    assert whole.verify().is_tidy(strict=True)
+    cut = write(publisher, tmp_path, bundle, media=fat)
+    assert cut.folder == begun
+    assert cut.verify().is_tidy(strict=True)
+
+
 def test_a_segment_changed_since_it_was_measured_is_named_by_its_stretch(
     tmp_path, publisher, bundle
 ):
