@@ -133,6 +133,7 @@ def test_killed_writer_is_finished_by_the_same_command_with_the_same_payloads(
 ):
     whole = {path.name: path.read_bytes() for path in (packed / "medium").rglob("data/payload/*")}
     shutil.rmtree(carried / "medium")
+    carried.stick("medium")
     words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys", "--to", "medium"]
     kills, longest = 0, 0.8
     while kills < 3:
@@ -140,6 +141,7 @@ def test_killed_writer_is_finished_by_the_same_command_with_the_same_payloads(
             longest *= 0.8  # it was done before: start over and be quicker
             assert longest > 0.1, "no writer could be killed while it ran"
             shutil.rmtree(carried / "medium")
+            carried.stick("medium")
             continue
         kills += 1
         if list((carried / "medium").glob("*/tuf")) and not list(
@@ -191,7 +193,7 @@ def test_root_with_another_fingerprint_is_not_pinned(carried):
 def test_medium_signed_under_a_strangers_root_is_refused(carried):
     carried.ferry("trust", "init", "--keys", "strange-keys")
     words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "strange-keys"]
-    carried.ferry(*words, "--to", "strange")
+    carried.ferry(*words, "--to", carried.stick("strange"))
     carried.ferry("media", "verify", "strange", expect=3)
 
 

@@ -195,7 +195,7 @@ def plan_(
     "root",
     required=True,
     type=LocalPath(file_okay=False),
-    help="Root of the mounted medium.",
+    help="Root of the mounted medium, or a folder; it must be there already.",
 )
 @click.option(
     "--valid-days",

@@ -123,8 +123,7 @@ def write_medium(
     cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
-        root: Root of the medium; made if only the last folder is missing, so that an absent drive or
-            mount is noticed.
+        root: Root of the medium; never made, so that an absent drive or mount is noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
@@ -168,7 +167,6 @@ def write_medium(
         now=now,
     )
     with on_storage(f"write a medium at {root}"):
-        root.mkdir(exist_ok=True)
         place = check_place(root)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))

@@ -98,6 +98,7 @@ class Publisher:
 
     def write(self, medium: Path, *payloads: HeldPayload, now: datetime = NOW, **more) -> Medium:
         more.setdefault("expires_at", now + days(180))
+        medium.mkdir(exist_ok=True)
         return write_medium(medium, payloads, keys=self.keys, now=now, **more)
 
 

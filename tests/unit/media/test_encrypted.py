@@ -549,7 +549,7 @@ def test_what_is_no_identity_is_an_input_error_that_repeats_none_of_it(tmp_path,
 def test_what_is_no_recipient_is_refused_before_anything_is_written(write, payload, tmp_path, text):
     with pytest.raises(InputError, match="encrypt a medium"):
         write(payload, recipients=[text])
-    assert not (tmp_path / "stick").exists()
+    assert not list((tmp_path / "stick").iterdir())
 
 
 def test_an_identity_given_as_recipient_is_not_repeated(write, payload):

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.media.making import NOW, days, flip, make_payload
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import _write as writing
-from toolkit.media import fingerprint
+from toolkit.media import fingerprint, write_medium
 from toolkit.media._device import BLOCK_BYTES
 from toolkit.model import Silent
 
@@ -174,9 +174,15 @@ def test_a_clock_before_the_keys_were_made_is_refused(root, publisher, payload):
         publisher.write(root, payload, now=NOW - days(31))
 
 
-def test_an_absent_mount_is_noticed(root, publisher, payload):
-    with pytest.raises(StorageError):
-        publisher.write(root / "gone" / "stick", payload)
+def test_an_absent_medium_is_noticed_and_no_folder_is_made_for_it(root, publisher, payload):
+    """Else the disk of this machine would fill where a stick was not plugged in."""
+    with pytest.raises(StorageError, match="no such folder") as caught:
+        write_medium(
+            root / "stick", [payload], keys=publisher.keys, expires_at=NOW + days(9), now=NOW
+        )
+    assert "mount it" in caught.value.hint
+    assert f'mkdir "{root / "stick"}"' in caught.value.hint
+    assert list(root.iterdir()) == []
 
 
 def test_a_foreign_folder_of_that_name_is_refused(root, publisher, payload, monkeypatch):
