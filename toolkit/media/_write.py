@@ -187,12 +187,13 @@ def write_medium(
             _tell_others(root, folder, intent, progress)
             parts = layout.parts if spread is None else spread.parts(wanted.payloads)
             mine = [part for part in parts if part.medium == intent.medium]
-            if before_write is not None:
-                before_write([held for held in payloads if any(part.held == held for part in mine)])
             key = _set_key(wanted, intent.set_id, book, spread) if wanted.recipients else None
             writing = _Writing(
                 folder, intent, keys, progress, now, spread, parity, custody_key, key
             )
+            writing.prepare(mine)
+            if before_write is not None:  # last: a scan takes minutes
+                before_write([held for held in payloads if any(part.held == held for part in mine)])
             writing.run(mine)
             progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
             for warning in slow_warnings(writing.reading.bytes_per_s):
@@ -453,14 +454,17 @@ class _Writing:
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
 
-    def run(self, parts: Sequence[Part]) -> None:
-        """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
+    def prepare(self, parts: Sequence[Part]) -> None:
+        """Clear away what is half, and refuse a medium that cannot take what is missing of `parts`."""
         for left in sorted(self.folder.rglob("*.part")):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
         _require_room(self.folder, self.intent.set_name, parts, self.parity)
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Bring the prepared medium to its end from wherever it stands; `parts` are those it carries."""
         if self.spread is not None:
             digests = {
                 piece.path: piece.sha256 for file in self.spread.plan.files for piece in file.pieces

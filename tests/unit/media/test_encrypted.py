@@ -302,6 +302,17 @@ def test_a_damaged_payload_is_written_again(write, payload, tmp_path):
     assert again.verify().problem() is None
 
 
+def test_a_lost_key_is_refused_before_anybody_scans(write, payload, tmp_path):
+    """A scan takes minutes."""
+    with pytest.raises(Stopped):
+        write(payload, progress=StopAt("read back"))
+    key_file(tmp_path).write_bytes(b"{}")
+    scanned = []
+    with pytest.raises(InputError, match="open the key of the set"):
+        write(payload, before_write=scanned.append)
+    assert scanned == []
+
+
 def test_a_complete_set_is_not_written_again(write, written, payload):
     heard = Heard()
     again = write(payload, progress=heard)

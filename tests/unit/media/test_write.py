@@ -208,8 +208,10 @@ def test_two_payloads_of_one_name_are_refused(root, publisher, payload):
 
 def test_a_full_medium_is_refused_before_the_first_byte(root, publisher, payload, monkeypatch):
     monkeypatch.setattr(writing, "free_bytes", lambda folder: 1000)
+    scanned = []
     with pytest.raises(StorageError, match="1000 bytes free") as caught:
-        publisher.write(root, payload)
+        publisher.write(root, payload, before_write=scanned.append)
+    assert scanned == [], "a scan takes minutes, and comes after what can be refused without it"
     assert not list(root.rglob("*.zip"))
     assert "of the missing payloads none was written" in caught.value.hint  # the set was begun
 
