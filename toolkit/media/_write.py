@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit import __version__
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.filesystem import largest_file_bytes
 from toolkit.media import _bag
 from toolkit.media._device import (
@@ -57,6 +57,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
+from toolkit.media._report import WRITE_ANEW, Verdict
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -141,10 +142,11 @@ def write_medium(
 
     Returns:
         The medium, opened as a site that pinned the first root would open it. A set that was already
-        complete with the same payloads is returned as it is.
+        complete with the same payloads is read as `Medium.verify` reads it, and nothing is written.
 
     Raises:
-        DigestError: A file of the catalog is no longer what was held.
+        DigestError: A file of the catalog is no longer what was held, or a set that was complete is not what
+            was written.
         StorageError: Medium missing, full, write-protected, of a too small file system, holding
             another set of that name, or not returning what was written.
         InputError: Nothing to write, names that may not stand on a medium, impossible times, or what is
@@ -182,7 +184,8 @@ def write_medium(
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
             folder, intent = _begin_one_of(root, spread, number)
-        if not (folder / COMPLETE).exists():
+        was_complete = (folder / COMPLETE).exists()
+        if not was_complete:
             progress.say(f"{root}: {place}")
             _tell_others(root, folder, intent, progress)
             parts = layout.parts if spread is None else spread.parts(wanted.payloads)
@@ -201,11 +204,18 @@ def write_medium(
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
-                "nothing was written"
+                "it is read whole, nothing is written"
             )
+        try:
+            medium = Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+        except SignatureError as error:
+            error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+            raise
+        if was_complete:
+            _require_whole(medium, progress)
         if spread is not None:
             progress.say(_what_next(spread.mark_done(intent.medium)))
-    return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+    return medium
 
 
 def plan_media(
@@ -433,6 +443,23 @@ def _what_next(spread: Spread) -> str:
         "next: plug in another medium and run the same command again, for "
         f"{spread.plan.label(spread.open_numbers[0])}"
     )
+
+
+def _require_whole(medium: Medium, progress: Progress) -> None:
+    """Read a medium that was complete before: much can have happened to it since.
+
+    Raises:
+        DigestError: Something on it is not what was signed.
+        StorageError: Something is missing or cannot be read.
+    """
+    report = medium.verify(progress)
+    if problem := report.problem():
+        raise problem
+    for warning in report.warnings:
+        progress.say(f"warning: {warning}")
+    for file in report.having(Verdict.FOREIGN):
+        progress.say(f"warning: {file.path} does not belong to the set")
+    progress.say(f"medium {medium.label} is whole, every byte of it was read")
 
 
 @dataclass

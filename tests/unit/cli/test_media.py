@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,19 @@ def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_pa
     before = path.read_bytes()
     assert write(VERSION, "--by", "Ada")[0] == 0, "the same set again"
     assert [seen.read_bytes() for seen in (folder / "custody").iterdir()] == [before]
+
+
+def test_a_set_that_was_damaged_gets_no_receipt_of_its_writing(write, folder):
+    shutil.rmtree(folder / "custody")
+    (payload,) = (folder / "data" / "payload").iterdir()
+    flip(payload, 3)
+    code, out, err = write()
+    assert (code, out) == (3, "")
+    assert "ferry media repair" in err or "ferry media erase" in err  # as there is parity or not
+    assert not (folder / "custody").exists()
+    flip(payload, 3)
+    assert write()[0] == 0
+    assert len(list((folder / "custody").iterdir())) == 1
 
 
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
