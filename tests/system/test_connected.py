@@ -206,7 +206,7 @@ def test_older_medium_counts_while_the_newest_still_lists_what_it_carries(carrie
 def test_older_medium_is_refused_after_a_newer_one_that_lists_something_less(carried):
     bundle, *_ = Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION))
     write_medium_now(
-        carried / "newer",
+        carried / carried.stick("newer"),
         [bundle],
         keys=open_keys(carried / "keys", PASSPHRASE),
         expires_at=datetime.now(UTC) + timedelta(days=9),
@@ -220,7 +220,7 @@ def test_older_medium_is_refused_after_a_newer_one_that_lists_something_less(car
 def test_expired_medium_is_refused(carried):
     expires_at = datetime.now(UTC) + timedelta(seconds=3)
     write_medium_now(
-        carried / "expired",
+        carried / carried.stick("expired"),
         Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION)),
         keys=open_keys(carried / "keys", PASSPHRASE),
         expires_at=expires_at,

@@ -24,6 +24,7 @@ from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import on_storage, sync_folder
 from toolkit.media._home import SETS, find_set_record
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import MediumLabel, describe_medium
 from toolkit.media._names import check_set_name
 from toolkit.media._receipts import CUSTODY, RETURN
@@ -136,40 +137,66 @@ def erase_set(erasure: Erasure, *, progress: Progress) -> None:
     """Erase what was planned; the same two calls go on after an interruption.
 
     Raises:
-        StorageError: The medium is write-protected, gone, or another one than was looked at.
+        StorageError: The medium is write-protected, gone, in use by another ferry, or not what was looked at.
         InputError: It cannot be understood any more.
     """
-    folder = erasure.label.folder
-    here = describe_medium(folder)
-    if (here.set_id, here.medium) != (erasure.label.set_id, erasure.label.medium):
+    folder, attempted = erasure.label.folder, f"erase {erasure.label.label}"
+    with alone_on_medium(folder.parent, attempted=attempted):
+        _require_as_planned(erasure)
+        progress.begin(attempted, total_bytes=erasure.size_bytes)
+        try:
+            with on_storage(attempted):
+                _erase(erasure, progress)
+        finally:
+            progress.end()
+
+
+def _require_as_planned(erasure: Erasure) -> None:
+    """Look again: whoever was asked may have taken time."""
+    label = erasure.label
+    here = describe_medium(label.folder)
+    if (here.set_id, here.medium) != (label.set_id, label.medium):
         raise StorageError(
-            f"erase {erasure.label.label}",
+            f"erase {label.label}",
             found=f"{here.label} ({here.set_id}) is here now",
             hint="the medium was exchanged after it was looked at: run the same command again",
         )
-    progress.begin(f"erase {erasure.label.label}", total_bytes=erasure.size_bytes)
-    try:
-        with on_storage(f"erase {erasure.label.label}"):
-            if (folder / COMPLETE).exists():
-                (folder / COMPLETE).replace(folder / WRITING)
-                sync_folder(folder)
-            # looked at again: whoever was asked may have taken time
-            still = {path for path, info in _walk(folder) if stat.S_ISREG(info.st_mode)}
-            for path, size in erasure.removed:
-                if path in still and path not in _STATE:
-                    (folder / path).unlink()
-                    progress.advance(size)
-            folders = [path for path, info in _walk(folder) if _is_folder(info)]
-            for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
-                if not any((folder / path).iterdir()):
-                    (folder / path).rmdir()
-            if any(path in _STATE for path, _ in erasure.removed):
-                (folder / WRITING).unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            sync_folder(folder.parent)
-    finally:
-        progress.end()
+    own = _Own(label.folder, here)
+    known = {path for path, _ in erasure.removed} | set(erasure.receipts) | {COMPLETE, WRITING}
+    added = sorted(
+        path
+        for path, info in _walk(label.folder)
+        if stat.S_ISREG(info.st_mode)
+        and (own.has(path) or _RECEIPTS.match(path))
+        and path not in known
+    )
+    if added:
+        raise StorageError(
+            f"erase {label.label}",
+            found=f"{len(added)} files more than were looked at, such as {added[0]}",
+            hint="another ferry has written to it meanwhile: is it done? Then run the same command again",
+        )
+
+
+def _erase(erasure: Erasure, progress: Progress) -> None:
+    folder = erasure.label.folder
+    if (folder / COMPLETE).exists():
+        (folder / COMPLETE).replace(folder / WRITING)
+        sync_folder(folder)
+    still = {path for path, info in _walk(folder) if stat.S_ISREG(info.st_mode)}
+    for path, size in erasure.removed:
+        if path in still and path not in _STATE:
+            (folder / path).unlink()
+            progress.advance(size)
+    folders = [path for path, info in _walk(folder) if _is_folder(info)]
+    for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
+        if not any((folder / path).iterdir()):
+            (folder / path).rmdir()
+    if any(path in _STATE for path, _ in erasure.removed):
+        (folder / WRITING).unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    sync_folder(folder.parent)
 
 
 class _Own:

@@ -9,6 +9,7 @@ after them. Then the finished `writing.json` is renamed to `complete.json`: one 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -47,6 +48,7 @@ from toolkit.media._layout import (
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -168,8 +170,9 @@ def write_medium(
         recipients=read_recipients(recipients),
         now=now,
     )
-    with on_storage(f"write a medium at {root}"):
+    with on_storage(f"write a medium at {root}"), contextlib.ExitStack() as alone:
         place = check_place(root)
+        alone.enter_context(alone_on_medium(_root_of(root), attempted=f"write a medium at {root}"))
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -304,6 +307,11 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
             )
     ending = ENCRYPTED_ENDING if is_encrypted else ""
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
+
+
+def _root_of(root: Path) -> Path:
+    """Return the root of the medium, also where one set folder on it was named."""
+    return root.parent if root in find_set_folders(root) else root
 
 
 def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
