@@ -6,7 +6,8 @@ stays and is named; a link is never followed and never removed.
 
 Theory of operation. `complete.json` is renamed to `writing.json` first, so that a set of which something is gone
 is never called complete. Payloads go next, then what tells which set it was, `writing.json` last: an erasure that
-was interrupted finds its set again. Where receipts stay, `writing.json` stays with them, to say whose they are.
+was interrupted finds its set again. The receipt of its writing goes with it; others, and `return/`, tell home what
+became of the set: where there are any, nothing is erased unless they may go, too.
 This is deletion: on flash memory and with recovery tools, bytes can be found afterwards.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
+from toolkit.media._custody import ReceiptKind
 from toolkit.media._device import on_storage, sync_folder
 from toolkit.media._home import SETS, find_set_record
 from toolkit.media._lock import alone_on_medium
@@ -54,7 +56,9 @@ _SEGMENT = re.compile(r"data/seg/([0-9a-f]{12})/\d{4}\.seg\Z", re.ASCII)
 _RECEIPTS = re.compile(
     rf"({CUSTODY}/\d{{4}}-[a-z-]+-[0-9a-f]{{8}}\.json|{RETURN}/[^/]+)\Z", re.ASCII
 )
+_WRITTEN = re.compile(rf"{CUSTODY}/\d{{4}}-{ReceiptKind.WRITE}-[0-9a-f]{{8}}\.json\Z", re.ASCII)
 _STATE = (COMPLETE, WRITING)
+_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,6 @@ class Erasure:
     label: MediumLabel
     removed: tuple[tuple[str, int], ...]
     """Path in the set folder and size of each file, in the order in which they go."""
-    receipts: tuple[str, ...]
-    """Receipts, and what was to travel home, that stay."""
     foreign: tuple[str, ...]
     """What is not the set's own and stays."""
 
@@ -86,12 +88,13 @@ def plan_erasure(
 
     Args:
         root: Root of the medium, or one set folder on it.
-        with_receipts: Whether receipts and `return/` go, too.
+        with_receipts: Whether receipts of more than its writing, and `return/`, may go.
         trust_dir: A site's trust state: the set must be signed under its root, expired or not.
         home: A catalog's folder: the set must be one that was written from there.
 
     Raises:
-        StorageError: No set there, it is not known to that catalog, or it cannot be read.
+        StorageError: No set there, it is not known to that catalog, receipts on it may not go, or it cannot
+            be read.
         InputError: Several sets, or documents that cannot be understood or contradict each other.
         TrustError: Not signed under the site's root.
     """
@@ -111,24 +114,29 @@ def plan_erasure(
     with on_storage(f"look through {folder}"):
         own = _Own(folder, label)
         found = [(path, info) for path, info in _walk(folder) if not _is_folder(info)]
-    removed, receipts, foreign = [], [], []
+    removed, kept, foreign = [], [], []
     for path, info in found:
         if not stat.S_ISREG(info.st_mode):
             foreign.append(path)
-        elif _RECEIPTS.match(path) and not with_receipts:
-            receipts.append(path)
+        elif _RECEIPTS.match(path) and not (with_receipts or _WRITTEN.match(path)):
+            kept.append(path)
         elif _RECEIPTS.match(path) or own.has(path):
             removed.append((path, info.st_size))
         else:
             foreign.append(path)
     if trust_dir is not None:
         _require_signed(folder, label, trust_dir, own=[path for path, _ in removed])
-    if receipts:
-        removed = [(path, size) for path, size in removed if path not in _STATE]
+    if kept:
+        more = f" and {len(kept) - _TOLD} more" if len(kept) > _TOLD else ""
+        raise StorageError(
+            f"erase {label.label}",
+            found=f"what tells home of the set: {', '.join(sorted(kept)[:_TOLD])}{more}",
+            expected="nothing that has to go home",
+            hint="take it home (`ferry media receive`); then, or if nobody needs it: --with-receipts",
+        )
     return Erasure(
         label=label,
         removed=tuple(sorted(removed, key=lambda item: (_turn(item[0]), item[0]))),
-        receipts=tuple(sorted(receipts)),
         foreign=tuple(sorted(foreign)),
     )
 
@@ -162,7 +170,7 @@ def _require_as_planned(erasure: Erasure) -> None:
             hint="the medium was exchanged after it was looked at: run the same command again",
         )
     own = _Own(label.folder, here)
-    known = {path for path, _ in erasure.removed} | set(erasure.receipts) | {COMPLETE, WRITING}
+    known = {path for path, _ in erasure.removed} | {COMPLETE, WRITING}
     added = sorted(
         path
         for path, info in _walk(label.folder)
@@ -217,6 +225,7 @@ class _Own:
             name in self._paths
             or _METADATA.match(name) is not None
             or _PARITY.match(name) is not None
+            or (name != path and _RECEIPTS.match(name) is not None)
         )
 
 

@@ -507,7 +507,7 @@ def test_what_can_be_refused_without_a_scan_is_refused_before_it(write, scanner,
 def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
     ferry, write, folder, scanner
 ):
-    assert ferry("media", "erase", "medium", "--yes-erase", f"{folder.name} 1/1")[0] == 0
+    (folder / "complete.json").rename(folder / "writing.json")
     code, _, err = write(VERSION, "--hook-before-write", scanner(0))
     assert code == 0
     assert "stands in none" in err
@@ -566,8 +566,16 @@ def test_erasing_takes_the_label_typed_exactly(ferry, folder, label):
     code, out, _ = ferry("media", "erase", "medium", "--catalog", "catalog", "--yes-erase", label)
     assert code == 0
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
-    assert "stays, take it home first: custody/0001-write-" in out
-    assert sorted(path.name for path in folder.iterdir()) == ["custody", "writing.json"]
+    assert not folder.exists()
+
+
+def test_a_set_whose_receipts_have_to_go_home_is_not_erased(ferry, folder, label):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada", "--catalog", "catalog")
+    assert ferry(*words)[0] == 0
+    code, _, err = ferry("media", "erase", "medium", "--yes-erase", label)
+    assert code == 6
+    assert "custody/0002-hand-over-" in err
+    assert (folder / "complete.json").exists()
 
 
 def test_erasing_asks_where_somebody_can_be_asked(ferry, folder, label, monkeypatch):
@@ -598,8 +606,8 @@ def test_an_erasure_as_json(ferry, folder, label):
     document = json.loads(out)
     assert (code, document["kind"]) == (0, "erasure")
     assert document["data"]["label"] == label
-    assert "complete.json" not in document["data"]["removed"]
-    assert len(document["data"]["receipts"]) == 1
+    assert "complete.json" in document["data"]["removed"]
+    assert not folder.exists()
 
 
 def test_a_set_of_another_catalog_is_not_erased(ferry, folder, label, tmp_path):
