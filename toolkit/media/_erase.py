@@ -23,12 +23,15 @@ from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
-from toolkit.media._custody import ReceiptKind
+from toolkit.media._custody import RECEIPT_NAME, ReceiptKind
 from toolkit.media._device import on_storage, sync_folder
 from toolkit.media._home import SETS, find_set_record
+from toolkit.media._layout import SEGMENT_PATH
+from toolkit.media._leaflet import LEAFLETS
 from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import MediumLabel, describe_medium
 from toolkit.media._names import check_set_name
+from toolkit.media._parity import PARITY_PATH
 from toolkit.media._receipts import CUSTODY, RETURN
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -43,20 +46,15 @@ from toolkit.media._set import (
 from toolkit.media._spread import is_kept
 from toolkit.media._trust import load_trust, new_trust
 from toolkit.media._verify import check_set
+from toolkit.media._walk import is_folder, walk
 from toolkit.model import Progress, Sha256
 
 _TIMESTAMP = f"{TUF}/timestamp.json"
 _FIXED = frozenset(
     {BAG_DECLARATION, INFO, MANIFEST, TAG_MANIFEST, SET_PATH, COMPLETE, WRITING, _TIMESTAMP}
-    | {"start.txt", "start.html", "verify.ps1", "verify.sh"}
+    | LEAFLETS
 )
 _METADATA = re.compile(rf"{TUF}/\d+\.(root|snapshot|targets)\.json\Z")
-_PARITY = re.compile(r"parity/[0-9a-f]{12}(\.part)?/p[.\w+]*\.par2\Z", re.ASCII)
-_SEGMENT = re.compile(r"data/seg/([0-9a-f]{12})/\d{4}\.seg\Z", re.ASCII)
-_RECEIPTS = re.compile(
-    rf"({CUSTODY}/\d{{4}}-[a-z-]+-[0-9a-f]{{8}}\.json|{RETURN}/[^/]+)\Z", re.ASCII
-)
-_WRITTEN = re.compile(rf"{CUSTODY}/\d{{4}}-{ReceiptKind.WRITE}-[0-9a-f]{{8}}\.json\Z", re.ASCII)
 _STATE = (COMPLETE, WRITING)
 _TOLD = 5
 
@@ -101,7 +99,7 @@ def plan_erasure(
     label = describe_medium(root)
     check_set_name(label.set_name)
     folder = label.folder
-    if not _is_folder(folder.lstat()):
+    if not is_folder(folder.lstat()):
         raise StorageError(
             f"erase {label.set_name}",
             found=f"{folder} is a link",
@@ -113,14 +111,14 @@ def plan_erasure(
         _require_written_from(home, label)
     with on_storage(f"look through {folder}"):
         own = _Own(folder, label)
-        found = [(path, info) for path, info in _walk(folder) if not _is_folder(info)]
+        found = [(path, info) for path, info in _below(folder) if not is_folder(info)]
     removed, kept, foreign = [], [], []
     for path, info in found:
         if not stat.S_ISREG(info.st_mode):
             foreign.append(path)
-        elif _RECEIPTS.match(path) and not (with_receipts or _WRITTEN.match(path)):
+        elif _tells_home(path) and not with_receipts and _receipt(path) != ReceiptKind.WRITE:
             kept.append(path)
-        elif _RECEIPTS.match(path) or own.has(path):
+        elif _tells_home(path) or own.has(path):
             removed.append((path, info.st_size))
         else:
             foreign.append(path)
@@ -173,10 +171,8 @@ def _require_as_planned(erasure: Erasure) -> None:
     known = {path for path, _ in erasure.removed} | {COMPLETE, WRITING}
     added = sorted(
         path
-        for path, info in _walk(label.folder)
-        if stat.S_ISREG(info.st_mode)
-        and (own.has(path) or _RECEIPTS.match(path))
-        and path not in known
+        for path, info in _below(label.folder)
+        if stat.S_ISREG(info.st_mode) and (own.has(path) or _tells_home(path)) and path not in known
     )
     if added:
         raise StorageError(
@@ -191,12 +187,12 @@ def _erase(erasure: Erasure, progress: Progress) -> None:
     if (folder / COMPLETE).exists():
         (folder / COMPLETE).replace(folder / WRITING)
         sync_folder(folder)
-    still = {path for path, info in _walk(folder) if stat.S_ISREG(info.st_mode)}
+    still = {path for path, info in _below(folder) if stat.S_ISREG(info.st_mode)}
     for path, size in erasure.removed:
         if path in still and path not in _STATE:
             (folder / path).unlink()
             progress.advance(size)
-    folders = [path for path, info in _walk(folder) if _is_folder(info)]
+    folders = [path for path, info in _below(folder) if is_folder(info)]
     for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
         if not any((folder / path).iterdir()):
             (folder / path).rmdir()
@@ -218,14 +214,14 @@ class _Own:
     def has(self, path: str) -> bool:
         """Whether a path is; what unfinished writing left under its name is, too."""
         name = path.removesuffix(".part")
-        segment = _SEGMENT.match(name)
+        segment = SEGMENT_PATH.match(name)
         if segment is not None:
             return segment[1] in self._segments or name in self._paths
         return (
             name in self._paths
             or _METADATA.match(name) is not None
-            or _PARITY.match(name) is not None
-            or (name != path and _RECEIPTS.match(name) is not None)
+            or PARITY_PATH.match(name) is not None
+            or (name != path and _receipt(name) is not None)
         )
 
 
@@ -238,6 +234,18 @@ def _listed(folder: Path) -> set[str]:
     return {path for path in listed if not path.startswith((f"{CUSTODY}/", f"{RETURN}/"))}
 
 
+def _receipt(path: str) -> str | None:
+    """Return the kind of receipt that a path is for, or None."""
+    folder, _, name = path.rpartition("/")
+    match = RECEIPT_NAME.match(name)
+    return match["kind"] if match is not None and folder == CUSTODY else None
+
+
+def _tells_home(path: str) -> bool:
+    """Whether a path is for a receipt, or for what travels home."""
+    return _receipt(path) is not None or path.rpartition("/")[0] == RETURN
+
+
 def _turn(path: str) -> int:
     """Return when a file goes: by what comes last, an interrupted erasure is known again."""
     if path in (TAG_MANIFEST, MANIFEST, SET_PATH, *_STATE):
@@ -247,22 +255,9 @@ def _turn(path: str) -> int:
     return 2 if path.startswith(f"{TUF}/") else 0
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield everything below; links are yielded and never gone through."""
-    waiting = [folder]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                path, info = Path(entry.path), entry.stat(follow_symlinks=False)
-                if _is_folder(info):
-                    waiting.append(path)
-                yield path.relative_to(folder).as_posix(), info
-
-
-def _is_folder(info: os.stat_result) -> bool:
-    """Whether something is a folder, and no junction of Windows, which leads elsewhere."""
-    leads = getattr(info, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT
-    return stat.S_ISDIR(info.st_mode) and not leads
+def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything below by its POSIX path."""
+    return ((path.relative_to(folder).as_posix(), info) for path, info in walk(folder))
 
 
 def _require_one_story(folder: Path, label: MediumLabel) -> None:

@@ -24,6 +24,8 @@ from toolkit.model import Progress, Sha256
 PARITY = "parity"
 MEMORY_MB = 512
 DEFAULT_PERCENT = 5
+PARITY_PATH = re.compile(rf"{PARITY}/[0-9a-f]{{12}}(\.part)?/p[.\w+]*\.par2\Z", re.ASCII)
+"""Of any file that `par2` makes there, finished or not."""
 _TOOL = "par2"
 _INDEX = "p.par2"
 _BLOCKS = 1000
