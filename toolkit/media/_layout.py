@@ -97,13 +97,14 @@ def parse_size(text: str) -> int:
         InputError: Not a size.
     """
     match = _SIZE.match(text.strip())
-    if match is None:
+    size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not size:
         raise InputError(
             "read the size of a medium",
             found=repr(text),
             expected="a number and MB, GB, TB, MiB, GiB or TiB, such as 32GB",
         )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    return size
 
 
 def read_media(

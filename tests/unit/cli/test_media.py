@@ -96,6 +96,31 @@ def test_writing_prints_the_label(write):
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--size", "foo"), "'foo' (expected: a number and MB, GB"),
+        (("--size", "32GB", "--size", "0"), "'0' (expected: a number and MB, GB"),
+        (("--size", "0GB"), "'0GB' (expected"),
+        (("--name", "azl 1"), "'azl 1' (expected: 1 to 13 characters of A-Z"),
+        (("--name", "NUL"), "is a device on Windows"),
+        (("--name", ""), "'' (expected: 1 to 13"),
+    ],
+)
+def test_what_is_no_size_or_name_is_a_usage_error(write, tmp_path, words, said):
+    code, _, err = write(VERSION, *words)
+    assert code == 2
+    assert f"Invalid value for '{words[0]}'" in err
+    assert said in " ".join(err.split())
+    assert list((tmp_path / "medium").iterdir()) == []
+
+
+def test_a_plan_of_media_takes_only_sizes(ferry, tmp_path):
+    (tmp_path / "plan.json").touch()
+    words = ("media", "plan", "plan.json", "--catalog", "catalog", "--size", "many")
+    assert ferry(*words)[0] == 2
+
+
 def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_path):
     (path,) = (folder / "custody").iterdir()
     receipt = json.loads(path.read_bytes())["signed"]
