@@ -59,6 +59,7 @@ class Bench:
         self.trust = ["--root", stage / "keys/1.root.json", "--fingerprint", said[-1]]
         self.home = ["--catalog", stage / "catalog", "--keys", stage / "keys", "--parity", "0"]
         self.stick, self.finished = stage / "stick", stage / "finished"
+        self.finished.mkdir()
         self.write(self.finished)  # it looks into the archive, once
         self.payload = next(self.finished.rglob("*.zip"))
         self.held = stage / "catalog" / VERSION / bundle.name

@@ -30,8 +30,9 @@ from toolkit.media._keys import (
     read_root,
     read_root_chain,
 )
-from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, read_media
+from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, parse_size, read_media
 from toolkit.media._medium import Medium, MediumLabel, describe_medium
+from toolkit.media._names import check_set_name
 from toolkit.media._open import open_medium, vouched_key
 from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
 from toolkit.media._receipts import Scribe, Written, read_custody
@@ -86,6 +87,7 @@ __all__ = [
     "Verdict",
     "Written",
     "audit_bag",
+    "check_set_name",
     "choose_parity",
     "describe_draft",
     "describe_medium",
@@ -98,6 +100,7 @@ __all__ = [
     "keep_set",
     "open_keys",
     "open_medium",
+    "parse_size",
     "pin_root",
     "plan_erasure",
     "plan_media",

@@ -206,14 +206,30 @@ def require_regular(path: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write beside, flush to the device, rename: the name never stands over half a file."""
+    """Write beside, flush to the device, rename: the name never stands over half a file, and no half file stays.
+
+    Raises:
+        OSError: The device is full, write-protected or gone; what stood there before still does.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    with gone_on_error(part):
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def gone_on_error(part: Path) -> Iterator[None]:
+    """Remove a half file or folder when the block that makes it fails, as far as its device still lets us."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        raise
 
 
 def sync_file(path: Path) -> None:
@@ -265,30 +281,31 @@ def copy_durably(
     """
     part = target.with_name(target.name + ".part")
     left = size_bytes
-    with source.open("rb", buffering=0) as file:
-        reading = _read_through(file, through)
-        reading.seek(offset)
+    with gone_on_error(part):
+        with source.open("rb", buffering=0) as file:
+            reading = _read_through(file, through)
+            reading.seek(offset)
 
-        def fill(buffer: memoryview) -> int:
-            nonlocal left
-            count = reading.readinto(buffer if left is None else buffer[:left]) or 0
-            if left is not None:
-                left -= count
-            return count
+            def fill(buffer: memoryview) -> int:
+                nonlocal left
+                count = reading.readinto(buffer if left is None else buffer[:left]) or 0
+                if left is not None:
+                    left -= count
+                return count
 
-        with (
-            contextlib.closing(_ahead(fill)) as chunks,
-            contextlib.closing(_UncachedWriter(part)) as writer,
-        ):
-            for chunk in chunks:
-                digest.update(chunk)
-                writer.write(chunk)
-                progress.advance(len(chunk))
-            writer.flush()
-    if not accept():
-        part.unlink()
-        return False
-    part.replace(target)
+            with (
+                contextlib.closing(_ahead(fill)) as chunks,
+                contextlib.closing(_UncachedWriter(part)) as writer,
+            ):
+                for chunk in chunks:
+                    digest.update(chunk)
+                    writer.write(chunk)
+                    progress.advance(len(chunk))
+                writer.flush()
+        if not accept():
+            part.unlink()
+            return False
+        part.replace(target)
     sync_folder(target.parent)
     return True
 

@@ -57,6 +57,7 @@ from toolkit.media._set_key import SetKey, unwrap_key
 from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
 from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
+from toolkit.media._walk import is_folder, is_junction, walk
 from toolkit.model import (
     PayloadKind,
     Progress,
@@ -474,7 +475,7 @@ class Medium:
     def _judge_others(self, known: set[str]) -> list[FileReport]:
         reports = []
         capitals = {path.casefold(): f"{path} in another case" for path in known}
-        for path in _walk(self.folder):
+        for path, info in _walk(self.folder):
             relative = path.relative_to(self.folder)
             if relative.as_posix() in known or relative.parts[0] in _LATER:
                 continue
@@ -483,7 +484,7 @@ class Medium:
                 FileReport(
                     path=relative.as_posix(),
                     verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
-                    detail=_oddity(path) or capitals.get(relative.as_posix().casefold(), ""),
+                    detail=_oddity(path, info) or capitals.get(relative.as_posix().casefold(), ""),
                 )
             )
         return sorted(reports, key=lambda report: report.path)
@@ -647,20 +648,17 @@ def _damage(block: int, size_bytes: int) -> Damage:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield everything but folders that hold something, and never go through a link."""
-    for where, folders, names in os.walk(folder):
-        here = Path(where)
-        yield from (here / name for name in names)
-        yield from (here / name for name in folders if (here / name).is_symlink())
-        if not folders and not names and here != folder:
-            yield here
+    below = list(walk(folder))
+    full = {path.parent for path, _ in below}
+    return ((path, info) for path, info in below if path not in full)
 
 
-def _oddity(path: Path) -> str:
-    if path.is_symlink():
+def _oddity(path: Path, info: os.stat_result) -> str:
+    if stat.S_ISLNK(info.st_mode) or is_junction(info):
         return "a link"
-    if path.is_dir():
+    if is_folder(info):
         return "an empty folder"
     is_part = path.suffix == ".part" or path.name == WRITING
     return "left by unfinished writing" if is_part else ""

@@ -8,9 +8,10 @@ read back. Neither is signed and neither is believed: they only tell unfinished 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -236,6 +237,27 @@ class Intent:
     def label(self) -> str:
         """What is printed on it: `AZL-2611-K7Q2 2/3`."""
         return f"{self.set_name} {self.medium}/{self.media_count}"
+
+    def plan_of(
+        self, files: Iterable[SetFile], *, roots: Sequence[bytes], encryption: SetEncryption | None
+    ) -> SetPlan:
+        """Return the plan of the set, once it is known how everything lies on its media.
+
+        Args:
+            files: What it carries, in any order.
+            roots: `1.root.json`, `2.root.json`, …
+            encryption: Of an encrypted set.
+        """
+        return SetPlan(
+            set_id=self.set_id,
+            set_name=self.set_name,
+            files=tuple(sorted(files, key=lambda file: file.target)),
+            issued_at=self.issued_at,
+            expires_at=self.expires_at,
+            media_count=self.media_count,
+            roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in roots),
+            encryption=encryption,
+        )
 
     def to_bytes(self, **completion: object) -> bytes:
         """Return the document; `completion` holds what only complete.json says."""

@@ -11,6 +11,7 @@ finished `writing.json` is renamed to `complete.json`: one step ends the writing
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -22,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit import __version__
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.filesystem import largest_file_bytes
 from toolkit.media import _bag
 from toolkit.media._device import (
@@ -43,12 +44,14 @@ from toolkit.media._layout import (
     ENCRYPTED_ENDING,
     METADATA_ROOM_BYTES,
     RESERVE,
+    SEGMENT,
     Layout,
     MediumSize,
     Part,
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -59,6 +62,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
+from toolkit.media._report import WRITE_ANEW, Verdict
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -91,7 +95,9 @@ from toolkit.media._spread import (
     Spread,
     as_stored,
     changed_in_catalog,
+    changed_since_measured,
     find_spread,
+    is_kept,
     make_spread,
 )
 from toolkit.media._trust import new_trust
@@ -126,8 +132,7 @@ def write_medium(
     cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
-        root: Root of the medium; made if only the last folder is missing, so that an absent drive or
-            mount is noticed.
+        root: Root of the medium; never made, so that an absent drive or mount is noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
@@ -145,10 +150,11 @@ def write_medium(
 
     Returns:
         The medium, opened as a site that pinned the first root would open it. A set that was already
-        complete with the same payloads is returned as it is.
+        complete with the same payloads is read as `Medium.verify` reads it, and nothing is written.
 
     Raises:
-        DigestError: A file of the catalog is no longer what was held.
+        DigestError: A file of the catalog is no longer what was held, or a set that was complete is not what
+            was written.
         StorageError: Medium missing, full, write-protected, of a too small file system, holding
             another set of that name, or not returning what was written.
         InputError: Nothing to write, names that may not stand on a medium, impossible times, or what is
@@ -170,9 +176,9 @@ def write_medium(
         recipients=read_recipients(recipients),
         now=now,
     )
-    with on_storage(f"write a medium at {root}"):
-        root.mkdir(exist_ok=True)
+    with on_storage(f"write a medium at {root}"), contextlib.ExitStack() as alone:
         place = check_place(root)
+        alone.enter_context(alone_on_medium(_root_of(root), attempted=f"write a medium at {root}"))
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -182,22 +188,24 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted)
+            folder, intent = _begin(root, wanted, book)
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
             folder, intent = _begin_one_of(root, spread, number)
-        if not (folder / COMPLETE).exists():
+        was_complete = (folder / COMPLETE).exists()
+        if not was_complete:
             progress.say(f"{root}: {place}")
             _tell_others(root, folder, intent, progress)
             parts = layout.parts if spread is None else spread.parts(wanted.payloads)
             mine = [part for part in parts if part.medium == intent.medium]
-            if before_write is not None:
-                before_write([held for held in payloads if any(part.held == held for part in mine)])
             key = _set_key(wanted, intent.set_id, book, spread) if wanted.recipients else None
             writing = _Writing(
                 folder, intent, keys, progress, now, spread, parity, custody_key, key
             )
+            writing.prepare(mine)
+            if before_write is not None:  # last: a scan takes minutes
+                before_write([held for held in payloads if any(part.held == held for part in mine)])
             writing.run(mine)
             progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
             for warning in slow_warnings(writing.reading.bytes_per_s):
@@ -205,11 +213,18 @@ def write_medium(
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
-                "nothing was written"
+                "it is read whole, nothing is written"
             )
+        try:
+            medium = Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+        except SignatureError as error:
+            error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+            raise
+        if was_complete:
+            _require_whole(medium, progress)
         if spread is not None:
             progress.say(_what_next(spread.mark_done(intent.medium)))
-    return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+    return medium
 
 
 def plan_media(
@@ -300,8 +315,13 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
-def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
-    """Find this set, complete or unfinished, on the medium, or begin it."""
+def _root_of(root: Path) -> Path:
+    """Return the root of the medium, also where one set folder on it was named."""
+    return root.parent if root in find_set_folders(root) else root
+
+
+def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
+    """Find this set of whole payloads, complete or unfinished, on the medium, or begin it."""
     new = wanted.intent(root)
     for folder in find_set_folders(root):
         if wanted.set_name not in (None, folder.name):
@@ -309,6 +329,11 @@ def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
         intent = _read_intent(folder)
         if intent is None or intent.purpose != new.purpose:
             continue
+        if not (folder / COMPLETE).exists() and (
+            (folder / SEGMENT).exists()
+            or (book is not None and is_kept(book, folder.name, set_id=intent.set_id))
+        ):
+            continue  # a cut set: it goes on as it was signed, or not at all
         if intent.media_count == 1 and intent.expires_at > wanted.now:
             return folder, intent
     return _begin_new(root, new)
@@ -434,6 +459,23 @@ def _what_next(spread: Spread) -> str:
     )
 
 
+def _require_whole(medium: Medium, progress: Progress) -> None:
+    """Read a medium that was complete before: much can have happened to it since.
+
+    Raises:
+        DigestError: Something on it is not what was signed.
+        StorageError: Something is missing or cannot be read.
+    """
+    report = medium.verify(progress)
+    if problem := report.problem():
+        raise problem
+    for warning in report.warnings:
+        progress.say(f"warning: {warning}")
+    for file in report.having(Verdict.FOREIGN):
+        progress.say(f"warning: {file.path} does not belong to the set")
+    progress.say(f"medium {medium.label} is whole, every byte of it was read")
+
+
 @dataclass
 class _Writing:
     """One run of writing one medium; what it read back is kept for the record."""
@@ -457,8 +499,8 @@ class _Writing:
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
 
-    def run(self, parts: Sequence[Part]) -> None:
-        """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
+    def prepare(self, parts: Sequence[Part]) -> None:
+        """Clear away what is half, and refuse a medium that cannot take what is missing of `parts`."""
         for left in sorted(self.folder.rglob("*.part")):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         folders = {(self.folder / part.path).parent for part in parts}
@@ -466,6 +508,9 @@ class _Writing:
             folder.mkdir(parents=True, exist_ok=True)
         self.placed = self._standing(parts)
         _require_room(self.folder, self.intent.set_name, parts, self.parity)
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Bring the prepared medium to its end from wherever it stands; `parts` are those it carries."""
         while True:
             for part in parts:
                 self._place(part)
@@ -569,6 +614,8 @@ class _Writing:
         return True
 
     def _changed(self, part: Part) -> DigestError:
+        if not part.is_whole or self.key is not None:
+            return changed_since_measured(part, is_encrypted=self.key is not None)
         found = self._measure_source(part)
         return changed_in_catalog(part.held, size_bytes=found.size_bytes, sha256=found.sha256)
 
@@ -665,13 +712,8 @@ class _Writing:
 
     def _plan(self, parts: Sequence[Part], placed: Sequence[PlacedPayload]) -> SetPlan:
         """Return the plan of a set of whole payloads on one medium."""
-        return SetPlan(
-            set_id=self.intent.set_id,
-            set_name=self.intent.set_name,
-            issued_at=self.intent.issued_at,
-            expires_at=self.intent.expires_at,
-            media_count=1,
-            files=tuple(
+        return self.intent.plan_of(
+            (
                 SetFile(
                     target=part.target,
                     size_bytes=seen.size_bytes,
@@ -688,7 +730,7 @@ class _Writing:
                 )
                 for part, seen in zip(parts, placed, strict=True)
             ),
-            roots=tuple(_sha256(data) for data in self.keys.roots),
+            roots=self.keys.roots,
             encryption=None if self.key is None else self.key.encryption,
         )
 
