@@ -108,7 +108,7 @@ def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_pa
 
 
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
-    (path,) = (tmp_path / "catalog" / "sets").iterdir()
+    (path,) = (tmp_path / "catalog" / "sets").glob("*.json")
     record = json.loads(path.read_bytes())
     assert path.name == f"{folder.name}.json"
     (first,) = record["receipts"]
