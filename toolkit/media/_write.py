@@ -82,6 +82,7 @@ from toolkit.media._set_key import (
 from toolkit.media._sign import PlacedPayload, sign_set
 from toolkit.media._speed import Speed, human_speed, slow_warnings
 from toolkit.media._spread import (
+    Signed,
     Spread,
     as_stored,
     changed_in_catalog,
@@ -204,6 +205,83 @@ def write_medium(
         if spread is not None:
             progress.say(_what_next(spread.mark_done(intent.medium)))
     return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+
+
+def write_signed(
+    root: Path,
+    intent: Intent,
+    signed: Signed,
+    payloads: Mapping[TargetName, HeldPayload],
+    *,
+    key: SetKey | None,
+    parity: Parity | None,
+    before_write: Callable[[Sequence[HeldPayload]], None] | None,
+    progress: Progress,
+    now: datetime,
+) -> Path:
+    """Write a supplement of a set that is signed already, and read it back; the same call goes on.
+
+    Args:
+        root: Root of the medium; made if only the last folder is missing.
+        intent: Which pieces of which set.
+        signed: The set's plan and metadata.
+        payloads: Those that the pieces are of, as the catalog holds them.
+        key: Of an encrypted set.
+        parity: Parity to write beside the pieces; None: none.
+        before_write: As of `write_medium`.
+        progress: Told of every step.
+        now: The time.
+
+    Returns:
+        The set folder.
+
+    Raises:
+        DigestError: A file of the catalog is no longer what was held.
+        StorageError: Medium missing, full, write-protected, holding another medium of that set, or not
+            returning what was written.
+    """
+    with on_storage(f"write a supplement at {root}"):
+        root.mkdir(exist_ok=True)
+        place = check_place(root)
+        folder = root / intent.set_name
+        here = _read_intent(folder) if folder.is_dir() else None
+        if here is not None and here.set_id == intent.set_id:
+            if here.supplement != intent.supplement:
+                raise StorageError(
+                    f"write {intent.label} at {root}",
+                    found=f"{here.label}{' with other pieces' if here.supplement else ''}",
+                    expected="a medium without a folder of this set",
+                    hint="take another stick, or give a new folder",
+                )
+        else:
+            folder, _ = _begin_new(root, intent)
+        if (folder / COMPLETE).exists():
+            progress.say(f"{intent.label} is already complete; nothing was written")
+            return folder
+        progress.say(f"{root}: {place}")
+        parts = [
+            Part(
+                held=payloads[TargetName(file.target)],
+                target=TargetName(file.target),
+                path=piece.path,
+                medium=intent.medium,
+                offset=piece.offset,
+                size_bytes=piece.size_bytes,
+            )
+            for file, piece in signed.plan.on_medium(intent.medium, intent.supplement)
+        ]
+        if before_write is not None:
+            before_write(tuple(dict.fromkeys(part.held for part in parts)))
+        # all that is signed is there: of the keys only the roots are looked at
+        keys = SigningKeys(
+            roots=signed.roots, signers={}, expires_at=intent.expires_at, issued_at=intent.issued_at
+        )
+        writing = _Writing(folder, intent, keys, progress, now, signed, parity, "", key)
+        writing.run(parts)
+        progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
+        for warning in slow_warnings(writing.reading.bytes_per_s):
+            progress.say(f"warning: {warning}")
+    return folder
 
 
 def plan_media(
@@ -375,7 +453,7 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
     plan = spread.plan
     folder = root / plan.set_name
     here = _read_intent(folder) if folder.is_dir() else None
-    if here is not None and here.set_id == plan.set_id:
+    if here is not None and here.set_id == plan.set_id and not here.supplement:
         if number not in (None, here.medium):
             raise StorageError(
                 f"write medium {plan.label(number or 0)} at {root}",
@@ -437,7 +515,7 @@ class _Writing:
     keys: SigningKeys
     progress: Progress
     now: datetime
-    spread: Spread | None
+    spread: Spread | Signed | None
     """The set's plan and metadata, where they were made before; else they follow from what is read back."""
     parity: Parity | None
     custody_key: str
@@ -615,7 +693,8 @@ class _Writing:
     def _write_set(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> None:
         set_json = plan.to_bytes()
         number = self.intent.medium
-        pieces = [piece for _, piece in plan.on_medium(number)]
+        supplement = self.intent.supplement
+        pieces = [piece for _, piece in plan.on_medium(number, supplement)]
         listed = {piece.path: piece.sha256 for piece in pieces} | {SET_PATH: _sha256(set_json)}
         tags = {
             BAG_DECLARATION: _bag.DECLARATION,
@@ -628,7 +707,12 @@ class _Writing:
                 sizes=[*(piece.size_bytes for piece in pieces), len(set_json)],
             ),
             _bag.MANIFEST: _bag.manifest(listed),
-            **leaflet(plan, fingerprint=fingerprint(self.keys.roots[0]), number=number),
+            **leaflet(
+                plan,
+                fingerprint=fingerprint(self.keys.roots[0]),
+                number=number,
+                supplement=supplement,
+            ),
             **{f"{TUF}/{name}": data for name, data in metadata.items()},
         }
         tag_manifest = _bag.manifest({path: _sha256(data) for path, data in tags.items()})
