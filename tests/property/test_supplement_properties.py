@@ -13,7 +13,7 @@ from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payloa
 from tests.unit.media.receipts import SITE
 from tests.unit.media.test_supplement import SITE_ID, Crossing
 from toolkit.errors import InputError, StorageError, TrustError
-from toolkit.media import Lacking, Verdict
+from toolkit.media import SupplementRequest, Verdict
 from toolkit.media._receipts import metadata_digest
 from toolkit.media._supplement import AskedPiece
 from toolkit.media._supplement_request import read_supplement_request
@@ -37,7 +37,7 @@ def crossing(tmp_path_factory):
     trust = SiteTrust(base / "site").pin(publisher.root)
     crossing = Crossing(base, publisher, trust, payloads).write("A")
     medium = crossing.open("A")
-    asked = [
+    asked = tuple(
         AskedPiece(
             path=piece.path,
             size_bytes=piece.size_bytes,
@@ -45,18 +45,18 @@ def crossing(tmp_path_factory):
             found=Verdict.DAMAGED,
         )
         for _, piece in medium.pieces[:2]
-    ]
-    lacking = Lacking(
+    )
+    request = SupplementRequest(
+        request_id=SITE_ID,
+        made_at=NOW,
+        site_id=SITE_ID,
         set_id=medium.set_id,
         set_name=medium.set_name,
         metadata=metadata_digest(medium.folder),
-        pieces=tuple(asked),
-        repairable=(),
-        other_files=(),
-        not_named=(),
+        pieces=asked,
     )
     path = base / "ask.json"
-    path.write_bytes(lacking.request(site_id=SITE_ID, now=NOW).to_bytes(SITE))
+    path.write_bytes(request.to_bytes(SITE))
     crossing.answer(path)
     return crossing
 

@@ -11,7 +11,13 @@ from tests.system.conftest import content, import_
 from tests.system.test_medium_killed import REPOSITORY
 from tests.unit.media.making import NOW, Publisher, flip, make_payload
 from tests.unit.media.receipts import SITE
-from tests.unit.media.test_supplement import SITE_ID, Crossing, SiteTrust, copied
+from tests.unit.media.test_supplement import (
+    SITE_ID,
+    Crossing,
+    SiteTrust,
+    at_this_time,  # noqa: F401 - a fixture that is used by being here
+    copied,
+)
 from toolkit.media import find_lacking
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"

@@ -39,7 +39,7 @@ class Repair:
             "repair the medium",
             found="; ".join(f"{path}: {reason}" for path, reason in self.hopeless),
             expected="the signed bytes",
-            hint="have the medium written again",
+            hint="ask home for the rest, naming the medium and the scratch folder: ferry media request",
         )
 
 

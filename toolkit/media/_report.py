@@ -98,14 +98,16 @@ class MediumReport:
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint=_remedy(damaged) or "do not import from it; have the medium written again",
+                hint=_remedy(damaged)
+                or "do not import from it; have the medium written again, or only what is bad: ferry media request",
             )
         if unread := bad(Verdict.UNREADABLE):
             return StorageError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
                 hint=_remedy(unread)
-                or "unplug it, plug it in again and verify again; else use another medium",
+                or "unplug it, plug it in again and verify again; else use another medium, or ask home for what is "
+                "bad: ferry media request",
             )
         if missing := bad(Verdict.MISSING):
             return StorageError(

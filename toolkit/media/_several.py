@@ -107,7 +107,7 @@ def examine_media(
 
 
 def sets_of(found: Sequence[Examined]) -> tuple[SetState, ...]:
-    """Return how much of each set that media belong to is there and good."""
+    """Return how much of each set that media belong to is there and good; supplements are not counted."""
     names: dict[str, tuple[str, int]] = {}
     made_good: Counter[str] = Counter()
     good: dict[str, set[int]] = {}

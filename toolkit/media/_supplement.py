@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from toolkit.errors import (
 )
 from toolkit.media._device import on_storage
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
+from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
-from toolkit.media._names import SUPPLEMENT
+from toolkit.media._names import SUPPLEMENT, is_litter
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
 from toolkit.media._repair import is_good, read_repaired
 from toolkit.media._report import FileReport, Verdict
 from toolkit.media._set import (
-    COMPLETE,
     TUF,
     Intent,
     SetPiece,
@@ -195,18 +195,27 @@ def prepare_supplement(
     folder = signed_folder(home, record.set_id)
     checked, signed = _kept(folder, record, now)
     paths = _require_pieces(checked.plan, request, str(request_file))
-    with on_storage(f"read {folder / COMPLETE}"):
-        intent = Intent.from_bytes(read_small(folder / COMPLETE), file=str(folder / COMPLETE))
     names = {file.target for file, _ in checked.plan.on_medium(SUPPLEMENT, paths)}
+    whole = Medium(folder, checked)
+    label = whole.describe()
     return Supplement(
         request=request,
         signer=keys[sealed.fingerprint],
-        intent=replace(intent, medium=SUPPLEMENT, supplement=paths),
+        intent=Intent(
+            set_id=label.set_id,
+            set_name=label.set_name,
+            issued_at=label.issued_at,
+            expires_at=checked.plan.expires_at,
+            root=fingerprint(signed.roots[-1]),
+            payloads=label.payloads,
+            medium=SUPPLEMENT,
+            media_count=label.media_count,
+            recipients=label.recipients,
+            supplement=paths,
+        ),
         signed=signed,
         key=_key(home / SETS, checked.plan),
-        targets=tuple(
-            target for target in Medium(folder, checked).targets() if target.name in names
-        ),
+        targets=tuple(target for target in whole.targets() if target.name in names),
     )
 
 
@@ -342,7 +351,11 @@ def _kept(folder: Path, record: SetRecord, now: datetime) -> tuple[Checked, Sign
             hint="restore it from a backup of the catalog; else write the whole medium again: ferry media write",
         )
     with on_storage(attempted):
-        metadata = {item.name: read_small(item) for item in (folder / TUF).iterdir()}
+        metadata = {
+            item.name: read_small(item)
+            for item in (folder / TUF).iterdir()
+            if not is_litter(item.name)
+        }
     if "1.root.json" not in metadata or metadata_digest(folder) != record.metadata:
         raise DigestError(
             attempted,
