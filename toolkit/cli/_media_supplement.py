@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli._catalog_options import FILE, catalog_option, manifests_option
-from toolkit.cli._custody import by_option, tell_written, write_scribe
+from toolkit.cli._custody import by_option, note_writing, write_scribe
 from toolkit.cli._output import (
     OUTPUT_FILE,
     LocalPath,
@@ -24,7 +24,6 @@ from toolkit.media import (
     MEMORY_MB,
     Lacking,
     Medium,
-    Register,
     Supplement,
     choose_parity,
     find_lacking,
@@ -151,7 +150,7 @@ def supplement(
     already. The site names both media: `ferry cluster import E:\\ F:\\`.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its custody/
-    is signed with the catalog's key. The catalog remembers what was looked into.
+    is signed with the catalog's key; the catalog remembers it, and what was looked into.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
 
@@ -173,9 +172,7 @@ def supplement(
     else:
         _tell_written(prepared, medium)
     if scribe is not None:
-        written = Register(label=label, scribe=scribe).write(before.scan)
-        if written is not None:
-            tell_written(written)
+        note_writing(catalog, label, scribe, plan=None, scan=before.scan)
 
 
 def _tell_lacking(lacking: Lacking) -> None:

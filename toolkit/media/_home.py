@@ -28,7 +28,7 @@ from toolkit.media._device import on_storage, sync_folder, write_durably
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._lock import one_at_a_time
 from toolkit.media._medium import MediumLabel
-from toolkit.media._names import check_set_name
+from toolkit.media._names import SUPPLEMENT, check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
 from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
 from toolkit.model import Sha256
@@ -52,8 +52,14 @@ class FirstReceipt:
     """The receipt with which one medium of a set left."""
 
     medium: int
+    """From 1; 0: a supplement, of which there may be several."""
     name: str
     sha256: Sha256
+
+    @property
+    def of(self) -> tuple[int, str]:
+        """What left with it; the first receipt of each is remembered."""
+        return self.medium, self.sha256 if self.medium == SUPPLEMENT else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ class SetRecord:
     metadata: Sha256
     """SHA-256 of its timestamp.json."""
     receipts: tuple[FirstReceipt, ...]
-    """Of the media that have one."""
+    """Of the media and supplements that have one."""
     clusters: tuple[Bound, ...]
     """For whom, as its plan said; empty: no plan."""
 
@@ -126,10 +132,10 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                first_of = {seen.medium: seen for seen in (*record.receipts, *known.receipts)}
+                first_of = {seen.of: seen for seen in (*record.receipts, *known.receipts)}
                 record = replace(
                     record,
-                    receipts=tuple(first_of[number] for number in sorted(first_of)),
+                    receipts=tuple(first_of[key] for key in sorted(first_of)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}

@@ -680,6 +680,21 @@ def test_a_supplement_has_receipts_of_its_own(damaged):
     assert (came.differences, came.chain.is_whole) == ((), True)
 
 
+def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_left(damaged):
+    path = damaged.ask("A")
+    for stick in ("S", "again"):
+        written = damaged.answer(path, stick=stick)
+        register(written, HOME).write()
+        record = keep_set(damaged.home, written.describe(), clusters=())
+    assert [seen.medium for seen in record.receipts] == [0, 0]
+    home = {"keys": KEYS, "progress": Silent(), "now": NOW}
+    for stick in ("S", "again"):
+        assert receive_medium(damaged.stick(stick), damaged.home, **home).chain.is_whole
+    shutil.rmtree(damaged.file("again", "custody"))
+    chain = receive_medium(damaged.stick("again"), damaged.home, **home).chain
+    assert [seen.flaw for seen in chain.breaks] == ["missing", "missing"]
+
+
 def test_a_request_travels_with_the_medium_and_is_taken_in(damaged):
     path = damaged.ask("A")
     opened = damaged.open("A")
