@@ -44,6 +44,9 @@ LIMIT_BYTES = 4 << 20
 RECEIPT = "ferry-receipt"
 """The kind of a custody receipt: media write them, and a catalog learns keys from them."""
 
+SUPPLEMENT_REQUEST = "ferry-supplement-request"
+"""The kind of a site's request for pieces of a medium: media write them, and a catalog learns keys from them."""
+
 _GROUP = 4
 _DEEPEST = 40
 
@@ -170,6 +173,28 @@ def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
             hint="it was changed after it was made, or copied in part: get it again from its maker",
         ) from error
     return Sealed(body=signed, public_hex=public_hex)
+
+
+def write_document(path: Path, data: bytes, *, mark: str) -> None:
+    """Write a document durably, because sticks are pulled out; an earlier one of that name is replaced.
+
+    Args:
+        path: The file.
+        data: What it will hold.
+        mark: What stands near the beginning of every such document, such as its kind.
+
+    Raises:
+        StorageError: A file that is no such document has the name, or it cannot be written.
+    """
+    attempted = f"write {path}"
+    with _storage(attempted):
+        if path.exists() and not _has_mark(path, mark.encode()):
+            raise StorageError(
+                attempted,
+                found="a file of that name that is not such a file of ferry",
+                hint="choose another name; files of others are never overwritten",
+            )
+        write_beside(path, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,6 +420,11 @@ def _public(text: object) -> str:
     if not isinstance(text, str) or not re.fullmatch(r"[0-9a-f]{64}", text):
         raise ValueError(f"{text!r} is not a public key")
     return text
+
+
+def _has_mark(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return mark in file.read(2048)
 
 
 def _no_float(text: str) -> float:

@@ -12,8 +12,12 @@ import pytest
 from tuf.api.exceptions import ExpiredMetadataError
 from tuf.ngclient import Updater, UpdaterConfig
 
-from tests.unit.media.making import NOW, Publisher, flip, make_payload
-from toolkit.media import site_recipient
+from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payload
+from tests.unit.media.receipts import SITE
+from tests.unit.media.test_supplement import SITE_ID, Crossing
+from toolkit.media import SupplementRequest, Verdict, site_recipient
+from toolkit.media._receipts import metadata_digest
+from toolkit.media._supplement import AskedPiece
 from toolkit.media._verify import _FolderFetcher
 
 POWERSHELL = shutil.which("pwsh") or shutil.which("powershell")
@@ -78,6 +82,30 @@ def shell(folder, *, program=SHELL, path=None):
 def test_a_bagit_validator_accepts_a_medium(folder):
     result = bagit(folder)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("program", [bagit, sha256sum, shell])
+def test_programs_that_know_no_ferry_accept_a_supplement(tmp_path, publisher, program):
+    held = make_payload(tmp_path / "held"), make_payload(tmp_path / "held", name="SBE_1.zip")
+    trust = SiteTrust(tmp_path / "site").pin(publisher.root)
+    crossing = Crossing(tmp_path, publisher, trust, held).write("A")
+    opened = crossing.open("A")
+    _, piece = opened.pieces[0]
+    asked = AskedPiece(
+        path=piece.path, size_bytes=piece.size_bytes, sha256=piece.sha256, found=Verdict.DAMAGED
+    )
+    request = SupplementRequest(
+        request_id=SITE_ID,
+        made_at=NOW,
+        site_id=SITE_ID,
+        set_id=opened.set_id,
+        set_name=opened.set_name,
+        metadata=metadata_digest(opened.folder),
+        pieces=(asked,),
+    )
+    (tmp_path / "ask.json").write_bytes(request.to_bytes(SITE))
+    result = program(crossing.answer(tmp_path / "ask.json").folder)
+    assert result.returncode == 0, result.stderr + result.stdout
 
 
 def test_a_bagit_validator_accepts_a_medium_that_was_used(folder):

@@ -9,7 +9,7 @@ what it does not use.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from toolkit.catalog._held import all_held, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
-from toolkit.model import HeldPayload, Manifest, Progress, Silent, SolutionVersion
+from toolkit.model import HeldPayload, Manifest, Progress, Sha256, Silent, SolutionVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog._exchange import Export
@@ -476,6 +476,29 @@ class Catalog:
             plan=None if plan is None else _trip_files.open_plan(plan),
             progress=progress or Silent(),
         )
+
+    def for_supplement(
+        self,
+        wanted: Mapping[Sha256, SolutionVersion],
+        *,
+        manifests: Manifests,
+        progress: Progress | None = None,
+    ) -> tuple[HeldPayload, ...]:
+        """Return payloads that left on a medium, to be written to another one.
+
+        Args:
+            wanted: SHA-256 of each → the update it travels with.
+            manifests: What is published of it today.
+            progress: Told what happens; an archive is read whole once before it travels.
+
+        Raises:
+            StorageError: One is not held any more.
+            DigestError: A file is bad.
+            InputError: A release or SBE was recalled since, or a payload is not fit to travel.
+        """
+        from toolkit.catalog import _trip
+
+        return _trip.choose_by_hash(self._holding, manifests, wanted, progress=progress or Silent())
 
     def bound_for(self, plan: Path | None) -> tuple[tuple[str, str], ...]:
         """Return cluster and site id of everybody a plan is for; nobody without a plan.

@@ -48,6 +48,7 @@ from toolkit.names import payload_name
 from toolkit.signed import (
     LIMIT_BYTES,
     RECEIPT,
+    SUPPLEMENT_REQUEST,
     KnownKey,
     Sealed,
     SigningKey,
@@ -341,8 +342,8 @@ def believed_keys(holding: Holding) -> dict[str, str]:
 
 
 def _any_sealed(data: bytes, file: str) -> Sealed:
-    """Return who signed an export, a receipt, or a request in whatever form it came."""
-    for kind in (KIND, RECEIPT):
+    """Return who signed an export, a receipt, or a request of either kind, in whatever form it came."""
+    for kind in (KIND, RECEIPT, SUPPLEMENT_REQUEST):
         with contextlib.suppress(InputError):
             return unseal(data, kind=kind, file=file)
     return request.unseal_request(data, file=file)

@@ -6,11 +6,11 @@ no SBE goes along that would hide the updates of the cluster it is for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.catalog._gate import require_fit_to_travel
-from toolkit.catalog._held import held_on
+from toolkit.catalog._held import checked, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
@@ -23,7 +23,15 @@ from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import read_at_most
 from toolkit.catalog._verifying import verify_held
 from toolkit.errors import InputError, ReachError, StorageError
-from toolkit.model import BundleStatus, HeldPayload, PayloadKind, Progress, SolutionVersion
+from toolkit.model import (
+    BundleStatus,
+    HeldPayload,
+    Manifest,
+    PayloadKind,
+    Progress,
+    Sha256,
+    SolutionVersion,
+)
 from toolkit.sbe import Fit, Sbe, describe_sbe, sbe_named, validated_for
 from toolkit.xmltext import LIMIT_BYTES
 
@@ -100,12 +108,7 @@ def choose_for_medium(
     chosen: list[HeldPayload] = []
     for version in wanted:
         manifest = manifests.find(str(version))
-        if manifest.status is BundleStatus.RECALLED:
-            raise InputError(
-                f"write {version} to a medium",
-                found="a release that its publisher recalled",
-                hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
-            )
+        _require_not_recalled(manifest)
         chosen += [
             replace(held, os_build=manifest.os_build)
             for held in held_on(holding.store, str(version))
@@ -121,10 +124,56 @@ def choose_for_medium(
         check_held_sbes(plan, [sbe for sbe, held in sbes if held in chosen])
     else:
         _check_alone(sbes)
+    return _fit(holding, chosen, manifests, progress)
+
+
+def choose_by_hash(
+    holding: Holding,
+    manifests: Manifests,
+    wanted: Mapping[Sha256, SolutionVersion],
+    *,
+    progress: Progress,
+) -> tuple[HeldPayload, ...]:
+    """Return payloads that were on a medium before and go onto another one.
+
+    Arguments and errors: `Catalog.for_supplement`.
+    """
+    for version in wanted.values():
+        _require_not_recalled(manifests.find(str(version)))
+    found: dict[Sha256, HeldPayload] = {}
+    for record in holding.store.records():
+        if record.held.sha256 in wanted:
+            found.setdefault(record.held.sha256, checked(record, holding.store).held)
+    absent = sorted(wanted.keys() - found.keys())
+    if absent:
+        raise StorageError(
+            f"find the file with the sha256 {absent[0]} in catalog {holding.root}",
+            found="nothing",
+            expected=f"a payload of {wanted[absent[0]]}",
+            hint=f"run `ferry catalog download {wanted[absent[0]]} --catalog {holding.root}`, or add the SBE again",
+        )
+    for shelf in {held.shelf for held in found.values() if held.version is None}:
+        _check_alone(_described(held_on(holding.store, shelf)))
+    return _fit(holding, found.values(), manifests, progress)
+
+
+def _fit(
+    holding: Holding, chosen: Iterable[HeldPayload], manifests: Manifests, progress: Progress
+) -> tuple[HeldPayload, ...]:
+    """Return payloads that may travel, each archive after it was read whole once."""
     looked = tuple(_looked_into(holding, chosen, manifests, progress))
     for held in looked:
         require_fit_to_travel(held)
     return looked
+
+
+def _require_not_recalled(manifest: Manifest) -> None:
+    if manifest.status is BundleStatus.RECALLED:
+        raise InputError(
+            f"write {manifest.version} to a medium",
+            found="a release that its publisher recalled",
+            hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
+        )
 
 
 def _sbe_shelves(plan: Plan) -> tuple[str, ...]:

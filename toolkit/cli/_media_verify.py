@@ -49,6 +49,9 @@ def tell_examined(found: Sequence[Examined], *, strict: bool, json_output: bool)
         echo(f"{item.root}")
         if item.report is not None:
             _tell_report(item.report, json_output=False)
+        if item.made_good:
+            count = len(item.made_good)
+            echo(f"{count} file(s) missing or bad here are good on a supplement: import from both")
         echo("")
     for state in sets_of(found):
         echo(str(state))
@@ -92,6 +95,7 @@ def _row(item: Examined, *, strict: bool) -> dict[str, object]:
         "medium": item.root,
         "report": item.report,
         "problem": None if item.problem is None else str(item.problem),
+        "made_good": item.made_good,
         "exit_code": _exit_code(item, strict=strict),
     }
 
@@ -111,6 +115,11 @@ def _tell_report(report: MediumReport, *, json_output: bool) -> None:
         f"{report.label}: {good} of {len(report.files)} files ok, read with {report.read_method}{_at(report)}, "
         f"valid until {report.expires_at:%Y-%m-%d}"
     )
+    if report.supplement:
+        echo(
+            f"a supplement: {len(report.supplement)} piece(s) of {report.set_name}, to be used together with the "
+            "medium that lacks them"
+        )
 
 
 def _at(report: MediumReport) -> str:

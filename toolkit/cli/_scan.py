@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from toolkit.cli._output import F, LocalPath
-from toolkit.media import Scanner
+from toolkit.media import Scan, Scanner, scan_payloads
+from toolkit.model import HeldPayload, Progress
 
 _MINUTES = 240
 
@@ -45,3 +47,23 @@ def chosen_scanner(hook: Path | None, minutes: int) -> Scanner | None:
         StorageError: It cannot be read.
     """
     return None if hook is None else Scanner.choose(hook, timeout_s=60 * minutes)
+
+
+@dataclass(slots=True)
+class ScanBefore:
+    """Has payloads scanned before the first of them is written, where a scanner was named."""
+
+    scanner: Scanner | None
+    progress: Progress
+    scan: Scan | None = None
+    """What it said; None: nothing was scanned."""
+
+    def __call__(self, payloads: Sequence[HeldPayload]) -> None:
+        """Scan them.
+
+        Raises:
+            TrustError: The scanner found something.
+            InputError: It could not be run, or gave no verdict.
+        """
+        if self.scanner is not None:
+            self.scan = scan_payloads(self.scanner, payloads, progress=self.progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from toolkit.cli._custody import (
 from toolkit.cli._media_audit import audit
 from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._media_erase import erase
+from toolkit.cli._media_supplement import COMMANDS as SUPPLEMENT_COMMANDS
 from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
     F,
@@ -37,14 +38,13 @@ from toolkit.cli._output import (
     read_passphrase,
     understood_by,
 )
-from toolkit.cli._scan import chosen_scanner, scan_options
+from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
 from toolkit.cli.trust import PASSPHRASE_VARIABLE
 from toolkit.media import (
     FILE_SYSTEMS,
     MEMORY_MB,
     MediumLabel,
     Part,
-    Scan,
     check_set_name,
     choose_parity,
     describe_medium,
@@ -57,10 +57,8 @@ from toolkit.media import (
     plan_media,
     read_media,
     repair_medium,
-    scan_payloads,
     write_medium,
 )
-from toolkit.model import HeldPayload
 from toolkit.site import Site
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
@@ -282,7 +280,7 @@ def write(
         raise click.UsageError("name versions, or give --plan FILE, one of them")
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=parity_memory, progress=progress)
-    scanner = chosen_scanner(hook, hook_minutes)
+    before = ScanBefore(chosen_scanner(hook, hook_minutes), progress)
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
@@ -293,12 +291,6 @@ def write(
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
-    scans: list[Scan | None] = []
-
-    def scan(payloads: Sequence[HeldPayload]) -> None:
-        if scanner is not None:
-            scans.append(scan_payloads(scanner, payloads, progress=progress))
-
     medium = write_medium(
         root,
         payloads,
@@ -310,14 +302,13 @@ def write(
         book=catalog_dir / "sets",
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
-        before_write=scan,
+        before_write=before,
         recipients=recipients,
         progress=progress,
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        scanned = scans[0] if scans else None
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scanned)
+        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=before.scan)
 
 
 @group.command("verify")
@@ -362,13 +353,14 @@ def verify(
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
       ferry media verify E:\\ F:\\ G:\\ --site C:\\ferry-site
 
-    Of several media each device is read at the same time; at the end stands whether their set is whole.
+    Of several media each device is read at the same time; at the end stands whether their set is whole. What is
+    bad on one and proven on a supplement of its set counts as proven: an import takes it from there.
 
     Changes: nothing on a medium, but for one receipt in its custody/ with --receipt. The site remembers a
     complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
     everything on it.
 
-    Exit codes, of several media the gravest: 0 proven; 1 proven, but files lie there that do not belong;
+    Exit codes, of several media the gravest: 0 proven, or made good by a supplement; 1 proven, but files lie there that do not belong;
     3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
     6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
@@ -540,5 +532,5 @@ def _part_row(part: Part) -> dict[str, object]:
     }
 
 
-for _command in (audit, erase, *COMMANDS):
+for _command in (audit, erase, *SUPPLEMENT_COMMANDS, *COMMANDS):
     group.add_command(_command)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, TrustError
-from toolkit.filesystem import write_beside
 from toolkit.request import KIND, SiteRequest, to_bytes
-from toolkit.signed import open_key
+from toolkit.signed import open_key, write_document
 from toolkit.site import Site
 
 
@@ -28,7 +27,7 @@ class SignedRequest:
         Raises:
             StorageError: A file that is no request has the name, or it cannot be written.
         """
-        _write(path, self.data, mark=KIND)
+        write_document(path, self.data, mark=KIND)
 
     def write_page(self, path: Path) -> None:
         """Write the page to print; an earlier page of that name is replaced.
@@ -40,7 +39,7 @@ class SignedRequest:
         from toolkit.request import PAGE_MARK, render_page  # with what draws it
 
         page = render_page(self.request, self.data, self.fingerprint)
-        _write(path, page.encode(), mark=PAGE_MARK)
+        write_document(path, page.encode(), mark=PAGE_MARK)
 
 
 def sign_request(request: SiteRequest, site: Site) -> SignedRequest:
@@ -60,22 +59,3 @@ def sign_request(request: SiteRequest, site: Site) -> SignedRequest:
         request = replace(request, unknown=(*request.unknown, reason))
     key = open_key(site.request_key)
     return SignedRequest(request=request, data=to_bytes(request, key), fingerprint=key.fingerprint)
-
-
-def _write(path: Path, data: bytes, *, mark: str) -> None:
-    attempted = f"write {path}"
-    try:
-        if path.exists() and not _has_mark(path, mark.encode()):
-            raise StorageError(
-                attempted,
-                found="a file of that name that is not such a file of ferry",
-                hint="choose another name; files of others are never overwritten",
-            )
-        write_beside(path, data)  # durably: sticks are pulled out
-    except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
-
-
-def _has_mark(path: Path, mark: bytes) -> bool:
-    with path.open("rb") as file:
-        return mark in file.read(2048)

@@ -44,6 +44,14 @@ from toolkit.media._returning import put_returns
 from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
 from toolkit.media._set_key import site_recipient
 from toolkit.media._several import Examined, SetState, examine_media, sets_of
+from toolkit.media._supplement import (
+    Lacking,
+    Supplement,
+    find_lacking,
+    prepare_supplement,
+    write_supplement,
+)
+from toolkit.media._supplement_request import SupplementRequest
 from toolkit.media._token import Token
 from toolkit.media._trust import pin_root, recall
 from toolkit.media._write import plan_media, write_medium
@@ -65,6 +73,7 @@ __all__ = [
     "Erasure",
     "Examined",
     "Homecoming",
+    "Lacking",
     "Medium",
     "MediumLabel",
     "MediumReport",
@@ -82,6 +91,8 @@ __all__ = [
     "Scribe",
     "SetState",
     "SigningKeys",
+    "Supplement",
+    "SupplementRequest",
     "Taking",
     "Token",
     "Verdict",
@@ -95,6 +106,7 @@ __all__ = [
     "erase_set",
     "examine_media",
     "extract_payloads",
+    "find_lacking",
     "fingerprint",
     "init_trust",
     "keep_set",
@@ -104,6 +116,7 @@ __all__ = [
     "pin_root",
     "plan_erasure",
     "plan_media",
+    "prepare_supplement",
     "put_returns",
     "read_custody",
     "read_fingerprint",
@@ -119,4 +132,5 @@ __all__ = [
     "site_recipient",
     "vouched_key",
     "write_medium",
+    "write_supplement",
 ]

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from toolkit import __version__
 from toolkit.errors import InputError
-from toolkit.media._names import check_path
+from toolkit.media._names import SUPPLEMENT, check_path, medium_label
 from toolkit.model import Sha256
 
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
@@ -42,13 +42,23 @@ _FAULT_LIMIT = 20
 def bag_info(
     *, set_id: str, label: str, issued_at: datetime, number: int, count: int, sizes: list[int]
 ) -> bytes:
-    """Return bag-info.txt. `sizes` are those of every file below data/."""
+    """Return bag-info.txt.
+
+    Args:
+        set_id: The set's UUID.
+        label: The set's name.
+        issued_at: When it was made.
+        number: Of the medium; one that has none of its own is not counted.
+        count: How many media the set has.
+        sizes: Of every file below data/.
+    """
+    counted = {} if number == SUPPLEMENT else {"Bag-Count": f"{number} of {count}"}
     fields = {
         "Bag-Software-Agent": f"ferry {__version__}",
         "Bagging-Date": f"{issued_at:%Y-%m-%d}",
-        "External-Identifier": f"{label} {number}/{count}",
+        "External-Identifier": medium_label(label, number, count),
         "Bag-Group-Identifier": set_id,
-        "Bag-Count": f"{number} of {count}",
+        **counted,
         "Payload-Oxum": f"{sum(sizes)}.{len(sizes)}",
     }
     return "".join(f"{name}: {value}\n" for name, value in fields.items()).encode()

@@ -3,6 +3,7 @@
 ::
 
     sets/<set name>.json        what left: identity, digest of the metadata, the first receipt, for whom
+    sets/<set id>/              what was signed: the set as it is on every medium, without its payloads
     received/ledger.json        every receipt, request and file that was taken in, by its id
     received/<set name>/        requests and sealed files as they came; `custody/`: the receipts
 
@@ -13,19 +14,23 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, misread
+from toolkit.media._bag import TAG_MANIFEST, read_manifest
 from toolkit.media._custody import ReceiptKind
-from toolkit.media._device import on_storage, write_durably
+from toolkit.media._device import on_storage, sync_folder, write_durably
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._lock import one_at_a_time
 from toolkit.media._medium import MediumLabel
-from toolkit.media._names import check_set_name
+from toolkit.media._names import SUPPLEMENT, check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
+from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
 from toolkit.model import Sha256
 
 SETS = "sets"
@@ -47,8 +52,14 @@ class FirstReceipt:
     """The receipt with which one medium of a set left."""
 
     medium: int
+    """From 1; 0: a supplement, of which there may be several."""
     name: str
     sha256: Sha256
+
+    @property
+    def of(self) -> tuple[int, str]:
+        """What left with it; the first receipt of each is remembered."""
+        return self.medium, self.sha256 if self.medium == SUPPLEMENT else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +73,7 @@ class SetRecord:
     metadata: Sha256
     """SHA-256 of its timestamp.json."""
     receipts: tuple[FirstReceipt, ...]
-    """Of the media that have one."""
+    """Of the media and supplements that have one."""
     clusters: tuple[Bound, ...]
     """For whom, as its plan said; empty: no plan."""
 
@@ -82,7 +93,7 @@ class LedgerRow:
 
 
 def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, str]]) -> SetRecord:
-    """Remember a set that was written, to know it again when it comes back.
+    """Remember a set that was written, to know it again when it comes back and to write pieces of it again.
 
     What is remembered of a set already stays; clusters are added.
 
@@ -115,15 +126,16 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
     path = folder / f"{record.set_name}.json"
     with on_storage(f"write {path}"):
         folder.mkdir(parents=True, exist_ok=True)
+        _keep_signed(label.folder, signed_folder(home, record.set_id))
         if path.exists():
             known = _read_record(path)
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                first_of = {seen.medium: seen for seen in (*record.receipts, *known.receipts)}
+                first_of = {seen.of: seen for seen in (*record.receipts, *known.receipts)}
                 record = replace(
                     record,
-                    receipts=tuple(first_of[number] for number in sorted(first_of)),
+                    receipts=tuple(first_of[key] for key in sorted(first_of)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}
@@ -131,6 +143,18 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
             document[name] = as_instant(getattr(record, name))
         write_durably(path, _dump(document))
     return record
+
+
+def signed_folder(home: Path, set_id: str) -> Path:
+    """Return where home keeps what was signed of a set.
+
+    Raises:
+        InputError: The id is none; it may come from a medium, where anybody can have written it.
+    """
+    try:
+        return home / SETS / str(uuid.UUID(set_id))
+    except ValueError as error:
+        raise InputError("read the id of the set", found=repr(set_id), expected="a UUID") from error
 
 
 def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
@@ -216,6 +240,21 @@ def receiving(home: Path) -> Iterator[None]:
     busy = "another ferry is taking something in"
     with one_at_a_time(folder / "lock", attempted=attempted, busy=busy, timeout_s=0):
         yield
+
+
+def _keep_signed(medium: Path, folder: Path) -> None:
+    """Copy what was signed of a set; the folder appears by one rename, after everything in it is flushed."""
+    if folder.exists():
+        return
+    draft = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    tags = read_manifest(read_small(medium / TAG_MANIFEST), file=TAG_MANIFEST)
+    metadata = [path for path in tags if path.startswith(f"{TUF}/")]
+    for path in (*metadata, SET_PATH, COMPLETE):
+        (draft / path).parent.mkdir(parents=True, exist_ok=True)
+        write_durably(draft / path, read_small(medium / path))
+    draft.rename(folder)
+    sync_folder(folder.parent)
 
 
 def _read_record(path: Path) -> SetRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import html
+from collections.abc import Collection
 from importlib import resources
 from string import Template
 
@@ -20,21 +21,40 @@ _DECRYPTING = """\
 """
 
 
-def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]:
-    """Return the files of one medium by name; equal plans give equal bytes."""
+_SUPPLEMENT = """\
+  It carries again what a site found missing or bad on a medium of this set, and
+  nothing else. It is used together with that medium, in one command:
+    ferry media verify <that medium> <this folder> --site <site directory>
+    ferry cluster import <that medium> <this folder> --cluster <name> --site <site directory>
+  By hand: a file stands here under the path that it has there.
+"""
+
+
+def leaflet(
+    plan: SetPlan, *, fingerprint: str, number: int, supplement: Collection[str] = ()
+) -> dict[str, bytes]:
+    """Return the files of one medium by name; equal plans give equal bytes.
+
+    Args:
+        plan: The set.
+        fingerprint: Of its first root.
+        number: The medium.
+        supplement: Paths of the pieces, where it is a supplement.
+    """
     half = len(fingerprint) // 2 + 1
     facts = {
         "label": plan.label(number),
         "set_name": plan.set_name,
         "set_id": plan.set_id,
-        "number": str(number),
-        "count": str(plan.media_count),
+        "medium": "a supplement, in addition to the others"
+        if supplement
+        else f"{number} of {plan.media_count}",
         "issued_at": f"{plan.issued_at:%Y-%m-%d %H:%M} UTC",
         "expires_at": f"{plan.expires_at:%Y-%m-%d %H:%M} UTC",
         "fingerprint_1": fingerprint[:half].strip(),
         "fingerprint_2": fingerprint[half:].strip(),
     }
-    pieces = [piece for _, piece in plan.on_medium(number)]
+    pieces = [piece for _, piece in plan.on_medium(number, supplement)]
     lines = [
         f"  {piece.path}\n      {piece.size_bytes} bytes\n      sha256 {piece.sha256}"
         for piece in pieces
@@ -44,7 +64,8 @@ def leaflet(plan: SetPlan, *, fingerprint: str, number: int) -> dict[str, bytes]
         f"<td><code>{piece.sha256}</code></td></tr>"
         for piece in pieces
     ]
-    special = _special(plan)
+    special = [("This is a supplement", _SUPPLEMENT)] if supplement else []
+    special += _special(plan)
     return {
         "start.txt": _fill(
             "start.txt",

@@ -36,7 +36,7 @@ from toolkit.media._device import (
     weakest,
 )
 from toolkit.media._encryption import Decrypting
-from toolkit.media._names import is_litter_path
+from toolkit.media._names import SUPPLEMENT, is_litter_path, medium_label
 from toolkit.media._parity import PARITY, has_parity
 from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
 from toolkit.media._set import (
@@ -88,15 +88,17 @@ class MediumLabel:
     payloads: tuple[tuple[str, int, Sha256], ...]
     """Name, size and hash of each payload of the set."""
     medium: int
-    """Number of this medium in the set, from 1."""
+    """Number of this medium in the set, from 1; 0: a supplement."""
     media_count: int
     recipients: tuple[str, ...] = ()
     """Whom its payloads are encrypted for; none: they are not encrypted."""
+    supplement: tuple[str, ...] = ()
+    """Of a supplement, the paths of the pieces that it carries."""
 
     @property
     def label(self) -> str:
         """What is printed on it: `AZL-2611-K7Q2 2/3`."""
-        return f"{self.set_name} {self.medium}/{self.media_count}"
+        return medium_label(self.set_name, self.medium, self.media_count)
 
 
 class Medium:
@@ -115,7 +117,7 @@ class Medium:
         Args:
             folder: The set folder.
             checked: What was proven of it.
-            repaired: Folders with repaired files of the set; looked into first.
+            repaired: Folders with repaired files of the set, and its supplements; looked into first.
             others: Further media of the same set.
         """
         self.folder = folder
@@ -123,8 +125,8 @@ class Medium:
         self._folders = (*repaired, folder, *others)
         self._checked = checked
         self._plan: SetPlan = checked.plan
-        self.number = _number(folder, checked.plan)
-        """Which medium of the set this is, from 1."""
+        self.number, self.supplement = _part(folder, checked.plan)
+        """Which medium of the set this is, from 1; 0: a supplement, with the paths of its pieces."""
         self._key: SetKey | None = None
 
     @property
@@ -153,9 +155,19 @@ class Medium:
         return self._plan.label(self.number)
 
     @property
+    def plan(self) -> SetPlan:
+        """What the whole set consists of."""
+        return self._plan
+
+    @property
+    def pieces(self) -> tuple[tuple[SetFile, SetPiece], ...]:
+        """What this medium carries, each piece with its target."""
+        return self._plan.on_medium(self.number, self.supplement)
+
+    @property
     def size_bytes(self) -> int:
         """Of what is signed on this medium: how much `verify` has to read, but for small files."""
-        pieces = sum(piece.size_bytes for _, piece in self._plan.on_medium(self.number))
+        pieces = sum(piece.size_bytes for _, piece in self.pieces)
         return pieces + self._checked.targets[SET_TARGET].length
 
     def unlock(self, identity: Path) -> None:
@@ -317,11 +329,15 @@ class Medium:
         return found
 
     def missing(self) -> tuple[str, ...]:
-        """Return what this medium, finished, would have and lacks: files absent or cut short."""
-        lacking = [COMPLETE] if not (self.folder / COMPLETE).is_file() else []
-        for _, piece in self._plan.on_medium(self.number):
-            places = (folder / piece.path for folder in self._repaired)
-            path = next((place for place in places if place.is_file()), self.folder / piece.path)
+        """Return what this medium, finished, would have and lacks: files absent or cut short.
+
+        What lies on a supplement that goes with it is not lacking: complete.json, too, says the same there.
+        """
+        places = (self.folder, *self._repaired)
+        lacking = [] if any((place / COMPLETE).is_file() for place in places) else [COMPLETE]
+        for _, piece in self.pieces:
+            better = (folder / piece.path for folder in self._repaired)
+            path = next((place for place in better if place.is_file()), self.folder / piece.path)
             try:
                 found = path.lstat()
                 if stat.S_ISREG(found.st_mode) and found.st_size < piece.size_bytes:
@@ -345,7 +361,7 @@ class Medium:
         speed = Speed()
         signed = {
             piece.path: (piece.sha256, piece.size_bytes, self._blocks_of(file, piece))
-            for file, piece in self._plan.on_medium(self.number)
+            for file, piece in self.pieces
         }
         set_json = self._checked.targets[SET_TARGET]
         signed[SET_PATH] = (Sha256(set_json.hashes["sha256"]), set_json.length, ())
@@ -373,16 +389,13 @@ class Medium:
             files=tuple(files),
             warnings=(*self.warnings, *slow_warnings(speed.bytes_per_s)),
             read_bytes_per_s=speed.bytes_per_s,
+            supplement=self.supplement,
         )
 
     def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
         """Return the pieces of targets that a report found damaged or unreadable."""
         bad = {file.path: file for file in report.having(Verdict.DAMAGED, Verdict.UNREADABLE)}
-        return [
-            (bad[piece.path], piece)
-            for _, piece in self._plan.on_medium(self.number)
-            if piece.path in bad
-        ]
+        return [(bad[piece.path], piece) for _, piece in self.pieces if piece.path in bad]
 
     def describe(self) -> MediumLabel:
         """Return the label of this proven set."""
@@ -402,6 +415,7 @@ class Medium:
             medium=self.number,
             media_count=self._plan.media_count,
             recipients=self._plan.encryption.recipients if self._plan.encryption else (),
+            supplement=self.supplement,
         )
 
     def _judge_bag(self, signed: dict[str, Sha256], methods: list[ReadMethod]) -> list[FileReport]:
@@ -427,7 +441,7 @@ class Medium:
             )
         if tags and not any(report.path == TAG_MANIFEST for report in reports):
             reports.append(FileReport(path=TAG_MANIFEST, verdict=Verdict.OK))
-        sizes = {piece.path: piece.size_bytes for _, piece in self._plan.on_medium(self.number)}
+        sizes = {piece.path: piece.size_bytes for _, piece in self.pieces}
         sizes[SET_PATH] = self._checked.targets[SET_TARGET].length
         against = {
             item.path: item.detail for item in rule_findings(self.folder, payload_sizes=sizes)
@@ -467,8 +481,8 @@ class Medium:
         except OSError as error:
             detail = error.strerror or str(error)
             return [FileReport(path=COMPLETE, verdict=Verdict.UNREADABLE, detail=detail)]
-        if intent.set_id != self.set_id:
-            detail = f"belongs to set {intent.set_id}"
+        if intent.set_id != self.set_id or intent.supplement != self.supplement:
+            detail = f"belongs to set {intent.set_id}, or to another medium of it"
             return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=detail)]
         return [FileReport(path=COMPLETE, verdict=Verdict.OK)]
 
@@ -550,18 +564,24 @@ def describe_medium(root: Path) -> MediumLabel:
         medium=intent.medium,
         media_count=intent.media_count,
         recipients=intent.recipients,
+        supplement=intent.supplement,
     )
 
 
-def _number(folder: Path, plan: SetPlan) -> int:
+def _part(folder: Path, plan: SetPlan) -> tuple[int, tuple[str, ...]]:
     """Return which medium of its set a folder is; where it does not say so itself, its files do."""
+    known = {piece.path for file in plan.files for piece in file.pieces}
     for name in (COMPLETE, WRITING):
         with contextlib.suppress(OSError, InputError):
             intent = Intent.from_bytes(read_small(folder / name), file=name)
-            if intent.set_id == plan.set_id and 1 <= intent.medium <= plan.media_count:
-                return intent.medium
+            if intent.set_id != plan.set_id:
+                continue
+            if intent.supplement and known.issuperset(intent.supplement):
+                return SUPPLEMENT, intent.supplement
+            if 1 <= intent.medium <= plan.media_count:
+                return intent.medium, ()
     pieces = (piece for file in plan.files for piece in file.pieces)
-    return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1)
+    return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1), ()
 
 
 def _reading(path: Path) -> Iterator[memoryview]:

@@ -18,6 +18,9 @@ from toolkit.names import is_device_name
 PATH_LIMIT = 100
 """Longest path from the drive root, in characters; leaves room for the folder it is copied into."""
 
+SUPPLEMENT = 0
+"""The number of a medium that carries some pieces of a set again, whichever medium they belong on."""
+
 _SET_NAME = re.compile(r"[A-Z0-9][A-Z0-9-]{0,12}\Z")
 _FORBIDDEN = set('<>:"/\\|?*') | set("$%")  # $ and %: BagIt tools expand them as variables
 _LITTER = re.compile(
@@ -40,6 +43,11 @@ def check_set_name(name: str) -> None:
             expected="1 to 13 characters of A-Z, 0-9 and -, such as AZL-2611-K7Q2",
         )
     _check_device(name)
+
+
+def medium_label(set_name: str, number: int, count: int) -> str:
+    """Return what is printed on a medium: `AZL-2611-K7Q2 2/3`, or `AZL-2611-K7Q2 supplement`."""
+    return f"{set_name} supplement" if number == SUPPLEMENT else f"{set_name} {number}/{count}"
 
 
 def check_file_name(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,15 @@ from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
-from toolkit.media._set import SET_TARGET, find_set_folder
+from toolkit.media._set import (
+    COMPLETE,
+    REPAIRED,
+    SET_TARGET,
+    WRITING,
+    Intent,
+    find_set_folder,
+    read_small,
+)
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
 from toolkit.media._verify import Checked, check_set, how_to_complete
@@ -34,10 +43,12 @@ def open_medium(
     Args:
         root: Root of the medium, or one set folder on it.
         trust_dir: The site's trust state.
-        others: Further media of the same set, and folders that `repair_medium` made, in any order.
+        others: Further media of the same set, its supplements, and folders that `repair_medium` made, in any
+            order. A supplement that was named first changes places with the first medium that is none.
         now: The time; the clock by default. Never earlier than the time floor.
         accept_incomplete: Return an incomplete set too, so that it can be examined. The site does not
-            remember it, and nothing was proven of the files that are missing.
+            remember it, and nothing was proven of the files that are missing. Nor does it remember a
+            supplement alone, which is not a set.
         progress: Told of every warning.
 
     Raises:
@@ -49,15 +60,15 @@ def open_medium(
         StorageError: Medium missing, unreadable or incomplete (the missing parts are named).
         InputError: Several sets on the medium, or a damaged trust state.
     """
-    folder = find_set_folder(root)
+    folder, others = _main_first(find_set_folder(root), others)
     with trust_lock(trust_dir):
         checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
         repaired, further = _same_set(others, checked)
         medium = Medium(folder, checked, repaired=repaired, others=further)
         missing = medium.missing()
-        if not missing:
+        if not missing and not medium.supplement:
             save_state(trust_dir, checked.state)
-        elif not accept_incomplete:
+        elif missing and not accept_incomplete:
             raise StorageError(
                 f"open the set {folder}",
                 found=f"it is not complete, missing {', '.join(missing[:5])}",
@@ -102,17 +113,39 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
         ) from error
 
 
+def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """Return a medium of the set and the other places; a supplement comes first only where there is none."""
+    if _is_supplement(folder):
+        for root in others:
+            other = find_set_folder(root)
+            if not (_is_supplement(other) or (other / REPAIRED).is_file()):
+                return other, (folder, *(item for item in others if item != root))
+    return folder, others
+
+
+def _is_supplement(folder: Path) -> bool:
+    """Whether a folder says that it is one; which pieces are good on it is seen when they are read."""
+    for name in (COMPLETE, WRITING):
+        with contextlib.suppress(OSError, InputError):
+            return bool(Intent.from_bytes(read_small(folder / name), file=name).supplement)
+    return False
+
+
 def _same_set(
     others: Sequence[Path], checked: Checked
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Part other places of one set into repaired files and media; bytes are proven when they are copied."""
+    """Part other places of one set into what is looked into first and media.
+
+    First come repaired files and supplements, which have what is bad elsewhere. Bytes are proven when they are
+    copied.
+    """
     repaired: list[Path] = []
     media: list[Path] = []
     for root in others:
         folder = find_set_folder(root)
         with on_storage(f"look into {folder}"):
             found = read_repaired(folder)
-        (media if found is None else repaired).append(folder)
+        (media if found is None and not _is_supplement(folder) else repaired).append(folder)
         found = found or describe_medium(folder).set_id
         if found != checked.plan.set_id:
             raise InputError(

@@ -26,11 +26,11 @@ from toolkit.media._home import (
     write_ledger,
 )
 from toolkit.media._medium import describe_medium
+from toolkit.media._names import SUPPLEMENT
 from toolkit.media._receipts import CUSTODY, metadata_digest, read_custody
-from toolkit.media._returning import Returned, carry, returns
+from toolkit.media._returning import Returned, carry, read_either, returns
 from toolkit.media._set import find_set_folder, read_small
 from toolkit.model import Progress, Sha256
-from toolkit.request import read_request
 from toolkit.signed import LIMIT_BYTES
 
 _REQUEST, _RECEIPT, _SEALED = "request", "receipt", "sealed"
@@ -128,6 +128,9 @@ def receive_medium(
     chain = read_custody(
         folder, set_id=record.set_id, keys=keys, receipts=receipts, expected=expected
     )
+    if number == SUPPLEMENT and any(entry.sha256 in expected for entry in chain.entries):
+        # another supplement may have left, too: one of these receipts is enough
+        chain = read_custody(folder, set_id=record.set_id, keys=keys, receipts=receipts)
     with receiving(home):
         intake = _Intake(
             home=home,
@@ -357,7 +360,7 @@ class _Intake:
         with on_storage(f"read {item.path}"), item.path.open("rb") as file:
             data = file.read(LIMIT_BYTES + 1)  # which a reader refuses
         try:
-            request, sealed = read_request(data, file=item.path.name)
+            request_id, sealed = read_either(data, file=item.path.name)
         except (InputError, SignatureError) as error:
             return "", str(error)
         if sealed.fingerprint not in self.keys:
@@ -365,7 +368,7 @@ class _Intake:
                 f"signed by a key not known here, fingerprint {sealed.fingerprint}; once it is "
                 "compared: ferry catalog know-key"
             )
-        return request.request_id, ""
+        return request_id, ""
 
     def _target(self, name: str, digest: Sha256) -> Path:
         """Return where a file goes: under its name, or beside another one that came under it."""

@@ -52,6 +52,7 @@ class Register:
                 "read_back": self.label.read_back or "unknown",
                 "payloads": len(self.label.payloads),
                 "bytes": sum(size for _, size, _ in self.label.payloads),
+                **({"pieces": len(self.label.supplement)} if self.label.supplement else {}),
                 **_scanned(scan),
             },
         )

@@ -39,7 +39,7 @@ class Repair:
             "repair the medium",
             found="; ".join(f"{path}: {reason}" for path, reason in self.hopeless),
             expected="the signed bytes",
-            hint="have the medium written again",
+            hint="ask home for the rest, naming the medium and the scratch folder: ferry media request",
         )
 
 
@@ -77,7 +77,7 @@ def repair_medium(
         _require_room(scratch, [piece for _, piece in damaged])
         for report, piece in damaged:
             target = folder / piece.path
-            if not _is_good(target, piece):
+            if not is_good(target, piece):
                 reason = _repair(tool, medium, report, piece, target, memory_mb, progress)
                 if reason is not None:
                     hopeless.append((piece.path, reason))
@@ -137,13 +137,18 @@ def _repair(
     )
     if reason is not None:
         return reason
-    if not _is_good(target, piece):
+    if not is_good(target, piece):
         target.unlink()
         return "what parity makes of it does not have the signed hash"
     return None
 
 
-def _is_good(path: Path, piece: SetPiece) -> bool:
+def is_good(path: Path, piece: SetPiece) -> bool:
+    """Whether a file has the signed hash of a piece.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     return path.is_file() and measure(path).sha256 == piece.sha256
 
 

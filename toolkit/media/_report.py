@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from toolkit.errors import DigestError, StorageError, ToolkitError
+from toolkit.media._names import medium_label
 from toolkit.media._set import COMPLETE
 
 WRITE_ANEW = "have it written anew: `ferry media erase`, then the same `ferry media write`"
@@ -55,7 +57,7 @@ class MediumReport:
     set_name: str
     set_id: str
     medium: int
-    """Number of this medium in the set, from 1."""
+    """Number of this medium in the set, from 1; 0: a supplement."""
     media_count: int
     expires_at: datetime
     read_method: str
@@ -64,11 +66,13 @@ class MediumReport:
     warnings: tuple[str, ...] = ()
     read_bytes_per_s: int | None = None
     """The mean over the files that are good; None: too little was read to tell."""
+    supplement: tuple[str, ...] = ()
+    """Of a supplement, the paths of the pieces that it carries."""
 
     @property
     def label(self) -> str:
         """What is printed on the medium: `AZL-2611-K7Q2 2/3`."""
-        return f"{self.set_name} {self.medium}/{self.media_count}"
+        return medium_label(self.set_name, self.medium, self.media_count)
 
     def having(self, *verdicts: Verdict) -> tuple[FileReport, ...]:
         """Return the files with one of these verdicts."""
@@ -79,28 +83,37 @@ class MediumReport:
         """Whether no listed file is missing."""
         return not self.having(Verdict.MISSING)
 
-    def problem(self, *, strict: bool = False) -> ToolkitError | None:
+    def problem(self, *, made_good: Collection[str] = ()) -> ToolkitError | None:
         """Return the error this report amounts to, gravest first, or None when the set is good.
 
         Damaged bytes cannot be proven (DigestError), missing or unreadable ones are the medium's
-        fault (StorageError). Foreign files, and litter when `strict`, are no error: see `is_tidy`.
+        fault (StorageError). Foreign files and litter are no error: see `is_tidy`.
+
+        Args:
+            made_good: Paths that count as good, because they were proven on a supplement.
         """
         attempted = f"verify the medium {self.label}"
-        if damaged := self.having(Verdict.DAMAGED):
+
+        def bad(verdict: Verdict) -> tuple[FileReport, ...]:
+            return tuple(file for file in self.having(verdict) if file.path not in made_good)
+
+        if damaged := bad(Verdict.DAMAGED):
             return DigestError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint=_remedy(damaged) or f"do not import from it; {WRITE_ANEW}",
+                hint=_remedy(damaged)
+                or f"do not import from it; {WRITE_ANEW}; or have only what is bad written: `ferry media request`",
             )
-        if unread := self.having(Verdict.UNREADABLE):
+        if unread := bad(Verdict.UNREADABLE):
             return StorageError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
                 hint=_remedy(unread)
-                or "unplug it, plug it in again and verify again; else use another medium",
+                or "unplug it, plug it in again and verify again; else use another medium, or ask home for what is "
+                "bad: ferry media request",
             )
-        if missing := self.having(Verdict.MISSING):
+        if missing := bad(Verdict.MISSING):
             return StorageError(
                 attempted,
                 found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),

@@ -1,4 +1,7 @@
-"""What travels home in `return/` of a set: requests, and files sealed so that only home can read them."""
+"""What travels home in `return/` of a set: requests, and files sealed so that only home can read them.
+
+A request asks for what a cluster needs, or for pieces of a set that are missing or bad.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,13 @@ from toolkit.media._device import (
 )
 from toolkit.media._names import check_file_name, is_litter
 from toolkit.media._receipts import RETURN
+from toolkit.media._supplement_request import read_supplement_request
 from toolkit.model import Progress, Sha256
 from toolkit.request import read_request
-from toolkit.signed import LIMIT_BYTES
+from toolkit.signed import LIMIT_BYTES, SUPPLEMENT_REQUEST, Sealed, unseal
 
 REQUEST_ENDING = ".request.json"
+SUPPLEMENT_ENDING = ".supplement.json"
 _SEALED = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 """Source: age-encryption.org/v1, "The age file header" and "ASCII armor"."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
@@ -40,8 +45,8 @@ class Returned:
 
     @property
     def is_request(self) -> bool:
-        """Whether its name says that it is a request."""
-        return self.path.name.endswith(REQUEST_ENDING)
+        """Whether its name says that it is a request, of either kind."""
+        return self.path.name.endswith((REQUEST_ENDING, SUPPLEMENT_ENDING))
 
     def as_fact(self) -> dict[str, object]:
         """Return it as a receipt names it."""
@@ -115,7 +120,7 @@ def _travel_name(path: Path) -> str:
     name = path.name
     if not begin.startswith(_SEALED):
         try:
-            read_request(begin, file=str(path))
+            kind = read_either(begin, file=str(path))[1].kind
         except InputError as error:
             raise InputError(
                 "put a file into return/",
@@ -124,8 +129,9 @@ def _travel_name(path: Path) -> str:
                 expected="a signed request, or a file in the age format, which only home can read",
                 hint="log bundles name people and addresses of your site: encrypt them for home first",
             ) from error
-        if not name.endswith(REQUEST_ENDING):
-            name = path.stem + REQUEST_ENDING
+        ending = SUPPLEMENT_ENDING if kind == SUPPLEMENT_REQUEST else REQUEST_ENDING
+        if not name.endswith(ending):
+            name = path.stem + ending
     check_file_name(name)
     if not _NAME.match(name):
         raise InputError(
@@ -135,6 +141,22 @@ def _travel_name(path: Path) -> str:
             expected="at most 64 letters, digits, dots, hyphens and underscores",
         )
     return name
+
+
+def read_either(data: bytes, *, file: str) -> tuple[str, Sealed]:
+    """Return the id of a request, of what a cluster needs or of pieces of a set, and who signed it.
+
+    Raises:
+        InputError: Neither.
+        SignatureError: It was edited, or is not signed.
+    """
+    try:
+        unseal(data, kind=SUPPLEMENT_REQUEST, file=file)
+    except InputError:
+        request, sealed = read_request(data, file=file)
+        return request.request_id, sealed
+    supplement, sealed = read_supplement_request(data, file=file)
+    return supplement.request_id, sealed
 
 
 def _put(source: Path, target: Path, progress: Progress) -> None:

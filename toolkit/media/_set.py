@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,13 @@ from toolkit.errors import InputError, StorageError, misread
 from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
 from toolkit.media._encryption import SCHEME
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._names import check_set_name, check_together, is_litter
+from toolkit.media._names import (
+    SUPPLEMENT,
+    check_set_name,
+    check_together,
+    is_litter,
+    medium_label,
+)
 from toolkit.model import Sha256
 
 FORMAT = 2
@@ -123,12 +129,22 @@ class SetPlan:
 
     def label(self, number: int) -> str:
         """Return what is printed on one medium: `AZL-2611-K7Q2 2/3`."""
-        return f"{self.set_name} {number}/{self.media_count}"
+        return medium_label(self.set_name, number, self.media_count)
 
-    def on_medium(self, number: int) -> tuple[tuple[SetFile, SetPiece], ...]:
-        """Return what one medium carries, each piece with its target."""
+    def on_medium(
+        self, number: int, supplement: Collection[str] = ()
+    ) -> tuple[tuple[SetFile, SetPiece], ...]:
+        """Return what one medium carries, each piece with its target.
+
+        Args:
+            number: The medium.
+            supplement: Paths of the pieces, where it is a supplement.
+        """
         return tuple(
-            (file, piece) for file in self.files for piece in file.pieces if piece.medium == number
+            (file, piece)
+            for file in self.files
+            for piece in file.pieces
+            if (piece.path in supplement if number == SUPPLEMENT else piece.medium == number)
         )
 
     def to_bytes(self) -> bytes:
@@ -227,16 +243,18 @@ class Intent:
     media_count: int = 1
     recipients: tuple[str, ...] = ()
     """Whom it is encrypted for; none: it is not encrypted."""
+    supplement: tuple[str, ...] = ()
+    """Paths of the pieces that it carries, where it is a supplement (`medium` is 0 then)."""
 
     @property
     def purpose(self) -> tuple[object, ...]:
         """What is equal where an unfinished set is the one that is wanted."""
-        return self.payloads, self.root, self.recipients
+        return self.payloads, self.root, self.recipients, self.supplement
 
     @property
     def label(self) -> str:
         """What is printed on it: `AZL-2611-K7Q2 2/3`."""
-        return f"{self.set_name} {self.medium}/{self.media_count}"
+        return medium_label(self.set_name, self.medium, self.media_count)
 
     def plan_of(
         self, files: Iterable[SetFile], *, roots: Sequence[bytes], encryption: SetEncryption | None
@@ -277,6 +295,7 @@ class Intent:
                 "medium": self.medium,
                 "media_count": self.media_count,
                 **({"recipients": list(self.recipients)} if self.recipients else {}),
+                **({"supplement": list(self.supplement)} if self.supplement else {}),
                 **completion,
             }
         )
@@ -290,6 +309,9 @@ class Intent:
         """
         document = _load(data, kind="ferry-set-state", file=file)
         try:
+            supplement = _texts(document.get("supplement", []))
+            if (document["medium"] == SUPPLEMENT) != bool(supplement):
+                raise ValueError("a supplement is medium 0 and names its pieces")  # noqa: TRY301
             return cls(
                 set_id=str(document["set_id"]),
                 set_name=str(document["set_name"]),
@@ -305,6 +327,7 @@ class Intent:
                 recipients=_texts(document["recipients"])
                 if document["format"] == ENCRYPTED_FORMAT
                 else (),
+                supplement=supplement,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error

@@ -8,7 +8,8 @@ being read.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from toolkit.errors import ToolkitError
 from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._open import open_medium
-from toolkit.media._report import MediumReport
+from toolkit.media._report import MediumReport, Verdict
 from toolkit.media._scan import Scan, Scanner, scan_medium
+from toolkit.media._set import COMPLETE
 from toolkit.model import Progress
 
 _LOOK_AGAIN_S = 1
@@ -37,7 +39,9 @@ class Examined:
     """None: it could not be read at all."""
     scan: Scan | None = None
     problem: ToolkitError | None = None
-    """None: everything was proven, and nothing found by a scanner."""
+    """None: everything was proven, here or on a supplement, and nothing found by a scanner."""
+    made_good: tuple[str, ...] = ()
+    """Paths that are missing or bad here, and were proven on a supplement that was named, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,8 @@ class SetState:
     """Numbers of the media that were proven."""
     bad: frozenset[int]
     """Numbers of those that are there, and of which no copy was proven."""
+    made_good: int = 0
+    """How many files of them were proven on supplements only."""
 
     @property
     def is_whole(self) -> bool:
@@ -64,7 +70,8 @@ class SetState:
                 if self.media_count == 1
                 else f"all {self.media_count} media are"
             )
-            return f"{self.set_name} is whole: {count} proven"
+            by = f", with {self.made_good} file(s) of a supplement" if self.made_good else ""
+            return f"{self.set_name} is whole: {count} proven{by}"
         absent = set(range(1, self.media_count + 1)) - self.good - self.bad
         lacking = [f"{number}/{self.media_count} is missing" for number in sorted(absent)]
         lacking += [f"{number}/{self.media_count} is not proven" for number in sorted(self.bad)]
@@ -93,14 +100,16 @@ def examine_media(
         found[opened[0]] = _read(found[opened[0]], progress)
     elif opened:
         _read_all(found, opened, progress)
+    found = _supplemented(found)
     if scanner is not None:
         found = [_scanned(item, scanner, progress) for item in found]
     return tuple(found)
 
 
 def sets_of(found: Sequence[Examined]) -> tuple[SetState, ...]:
-    """Return how much of each set that media belong to is there and good."""
+    """Return how much of each set that media belong to is there and good; supplements are not counted."""
     names: dict[str, tuple[str, int]] = {}
+    made_good: Counter[str] = Counter()
     good: dict[str, set[int]] = {}
     seen: dict[str, set[int]] = {}
     for item in found:
@@ -108,7 +117,11 @@ def sets_of(found: Sequence[Examined]) -> tuple[SetState, ...]:
             continue
         report = item.report
         names[report.set_id] = (report.set_name, report.media_count)
-        seen.setdefault(report.set_id, set()).add(report.medium)
+        seen.setdefault(report.set_id, set())
+        if report.supplement:
+            continue
+        seen[report.set_id].add(report.medium)
+        made_good[report.set_id] += len(item.made_good)
         if item.problem is None:
             good.setdefault(report.set_id, set()).add(report.medium)
     return tuple(
@@ -117,6 +130,7 @@ def sets_of(found: Sequence[Examined]) -> tuple[SetState, ...]:
             media_count=count,
             good=frozenset(good.get(set_id, ())),
             bad=frozenset(seen[set_id] - good.get(set_id, set())),
+            made_good=made_good[set_id],
         )
         for set_id, (name, count) in names.items()
     )
@@ -137,6 +151,25 @@ def _read(item: Examined, progress: Progress) -> Examined:
     except ToolkitError as error:
         return replace(item, problem=error)
     return replace(item, report=report, problem=report.problem())
+
+
+def _supplemented(found: Sequence[Examined]) -> list[Examined]:
+    """Have what is bad on a medium count as good where a whole supplement of its set has it."""
+    proven: dict[str, set[str]] = {}
+    for item in found:
+        if item.report is not None and item.report.supplement and item.problem is None:
+            paths = (*item.report.supplement, COMPLETE)
+            proven.setdefault(item.report.set_id, set()).update(paths)
+    return [_made_good(item, proven) for item in found]
+
+
+def _made_good(item: Examined, proven: Mapping[str, set[str]]) -> Examined:
+    if item.report is None or item.report.supplement:
+        return item
+    bad = item.report.having(Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING)
+    good = proven.get(item.report.set_id, set())
+    made_good = tuple(file.path for file in bad if file.path in good)
+    return replace(item, made_good=made_good, problem=item.report.problem(made_good=made_good))
 
 
 def _scanned(item: Examined, scanner: Scanner, progress: Progress) -> Examined:

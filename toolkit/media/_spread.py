@@ -53,6 +53,22 @@ _CHANGED = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What was signed of a set: enough to write any of it again, without a key."""
+
+    plan: SetPlan
+    metadata: Mapping[str, bytes]
+    """Name in `tuf/` → bytes."""
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """The whole root chain, version 1 first."""
+        return tuple(
+            self.metadata[f"{number}.root.json"] for number in range(1, len(self.plan.roots) + 1)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """One set as home keeps it while its media are written."""
 

@@ -92,6 +92,7 @@ from toolkit.media._set_key import (
 from toolkit.media._sign import PlacedPayload, sign_set
 from toolkit.media._speed import Speed, human_speed, slow_warnings
 from toolkit.media._spread import (
+    Signed,
     Spread,
     as_stored,
     changed_in_catalog,
@@ -203,28 +204,90 @@ def write_medium(
             writing = _Writing(
                 folder, intent, keys, progress, now, spread, parity, custody_key, key
             )
-            writing.prepare(mine)
-            if before_write is not None:  # last: a scan takes minutes
-                before_write([held for held in payloads if any(part.held == held for part in mine)])
-            writing.run(mine)
-            progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
-            for warning in slow_warnings(writing.reading.bytes_per_s):
-                progress.say(f"warning: {warning}")
-        else:
-            progress.say(
-                f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
-                "it is read whole, nothing is written"
-            )
-        try:
-            medium = Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
-        except SignatureError as error:
-            error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
-            raise
-        if was_complete:
-            _require_whole(medium, progress)
+            _write_parts(writing, mine, before_write)
+        medium = _opened(
+            folder, keys.roots[0], was_complete=was_complete, progress=progress, now=now
+        )
         if spread is not None:
             progress.say(_what_next(spread.mark_done(intent.medium)))
     return medium
+
+
+def write_signed(
+    root: Path,
+    intent: Intent,
+    signed: Signed,
+    payloads: Mapping[TargetName, HeldPayload],
+    *,
+    key: SetKey | None,
+    parity: Parity | None,
+    before_write: Callable[[Sequence[HeldPayload]], None] | None,
+    progress: Progress,
+    now: datetime,
+) -> Medium:
+    """Write a supplement of a set that is signed already, and read it back; the same call goes on.
+
+    Args:
+        root: Root of the medium; never made.
+        intent: Which pieces of which set.
+        signed: The set's plan and metadata.
+        payloads: Those that the pieces are of, as the catalog holds them.
+        key: Of an encrypted set.
+        parity: Parity to write beside the pieces; None: none.
+        before_write: As of `write_medium`.
+        progress: Told of every step.
+        now: The time.
+
+    Returns:
+        The medium, as `write_medium` returns it.
+
+    Raises:
+        DigestError: A file of the catalog is no longer what was held, or a medium that was complete is not
+            what was written.
+        StorageError: Medium missing, full, write-protected, holding another medium of that set, or not
+            returning what was written.
+    """
+    attempted = f"write a supplement at {root}"
+    with on_storage(attempted), contextlib.ExitStack() as alone:
+        place = check_place(root)
+        alone.enter_context(alone_on_medium(root, attempted=attempted))
+        folder = root / intent.set_name
+        here = _read_intent(folder) if folder.is_dir() else None
+        if here is None or here.set_id != intent.set_id:
+            _begin_new(root, intent)
+        elif here.supplement != intent.supplement:
+            raise StorageError(
+                f"write {intent.label} at {root}",
+                found=f"{here.label}{' with other pieces' if here.supplement else ''}",
+                expected="a medium without a folder of this set",
+                hint="take another stick, or give a new folder",
+            )
+        was_complete = (folder / COMPLETE).exists()
+        if not was_complete:
+            progress.say(f"{root}: {place}")
+            parts = [
+                Part(
+                    held=payloads[TargetName(file.target)],
+                    target=TargetName(file.target),
+                    path=piece.path,
+                    medium=intent.medium,
+                    offset=piece.offset,
+                    size_bytes=piece.size_bytes,
+                )
+                for file, piece in signed.plan.on_medium(intent.medium, intent.supplement)
+            ]
+            # all that is signed is there: of the keys only the roots are looked at
+            keys = SigningKeys(
+                roots=signed.roots,
+                signers={},
+                expires_at=intent.expires_at,
+                issued_at=intent.issued_at,
+            )
+            writing = _Writing(folder, intent, keys, progress, now, signed, parity, "", key)
+            _write_parts(writing, parts, before_write)
+        return _opened(
+            folder, signed.roots[0], was_complete=was_complete, progress=progress, now=now
+        )
 
 
 def plan_media(
@@ -406,7 +469,7 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
     plan = spread.plan
     folder = root / plan.set_name
     here = _read_intent(folder) if folder.is_dir() else None
-    if here is not None and here.set_id == plan.set_id:
+    if here is not None and here.set_id == plan.set_id and not here.supplement:
         if number not in (None, here.medium):
             raise StorageError(
                 f"write medium {plan.label(number or 0)} at {root}",
@@ -459,6 +522,38 @@ def _what_next(spread: Spread) -> str:
     )
 
 
+def _write_parts(
+    writing: _Writing,
+    parts: Sequence[Part],
+    before_write: Callable[[Sequence[HeldPayload]], None] | None,
+) -> None:
+    writing.prepare(parts)
+    if before_write is not None:  # last: a scan takes minutes
+        before_write(tuple(dict.fromkeys(part.held for part in parts)))
+    writing.run(parts)
+    writing.progress.say(f"medium {writing.intent.label} is complete, {writing.speeds()}")
+    for warning in slow_warnings(writing.reading.bytes_per_s):
+        writing.progress.say(f"warning: {warning}")
+
+
+def _opened(
+    folder: Path, root: bytes, *, was_complete: bool, progress: Progress, now: datetime
+) -> Medium:
+    """Return a medium as a site that pinned this root would open it; one that was complete before is read whole."""
+    try:
+        medium = Medium(folder, check_set(folder, new_trust(root), now=now))
+    except SignatureError as error:
+        error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+        raise
+    if was_complete:
+        progress.say(
+            f"medium {medium.label} is already complete, valid until {medium.expires_at:%Y-%m-%d}; it is read "
+            "whole, nothing is written"
+        )
+        _require_whole(medium, progress)
+    return medium
+
+
 def _require_whole(medium: Medium, progress: Progress) -> None:
     """Read a medium that was complete before: much can have happened to it since.
 
@@ -485,7 +580,7 @@ class _Writing:
     keys: SigningKeys
     progress: Progress
     now: datetime
-    spread: Spread | None
+    spread: Spread | Signed | None
     """The set's plan and metadata, where they were made before; else they follow from what is written."""
     parity: Parity | None
     custody_key: str
@@ -738,7 +833,8 @@ class _Writing:
         """Write everything but payloads and their parity, and return it by path."""
         set_json = plan.to_bytes()
         number = self.intent.medium
-        pieces = [piece for _, piece in plan.on_medium(number)]
+        supplement = self.intent.supplement
+        pieces = [piece for _, piece in plan.on_medium(number, supplement)]
         listed = {piece.path: piece.sha256 for piece in pieces} | {SET_PATH: _sha256(set_json)}
         tags = {
             BAG_DECLARATION: _bag.DECLARATION,
@@ -751,7 +847,12 @@ class _Writing:
                 sizes=[*(piece.size_bytes for piece in pieces), len(set_json)],
             ),
             _bag.MANIFEST: _bag.manifest(listed),
-            **leaflet(plan, fingerprint=fingerprint(self.keys.roots[0]), number=number),
+            **leaflet(
+                plan,
+                fingerprint=fingerprint(self.keys.roots[0]),
+                number=number,
+                supplement=supplement,
+            ),
             **{f"{TUF}/{name}": data for name, data in metadata.items()},
         }
         tag_manifest = _bag.manifest({path: _sha256(data) for path, data in tags.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,12 +15,13 @@ from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._planning import plan_trip
-from toolkit.catalog._trip import choose_for_medium, fetch_trip
-from toolkit.errors import InputError, ReachError
-from toolkit.model import PayloadKind
+from toolkit.catalog._trip import choose_by_hash, choose_for_medium, fetch_trip
+from toolkit.errors import InputError, ReachError, StorageError
+from toolkit.model import PayloadKind, SolutionVersion
 
 MANIFESTS = load_manifests()
 SHELF = "sbe/Contoso_GenA_4.2.2603.5"
+VERSION = SolutionVersion.parse("12.2603.1002.15")
 TITLE = "SBE_Contoso_GenA_4.2.2603.5"
 BASE = "https://vendor.example/files"
 DISCOVERY = "https://aka.ms/AzureStackSBEUpdate/Contoso"
@@ -150,3 +152,27 @@ def test_a_plan_with_an_sbe_that_goes_with_none_of_its_updates_is_refused_and_no
     with pytest.raises(InputError, match=f"{TITLE}, which no update of the plan names") as caught:
         choose_for_medium(holding.payloads, MANIFESTS, plan=odd, progress=holding.listener)
     assert "plan the trip again" in caught.value.hint
+
+
+def test_files_of_an_sbe_are_found_again_by_their_hashes(holding, publish, fetch):
+    publish()
+    wanted = {held.sha256: VERSION for held in fetch() if held.name.endswith(".zip")}
+    found = choose_by_hash(holding.payloads, MANIFESTS, wanted, progress=holding.listener)
+    assert {held.sha256 for held in found} == wanted.keys()
+
+
+def test_an_sbe_that_was_recalled_since_is_not_written_again(holding, publish, fetch):
+    publish()
+    held = fetch()
+    wanted = {item.sha256: VERSION for item in held if item.name.endswith(".zip")}
+    (discovery,) = (item.path for item in held if item.name.startswith("SBE_Discovery"))
+    discovery.chmod(0o600)
+    recalled = re.sub(rb"<(/?)ApplicableUpdate\b", rb"<\1RecalledUpdate  ", discovery.read_bytes())
+    discovery.write_bytes(recalled)  # of the same length, as a held file has to be
+    with pytest.raises(InputError, match="was recalled by Contoso"):
+        choose_by_hash(holding.payloads, MANIFESTS, wanted, progress=holding.listener)
+
+
+def test_a_hash_that_nothing_here_has_is_told_with_its_update(holding):
+    with pytest.raises(StorageError, match=f"a payload of {VERSION}"):
+        choose_by_hash(holding.payloads, MANIFESTS, {"00" * 32: VERSION}, progress=holding.listener)

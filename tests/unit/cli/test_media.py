@@ -147,7 +147,7 @@ def test_a_set_that_was_damaged_gets_no_receipt_of_its_writing(write, folder):
 
 
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
-    (path,) = (tmp_path / "catalog" / "sets").iterdir()
+    (path,) = (tmp_path / "catalog" / "sets").glob("*.json")
     record = json.loads(path.read_bytes())
     assert path.name == f"{folder.name}.json"
     (first,) = record["receipts"]

@@ -7,6 +7,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -323,7 +324,7 @@ def test_home_erases_what_was_written_from_its_catalog(medium, folder, written_r
     (home / "sets" / f"{label.set_name}.json").unlink()
     with pytest.raises(StorageError, match="knows no such set"):
         plan_erasure(medium, home=home)
-    keep_set(home, replace(label, set_id="another"), clusters=())
+    keep_set(home, replace(label, set_id=str(UUID(int=7))), clusters=())
     with pytest.raises(StorageError, match="written from"):
         plan_erasure(medium, home=home)
 
