@@ -72,8 +72,8 @@ def request(
       ferry media request E:\\ --site C:\\ferry-site -o plant7.supplement.json
 
     Where parity lies on the medium, `ferry media repair` comes first: it may make the trip needless. Name its
-    scratch folder here, too, and only what it could not repair is asked for. Home writes a supplement from the
-    request (`ferry media supplement`); it goes home by itself, or with `ferry media return`.
+    scratch folder here, too, and only what it could not repair is asked for. The request travels alone, or with
+    the medium (`ferry media return`); at home `ferry media supplement` writes what it asks for.
 
     Changes: nothing on the media. At the site: the file named, and once a key to sign with; nothing where nothing
     is missing or bad. As with `media verify`, the site remembers a complete medium.

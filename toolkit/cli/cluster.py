@@ -138,6 +138,9 @@ def import_(
     Of a set that is spread over several media, name all; one that was copied to a folder will do:
       ferry cluster import E:\\ F:\\ D:\\copy-of-the-third --cluster plant7 --site C:\\ferry-site --user lcmuser
 
+    Where a piece is missing or bad, name a supplement of the set or the scratch folder of a repair beside the
+    medium: it is taken from there.
+
     What was encrypted is decrypted by the site's own identity, or by another with --identity.
 
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate; with --receipt

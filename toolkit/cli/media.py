@@ -459,7 +459,7 @@ def extract(
     Example:
       ferry media extract E:\\ --to D:\\payloads --site C:\\ferry-site
 
-    `cluster import` needs no such copy. Of a set that is spread over several media, name all.
+    `cluster import` needs no such copy. Of a set that is spread over several media, name all; a supplement, too.
 
     Changes: nothing on the media; files in the folder. The same command goes on where it was interrupted.
     """
