@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from toolkit.catalog._gate import require_fit_to_travel
-from toolkit.catalog._held import held_on
+from toolkit.catalog._held import held_of, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
@@ -107,10 +107,11 @@ def choose_for_medium(
                 hint=f"take {manifest.superseded_by}" if manifest.superseded_by else None,
             )
         chosen += [
-            replace(held, os_build=manifest.os_build)
-            for held in held_on(holding.store, str(version))
+            replace(held, os_build=manifest.os_build) for held in held_of(holding.store, manifest)
         ]
     for shelf, version in sbe_versions:
+        # what an update's manifest declares as well goes with the update that the plan says
+        chosen = [held for held in chosen if held.shelf != shelf]
         chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:
