@@ -296,8 +296,8 @@ def write(
     scans: list[Scan | None] = []
 
     def scan(payloads: Sequence[HeldPayload]) -> None:
-        if scanner is not None:
-            scans.append(scan_payloads(scanner, payloads, progress=progress))
+        found = scan_payloads(scanner, payloads, progress=progress) if scanner else None
+        scans.append(found)
 
     medium = write_medium(
         root,
@@ -316,8 +316,14 @@ def write(
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        scanned = scans[0] if scans else None
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=scanned)
+        note_writing(
+            catalog,
+            medium.describe(),
+            scribe,
+            plan=plan_file,
+            scan=scans[0] if scans else None,
+            is_written=bool(scans),
+        )
 
 
 @group.command("verify")

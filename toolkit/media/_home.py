@@ -62,7 +62,7 @@ class SetRecord:
     metadata: Sha256
     """SHA-256 of its timestamp.json."""
     receipts: tuple[FirstReceipt, ...]
-    """Of the media that have one."""
+    """Of the media that have one; several of a number that was written again, or has a spare copy."""
     clusters: tuple[Bound, ...]
     """For whom, as its plan said; empty: no plan."""
 
@@ -81,7 +81,13 @@ class LedgerRow:
     at: datetime
 
 
-def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, str]]) -> SetRecord:
+def keep_set(
+    home: Path,
+    label: MediumLabel,
+    *,
+    clusters: Sequence[tuple[str, str]],
+    is_written: bool = False,
+) -> SetRecord:
     """Remember a set that was written, to know it again when it comes back.
 
     What is remembered of a set already stays; clusters are added.
@@ -90,6 +96,8 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
         home: The catalog's folder.
         label: The set, proven.
         clusters: Cluster and site id of whom it is for.
+        is_written: Whether it was written just now: a first receipt beside an earlier one of this medium is that of
+            a new copy then. On a medium that was only read, it may have been put there.
 
     Raises:
         StorageError: The folder cannot be written, or the medium not be read.
@@ -120,10 +128,12 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                first_of = {seen.medium: seen for seen in (*record.receipts, *known.receipts)}
+                numbers = {seen.medium for seen in known.receipts}
+                new = (seen for seen in record.receipts if is_written or seen.medium not in numbers)
+                left = dict.fromkeys((*known.receipts, *new))
                 record = replace(
                     record,
-                    receipts=tuple(first_of[number] for number in sorted(first_of)),
+                    receipts=tuple(sorted(left, key=lambda seen: seen.medium)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}
