@@ -1,6 +1,7 @@
 """One trip as a site lives it: asked for, planned, fetched, carried, imported."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -111,6 +112,31 @@ def test_archive_is_looked_into_once_before_it_travels(trip):
     for name, statements in said.items():
         if name.endswith(".zip"):
             assert ("structure", "for") in statements
+
+
+@pytest.mark.parametrize("by_plan", [False, True], ids=["by version", "by plan"])
+def test_an_sbe_that_the_manifest_declares_is_found_on_its_own_shelf(trip, by_plan):
+    """It was added by hand, from the vendor's portal, and is not downloaded once more."""
+    bundle = trip / "vendor" / f"CombinedSolutionBundle.{VERSION}.zip"
+    with zipfile.ZipFile(next((trip / "portal").glob("Bundle_*.zip"))) as outer:
+        outer.extractall(trip / "unpacked")
+    sbe = sorted(path for path in (trip / "unpacked").rglob("SBE_*") if path.is_file())
+    assert len(sbe) == 3
+    if by_plan:
+        plan(trip)
+    trip.declare([bundle, *sbe], "https://127.0.0.1:1/")
+    add_bundle(trip)
+    add_sbe(trip)
+    what = PLAN if by_plan else (VERSION, *IN_CATALOG)
+    written = trip.ferry(
+        "media", "write", *what, "--keys", "keys", "--to", trip.stick("medium"), "--json"
+    )
+    names = [name for name, *_ in json.loads(written.out)["data"]["payloads"]]
+    assert sorted(name.rpartition("/")[2] for name in names) == sorted(
+        path.name for path in (bundle, *sbe)
+    )
+    done = json.loads(import_(trip, "--json").out)["data"]
+    assert done["update"]["state"] == "Ready"
 
 
 def test_versions_or_a_plan_but_not_both(trip):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from toolkit.catalog._records import Record
@@ -10,7 +11,7 @@ from toolkit.catalog._storage import storage
 from toolkit.catalog._store import Store
 from toolkit.catalog._versions import resolve_version
 from toolkit.errors import InputError, StorageError
-from toolkit.model import HeldPayload, SolutionVersion
+from toolkit.model import HeldPayload, Manifest, SolutionVersion
 
 
 def all_held(store: Store) -> tuple[HeldPayload, ...]:
@@ -50,6 +51,52 @@ def held_on(store: Store, shelf: str) -> tuple[HeldPayload, ...]:
             hint=_how_to_get(shelf, store),
         )
     return tuple(sorted((record.held for record in records), key=by_shelf))
+
+
+def held_of(store: Store, manifest: Manifest) -> tuple[HeldPayload, ...]:
+    """Return all payloads of an update, wherever they are held.
+
+    The files of an SBE that a manifest declares beside its bundle may have been added to a shelf of their own. They
+    stay there, and the whole SBE belongs to the update then.
+
+    Raises:
+        StorageError: They are not all held, or one is missing or was changed.
+        InputError: A record cannot be understood.
+    """
+    shelf = str(manifest.version)
+    try:
+        return held_on(store, shelf)
+    except StorageError:
+        own = [checked(record, store) for record in store.records(store.record_paths(shelf))]
+        names = {record.held.name for record in own}
+        lacking = {name for record in own for name in record.siblings} - names
+        shelves, lacking = _shelves_with(lacking, manifest, store)
+        if not own or lacking:
+            raise
+    sbes = (held for each in shelves for held in held_on(store, each))
+    return (
+        *sorted((record.held for record in own), key=by_shelf),
+        *(replace(held, version=manifest.version) for held in sbes),
+    )
+
+
+def _shelves_with(
+    lacking: set[str], manifest: Manifest, store: Store
+) -> tuple[list[str], set[str]]:
+    """Return the shelves of SBEs that hold payloads of a manifest, and the names that none holds."""
+    pinned = {item.sha256: item.name for item in manifest.payloads if item.sha256 is not None}
+    there: dict[str, set[str]] = {}
+    for record in store.records() if lacking else ():
+        name = pinned.get(record.held.sha256)
+        if record.held.version is None and name in lacking:
+            there.setdefault(record.held.shelf, set()).add(name)
+    shelves = []
+    # most first: SBEs of one vendor may have a file in common, and not each of them is meant
+    for shelf, names in sorted(there.items(), key=lambda item: (-len(item[1]), item[0])):
+        if names & lacking:
+            shelves.append(shelf)
+            lacking = lacking - names
+    return sorted(shelves), lacking
 
 
 def select(store: Store, words: Sequence[str]) -> tuple[Record, ...]:

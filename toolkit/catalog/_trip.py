@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.catalog._gate import require_fit_to_travel
-from toolkit.catalog._held import checked, held_on
+from toolkit.catalog._held import checked, held_of, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
@@ -110,10 +110,11 @@ def choose_for_medium(
         manifest = manifests.find(str(version))
         _require_not_recalled(manifest)
         chosen += [
-            replace(held, os_build=manifest.os_build)
-            for held in held_on(holding.store, str(version))
+            replace(held, os_build=manifest.os_build) for held in held_of(holding.store, manifest)
         ]
     for shelf, version in sbe_versions:
+        # what an update's manifest declares as well goes with the update that the plan says
+        chosen = [held for held in chosen if held.shelf != shelf]
         chosen += [replace(held, version=version) for held in held_on(holding.store, shelf)]
     sbes = tuple(_described(chosen))
     if plan is not None:

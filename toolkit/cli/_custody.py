@@ -132,7 +132,13 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
 
 
 def note_writing(
-    catalog: Catalog, label: MediumLabel, scribe: Scribe, *, plan: Path | None, scan: Scan | None
+    catalog: Catalog,
+    label: MediumLabel,
+    scribe: Scribe,
+    *,
+    plan: Path | None,
+    scan: Scan | None,
+    is_written: bool,
 ) -> None:
     """Add the first receipt of a set, and let the catalog remember the set for its return."""
     from toolkit.media import Register, keep_set
@@ -142,7 +148,8 @@ def note_writing(
     elif scan is not None:
         echo("warning: the set had its first receipt before; this scan stands in none", err=True)
     try:
-        keep_set(catalog.root, label, clusters=catalog.bound_for(plan))
+        clusters = catalog.bound_for(plan)
+        keep_set(catalog.root, label, clusters=clusters, is_written=is_written)
     except StorageError as error:
         echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
 

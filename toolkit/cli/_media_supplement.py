@@ -172,7 +172,9 @@ def supplement(
     else:
         _tell_written(prepared, medium)
     if scribe is not None:
-        note_writing(catalog, label, scribe, plan=None, scan=before.scan)
+        note_writing(
+            catalog, label, scribe, plan=None, scan=before.scan, is_written=before.is_asked
+        )
 
 
 def _tell_lacking(lacking: Lacking) -> None:

@@ -308,7 +308,14 @@ def write(
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=before.scan)
+        note_writing(
+            catalog,
+            medium.describe(),
+            scribe,
+            plan=plan_file,
+            scan=before.scan,
+            is_written=before.is_asked,
+        )
 
 
 @group.command("verify")

@@ -147,12 +147,11 @@ def erase_set(erasure: Erasure, *, progress: Progress) -> None:
         InputError: It cannot be understood any more.
     """
     folder, attempted = erasure.label.folder, f"erase {erasure.label.label}"
-    with alone_on_medium(folder.parent, attempted=attempted):
+    with alone_on_medium(folder.parent, attempted=attempted), on_storage(attempted):
         _require_as_planned(erasure)
         progress.begin(attempted, total_bytes=erasure.size_bytes)
         try:
-            with on_storage(attempted):
-                _erase(erasure, progress)
+            _erase(erasure, progress)
         finally:
             progress.end()
 

@@ -28,7 +28,7 @@ from toolkit.media._device import on_storage, sync_folder, write_durably
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._lock import one_at_a_time
 from toolkit.media._medium import MediumLabel
-from toolkit.media._names import SUPPLEMENT, check_set_name
+from toolkit.media._names import check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
 from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
 from toolkit.model import Sha256
@@ -56,11 +56,6 @@ class FirstReceipt:
     name: str
     sha256: Sha256
 
-    @property
-    def of(self) -> tuple[int, str]:
-        """What left with it; the first receipt of each is remembered."""
-        return self.medium, self.sha256 if self.medium == SUPPLEMENT else ""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetRecord:
@@ -73,7 +68,7 @@ class SetRecord:
     metadata: Sha256
     """SHA-256 of its timestamp.json."""
     receipts: tuple[FirstReceipt, ...]
-    """Of the media and supplements that have one."""
+    """Of the media that have one; several of a number that was written again or has a spare copy, and of supplements."""
     clusters: tuple[Bound, ...]
     """For whom, as its plan said; empty: no plan."""
 
@@ -92,7 +87,13 @@ class LedgerRow:
     at: datetime
 
 
-def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, str]]) -> SetRecord:
+def keep_set(
+    home: Path,
+    label: MediumLabel,
+    *,
+    clusters: Sequence[tuple[str, str]],
+    is_written: bool = False,
+) -> SetRecord:
     """Remember a set that was written, to know it again when it comes back and to write pieces of it again.
 
     What is remembered of a set already stays; clusters are added.
@@ -101,6 +102,8 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
         home: The catalog's folder.
         label: The set, proven.
         clusters: Cluster and site id of whom it is for.
+        is_written: Whether it was written just now: a first receipt beside an earlier one of this medium is that of
+            a new copy then. On a medium that was only read, it may have been put there.
 
     Raises:
         StorageError: The folder cannot be written, or the medium not be read.
@@ -132,10 +135,12 @@ def keep_set(home: Path, label: MediumLabel, *, clusters: Sequence[tuple[str, st
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                first_of = {seen.of: seen for seen in (*record.receipts, *known.receipts)}
+                numbers = {seen.medium for seen in known.receipts}
+                new = (seen for seen in record.receipts if is_written or seen.medium not in numbers)
+                left = dict.fromkeys((*known.receipts, *new))
                 record = replace(
                     record,
-                    receipts=tuple(first_of[key] for key in sorted(first_of)),
+                    receipts=tuple(sorted(left, key=lambda seen: seen.medium)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}

@@ -26,7 +26,6 @@ from toolkit.media._home import (
     write_ledger,
 )
 from toolkit.media._medium import describe_medium
-from toolkit.media._names import SUPPLEMENT
 from toolkit.media._receipts import CUSTODY, metadata_digest, read_custody
 from toolkit.media._returning import Returned, carry, read_either, returns
 from toolkit.media._set import find_set_folder, read_small
@@ -124,13 +123,12 @@ def receive_medium(
     folder = find_set_folder(root)
     set_id, number = _claims(folder)
     record = find_set_record(home, set_name=folder.name, set_id=set_id)
-    expected = {seen.sha256: seen.name for seen in record.receipts if seen.medium == number}
-    chain = read_custody(
-        folder, set_id=record.set_id, keys=keys, receipts=receipts, expected=expected
-    )
-    if number == SUPPLEMENT and any(entry.sha256 in expected for entry in chain.entries):
-        # another supplement may have left, too: one of these receipts is enough
-        chain = read_custody(folder, set_id=record.set_id, keys=keys, receipts=receipts)
+    left = {seen.sha256: seen.name for seen in record.receipts if seen.medium == number}
+    chain = read_custody(folder, set_id=record.set_id, keys=keys, receipts=receipts)
+    if not any(entry.sha256 in left for entry in chain.entries):
+        chain = read_custody(
+            folder, set_id=record.set_id, keys=keys, receipts=receipts, expected=left
+        )
     with receiving(home):
         intake = _Intake(
             home=home,

@@ -43,7 +43,7 @@ def ferry(tmp_path, monkeypatch, publisher, capsys):
     store = Store(tmp_path / "catalog")
     held = make_payload(tmp_path / "made", version=VERSION)
     path = store.object(held.sha256)
-    for folder in (path.parent, store.shelf(VERSION)):
+    for folder in (path.parent, store.shelf(VERSION), tmp_path / "A", tmp_path / "S"):
         folder.mkdir(parents=True, exist_ok=True)
     held.path.replace(path)
     store.write(

@@ -247,6 +247,17 @@ def test_a_medium_exchanged_meanwhile_is_not_erased(medium, folder, publisher, t
     assert describe_medium(medium).is_complete
 
 
+def test_a_medium_that_cannot_be_read_any_more_is_a_storage_error(medium, folder, monkeypatch):
+    planned = plan_erasure(medium)
+
+    def fail(where):
+        raise OSError(errno.EIO, "Input/output error", str(where))
+
+    monkeypatch.setattr("toolkit.media._erase.walk", fail)
+    with pytest.raises(StorageError, match="failing"):
+        erase_set(planned, progress=Silent())
+
+
 @links
 def test_a_link_put_there_meanwhile_is_not_followed(medium, folder, tmp_path):
     planned = plan_erasure(medium)

@@ -129,6 +129,21 @@ def files(folder):
     }
 
 
+def test_a_medium_that_was_erased_and_written_again_comes_home_whole(trip):
+    """With the same bytes, as of a set that home keeps, and a new first receipt; so does a spare copy."""
+    (first,) = (trip.label.folder / "custody").iterdir()
+    kept = first.read_bytes()
+    first.unlink()
+    Register(label=trip.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
+    keep_set(trip.home, trip.label, clusters=(), is_written=True)
+    assert trip.receive().chain.is_whole
+    (second,) = (trip.label.folder / "custody").iterdir()
+    second.unlink()
+    assert not trip.receive().chain.is_whole
+    first.write_bytes(kept)
+    assert trip.receive().chain.is_whole
+
+
 # --- sites --------------------------------------------------------------------------------------
 
 

@@ -687,7 +687,7 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     for stick in ("S", "again"):
         written = damaged.answer(path, stick=stick)
         register(written, HOME).write()
-        record = keep_set(damaged.home, written.describe(), clusters=())
+        record = keep_set(damaged.home, written.describe(), clusters=(), is_written=True)
     assert [seen.medium for seen in record.receipts] == [0, 0]
     home = {"keys": KEYS, "progress": Silent(), "now": NOW}
     for stick in ("S", "again"):
