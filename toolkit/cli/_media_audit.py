@@ -16,7 +16,6 @@ from toolkit.cli._output import (
     print_json,
     print_table,
 )
-from toolkit.media import audit_bag
 
 
 @click.command("audit")
@@ -37,6 +36,8 @@ def audit(bag: Path, *, json_output: bool) -> int:
     in no manifest or not in each; 3 other bytes than listed; 6 incomplete or unreadable; 7 against the
     rules of BagIt.
     """
+    from toolkit.media import audit_bag
+
     report = audit_bag(bag, progress=TerminalProgress(quiet=json_output))
     if json_output:
         print_json("bag-report", report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,16 +27,9 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.media import (
-    Chain,
-    Entry,
-    Homecoming,
-    Register,
-    describe_medium,
-    put_returns,
-    read_custody,
-    receive_medium,
-)
+
+if TYPE_CHECKING:
+    from toolkit.media import Chain, Entry, Homecoming
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
 
@@ -67,6 +61,8 @@ def hand_over(
 
     Changes: adds one receipt to custody/ on the medium, or to the folder of --receipts.
     """
+    from toolkit.media import Register, describe_medium
+
     register = Register(
         label=describe_medium(medium),
         scribe=scribe(site_dir, catalog_dir, by),
@@ -112,6 +108,8 @@ def history(
 
     Changes: nothing. Exit 1: a receipt is missing, changed, of another set, or signed by a key not known here.
     """
+    from toolkit.media import describe_medium, read_custody
+
     label = describe_medium(medium)
     chain = read_custody(
         label.folder,
@@ -159,6 +157,8 @@ def return_(
     Changes: copies the files into return/ on the medium and adds one receipt to its custody/; with --receipts
     both go into that folder.
     """
+    from toolkit.media import Register, describe_medium, put_returns
+
     label = describe_medium(medium)
     register = Register(label=label, scribe=scribe(site_dir, None, by), receipts=receipts_dir)
     sent = put_returns(
@@ -203,6 +203,7 @@ def receive(
     left, or a file was refused.
     """
     from toolkit.catalog import Catalog  # half of the time to start
+    from toolkit.media import receive_medium
 
     came = receive_medium(
         medium,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +19,9 @@ from toolkit.cli._output import (
     print_table,
 )
 from toolkit.errors import InputError
-from toolkit.media import Erasure, erase_set, plan_erasure
+
+if TYPE_CHECKING:
+    from toolkit.media import Erasure
 
 _FOLDER = LocalPath(exists=True, file_okay=False)
 
@@ -63,6 +66,8 @@ def erase(
     Receipts and return/ stay unless --with-receipts, and say whose they are; take them home first with
     `ferry media receive`. Links and files that are not of the set stay and are named: exit 1.
     """
+    from toolkit.media import erase_set, plan_erasure
+
     planned = plan_erasure(
         medium,
         with_receipts=with_receipts,

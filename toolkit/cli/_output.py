@@ -20,6 +20,8 @@ from toolkit.model import human_size as human_size  # commands take it from here
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""Of the publisher's keys."""
 JSON_FORMAT = 1
 """Version of every `--json` document; see docs/reference/formats.md."""
 

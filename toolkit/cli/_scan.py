@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from toolkit.cli._output import F, LocalPath
-from toolkit.media import Scanner
+
+if TYPE_CHECKING:
+    from toolkit.media import Scanner
 
 _MINUTES = 240
 
@@ -44,4 +47,8 @@ def chosen_scanner(hook: Path | None, minutes: int) -> Scanner | None:
         InputError: Nothing that can be run.
         StorageError: It cannot be read.
     """
-    return None if hook is None else Scanner.choose(hook, timeout_s=60 * minutes)
+    if hook is None:
+        return None
+    from toolkit.media import Scanner
+
+    return Scanner.choose(hook, timeout_s=60 * minutes)

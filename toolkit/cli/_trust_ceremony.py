@@ -12,6 +12,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
+    PASSPHRASE_VARIABLE,
     LocalPath,
     echo,
     json_option,
@@ -31,7 +32,6 @@ from toolkit.media import (
     describe_root,
 )
 
-PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 _ROLE = click.Choice(ROLES)
 
 

@@ -30,7 +30,6 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import state_import
-from toolkit.media import Register, open_medium
 
 
 @click.group(cls=Noun, name="cluster")
@@ -144,6 +143,8 @@ def import_(
     one receipt in custody/ on the medium, once the cluster lists the update.
     Exit 1: added, but not listed within the waiting time.
     """
+    from toolkit.media import Register, open_medium  # with TUF; help needs none
+
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     with site.lock():

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +26,7 @@ from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._media_erase import erase
 from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
+    PASSPHRASE_VARIABLE,
     F,
     LocalPath,
     TerminalProgress,
@@ -37,28 +39,12 @@ from toolkit.cli._output import (
     read_passphrase,
 )
 from toolkit.cli._scan import chosen_scanner, scan_options
-from toolkit.cli.trust import PASSPHRASE_VARIABLE
-from toolkit.media import (
-    FILE_SYSTEMS,
-    MEMORY_MB,
-    MediumLabel,
-    Part,
-    Scan,
-    choose_parity,
-    describe_medium,
-    examine_media,
-    extract_payloads,
-    open_keys,
-    open_medium,
-    pin_root,
-    plan_media,
-    read_media,
-    repair_medium,
-    scan_payloads,
-    write_medium,
-)
+from toolkit.media import FILE_SYSTEMS, MEMORY_MB  # the rest within commands: help needs no TUF
 from toolkit.model import HeldPayload
 from toolkit.site import Site
+
+if TYPE_CHECKING:
+    from toolkit.media import MediumLabel, Part, Scan
 
 _MEDIUM = LocalPath(exists=True, file_okay=False)
 
@@ -154,6 +140,7 @@ def plan_(
     Changes: nothing but what the catalog remembers of an archive it looked into.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+    from toolkit.media import choose_parity, plan_media, read_media
 
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=MEMORY_MB, progress=progress)
@@ -267,6 +254,7 @@ def write(
     an encrypted one, and what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+    from toolkit.media import choose_parity, open_keys, read_media, scan_payloads, write_medium
 
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
@@ -362,6 +350,8 @@ def verify(
     3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
     6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
+    from toolkit.media import examine_media
+
     scanner = chosen_scanner(hook, hook_minutes)
     check_media(media, receipts_dir)
     scribe = receipt_scribe(
@@ -415,6 +405,8 @@ def repair(
 
     Changes: nothing on the medium; files in the scratch folder.
     """
+    from toolkit.media import open_medium, repair_medium
+
     progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)
@@ -461,6 +453,8 @@ def extract(
 
     Changes: nothing on the media; files in the folder. The same command goes on where it was interrupted.
     """
+    from toolkit.media import extract_payloads, open_medium
+
     progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(media[0], trust_dir, others=media[1:], progress=progress)
@@ -486,6 +480,8 @@ def show(medium: Path, *, json_output: bool) -> None:
 
     Changes: nothing. Nobody has proven what is shown: use `ferry media verify` for that.
     """
+    from toolkit.media import describe_medium
+
     _print_label(describe_medium(medium), json_output=json_output)
 
 
@@ -493,6 +489,8 @@ def show(medium: Path, *, json_output: bool) -> None:
 def _trust(
     site_dir: Path | None, root_file: Path | None, fingerprint: str | None
 ) -> Iterator[Path]:
+    from toolkit.media import pin_root
+
     if root_file is not None and fingerprint is not None:
         with tempfile.TemporaryDirectory(prefix="ferry-root-") as borrowed:
             pin_root(Path(borrowed), root_file.read_bytes(), fingerprint)

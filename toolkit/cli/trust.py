@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from toolkit.cli import Noun
-from toolkit.cli._output import LocalPath, echo, read_passphrase
+from toolkit.cli._output import PASSPHRASE_VARIABLE, LocalPath, echo, read_passphrase
 from toolkit.cli._trust_ceremony import COMMANDS
-from toolkit.cli._trust_ceremony import PASSPHRASE_VARIABLE as PASSPHRASE_VARIABLE  # also of media
 from toolkit.media import ROOT_VALID_DAYS, init_trust, read_root, read_root_chain
 from toolkit.media import fingerprint as fingerprint_of
 
