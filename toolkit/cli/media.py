@@ -373,7 +373,7 @@ def verify(
     "--scratch",
     required=True,
     type=LocalPath(file_okay=False),
-    help="A folder on a local disk, with room for twice the largest damaged file.",
+    help="A folder on a local disk, with room for the damaged files and the largest of them once more.",
 )
 @_trust_options
 @click.option(

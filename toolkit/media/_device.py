@@ -389,6 +389,27 @@ def weakest(methods: Iterator[ReadMethod] | list[ReadMethod]) -> ReadMethod:
     return max(methods, key=order.index, default=ReadMethod.CACHED)
 
 
+def holds(path: Path, *, size_bytes: int, sha256: Sha256, progress: Progress) -> bool:
+    """Whether a file holds these bytes; one of another size is not read for it.
+
+    Args:
+        path: The file; it need not be there.
+        size_bytes: How many it should hold.
+        sha256: Their hash.
+        progress: Told of every chunk that is read.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size != size_bytes:
+        return False
+    progress.begin(f"read {path.name} again", total_bytes=size_bytes)
+    try:
+        return measure(path, progress=progress).sha256 == sha256
+    finally:
+        progress.end()
+
+
 def free_bytes(folder: Path) -> int:
     """Return the room left for this user."""
     return shutil.disk_usage(folder).free

@@ -106,6 +106,7 @@ class Medium:
         *,
         repaired: Sequence[Path] = (),
         others: Sequence[Path] = (),
+        named: Sequence[Path] = (),
     ) -> None:
         """Take a set folder and the proof of its metadata.
 
@@ -114,10 +115,13 @@ class Medium:
             checked: What was proven of it.
             repaired: Folders with repaired files of the set; looked into first.
             others: Further media of the same set.
+            named: What a person named to find all these.
         """
         self.folder = folder
         self._repaired = tuple(repaired)
         self._folders = (*repaired, folder, *others)
+        self.places = (*self._folders, *named)
+        """All that is read from."""
         self._checked = checked
         self._plan: SetPlan = checked.plan
         self.number = _number(folder, checked.plan)
