@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, StorageError, system_says
 from toolkit.model import SolutionVersion
 from toolkit.model import human_size as human_size  # commands take it from here
 
@@ -64,7 +64,7 @@ def cannot_print(error: OSError) -> StorageError:
     """Return what it means that standard output does not take a text."""
     return StorageError(
         "print the result",
-        found=error.strerror,
+        found=system_says(error),
         hint="free space where the output goes, or send it elsewhere; then the same command again",
     )
 
@@ -290,7 +290,7 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
         return found
     if not sys.stdin.isatty():
         raise InputError(
-            f"get the {prompt[0].lower()}{prompt[1:]}",
+            f"ask for {prompt!r}",
             found="none given, and no terminal to ask at",
             expected=f"{variable}, or a terminal",
         )

@@ -98,6 +98,8 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         on_token = None if token is None else _token(token)
         if made := ceremony.revise(change, passphrase, token=on_token):
             echo(f"key made: {made}", err=True)
+        for unused in ceremony.unused:
+            echo(f"no root names the key {unused} any more: delete that file", err=True)
         echo(f"draft {done}: {ceremony.draft_file}", err=True)
         if had_signatures:
             echo("the signatures given so far are gone, they were for another text", err=True)
