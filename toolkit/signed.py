@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from toolkit.errors import InputError, SignatureError, StorageError, misread
+from toolkit.errors import InputError, SignatureError, StorageError, misread, system_says
 from toolkit.filesystem import DRAFT, write_beside
 
 LIMIT_BYTES = 4 << 20
@@ -439,4 +439,4 @@ def _storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error

@@ -28,7 +28,7 @@ from uuid import UUID, uuid4
 
 import filelock
 
-from toolkit.errors import InputError, StorageError, misread
+from toolkit.errors import InputError, StorageError, misread, system_says
 from toolkit.filesystem import write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
@@ -87,7 +87,7 @@ class Journal:
         except OSError as error:
             raise StorageError(
                 f"write journal {self._path}",
-                found=error.strerror or str(error),
+                found=system_says(error),
                 hint="free space on this disk; a change that cannot be recorded is not made",
             ) from error
         return entry
@@ -123,7 +123,7 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"read journal {self._path}", found=error.strerror) from error
+            raise StorageError(f"read journal {self._path}", found=system_says(error)) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
@@ -408,7 +408,7 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
             hint="make the site first: ferry site init DIR --root FILE --fingerprint F",
         ) from error
     except OSError as error:
-        raise StorageError(f"{attempted} {path}", found=error.strerror) from error
+        raise StorageError(f"{attempted} {path}", found=system_says(error)) from error
     except (ValueError, RecursionError) as error:
         raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
     if not isinstance(document, dict):
@@ -426,4 +426,4 @@ def _storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.errors import InputError, StorageError, TrustError, system_says
 from toolkit.filesystem import write_beside
 from toolkit.request import KIND, SiteRequest, to_bytes
 from toolkit.signed import open_key
@@ -73,7 +73,7 @@ def _write(path: Path, data: bytes, *, mark: str) -> None:
             )
         write_beside(path, data)  # durably: sticks are pulled out
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error
 
 
 def _has_mark(path: Path, mark: bytes) -> bool:

@@ -24,7 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, system_says
 from toolkit.model import Progress, Sha256, Silent
 
 CHUNK_BYTES = 4 << 20
@@ -122,7 +122,7 @@ def on_storage(attempted: str) -> Iterator[None]:
         yield
     except OSError as error:
         what, hint = _REASONS.get(error.errno or 0, (None, None))
-        text = error.strerror or str(error)
+        text = system_says(error)
         if error.filename is not None:
             text += f": {error.filename}"
         raise StorageError(

@@ -28,6 +28,7 @@ from toolkit.errors import (
     RollbackError,
     SignatureError,
     StorageError,
+    system_says,
 )
 from toolkit.media._device import NotRegularError
 from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
@@ -139,8 +140,10 @@ class _FolderFetcher(FetcherInterface):
         except (FileNotFoundError, NotADirectoryError) as error:
             # anything but 404 would abort the walk along the root chain
             raise exceptions.DownloadHTTPError(f"{TUF}/{name} is missing", 404) from error
-        except (InputError, NotRegularError) as error:
+        except InputError as error:
             raise exceptions.DownloadLengthMismatchError(str(error)) from error
+        except NotRegularError as error:
+            raise exceptions.DownloadLengthMismatchError(system_says(error)) from error
 
 
 def _unpack(state: TrustState, work: Path) -> None:
@@ -177,13 +180,13 @@ def _translated(
         if error.filename2 is not None and Path(error.filename2).name == "root.json":
             raise StorageError(
                 "copy the trust state into the temporary folder",
-                found=f"{tempfile.gettempdir()} cannot hold links ({error.strerror})",
+                found=f"{tempfile.gettempdir()} cannot hold links ({system_says(error)})",
                 expected="a local disk with NTFS, ext4 or APFS; exFAT and FAT know no links",
                 hint="set TMPDIR (on Windows: TMP) to a folder on such a disk, then run the same command",
             ) from error
         raise StorageError(
             attempted,
-            found=f"{error.strerror or error}",
+            found=system_says(error),
             hint="plug the medium in again; see that the temporary folder is not full",
         ) from error
 
@@ -305,7 +308,7 @@ def _require_same_bytes(
         except exceptions.DownloadLengthMismatchError as error:
             raise _differs(folder, f"{TUF}/{name}") from error
         except OSError as error:
-            raise StorageError(f"read {folder / TUF / name}", found=str(error)) from error
+            raise StorageError(f"read {folder / TUF / name}", found=system_says(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
 
@@ -334,7 +337,7 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
     except (InputError, NotRegularError) as error:
         raise _differs(folder, SET_PATH) from error
     except OSError as error:
-        raise StorageError(f"read {folder / SET_PATH}", found=error.strerror) from error
+        raise StorageError(f"read {folder / SET_PATH}", found=system_says(error)) from error
     if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
         if not finished:
             raise _unfinished(folder, f"{SET_PATH} was not written to its end")
@@ -375,7 +378,7 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
         except (InputError, NotRegularError) as error:
             raise _differs(folder, name) from error
         except OSError as error:
-            raise StorageError(f"read {folder / name}", found=error.strerror) from error
+            raise StorageError(f"read {folder / name}", found=system_says(error)) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise _differs(folder, name)
 
