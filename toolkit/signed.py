@@ -122,14 +122,20 @@ def seal(kind: str, body: Mapping[str, Any], key: SigningKey) -> bytes:
         key: Who signs.
     """
     signed = {**body, "kind": kind}
-    signature = key.key.sign(_encoding(kind, signed))
-    document = {
-        "signed": signed,
-        "signatures": [
-            {"keyid": _keyid(key.public_hex), "public": key.public_hex, "sig": signature.hex()}
-        ],
-    }
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    return _spelt(signed, key.public_hex, key.key.sign(_encoding(kind, signed)))
+
+
+def respelt(data: bytes, body: Mapping[str, Any]) -> bytes:
+    """Return a document that `unseal` has let through as `seal` would have written it.
+
+    For whoever hashes whole files: the same statement can be spelt in many ways.
+
+    Args:
+        data: The document.
+        body: What is signed in it, in the order of the writer.
+    """
+    (row,) = json.loads(data.decode("utf-8-sig"))["signatures"]
+    return _spelt(body, row["public"], bytes.fromhex(row["sig"]))
 
 
 def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
@@ -379,6 +385,12 @@ def _signer(signatures: Any, message: bytes) -> str:
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_hex))
     public.verify(bytes.fromhex(row["sig"]), message)
     return public_hex
+
+
+def _spelt(signed: Mapping[str, Any], public_hex: str, signature: bytes) -> bytes:
+    row = {"keyid": _keyid(public_hex), "public": public_hex, "sig": signature.hex()}
+    document = {"signed": signed, "signatures": [row]}
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def _encoding(kind: str, body: object) -> bytes:

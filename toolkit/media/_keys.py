@@ -38,7 +38,8 @@ ISSUED_AT = "x-ferry-issued-at"
 PASSPHRASE_MINIMUM = 8
 ROOT_VALID_DAYS = 730
 """How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
-_ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
+ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
+"""Its group is the version."""
 _GROUP = 4
 _NAMED_DIGITS = 8
 """Of a key id, in the names of key files. Which key it is is decided by the whole id."""
@@ -181,7 +182,7 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
         found = {
             int(match[1]): item.read_bytes()
             for item in folder.iterdir()
-            if (match := _ROOT_NAME.match(item.name))
+            if (match := ROOT_NAME.match(item.name))
         }
     if not found or set(found) != set(range(1, len(found) + 1)):
         raise InputError(

@@ -24,6 +24,7 @@ from typing import IO
 
 from toolkit.errors import InputError, TrustError, system_says
 from toolkit.media._device import on_storage
+from toolkit.media._keys import as_instant
 from toolkit.media._medium import Medium
 from toolkit.model import HeldPayload, Progress, Sha256
 
@@ -59,7 +60,7 @@ class Scan:
             "program_sha256": self.program_sha256,
             "exit_code": self.exit_code,
             "said": self.said,
-            "at": f"{self.at:%Y-%m-%dT%H:%M:%SZ}",
+            "at": as_instant(self.at),
             "files": self.files,
         }
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from tuf.api import exceptions
 from tuf.api.metadata import Metadata, Signed, TargetFile, Targets, Timestamp
@@ -31,7 +31,7 @@ from toolkit.errors import (
     system_says,
 )
 from toolkit.media._device import NotRegularError
-from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
+from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
 from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
 from toolkit.media._trust import Trust, TrustState
 
@@ -246,8 +246,8 @@ def _refused(
 def _replaced(folder: Path, trust: Trust) -> str | None:
     """Say that keys were replaced since a medium was written, if that can be; only for the message."""
     with contextlib.suppress(OSError):
-        known = _newest(PurePosixPath(name).name for name in trust.state.metadata)
-        carried = _newest(item.name for item in (folder / TUF).iterdir())
+        known = max(_root_versions(map(PurePosixPath, trust.state.metadata)), default=0)
+        carried = max(_root_versions((folder / TUF).iterdir()), default=0)
         if 0 < carried < known:
             return (
                 f"it was written under root {carried}, and this site has seen root {known}: keys were "
@@ -256,19 +256,16 @@ def _replaced(folder: Path, trust: Trust) -> str | None:
     return None
 
 
-def _newest(names: Iterable[str]) -> int:
-    """Return the highest version among files named `N.root.json`; only for the message."""
-    suffix = ".root.json"
-    versions = (name.removesuffix(suffix) for name in names if name.endswith(suffix))
-    return max((int(version) for version in versions if version.isdecimal()), default=0)
-
-
 def _root_gap(folder: Path) -> str | None:
     """Return the first root that is not there although a later one is: the chain was copied in part."""
-    stems = (path.name.removesuffix(".root.json") for path in (folder / TUF).glob("*.root.json"))
-    versions = {int(stem) for stem in stems if stem.isdecimal()}
+    versions = _root_versions((folder / TUF).glob("*"))
     lacking = set(range(1, max(versions, default=0))) - versions
     return f"{min(lacking)}.root.json" if lacking else None
+
+
+def _root_versions(paths: Iterable[PurePath]) -> set[int]:
+    """Return the versions among files named `N.root.json`; only for the message."""
+    return {int(found[1]) for path in paths if (found := ROOT_NAME.match(path.name))}
 
 
 def _offered(folder: Path) -> int:
