@@ -34,6 +34,8 @@ from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
 FORMAT = 1
+TRUST = "trust"
+"""Folder of the pinned root and the trust state."""
 REMOVED_STEP = "remove-cluster"
 """Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -181,8 +183,8 @@ class Site:
                 hint="use it as it is, or choose another directory",
             )
         with _storage(f"make {root} a site"):
-            (root / "trust").mkdir(parents=True, exist_ok=True)
-        pin(root / "trust")
+            (root / TRUST).mkdir(parents=True, exist_ok=True)
+        pin(root / TRUST)
         _write_json(
             root / "site.json",
             {
@@ -232,7 +234,7 @@ class Site:
     @property
     def trust_dir(self) -> Path:
         """Where the pinned root and the trust state live."""
-        return self.root / "trust"
+        return self.root / TRUST
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     echo,
     human_size,
@@ -19,7 +19,7 @@ from toolkit.cli._output import (
 
 
 @click.command("audit")
-@click.argument("bag", type=LocalPath(exists=True, file_okay=False))
+@click.argument("bag", type=FOLDER)
 @json_option
 def audit(bag: Path, *, json_output: bool) -> int:
     """Compare a medium, or any BagIt bag, with its own manifests: hashes only.

@@ -18,6 +18,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
+    FOLDER,
     LocalPath,
     TerminalProgress,
     echo,
@@ -31,11 +32,9 @@ from toolkit.cli._output import (
 if TYPE_CHECKING:
     from toolkit.media import Chain, Entry, Homecoming
 
-_MEDIUM = LocalPath(exists=True, file_okay=False)
-
 
 @click.command("hand-over")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option("--to", metavar="NAME", required=True, help="Who takes the medium.")
 @by_option("Who hands it over and answers for this receipt.", required=True)
 @place_options
@@ -77,7 +76,7 @@ def hand_over(
 
 
 @click.command("history")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @place_options
 @click.option(
     "--fingerprint",
@@ -125,7 +124,7 @@ def history(
 
 
 @click.command("return")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.argument(
     "files",
     nargs=-1,
@@ -176,12 +175,12 @@ def return_(
 
 
 @click.command("receive")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--catalog",
     "catalog_dir",
     required=True,
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="The catalog folder from which the set was written.",
 )
 @receipts_option

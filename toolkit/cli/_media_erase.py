@@ -10,7 +10,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     echo,
     human_size,
@@ -19,23 +19,22 @@ from toolkit.cli._output import (
     print_table,
 )
 from toolkit.errors import InputError
+from toolkit.site import TRUST
 
 if TYPE_CHECKING:
     from toolkit.media import Erasure
 
-_FOLDER = LocalPath(exists=True, file_okay=False)
-
 
 @click.command("erase")
-@click.argument("medium", type=_FOLDER)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--site",
     "site_dir",
-    type=_FOLDER,
+    type=FOLDER,
     help="Only if it is signed under the root that this site trusts, expired or not.",
 )
 @click.option(
-    "--catalog", "catalog_dir", type=_FOLDER, help="Only if it was written from this catalog."
+    "--catalog", "catalog_dir", type=FOLDER, help="Only if it was written from this catalog."
 )
 @click.option("--with-receipts", is_flag=True, help="Its receipts and return/ go as well.")
 @click.option(
@@ -71,7 +70,7 @@ def erase(
     planned = plan_erasure(
         medium,
         with_receipts=with_receipts,
-        trust_dir=site_dir / "trust" if site_dir else None,
+        trust_dir=site_dir / TRUST if site_dir else None,
         home=catalog_dir,
     )
     if not json_output:

@@ -194,11 +194,11 @@ class _OutputFile(LocalPath):
         if str(value) == "-":
             self.fail("'-' is no file to write; name one.", param, ctx)
         path: Any = super().convert(value, param, ctx)
-        _FOLDER.convert(path.parent, param, ctx)
+        FOLDER.convert(path.parent, param, ctx)
         return path
 
 
-_FOLDER = LocalPath(exists=True, file_okay=False)
+FOLDER = LocalPath(exists=True, file_okay=False)
 OUTPUT_FILE = _OutputFile(dir_okay=False)
 
 

@@ -12,6 +12,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
+    FOLDER,
     PASSPHRASE_VARIABLE,
     LocalPath,
     echo,
@@ -257,7 +258,7 @@ def sign(
 @click.option(
     "--keys",
     "keys_dir",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="Show the newest root of this keys folder instead.",
 )
 @json_option

@@ -16,7 +16,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     cluster_option,
     echo,
@@ -83,7 +83,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     nargs=-1,
     required=True,
     metavar="MEDIUM...",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
 )
 @cluster_option
 @site_option

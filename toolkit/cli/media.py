@@ -26,6 +26,7 @@ from toolkit.cli._media_custody import COMMANDS
 from toolkit.cli._media_erase import erase
 from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
+    FOLDER,
     PASSPHRASE_VARIABLE,
     F,
     LocalPath,
@@ -41,12 +42,10 @@ from toolkit.cli._output import (
 from toolkit.cli._scan import chosen_scanner, scan_options
 from toolkit.media import FILE_SYSTEMS, MEMORY_MB  # the rest within commands: help needs no TUF
 from toolkit.model import HeldPayload
-from toolkit.site import Site
+from toolkit.site import TRUST, Site
 
 if TYPE_CHECKING:
     from toolkit.media import MediumLabel, Part, Scan
-
-_MEDIUM = LocalPath(exists=True, file_okay=False)
 
 
 @click.group(cls=Noun, name="media")
@@ -174,7 +173,7 @@ def plan_(
     "--keys",
     "keys_dir",
     required=True,
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="The keys folder made by `ferry trust init`.",
 )
 @click.option(
@@ -254,7 +253,14 @@ def write(
     an encrypted one, and what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
-    from toolkit.media import choose_parity, open_keys, read_media, scan_payloads, write_medium
+    from toolkit.media import (
+        SETS,
+        choose_parity,
+        open_keys,
+        read_media,
+        scan_payloads,
+        write_medium,
+    )
 
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
@@ -285,7 +291,7 @@ def write(
         set_name=set_name,
         media=read_media(sizes, file_system, parity_percent=parity.percent if parity else 0),
         number=number,
-        book=catalog_dir / "sets",
+        book=catalog_dir / SETS,
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
         before_write=scan,
@@ -299,7 +305,7 @@ def write(
 
 
 @group.command("verify")
-@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=FOLDER)
 @_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
 @receipt_option
@@ -307,7 +313,7 @@ def write(
 @click.option(
     "--catalog",
     "catalog_dir",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="At home: the catalog whose key signs the receipt.",
 )
 @receipts_option
@@ -368,7 +374,7 @@ def verify(
 
 
 @group.command("repair")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--scratch",
     required=True,
@@ -422,7 +428,7 @@ def repair(
 
 
 @group.command("extract")
-@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=FOLDER)
 @click.option(
     "--to",
     "folder",
@@ -458,8 +464,10 @@ def extract(
     progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(media[0], trust_dir, others=media[1:], progress=progress)
-        if identity or site_dir:
-            opened.unlock(identity or Site(site_dir or Path()).identity)
+        if identity is None and site_dir is not None:
+            identity = Site(site_dir).identity
+        if identity is not None:
+            opened.unlock(identity)
         files = extract_payloads(opened, folder, progress=progress)
     if json_output:
         print_json("extracted-payloads", [str(path) for path in files])
@@ -469,7 +477,7 @@ def extract(
 
 
 @group.command("show")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @json_option
 def show(medium: Path, *, json_output: bool) -> None:
     """Show what a medium says of itself; not verified.
@@ -496,7 +504,7 @@ def _trust(
             pin_root(Path(borrowed), root_file.read_bytes(), fingerprint)
             yield Path(borrowed)
     elif root_file is None and fingerprint is None and site_dir is not None:
-        yield site_dir / "trust"
+        yield site_dir / TRUST
     else:
         raise click.UsageError("give --site DIR, or --root FILE together with --fingerprint")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toolkit.media._draft import DraftFacts, RootChange, RootFacts
     from toolkit.media._erase import Erasure, erase_set, plan_erasure
     from toolkit.media._extract import extract_payloads
-    from toolkit.media._home import keep_set
+    from toolkit.media._home import SETS, keep_set
     from toolkit.media._keys import (
         ROLES,
         ROOT_VALID_DAYS,
@@ -58,6 +58,7 @@ __all__ = [
     "MEMORY_MB",
     "ROLES",
     "ROOT_VALID_DAYS",
+    "SETS",
     "BagFault",
     "BagFinding",
     "BagReport",
@@ -131,7 +132,7 @@ _ROOMS = {
     "_draft": ("DraftFacts", "RootChange", "RootFacts"),
     "_erase": ("Erasure", "erase_set", "plan_erasure"),
     "_extract": ("extract_payloads",),
-    "_home": ("keep_set",),
+    "_home": ("SETS", "keep_set"),
     "_keys": (
         "ROLES",
         "ROOT_VALID_DAYS",

@@ -29,6 +29,7 @@ from toolkit.media._receipts import metadata_digest, read_custody
 from toolkit.model import Sha256
 
 SETS = "sets"
+"""Folder of a catalog: what was written from it, and how it lies on media."""
 RECEIVED = "received"
 LEDGER = "ledger.json"
 _FORMAT = 1
