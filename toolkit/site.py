@@ -193,6 +193,7 @@ class Site:
                 "site_id": str(uuid4()),
                 "created_at": datetime.now(UTC).isoformat(),
             },
+            is_locked=False,
         )
         return cls(root)
 
@@ -207,7 +208,8 @@ class Site:
         if "site_id" not in _read_json(path, "open site"):
             with self.lock():
                 document = _read_json(path, "open site")
-                _write_json(path, {**document, "site_id": document.get("site_id", str(uuid4()))})
+                document["site_id"] = document.get("site_id", str(uuid4()))
+                _write_json(path, document, is_locked=True)
         found = _read_json(path, "open site")["site_id"]
         try:
             return str(UUID(found))
@@ -296,7 +298,7 @@ class Site:
         )
 
     def add_cluster(self, cluster: KnownCluster, *, ca_file: Path | None) -> KnownCluster:
-        """Remember a cluster; the authority's certificate is copied into the site.
+        """Remember a cluster; the authority's certificate is copied into the site. Hold `lock` meanwhile.
 
         Raises:
             InputError: A name that cannot be used, no node, or a node named twice.
@@ -332,7 +334,7 @@ class Site:
         return known
 
     def remove_cluster(self, name: str) -> None:
-        """Forget a cluster; its journal entries stay.
+        """Forget a cluster; its journal entries stay. Hold `lock` meanwhile.
 
         Raises:
             InputError: No cluster of that name.
@@ -360,7 +362,7 @@ class Site:
             cluster.name: {"nodes": {node.name: _node_row(node) for node in cluster.nodes}}
             for cluster in clusters
         }
-        _write_json(self.root / "clusters.json", rows)
+        _write_json(self.root / "clusters.json", rows, is_locked=True)
 
     def reachable(self, cluster: KnownCluster) -> KnownCluster:
         """Return the cluster with the paths of its certificate files made absolute."""
@@ -418,9 +420,10 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     return document
 
 
-def _write_json(path: Path, document: Mapping[str, object]) -> None:
+def _write_json(path: Path, document: Mapping[str, object], *, is_locked: bool) -> None:
+    data = json.dumps(document, indent=1, ensure_ascii=False).encode()
     with _storage(f"write {path}"):
-        write_beside(path, json.dumps(document, indent=1, ensure_ascii=False).encode())
+        write_beside(path, data, is_locked=is_locked)
 
 
 @contextlib.contextmanager

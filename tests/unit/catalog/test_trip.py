@@ -15,7 +15,7 @@ from toolkit.catalog._limits import Hours, Limits
 from toolkit.catalog._loading import load_sbe_sources
 from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._trip import choose_for_medium, fetch_trip
-from toolkit.errors import InputError, ReachError
+from toolkit.errors import InputError, ReachError, StorageError
 from toolkit.model import PayloadKind
 
 MANIFESTS = load_manifests()
@@ -150,3 +150,15 @@ def test_a_plan_with_an_sbe_that_goes_with_none_of_its_updates_is_refused_and_no
     with pytest.raises(InputError, match=f"{TITLE}, which no update of the plan names") as caught:
         choose_for_medium(holding.payloads, MANIFESTS, plan=odd, progress=holding.listener)
     assert "plan the trip again" in caught.value.hint
+
+
+def test_a_disk_that_fails_is_not_taken_for_files_that_are_not_held(
+    plan, publish, holding, monkeypatch
+):
+    def fails(store, shelf):
+        raise StorageError(f"read {shelf}", found="Input/output error") from OSError(5, "EIO")
+
+    publish()
+    monkeypatch.setattr("toolkit.catalog._trip.held_on", fails)
+    with pytest.raises(StorageError, match="Input/output error"):
+        fetch_trip(holding.payloads, plan, MANIFESTS, progress=holding.listener)
