@@ -20,7 +20,8 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError, TrustError
-from toolkit.media._device import on_storage, sync_folder, write_durably
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import on_storage, write_durably
 from toolkit.media._draft import (
     DraftFacts,
     RootChange,

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, Protocol, cast
 
 from toolkit.errors import StorageError, system_says
+from toolkit.filesystem import sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
 CHUNK_BYTES = 4 << 20
@@ -150,27 +151,6 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(out.fileno())
     part.replace(path)
     sync_folder(path.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Flush a file that another program wrote."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the device where the system can (POSIX)."""
-    if sys.platform == "win32" or not hasattr(os, "O_DIRECTORY"):
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return  # some FUSE file systems cannot open a folder; the file itself is flushed
-    try:
-        with contextlib.suppress(OSError):  # EINVAL on file systems without folder flush
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def copy_durably(

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.filesystem import sync_folder
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
-from toolkit.media._device import on_storage, sync_folder
+from toolkit.media._device import on_storage
 from toolkit.media._home import SETS, find_set_record
 from toolkit.media._medium import MediumLabel, describe_medium
 from toolkit.media._names import check_set_name

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import StorageError
-from toolkit.media._device import free_bytes, holds, on_storage, sync_folder
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import free_bytes, holds, on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._place import require_elsewhere
 from toolkit.media._set import PAYLOAD

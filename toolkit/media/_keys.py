@@ -29,7 +29,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError
-from toolkit.media._device import on_storage, sync_folder
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import on_storage
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
 ISSUED_AT = "x-ferry-issued-at"

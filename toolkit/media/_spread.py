@@ -26,14 +26,8 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, misread
-from toolkit.media._device import (
-    BlockDigest,
-    Readable,
-    on_storage,
-    read_ahead,
-    sync_folder,
-    write_durably,
-)
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import BlockDigest, Readable, on_storage, read_ahead, write_durably
 from toolkit.media._encryption import Encrypting
 from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
