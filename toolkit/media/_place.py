@@ -97,8 +97,8 @@ def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -
             raise StorageError(
                 attempted,
                 found=f"{folder} lies on the medium, or on one of several: {place}",
-                expected="a folder on another disk",
-                hint="name a folder on a local disk; nothing is written to a medium that is read",
+                expected="a folder elsewhere: nothing is written to a medium that is read",
+                hint="name a folder on a local disk; if the medium is a copy there, name its set folder alone",
             )
 
 
