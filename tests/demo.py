@@ -148,7 +148,7 @@ def connected(stage: Stage, story: Story, bundle: Path, fingerprint: str) -> Pat
             proven.append("proven: the published SHA-256, hashed while it came, and the length")
     with story.step("ferry media write --plan", moves_payload=True) as proven:
         words = ("media", "write", "--plan", "plan.json", *in_catalog)
-        stage.ferry(*words, "--keys", "keys", "--to", "medium")
+        stage.ferry(*words, "--keys", "keys", "--to", stage.stick("medium"))
         proven.append("every archive looked into, every SBE compared with its cluster")
         proven.append("signed (TUF), flushed, read back from the device, complete.json last")
     (set_folder,) = (path for path in (stage / "medium").iterdir() if path.is_dir())

@@ -109,6 +109,11 @@ class Stage:
             )
         return result
 
+    def stick(self, name: str) -> str:
+        """Have a folder that stands for a stick which is plugged in."""
+        (self / name).mkdir(exist_ok=True)
+        return name
+
     def kill_after(self, seconds: float, *words: str) -> bool:
         """Start `ferry` and kill it after a while; return whether it was still running."""
         with self.popen(*words) as process:

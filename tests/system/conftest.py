@@ -55,7 +55,7 @@ def download(stage: Stage, vendor: VendorServer, *, expect: int | None = 0):
 
 def write_medium(stage: Stage, to: str = "medium", *, expect: int | None = 0):
     words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys"]
-    return stage.ferry(*words, "--to", to, expect=expect)
+    return stage.ferry(*words, "--to", stage.stick(to), expect=expect)
 
 
 def make_site(stage: Stage) -> None:

@@ -141,7 +141,8 @@ def test_a_read_only_catalog_is_read_and_says_so_when_it_should_change(holding, 
     holding.ferry("catalog", "status", *there)
     verified = holding.ferry("catalog", "verify", *there)
     assert "cannot be recorded" in verified.err
-    holding.ferry("media", "write", VERSION, *there, "--keys", "keys", "--to", "other-medium")
+    stick = holding.stick("other-medium")
+    holding.ferry("media", "write", VERSION, *there, "--keys", "keys", "--to", stick)
     refused = holding.ferry("catalog", "prune", "--older-than", "0", *there, expect=6)
     assert "write-protected" in refused.err
     assert "Read-only" in refused.err
@@ -180,7 +181,8 @@ def test_a_fat_disk_holds_a_catalog_without_links(holding, fat):
     assert not (fat / "c" / VERSION / BUNDLE).exists()
     assert "no hard links" in holding.ferry("catalog", "status", *there).out
     holding.ferry("catalog", "verify", "--deep", *there)
-    holding.ferry("media", "write", VERSION, *there, "--keys", "keys", "--to", "other-medium")
+    stick = holding.stick("other-medium")
+    holding.ferry("media", "write", VERSION, *there, "--keys", "keys", "--to", stick)
     holding.ferry("catalog", "prune", "--version", VERSION, *there)
     assert statuses(holding, fat / "c")["object_bytes"] == 0
 

@@ -133,6 +133,7 @@ def test_killed_writer_is_finished_by_the_same_command_with_the_same_payloads(
 ):
     whole = {path.name: path.read_bytes() for path in (packed / "medium").rglob("data/payload/*")}
     shutil.rmtree(carried / "medium")
+    carried.stick("medium")
     words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys", "--to", "medium"]
     kills, longest = 0, 0.8
     while kills < 3:
@@ -140,6 +141,7 @@ def test_killed_writer_is_finished_by_the_same_command_with_the_same_payloads(
             longest *= 0.8  # it was done before: start over and be quicker
             assert longest > 0.1, "no writer could be killed while it ran"
             shutil.rmtree(carried / "medium")
+            carried.stick("medium")
             continue
         kills += 1
         if list((carried / "medium").glob("*/tuf")) and not list(
@@ -191,7 +193,7 @@ def test_root_with_another_fingerprint_is_not_pinned(carried):
 def test_medium_signed_under_a_strangers_root_is_refused(carried):
     carried.ferry("trust", "init", "--keys", "strange-keys")
     words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "strange-keys"]
-    carried.ferry(*words, "--to", "strange")
+    carried.ferry(*words, "--to", carried.stick("strange"))
     carried.ferry("media", "verify", "strange", expect=3)
 
 
@@ -204,7 +206,7 @@ def test_older_medium_counts_while_the_newest_still_lists_what_it_carries(carrie
 def test_older_medium_is_refused_after_a_newer_one_that_lists_something_less(carried):
     bundle, *_ = Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION))
     write_medium_now(
-        carried / "newer",
+        carried / carried.stick("newer"),
         [bundle],
         keys=open_keys(carried / "keys", PASSPHRASE),
         expires_at=datetime.now(UTC) + timedelta(days=9),
@@ -218,7 +220,7 @@ def test_older_medium_is_refused_after_a_newer_one_that_lists_something_less(car
 def test_expired_medium_is_refused(carried):
     expires_at = datetime.now(UTC) + timedelta(seconds=3)
     write_medium_now(
-        carried / "expired",
+        carried / carried.stick("expired"),
         Catalog(carried / "catalog").find(SolutionVersion.parse(VERSION)),
         keys=open_keys(carried / "keys", PASSPHRASE),
         expires_at=expires_at,

@@ -15,6 +15,7 @@ def site(carried):
     recipient = last_line(carried.ferry("site", "identity", "--site", "site").out)
     carried.words = ("media", "write", VERSION, "--encrypt-to", recipient, *HOME)
     carried.recipient = recipient
+    carried.stick("secret")
     return carried
 
 

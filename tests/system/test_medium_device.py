@@ -229,7 +229,7 @@ def test_bad_blocks_are_repaired_from_a_write_protected_stick(
 def test_more_bad_blocks_than_parity_are_a_second_trip(stick, with_parity, ferry, tmp_path):
     stick.fail(with_parity, (0, len(DATA) // 2))
     seen = ferry("media", "repair", stick.folder, "--scratch", tmp_path / "scratch", expect=3)
-    assert "have the medium written again" in seen.err
+    assert "have it written anew" in seen.err
     assert not list((tmp_path / "scratch").rglob("*.zip"))
 
 

@@ -30,6 +30,7 @@ class Dying(Silent):
             os._exit(9)  # as kill -9: no finally, no flush, no lock released
 
 data = bytes(range(256)) * (48 << 10)
+(base / "medium").mkdir()
 write_medium(
     base / "medium", [make_payload(base / "catalog", data=data)],
     keys=open_keys(base / "keys", PASSPHRASE), expires_at=NOW + days(180), now=NOW, progress=Dying(),

@@ -79,7 +79,7 @@ class Home:
 
     def words(self, stick: str, name: str, *more: str) -> list[str]:
         words = ["media", "write", VERSION, "--catalog", "catalog", "--keys", "keys"]
-        return [*words, "--parity", "0", "--to", stick, "--name", name, *more]
+        return [*words, "--parity", "0", "--to", self.stage.stick(stick), "--name", name, *more]
 
     def judged(self, stick: str) -> int:
         """Return the exit code of `ferry media verify`, after looking at every piece that has its name."""

@@ -49,7 +49,7 @@ def test_a_payload_of_a_gigabyte_is_written_and_verified_in_little_memory(tmp_pa
     home = ("--catalog", "catalog", "--keys", "keys", "--parity", "0")
     trust = ("--root", "keys/1.root.json", "--fingerprint", fingerprint)
     peaks = {
-        "write": peak_mib("media", "write", VERSION, *home, "--to", "stick"),
+        "write": peak_mib("media", "write", VERSION, *home, "--to", stage.stick("stick")),
         "verify": peak_mib("media", "verify", "stick", *trust),
     }
     print({command: f"{peak:.0f} MiB" for command, peak in peaks.items()})

@@ -34,7 +34,7 @@ def site(tmp_path, publisher):
 @pytest.fixture
 def held(tmp_path):
     """Six chunks of bytes that do not repeat, and a tail that fills no sector."""
-    data = b"".join(n.to_bytes(4, "little") for n in range(6 * CHUNK_BYTES // 4)) + b"tail"
+    data = b"".join(n.to_bytes(4, "little") for n in range(12 * CHUNK_BYTES // 4)) + b"tail"
     return make_payload(tmp_path / "catalog", data=data)
 
 
@@ -199,6 +199,32 @@ def test_a_set_is_erased_from_a_fat_stick(fat, publisher, tmp_path, monkeypatch)
     assert [path.name for path in fat.iterdir()] == ["holiday.jpg"]
 
 
+def test_a_fat_stick_is_written_by_one_at_a_time(fat, publisher, tmp_path, monkeypatch):
+    held = make_payload(tmp_path / "catalog", data=bytes(CHUNK_BYTES))  # see above
+    monkeypatch.setattr("toolkit.media._write.free_bytes", lambda folder: 96 * MIB)
+    refusals = []
+
+    def again():
+        with pytest.raises(StorageError, match="another ferry is writing it") as caught:
+            publisher.write(fat, held)
+        refusals.append(caught.value)
+
+    written = publisher.write(fat, held, set_name="AZL-1", progress=Meddling("write", again))
+    assert len(refusals) == 1
+    assert [path.name for path in fat.iterdir()] == ["AZL-1"]
+    assert written.verify().problem() is None
+
+
+def test_a_set_is_erased_from_a_stick_that_is_full(mount, publisher, site, held):
+    """Nothing has to be put onto it for that, and no lock either."""
+    stick = mount("stick", "size=40m")
+    publisher.write(stick, held)
+    with pytest.raises(OSError, match="space"):
+        (stick / "holiday.mov").write_bytes(bytes(64 * MIB))
+    erase_set(plan_erasure(stick), progress=Silent())
+    assert [path.name for path in stick.iterdir()] == ["holiday.mov"]
+
+
 def test_nothing_is_erased_from_a_read_only_mount(mount, publisher, site, held):
     stick = mount("stick", "size=64m")
     publisher.write(stick, held)
@@ -239,7 +265,7 @@ def test_one_bit_flipped_at(site, medium, payload, where):
     ]
 
 
-@pytest.mark.parametrize("left", [0, 1, 4096, 6 * CHUNK_BYTES])
+@pytest.mark.parametrize("left", [0, 1, 4096, 12 * CHUNK_BYTES])
 def test_a_payload_truncated_to(site, medium, payload, left):
     """0 as exFAT leaves a file whose stick was pulled too early."""
     os.truncate(payload, left)

@@ -31,7 +31,7 @@ def home(_home, tmp_path):
 
 
 def write(stage, to, *more, expect=0):
-    words = ("media", "write", VERSION, *SIZES, *HOME, "--to", to, *more)
+    words = ("media", "write", VERSION, *SIZES, *HOME, "--to", stage.stick(to), *more)
     return stage.ferry(*words, expect=expect)
 
 
@@ -65,7 +65,8 @@ def test_killed_writing_of_any_stick_is_finished_by_the_same_command(home):
         ("medium", "1", 1.5),
         ("stick2", "2", 1.2),
     ):
-        words = ("media", "write", VERSION, *SIZES, *HOME, "--to", stick, "--medium", number)
+        words = ("media", "write", VERSION, *SIZES, *HOME, "--to", home.stick(stick))
+        words = (*words, "--medium", number)
         home.kill_after(seconds, *words)
     write(home, "medium", "--medium", "1")
     write(home, "stick2", "--medium", "2")

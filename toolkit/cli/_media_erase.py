@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 @click.option(
     "--catalog", "catalog_dir", type=FOLDER, help="Only if it was written from this catalog."
 )
-@click.option("--with-receipts", is_flag=True, help="Its receipts and return/ go as well.")
+@click.option(
+    "--with-receipts",
+    is_flag=True,
+    help="Receipts of what was done with it, and return/, may go as well.",
+)
 @click.option(
     "--yes-erase",
     "label",
@@ -61,9 +65,9 @@ def erase(
 
     It deletes files, as any program does: with recovery tools their bytes can be found afterwards.
 
-    Changes: removes the files of the set that its own documents name, and its folder when it is empty then.
-    Receipts and return/ stay unless --with-receipts, and say whose they are; take them home first with
-    `ferry media receive`. Links and files that are not of the set stay and are named: exit 1.
+    Changes: removes the files of the set that its own documents name, and its folder. Where receipts of more than
+    its writing or return/ are on it, nothing is deleted (exit 6) unless --with-receipts; take them home first with
+    `ferry media receive`. Links and files that are not of the set stay, in its folder, and are named: exit 1.
     """
     from toolkit.media import erase_set, plan_erasure
 
@@ -91,8 +95,6 @@ def _print_plan(planned: Erasure) -> None:
         [(name, human_size(size)) for name, size, _ in planned.label.payloads],
     )
     echo(f"to delete: {len(planned.removed)} files, {human_size(planned.size_bytes)}")
-    for path in planned.receipts:
-        echo(f"stays, take it home first: {path}")
     for path in planned.foreign:
         echo(f"stays, not of this set: {path}")
 
@@ -124,6 +126,5 @@ def _facts(planned: Erasure) -> dict[str, object]:
         "folder": planned.label.folder,
         "removed": [path for path, _ in planned.removed],
         "removed_bytes": planned.size_bytes,
-        "receipts": planned.receipts,
         "foreign": planned.foreign,
     }

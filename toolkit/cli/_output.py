@@ -166,6 +166,25 @@ class TerminalProgress:
             echo(message, err=True)
 
 
+def understood_by(
+    read: Callable[[str], object],
+) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return the callback of an option: what `read` refuses of it is a usage error, in its words."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        try:
+            for text in value if isinstance(value, tuple) else (value,):
+                if text is not None:
+                    read(text)
+        except InputError as error:
+            raise click.BadParameter(
+                f"{error.found} (expected: {error.expected})", ctx=context, param=parameter
+            ) from error
+        return value
+
+    return callback
+
+
 class LocalPath(click.Path):
     """A file or folder given by a person; an empty name, as of an unset variable, is not this folder."""
 

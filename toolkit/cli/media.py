@@ -38,9 +38,15 @@ from toolkit.cli._output import (
     print_json,
     print_table,
     read_passphrase,
+    understood_by,
 )
 from toolkit.cli._scan import chosen_scanner, scan_options
-from toolkit.media import FILE_SYSTEMS, MEMORY_MB  # the rest within commands: help needs no TUF
+from toolkit.media import (  # the rest within commands: help needs no TUF
+    FILE_SYSTEMS,
+    MEMORY_MB,
+    check_set_name,
+    parse_size,
+)
 from toolkit.model import HeldPayload
 from toolkit.site import TRUST, Site
 
@@ -67,6 +73,7 @@ def _spread_options(command: F) -> F:
             "--size",
             "sizes",
             multiple=True,
+            callback=understood_by(parse_size),
             help="Size of each medium of the set, such as 32GB; repeat it for each.",
         ),
         click.option(
@@ -181,7 +188,7 @@ def plan_(
     "root",
     required=True,
     type=LocalPath(file_okay=False),
-    help="Root of the mounted medium.",
+    help="Root of the mounted medium, or a folder; it must be there already.",
 )
 @click.option(
     "--valid-days",
@@ -203,7 +210,12 @@ def plan_(
     show_default=True,
     help="MB of memory that making parity may take.",
 )
-@click.option("--name", "set_name", help="Name of the set folder (A-Z, 0-9, -; 13 at most).")
+@click.option(
+    "--name",
+    "set_name",
+    callback=understood_by(check_set_name),
+    help="Name of the set folder (A-Z, 0-9, -; 13 at most).",
+)
 @by_option("Who writes it; the name stands in the first receipt.")
 @scan_options(
     "--hook-before-write",
@@ -246,7 +258,8 @@ def write(
 
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
-    scanner without a verdict with 7; its verdict stands in the first receipt.
+    scanner without a verdict with 7; its verdict stands in the first receipt. A medium that is complete already is
+    read whole, as `media verify` does: 3 or 6 if it is not what was written.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
     custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), the key of

@@ -62,6 +62,11 @@ def init(keys_dir: Path, days: int, root_count: int, root_threshold: int) -> Non
     printed fingerprint to every site by voice or on paper, never on the medium. Move the root keys (root.pem,
     or root-<id>.pem) to safe places: writing media does not need them.
     """
+    if root_threshold > root_count:
+        raise click.BadParameter(
+            f"{root_threshold} signatures of {root_count} root keys (expected: at most {root_count})",
+            param_hint="--root-threshold",
+        )
     passphrase = read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys", confirm=True)
     expires_at = datetime.now(UTC) + timedelta(days=days)
     several = range(1, root_count + 1) if root_count > 1 else ()

@@ -36,8 +36,9 @@ if TYPE_CHECKING:
         read_root,
         read_root_chain,
     )
-    from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, read_media
+    from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, parse_size, read_media
     from toolkit.media._medium import Medium, MediumLabel, describe_medium
+    from toolkit.media._names import check_set_name
     from toolkit.media._open import open_medium, vouched_key
     from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
     from toolkit.media._receipts import Scribe, Written, read_custody
@@ -93,6 +94,7 @@ __all__ = [
     "Verdict",
     "Written",
     "audit_bag",
+    "check_set_name",
     "choose_parity",
     "describe_draft",
     "describe_medium",
@@ -105,6 +107,7 @@ __all__ = [
     "keep_set",
     "open_keys",
     "open_medium",
+    "parse_size",
     "pin_root",
     "plan_erasure",
     "plan_media",
@@ -144,8 +147,9 @@ _ROOMS = {
         "read_root",
         "read_root_chain",
     ),
-    "_layout": ("FILE_SYSTEMS", "MediumSize", "Part", "read_media"),
+    "_layout": ("FILE_SYSTEMS", "MediumSize", "Part", "parse_size", "read_media"),
     "_medium": ("Medium", "MediumLabel", "describe_medium"),
+    "_names": ("check_set_name",),
     "_open": ("open_medium", "vouched_key"),
     "_parity": ("MEMORY_MB", "Parity", "choose_parity"),
     "_receipts": ("Scribe", "Written", "read_custody"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import stat
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -27,6 +26,7 @@ from toolkit.media._device import (
 )
 from toolkit.media._names import check_path, is_litter, is_litter_path
 from toolkit.media._set import BAG_DECLARATION, read_small
+from toolkit.media._walk import is_folder, walk
 from toolkit.model import Progress, Silent
 
 _TAG_FILE_LIMIT_BYTES = 64 << 20
@@ -206,21 +206,12 @@ class _Audit:
 
     def look(self) -> None:
         """Find every file; links are never followed."""
-
-        def fail(error: OSError) -> None:
-            raise error
-
-        for where, folders, names in os.walk(self.folder, onerror=fail):
-            for name in (*names, *folders):
-                path = Path(where, name)
-                found = path.lstat()
-                relative = path.relative_to(self.folder).as_posix()
-                if stat.S_ISREG(found.st_mode):
-                    self.sizes[relative] = found.st_size
-                elif not stat.S_ISDIR(found.st_mode):
-                    self.note(
-                        BagFault.INVALID, relative, "a link, pipe or device; it is not opened"
-                    )
+        for path, found in walk(self.folder):
+            relative = path.relative_to(self.folder).as_posix()
+            if stat.S_ISREG(found.st_mode):
+                self.sizes[relative] = found.st_size
+            elif not is_folder(found):
+                self.note(BagFault.INVALID, relative, "a link, pipe or device; it is not opened")
 
     def read_rules(self) -> None:
         """Read the tag files that BagIt knows."""

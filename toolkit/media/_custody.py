@@ -30,7 +30,10 @@ LAST_COUNTER = 999
 LIMIT_BYTES = 64 << 10
 """No receipt is longer; a usual one has a thousand bytes."""
 
-_NAME = re.compile(r"(\d{4})-[a-z]+(?:-[a-z]+)*-[0-9a-f]{8}\.json\Z", re.ASCII)
+RECEIPT_NAME = re.compile(
+    r"(?P<counter>\d{4})-(?P<kind>[a-z]+(?:-[a-z]+)*)-[0-9a-f]{8}\.json\Z", re.ASCII
+)
+"""Of the file of a receipt."""
 _WORD = re.compile(r"[a-z]+(-[a-z]+)*\Z")
 _DIGEST = re.compile(r"([0-9a-f]{64})?\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -238,7 +241,7 @@ def read_chain(
 
 def _entry(name: str, data: bytes, *, set_id: str, keys: Mapping[str, str]) -> Entry:
     digest = Sha256(hashlib.sha256(data).hexdigest())
-    match = _NAME.match(name)
+    match = RECEIPT_NAME.match(name)
     counter = int(match[1]) if match else 0
     try:
         receipt, public_hex = read_receipt(data, file=name)
@@ -313,7 +316,7 @@ def _not_here(entries: list[Entry], expected: Mapping[Sha256, str]) -> list[Brea
     here = {entry.sha256 for entry in entries}
     found = []
     for digest, name in expected.items():
-        match = _NAME.match(name)
+        match = RECEIPT_NAME.match(name)
         if digest not in here:
             counter = int(match[1]) if match else 0
             text = f"{name} is known here by another way and is not among them"

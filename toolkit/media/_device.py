@@ -2,8 +2,9 @@
 
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
-of 4 MiB with two reused buffers are as fast as the device (`mmap` gives the alignment); the thread that
-fills one buffer while the other is used is the only one here.
+of 2 MiB with a few reused buffers are as fast as the device (`mmap` gives the alignment). One thread reads
+ahead, so the device is read in order and never waits; others hash, for one processor hashes more slowly than a
+good device reads. Reading, writing and hashing release the interpreter.
 """
 
 from __future__ import annotations
@@ -17,18 +18,25 @@ import os
 import shutil
 import stat
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, BinaryIO, Protocol, cast
 
 from toolkit.errors import StorageError, system_says
 from toolkit.filesystem import sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
+"""A few buffers of this size stay in a processor's cache, and larger reads gain nothing more."""
+KEPT_CHUNKS = 2
+"""How many chunks stay as they are while more are read: as far as the hash of one block may fall behind."""
+_AHEAD_CHUNKS = 2
+"""How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
 
@@ -70,46 +78,102 @@ class NotRegularError(OSError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one complete reading of a file found."""
+class MeasuredBlocks:
+    """What one complete reading of a file found, block by block."""
 
     size_bytes: int
-    sha256: Sha256
     blocks: tuple[Sha256, ...]
     """SHA-256 of each block of `BLOCK_BYTES`; the last may be shorter."""
     method: ReadMethod
 
 
-class BlockDigest:
-    """Hashes a stream as a whole and block by block in one pass."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one complete reading of a file found, as a whole and, if asked for, block by block."""
 
-    def __init__(self) -> None:
-        """Start before the first byte."""
+    size_bytes: int
+    sha256: Sha256
+    blocks: tuple[Sha256, ...]
+    method: ReadMethod
+
+
+class StreamDigest:
+    """Hashes a stream as a whole, block by block, or both, in one pass and in threads of its own.
+
+    Neighbouring blocks are hashed side by side. Use as a context manager.
+    """
+
+    def __init__(self, *, whole: bool = True, blocks: bool = True) -> None:
+        """Start before the first byte; what is not wanted is not hashed."""
+        self._whole = hashlib.sha256() if whole else None
+        self._blocks: list[hashlib._Hash] | None = [] if blocks else None
+        self._threads = tuple(ThreadPoolExecutor(1, "hash") for _ in range(3))
+        self._under_way: deque[tuple[int, list[Future[None]]]] = deque()
+        self._hashed_bytes = 0
         self.size_bytes = 0
-        self.blocks: list[Sha256] = []
-        self._whole = hashlib.sha256()
-        self._block = hashlib.sha256()
 
     def update(self, chunk: memoryview) -> None:
-        """Take the next bytes, cut at block borders."""
-        self._whole.update(chunk)
+        """Take the next bytes, which must stay as they are until `KEPT_CHUNKS` further ones were given."""
+        tasks = []
+        if self._whole is not None:
+            tasks.append(self._threads[0].submit(self._whole.update, chunk))
+        if self._blocks is not None:
+            tasks += self._update_blocks(self._blocks, chunk)
+        self.size_bytes += len(chunk)
+        self._under_way.append((len(chunk), tasks))
+        self._wait(KEPT_CHUNKS)
+
+    def closed_blocks(self, first: int) -> list[Sha256]:
+        """Return the hashes of the blocks from number `first` on that are hashed to their end by now."""
+        blocks = self._blocks or []
+        return [_digest(block) for block in blocks[first : self._hashed_bytes // BLOCK_BYTES]]
+
+    def whole(self) -> Sha256:
+        """Wait for the last byte and return the hash of everything."""
+        self._wait(0)
+        if self._whole is None:
+            raise ValueError("the whole was not to be hashed")
+        return _digest(self._whole)
+
+    def blocks(self) -> tuple[Sha256, ...]:
+        """Wait for the last byte and return the hashes of all blocks; none, if they were not wanted."""
+        self._wait(0)
+        return tuple(map(_digest, self._blocks or ()))
+
+    def measured(self, method: ReadMethod) -> Measured:
+        """Wait for the last byte and return everything that was found."""
+        return Measured(
+            size_bytes=self.size_bytes, sha256=self.whole(), blocks=self.blocks(), method=method
+        )
+
+    def _update_blocks(
+        self, blocks: list[hashlib._Hash], chunk: memoryview
+    ) -> Iterator[Future[None]]:
+        at = self.size_bytes
         while len(chunk):
-            part = chunk[: BLOCK_BYTES - self.size_bytes % BLOCK_BYTES]
-            self._block.update(part)
-            self.size_bytes += len(part)
-            if self.size_bytes % BLOCK_BYTES == 0:
-                self._close_block()
+            number = at // BLOCK_BYTES
+            if number == len(blocks):
+                blocks.append(hashlib.sha256())
+            part = chunk[: BLOCK_BYTES - at % BLOCK_BYTES]
+            yield self._threads[1 + number % 2].submit(blocks[number].update, part)
+            at += len(part)
             chunk = chunk[len(part) :]
 
-    def finish(self) -> Sha256:
-        """Close the last block and return the hash of everything."""
-        if self.size_bytes % BLOCK_BYTES:
-            self._close_block()
-        return Sha256(self._whole.hexdigest())
+    def _wait(self, most: int) -> None:
+        while len(self._under_way) > most:
+            size, tasks = self._under_way.popleft()
+            for task in tasks:
+                task.result()
+            self._hashed_bytes += size
 
-    def _close_block(self) -> None:
-        self.blocks.append(Sha256(self._block.hexdigest()))
-        self._block = hashlib.sha256()
+    def __enter__(self) -> StreamDigest:
+        """Return the digest."""
+        return self
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        """End the threads."""
+        for thread in self._threads:
+            thread.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -143,14 +207,30 @@ def require_regular(path: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write beside, flush to the device, rename: the name never stands over half a file."""
+    """Write beside, flush to the device, rename: the name never stands over half a file, and no half file stays.
+
+    Raises:
+        OSError: The device is full, write-protected or gone; what stood there before still does.
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
+    with gone_on_error(part):
+        with part.open("wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def gone_on_error(part: Path) -> Iterator[None]:
+    """Remove a half file or folder when the block that makes it fails, as far as its device still lets us."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        raise
 
 
 def copy_durably(
@@ -159,62 +239,61 @@ def copy_durably(
     *,
     offset: int = 0,
     size_bytes: int | None = None,
-    expected_sha256: Sha256 | None,
+    digest: StreamDigest,
+    accept: Callable[[], bool],
     progress: Progress,
     through: Callable[[io.FileIO], Readable] | None = None,
-) -> Measured | None:
-    """Read, hash and write one file, or a stretch of it, in one pass; rename only what was expected.
+) -> bool:
+    """Read, hash and write one file, or a stretch of it, in one pass; rename only what is accepted.
 
     Args:
         source: What to copy.
-        target: Where; never stands over anything but the expected bytes.
+        target: Where; never stands over anything that was not accepted.
         offset: Where in the source to begin.
         size_bytes: How much to copy at most; None: to the end.
-        expected_sha256: Of the bytes to copy; None: not known before.
+        digest: Hashes what is copied.
+        accept: Asked once everything is hashed and on the device, and before it has its name.
         progress: Told of every chunk.
         through: What the source is read through; offset, size and hash are of what comes out of it.
 
     Returns:
-        None when the bytes were the expected ones, and what was found otherwise (nothing is left
-        under the target's name then).
+        Whether it was accepted. If not, nothing is left under the target's name.
     """
     part = target.with_name(target.name + ".part")
-    digest, size = hashlib.sha256(), 0
     left = size_bytes
-    with source.open("rb", buffering=0) as file:
-        reading = _read_through(file, through)
-        reading.seek(offset)
+    with gone_on_error(part):
+        with source.open("rb", buffering=0) as file:
+            reading = _read_through(file, through)
+            reading.seek(offset)
 
-        def fill(buffer: memoryview) -> int:
-            nonlocal left
-            count = reading.readinto(buffer if left is None else buffer[:left]) or 0
-            if left is not None:
-                left -= count
-            digest.update(buffer[:count])
-            return count
+            def fill(buffer: memoryview) -> int:
+                nonlocal left
+                count = reading.readinto(buffer if left is None else buffer[:left]) or 0
+                if left is not None:
+                    left -= count
+                return count
 
-        with (
-            contextlib.closing(_ahead(fill)) as chunks,
-            contextlib.closing(_UncachedWriter(part)) as writer,
-        ):
-            for chunk in chunks:
-                writer.write(chunk)
-                size += len(chunk)
-                progress.advance(len(chunk))
-            writer.flush()
-    found = Sha256(digest.hexdigest())
-    if expected_sha256 not in (None, found):
-        part.unlink()
-        return Measured(size_bytes=size, sha256=found, blocks=(), method=ReadMethod.CACHED)
-    part.replace(target)
+            with (
+                contextlib.closing(_ahead(fill)) as chunks,
+                contextlib.closing(_UncachedWriter(part)) as writer,
+            ):
+                for chunk in chunks:
+                    digest.update(chunk)
+                    writer.write(chunk)
+                    progress.advance(len(chunk))
+                writer.flush()
+        if not accept():
+            part.unlink()
+            return False
+        part.replace(target)
     sync_folder(target.parent)
-    return None
+    return True
 
 
 def read_ahead(
     path: Path, *, through: Callable[[io.FileIO], Readable] | None = None
 ) -> Generator[memoryview, None, None]:
-    """Yield a file in chunks through the page cache; each is valid until the next one is asked for.
+    """Yield a file in chunks through the page cache; each stays valid until `KEPT_CHUNKS` further ones came.
 
     Close the generator when it is not read to its end. `through` is as in `copy_durably`.
     """
@@ -229,19 +308,45 @@ def _read_through(file: io.FileIO, through: Callable[[io.FileIO], Readable] | No
 
 
 def _ahead(fill: Callable[[memoryview], int]) -> Generator[memoryview, None, None]:
-    """Yield what `fill` puts into one aligned buffer while a thread lets it fill the other.
+    """Yield what `fill` puts into aligned buffers, while a thread lets it fill further ones.
 
-    Reading, hashing and writing release the interpreter, so the device never waits for the hash. A view
-    is valid until the next one is asked for; `fill` returns 0 at the end. Close the generator before what
-    `fill` reads from: closing waits for the thread.
+    A view is valid until `KEPT_CHUNKS` further ones were given; `fill` returns 0 at the end. Close the
+    generator before what `fill` reads from: closing waits for the thread.
     """
-    first, second = memoryview(mmap.mmap(-1, CHUNK_BYTES)), memoryview(mmap.mmap(-1, CHUNK_BYTES))
+    empty: SimpleQueue[memoryview | None] = SimpleQueue()
+    filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
+    for buffer in _buffers(KEPT_CHUNKS + _AHEAD_CHUNKS):
+        empty.put(buffer)
+
+    def run() -> None:
+        try:
+            while (buffer := empty.get()) is not None and (count := fill(buffer)):
+                filled.put((buffer, count))
+        finally:
+            filled.put(None)
+
+    given: deque[memoryview] = deque()
     with ThreadPoolExecutor(1, "read-ahead") as thread:
-        coming = thread.submit(fill, first)
-        while count := coming.result():
-            ready, first, second = first[:count], second, first
-            coming = thread.submit(fill, first)
-            yield ready
+        reading = thread.submit(run)
+        try:
+            while (next_one := filled.get()) is not None:
+                buffer, count = next_one
+                given.append(buffer)
+                yield buffer[:count]
+                if len(given) > KEPT_CHUNKS:
+                    empty.put(given.popleft())
+        finally:
+            empty.put(None)
+        reading.result()
+
+
+def _buffers(count: int) -> Iterator[memoryview]:
+    memory = mmap.mmap(-1, count * CHUNK_BYTES)
+    if sys.platform != "win32" and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # it only makes direct reads cheaper
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    whole = memoryview(memory)
+    return (whole[at : at + CHUNK_BYTES] for at in range(0, len(whole), CHUNK_BYTES))
 
 
 class _UncachedWriter:
@@ -286,7 +391,7 @@ class _UncachedWriter:
 
 
 class DeviceReader:
-    """Reads one file past the page cache, in chunks of two reused buffers.
+    """Reads one file past the page cache, in chunks of a few reused buffers.
 
     Use as a context manager. `method` says how the bytes were read, and is final only afterwards: a
     file system may refuse direct reads at the first one.
@@ -302,7 +407,7 @@ class DeviceReader:
         self._chunks = _ahead(self._fill)
 
     def chunks(self) -> Iterator[memoryview]:
-        """Yield the bytes in order; each view is valid until the next one is asked for."""
+        """Yield the bytes in order; each view is valid until `KEPT_CHUNKS` further ones came."""
         return self._chunks
 
     def _fill(self, buffer: memoryview) -> int:
@@ -337,6 +442,7 @@ class DeviceReader:
 def measure(
     path: Path,
     *,
+    blocks: bool = False,
     progress: Progress | None = None,
     also: Callable[[memoryview], object] | None = None,
 ) -> Measured:
@@ -344,23 +450,38 @@ def measure(
 
     Args:
         path: The file.
+        blocks: Whether to hash block by block, too.
         progress: Told of every chunk.
         also: Given every chunk, too.
     """
-    progress = progress or Silent()
-    digest = BlockDigest()
-    with DeviceReader(path) as reader:
-        for chunk in reader.chunks():
-            digest.update(chunk)
-            if also is not None:
-                also(chunk)
-            progress.advance(len(chunk))
-    return Measured(
-        sha256=digest.finish(),
-        size_bytes=digest.size_bytes,
-        blocks=tuple(digest.blocks),
-        method=reader.method,
-    )
+    with DeviceReader(path) as reader, StreamDigest(blocks=blocks) as digest:
+        _read_all(reader, digest, progress or Silent(), also)
+        return digest.measured(reader.method)
+
+
+def measure_blocks(path: Path, *, progress: Progress | None = None) -> MeasuredBlocks:
+    """Read a file completely past the cache and return its size and the hashes of its blocks.
+
+    Faster than `measure` where a device reads faster than one processor hashes.
+    """
+    with DeviceReader(path) as reader, StreamDigest(whole=False) as digest:
+        _read_all(reader, digest, progress or Silent())
+        return MeasuredBlocks(
+            size_bytes=digest.size_bytes, blocks=digest.blocks(), method=reader.method
+        )
+
+
+def _read_all(
+    reader: DeviceReader,
+    digest: StreamDigest,
+    progress: Progress,
+    also: Callable[[memoryview], object] | None = None,
+) -> None:
+    for chunk in reader.chunks():
+        digest.update(chunk)
+        if also is not None:
+            also(chunk)
+        progress.advance(len(chunk))
 
 
 def weakest(methods: Iterator[ReadMethod] | list[ReadMethod]) -> ReadMethod:
@@ -393,6 +514,10 @@ def holds(path: Path, *, size_bytes: int, sha256: Sha256, progress: Progress) ->
 def free_bytes(folder: Path) -> int:
     """Return the room left for this user."""
     return shutil.disk_usage(folder).free
+
+
+def _digest(found: hashlib._Hash) -> Sha256:
+    return Sha256(found.hexdigest())
 
 
 # --- the operating systems ----------------------------------------------------------------------

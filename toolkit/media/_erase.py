@@ -6,7 +6,8 @@ stays and is named; a link is never followed and never removed.
 
 Theory of operation. `complete.json` is renamed to `writing.json` first, so that a set of which something is gone
 is never called complete. Payloads go next, then what tells which set it was, `writing.json` last: an erasure that
-was interrupted finds its set again. Where receipts stay, `writing.json` stays with them, to say whose they are.
+was interrupted finds its set again. The receipt of its writing goes with it; others, and `return/`, tell home what
+became of the set: where there are any, nothing is erased unless they may go, too.
 This is deletion: on flash memory and with recovery tools, bytes can be found afterwards.
 """
 
@@ -23,10 +24,15 @@ from pathlib import Path
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.filesystem import sync_folder
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
+from toolkit.media._custody import RECEIPT_NAME, ReceiptKind
 from toolkit.media._device import on_storage
 from toolkit.media._home import SETS, find_set_record
+from toolkit.media._layout import SEGMENT_PATH
+from toolkit.media._leaflet import LEAFLETS
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import MediumLabel, describe_medium
 from toolkit.media._names import check_set_name
+from toolkit.media._parity import PARITY_PATH
 from toolkit.media._receipts import CUSTODY, RETURN
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -38,23 +44,20 @@ from toolkit.media._set import (
     SetPlan,
     read_small,
 )
-from toolkit.media._spread import read_spread
+from toolkit.media._spread import is_kept
 from toolkit.media._trust import load_trust, new_trust
 from toolkit.media._verify import check_set
+from toolkit.media._walk import is_folder, walk
 from toolkit.model import Progress, Sha256
 
 _TIMESTAMP = f"{TUF}/timestamp.json"
 _FIXED = frozenset(
     {BAG_DECLARATION, INFO, MANIFEST, TAG_MANIFEST, SET_PATH, COMPLETE, WRITING, _TIMESTAMP}
-    | {"start.txt", "start.html", "verify.ps1", "verify.sh"}
+    | LEAFLETS
 )
 _METADATA = re.compile(rf"{TUF}/\d+\.(root|snapshot|targets)\.json\Z")
-_PARITY = re.compile(r"parity/[0-9a-f]{12}(\.part)?/p[.\w+]*\.par2\Z", re.ASCII)
-_SEGMENT = re.compile(r"data/seg/([0-9a-f]{12})/\d{4}\.seg\Z", re.ASCII)
-_RECEIPTS = re.compile(
-    rf"({CUSTODY}/\d{{4}}-[a-z-]+-[0-9a-f]{{8}}\.json|{RETURN}/[^/]+)\Z", re.ASCII
-)
 _STATE = (COMPLETE, WRITING)
+_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,6 @@ class Erasure:
     label: MediumLabel
     removed: tuple[tuple[str, int], ...]
     """Path in the set folder and size of each file, in the order in which they go."""
-    receipts: tuple[str, ...]
-    """Receipts, and what was to travel home, that stay."""
     foreign: tuple[str, ...]
     """What is not the set's own and stays."""
 
@@ -86,19 +87,20 @@ def plan_erasure(
 
     Args:
         root: Root of the medium, or one set folder on it.
-        with_receipts: Whether receipts and `return/` go, too.
+        with_receipts: Whether receipts of more than its writing, and `return/`, may go.
         trust_dir: A site's trust state: the set must be signed under its root, expired or not.
         home: A catalog's folder: the set must be one that was written from there.
 
     Raises:
-        StorageError: No set there, it is not known to that catalog, or it cannot be read.
+        StorageError: No set there, it is not known to that catalog, receipts on it may not go, or it cannot
+            be read.
         InputError: Several sets, or documents that cannot be understood or contradict each other.
         TrustError: Not signed under the site's root.
     """
     label = describe_medium(root)
     check_set_name(label.set_name)
     folder = label.folder
-    if not _is_folder(folder.lstat()):
+    if not is_folder(folder.lstat()):
         raise StorageError(
             f"erase {label.set_name}",
             found=f"{folder} is a link",
@@ -110,25 +112,30 @@ def plan_erasure(
         _require_written_from(home, label)
     with on_storage(f"look through {folder}"):
         own = _Own(folder, label)
-        found = [(path, info) for path, info in _walk(folder) if not _is_folder(info)]
-    removed, receipts, foreign = [], [], []
+        found = [(path, info) for path, info in _below(folder) if not is_folder(info)]
+    removed, kept, foreign = [], [], []
     for path, info in found:
         if not stat.S_ISREG(info.st_mode):
             foreign.append(path)
-        elif _RECEIPTS.match(path) and not with_receipts:
-            receipts.append(path)
-        elif _RECEIPTS.match(path) or own.has(path):
+        elif _tells_home(path) and not with_receipts and _receipt(path) != ReceiptKind.WRITE:
+            kept.append(path)
+        elif _tells_home(path) or own.has(path):
             removed.append((path, info.st_size))
         else:
             foreign.append(path)
     if trust_dir is not None:
         _require_signed(folder, label, trust_dir, own=[path for path, _ in removed])
-    if receipts:
-        removed = [(path, size) for path, size in removed if path not in _STATE]
+    if kept:
+        more = f" and {len(kept) - _TOLD} more" if len(kept) > _TOLD else ""
+        raise StorageError(
+            f"erase {label.label}",
+            found=f"what tells home of the set: {', '.join(sorted(kept)[:_TOLD])}{more}",
+            expected="nothing that has to go home",
+            hint="take it home (`ferry media receive`); then, or if nobody needs it: --with-receipts",
+        )
     return Erasure(
         label=label,
         removed=tuple(sorted(removed, key=lambda item: (_turn(item[0]), item[0]))),
-        receipts=tuple(sorted(receipts)),
         foreign=tuple(sorted(foreign)),
     )
 
@@ -137,40 +144,64 @@ def erase_set(erasure: Erasure, *, progress: Progress) -> None:
     """Erase what was planned; the same two calls go on after an interruption.
 
     Raises:
-        StorageError: The medium is write-protected, gone, or another one than was looked at.
+        StorageError: The medium is write-protected, gone, in use by another ferry, or not what was looked at.
         InputError: It cannot be understood any more.
     """
-    folder = erasure.label.folder
-    here = describe_medium(folder)
-    if (here.set_id, here.medium) != (erasure.label.set_id, erasure.label.medium):
+    folder, attempted = erasure.label.folder, f"erase {erasure.label.label}"
+    with alone_on_medium(folder.parent, attempted=attempted):
+        _require_as_planned(erasure)
+        progress.begin(attempted, total_bytes=erasure.size_bytes)
+        try:
+            with on_storage(attempted):
+                _erase(erasure, progress)
+        finally:
+            progress.end()
+
+
+def _require_as_planned(erasure: Erasure) -> None:
+    """Look again: whoever was asked may have taken time."""
+    label = erasure.label
+    here = describe_medium(label.folder)
+    if (here.set_id, here.medium) != (label.set_id, label.medium):
         raise StorageError(
-            f"erase {erasure.label.label}",
+            f"erase {label.label}",
             found=f"{here.label} ({here.set_id}) is here now",
             hint="the medium was exchanged after it was looked at: run the same command again",
         )
-    progress.begin(f"erase {erasure.label.label}", total_bytes=erasure.size_bytes)
-    try:
-        with on_storage(f"erase {erasure.label.label}"):
-            if (folder / COMPLETE).exists():
-                (folder / COMPLETE).replace(folder / WRITING)
-                sync_folder(folder)
-            # looked at again: whoever was asked may have taken time
-            still = {path for path, info in _walk(folder) if stat.S_ISREG(info.st_mode)}
-            for path, size in erasure.removed:
-                if path in still and path not in _STATE:
-                    (folder / path).unlink()
-                    progress.advance(size)
-            folders = [path for path, info in _walk(folder) if _is_folder(info)]
-            for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
-                if not any((folder / path).iterdir()):
-                    (folder / path).rmdir()
-            if any(path in _STATE for path, _ in erasure.removed):
-                (folder / WRITING).unlink()
-            if not any(folder.iterdir()):
-                folder.rmdir()
-            sync_folder(folder.parent)
-    finally:
-        progress.end()
+    own = _Own(label.folder, here)
+    known = {path for path, _ in erasure.removed} | {COMPLETE, WRITING}
+    added = sorted(
+        path
+        for path, info in _below(label.folder)
+        if stat.S_ISREG(info.st_mode) and (own.has(path) or _tells_home(path)) and path not in known
+    )
+    if added:
+        raise StorageError(
+            f"erase {label.label}",
+            found=f"{len(added)} files more than were looked at, such as {added[0]}",
+            hint="another ferry has written to it meanwhile: is it done? Then run the same command again",
+        )
+
+
+def _erase(erasure: Erasure, progress: Progress) -> None:
+    folder = erasure.label.folder
+    if (folder / COMPLETE).exists():
+        (folder / COMPLETE).replace(folder / WRITING)
+        sync_folder(folder)
+    still = {path for path, info in _below(folder) if stat.S_ISREG(info.st_mode)}
+    for path, size in erasure.removed:
+        if path in still and path not in _STATE:
+            (folder / path).unlink()
+            progress.advance(size)
+    folders = [path for path, info in _below(folder) if is_folder(info)]
+    for path in sorted(folders, key=len, reverse=True):  # what is inside comes first
+        if not any((folder / path).iterdir()):
+            (folder / path).rmdir()
+    if any(path in _STATE for path, _ in erasure.removed):
+        (folder / WRITING).unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+    sync_folder(folder.parent)
 
 
 class _Own:
@@ -184,13 +215,14 @@ class _Own:
     def has(self, path: str) -> bool:
         """Whether a path is; what unfinished writing left under its name is, too."""
         name = path.removesuffix(".part")
-        segment = _SEGMENT.match(name)
+        segment = SEGMENT_PATH.match(name)
         if segment is not None:
             return segment[1] in self._segments or name in self._paths
         return (
             name in self._paths
             or _METADATA.match(name) is not None
-            or _PARITY.match(name) is not None
+            or PARITY_PATH.match(name) is not None
+            or (name != path and _receipt(name) is not None)
         )
 
 
@@ -203,6 +235,18 @@ def _listed(folder: Path) -> set[str]:
     return {path for path in listed if not path.startswith((f"{CUSTODY}/", f"{RETURN}/"))}
 
 
+def _receipt(path: str) -> str | None:
+    """Return the kind of receipt that a path is for, or None."""
+    folder, _, name = path.rpartition("/")
+    match = RECEIPT_NAME.match(name)
+    return match["kind"] if match is not None and folder == CUSTODY else None
+
+
+def _tells_home(path: str) -> bool:
+    """Whether a path is for a receipt, or for what travels home."""
+    return _receipt(path) is not None or path.rpartition("/")[0] == RETURN
+
+
 def _turn(path: str) -> int:
     """Return when a file goes: by what comes last, an interrupted erasure is known again."""
     if path in (TAG_MANIFEST, MANIFEST, SET_PATH, *_STATE):
@@ -212,22 +256,9 @@ def _turn(path: str) -> int:
     return 2 if path.startswith(f"{TUF}/") else 0
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield everything below; links are yielded and never gone through."""
-    waiting = [folder]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                path, info = Path(entry.path), entry.stat(follow_symlinks=False)
-                if _is_folder(info):
-                    waiting.append(path)
-                yield path.relative_to(folder).as_posix(), info
-
-
-def _is_folder(info: os.stat_result) -> bool:
-    """Whether something is a folder, and no junction of Windows, which leads elsewhere."""
-    leads = getattr(info, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT
-    return stat.S_ISDIR(info.st_mode) and not leads
+def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything below by its POSIX path."""
+    return ((path.relative_to(folder).as_posix(), info) for path, info in walk(folder))
 
 
 def _require_one_story(folder: Path, label: MediumLabel) -> None:
@@ -249,8 +280,7 @@ def _require_one_story(folder: Path, label: MediumLabel) -> None:
 
 
 def _require_written_from(home: Path, label: MediumLabel) -> None:
-    kept = home / SETS / label.set_name
-    if kept.is_dir() and read_spread(kept).intent.set_id == label.set_id:
+    if is_kept(home / SETS, label.set_name, set_id=label.set_id):
         return
     record = find_set_record(home, set_name=label.set_name, set_id=label.set_id)
     if record.set_id != label.set_id:

@@ -30,7 +30,7 @@ from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.filesystem import sync_folder
-from toolkit.media._device import on_storage
+from toolkit.media._device import gone_on_error, on_storage
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
 ISSUED_AT = "x-ferry-issued-at"
@@ -388,7 +388,7 @@ def write_secret(path: Path, data: bytes) -> None:
         OSError: The file exists already, or cannot be written.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    with os.fdopen(handle, "wb") as out:
+    with gone_on_error(path), os.fdopen(handle, "wb") as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())

@@ -19,6 +19,8 @@ from toolkit.media._encryption import encrypted_bytes
 from toolkit.model import HeldPayload, TargetName, human_size
 
 SEGMENT = "data/seg/"
+SEGMENT_PATH = re.compile(rf"{SEGMENT}([0-9a-f]{{12}})/\d{{4}}\.seg\Z", re.ASCII)
+"""Of any segment: the first digits of its payload's SHA-256, and its number."""
 ENCRYPTED_ENDING = ".enc"
 """Of an encrypted payload in one piece: it is not the vendor's file, and must not look like it."""
 SEGMENT_BYTES = FAT_LIMIT_BYTES // BLOCK_BYTES * BLOCK_BYTES
@@ -95,13 +97,14 @@ def parse_size(text: str) -> int:
         InputError: Not a size.
     """
     match = _SIZE.match(text.strip())
-    if match is None:
+    size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
+    if not size:
         raise InputError(
             "read the size of a medium",
             found=repr(text),
             expected="a number and MB, GB, TB, MiB, GiB or TiB, such as 32GB",
         )
-    return int(float(match[1]) * _UNITS[match[2].lower()])
+    return size
 
 
 def read_media(

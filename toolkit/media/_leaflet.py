@@ -9,6 +9,8 @@ from string import Template
 
 from toolkit.media._set import SetPlan
 
+LEAFLETS = frozenset({"start.txt", "start.html", "verify.ps1", "verify.sh"})
+"""Their names, in a set folder."""
 _DECRYPTING = """\
   They can be checked without a key. An import with ferry decrypts them by itself:
     ferry cluster import <this folder> --cluster <name> --site <site directory>

@@ -1,8 +1,17 @@
-"""One process at a time in one folder on a local disk."""
+"""One process at a time: in one folder on a local disk, and on one medium.
+
+Nothing is put onto a medium for that, which may be full: the kernel locks its root folder. Where a folder cannot be
+locked (Windows, some network disks), a file in the temporary folder of this user stands for it. Either lock ends with
+its process, however that ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +19,10 @@ from filelock import FileLock, Timeout
 
 from toolkit.errors import StorageError
 from toolkit.media._device import on_storage
+
+_USER: int | None
+"""Whose temporary folder it is; None: each user has one."""
+_BUSY_MEDIUM = "another ferry is writing it, or erasing a set on it"
 
 
 @contextlib.contextmanager
@@ -30,12 +43,78 @@ def one_at_a_time(path: Path, *, attempted: str, busy: str, timeout_s: float) ->
         try:
             lock.acquire()
         except Timeout as error:  # an OSError too, so it is met first
-            raise StorageError(
-                attempted,
-                found=busy,
-                hint="wait for it to end, then run the same command again",
-            ) from error
+            raise _in_use(attempted, busy) from error
     try:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def alone_on_medium(root: Path, *, attempted: str) -> Iterator[None]:
+    """Let one process change what lies on a medium at a time.
+
+    Args:
+        root: Root of the medium.
+        attempted: What cannot be done while another process does.
+
+    Raises:
+        StorageError: Another process writes or erases there, or the lock cannot be taken.
+    """
+    with contextlib.ExitStack() as held:
+        if not _lock_folder(root, held, attempted=attempted):
+            with on_storage(attempted):
+                path = _stand_in(root)
+            held.enter_context(
+                one_at_a_time(path, attempted=attempted, busy=_BUSY_MEDIUM, timeout_s=0)
+            )
+        yield
+
+
+def _in_use(attempted: str, busy: str) -> StorageError:
+    return StorageError(
+        attempted, found=busy, hint="wait for it to end, then run the same command again"
+    )
+
+
+def _stand_in(root: Path) -> Path:
+    """Return the file that stands for a folder, whatever path leads to it."""
+    user = "" if _USER is None else f"-{_USER}"
+    folder = Path(tempfile.gettempdir()) / f"ferry-locks{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    made = folder.lstat()
+    if not stat.S_ISDIR(made.st_mode) or _USER not in (None, made.st_uid):
+        raise NotADirectoryError(None, "not a folder of this user", str(folder))
+    info = root.stat()
+    return folder / f"{info.st_dev:x}-{info.st_ino:x}.lock"
+
+
+if sys.platform == "win32":
+    _USER = None
+
+    def _lock_folder(folder: Path, held: contextlib.ExitStack, *, attempted: str) -> bool:
+        return False
+
+else:
+    import fcntl
+
+    _USER = os.getuid()
+
+    def _lock_folder(folder: Path, held: contextlib.ExitStack, *, attempted: str) -> bool:
+        """Have the folder itself locked until `held` is closed; return whether that is possible.
+
+        Raises:
+            StorageError: Another process has it locked.
+        """
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return False  # some FUSE file systems cannot open a folder
+        held.callback(os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _in_use(attempted, _BUSY_MEDIUM) from error
+        except OSError:
+            return False  # NFS locks no folder, and some servers nothing
+        return True

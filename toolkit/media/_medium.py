@@ -25,12 +25,14 @@ from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
     BLOCK_BYTES,
-    BlockDigest,
     DeviceReader,
     Measured,
+    MeasuredBlocks,
     NotRegularError,
     ReadMethod,
+    StreamDigest,
     measure,
+    measure_blocks,
     on_storage,
     weakest,
 )
@@ -56,6 +58,7 @@ from toolkit.media._set_key import SetKey, unwrap_key
 from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
 from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
+from toolkit.media._walk import is_folder, is_junction, walk
 from toolkit.model import (
     PayloadKind,
     Progress,
@@ -225,21 +228,22 @@ class Medium:
     def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
         expected = self._blocks(file)
         opening = self._decrypting(file, sink)
-        digest, checked = BlockDigest(), 0
-        for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
-            digest.update(chunk)
-            for found in digest.blocks[checked:]:
+        checked = 0
+        with StreamDigest() as digest:
+            for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
+                digest.update(chunk)
+                for found in digest.closed_blocks(checked):
+                    self._require_block(file, expected, checked, found)
+                    checked += 1
+                if opening is None:
+                    sink.write(bytes(chunk))
+                else:
+                    opening.write(chunk)
+                progress.advance(len(chunk))
+            whole = digest.whole()
+            for found in digest.blocks()[checked:]:
                 self._require_block(file, expected, checked, found)
                 checked += 1
-            if opening is None:
-                sink.write(bytes(chunk))
-            else:
-                opening.write(chunk)
-            progress.advance(len(chunk))
-        whole = digest.finish()
-        for found in digest.blocks[checked:]:
-            self._require_block(file, expected, checked, found)
-            checked += 1
         if whole != file.sha256 or digest.size_bytes != file.size_bytes:
             raise DigestError(
                 f"copy {file.target} from {self.set_name}",
@@ -477,7 +481,7 @@ class Medium:
     def _judge_others(self, known: set[str]) -> list[FileReport]:
         reports = []
         capitals = {path.casefold(): f"{path} in another case" for path in known}
-        for path in _walk(self.folder):
+        for path, info in _walk(self.folder):
             relative = path.relative_to(self.folder)
             if relative.as_posix() in known or relative.parts[0] in _LATER:
                 continue
@@ -486,7 +490,7 @@ class Medium:
                 FileReport(
                     path=relative.as_posix(),
                     verdict=Verdict.LITTER if litter else Verdict.FOREIGN,
-                    detail=_oddity(path) or capitals.get(relative.as_posix().casefold(), ""),
+                    detail=_oddity(path, info) or capitals.get(relative.as_posix().casefold(), ""),
                 )
             )
         return sorted(reports, key=lambda report: report.path)
@@ -496,8 +500,9 @@ class Medium:
         return tuple(map(Sha256, custom.get(BLOCKS, ())))
 
     def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
-        first = piece.offset // BLOCK_BYTES
-        return self._blocks(file)[first : first + -(-piece.size_bytes // BLOCK_BYTES)]
+        first, count = piece.offset // BLOCK_BYTES, -(-piece.size_bytes // BLOCK_BYTES)
+        blocks = self._blocks(file)[first : first + count]
+        return blocks if len(blocks) == count else ()  # not signed for every one
 
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
@@ -587,8 +592,14 @@ def _judge(
     methods: list[ReadMethod],
     progress: Progress | None = None,
 ) -> FileReport:
+    found: Measured | MeasuredBlocks
     try:
-        found = measure(folder / path, progress=progress)
+        if blocks:
+            found = by_block = measure_blocks(folder / path, progress=progress)
+            is_good = by_block.blocks == blocks
+        else:
+            found = whole = measure(folder / path, progress=progress)
+            is_good = whole.sha256 == sha256
     except FileNotFoundError:
         return FileReport(path=path, verdict=Verdict.MISSING)
     except NotRegularError as error:
@@ -597,7 +608,7 @@ def _judge(
         detail = system_says(error)
         return FileReport(path=path, verdict=Verdict.UNREADABLE, detail=detail)
     methods.append(found.method)
-    if found.sha256 == sha256 and size_bytes in (None, found.size_bytes):
+    if is_good and size_bytes in (None, found.size_bytes):
         return FileReport(path=path, verdict=Verdict.OK)
     if size_bytes is None:
         return FileReport(
@@ -606,7 +617,12 @@ def _judge(
     return _damaged(path, found, size_bytes, blocks)
 
 
-def _damaged(path: str, found: Measured, size_bytes: int, blocks: tuple[Sha256, ...]) -> FileReport:
+def _damaged(
+    path: str,
+    found: Measured | MeasuredBlocks,
+    size_bytes: int,
+    blocks: tuple[Sha256, ...],
+) -> FileReport:
     damage = tuple(
         _damage(number, size_bytes)
         for number, expected in enumerate(blocks)
@@ -624,7 +640,7 @@ def _damaged(path: str, found: Measured, size_bytes: int, blocks: tuple[Sha256, 
     return FileReport(
         path=path,
         verdict=Verdict.DAMAGED,
-        detail=", ".join(details) or f"sha256 {found.sha256}",
+        detail=", ".join(details) or "other bytes than the signed ones",
         damage=damage,
     )
 
@@ -638,20 +654,17 @@ def _damage(block: int, size_bytes: int) -> Damage:
     )
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield everything but folders that hold something, and never go through a link."""
-    for where, folders, names in os.walk(folder):
-        here = Path(where)
-        yield from (here / name for name in names)
-        yield from (here / name for name in folders if (here / name).is_symlink())
-        if not folders and not names and here != folder:
-            yield here
+    below = list(walk(folder))
+    full = {path.parent for path, _ in below}
+    return ((path, info) for path, info in below if path not in full)
 
 
-def _oddity(path: Path) -> str:
-    if path.is_symlink():
+def _oddity(path: Path, info: os.stat_result) -> str:
+    if stat.S_ISLNK(info.st_mode) or is_junction(info):
         return "a link"
-    if path.is_dir():
+    if is_folder(info):
         return "an empty folder"
     is_part = path.suffix == ".part" or path.name == WRITING
     return "left by unfinished writing" if is_part else ""

@@ -15,7 +15,7 @@ from toolkit.media._repair import read_repaired
 from toolkit.media._set import SET_TARGET, find_set_folder
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import Checked, check_set
+from toolkit.media._verify import Checked, check_set, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
 
@@ -62,7 +62,7 @@ def open_medium(
                 f"open the set {folder}",
                 found=f"it is not complete, missing {', '.join(missing[:5])}",
                 expected="every file of the set, and complete.json, which is written last",
-                hint="run the same `ferry media write` again where it was made; it goes on from there",
+                hint=how_to_complete(folder),
             )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")

@@ -19,12 +19,14 @@ from typing import IO
 
 from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import sync_file, sync_folder
-from toolkit.media._device import CHUNK_BYTES, measure
+from toolkit.media._device import CHUNK_BYTES, gone_on_error, measure
 from toolkit.model import Progress, Sha256
 
 PARITY = "parity"
 MEMORY_MB = 512
 DEFAULT_PERCENT = 5
+PARITY_PATH = re.compile(rf"{PARITY}/[0-9a-f]{{12}}(\.part)?/p[.\w+]*\.par2\Z", re.ASCII)
+"""Of any file that `par2` makes there, finished or not."""
 _TOOL = "par2"
 _INDEX = "p.par2"
 _BLOCKS = 1000
@@ -119,41 +121,42 @@ def make_parity(
     """
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    options = [
-        f"-r{parity.percent}",
-        "-n1",
-        f"-b{_BLOCKS}",
-        f"-m{parity.memory_mb}",
-        f"-B{file.parent}",
-    ]
-    progress.begin(f"parity of {file.name}", total_bytes=size_bytes)
-    try:
-        code, last = _run(
-            [str(parity.tool), "create", *options, "--", str(part / _INDEX), str(file)],
-            size_bytes=size_bytes,
-            progress=progress,
-        )
-    finally:
-        progress.end()
-    if code:
-        raise StorageError(
-            f"make parity of {file}",
-            found=f"par2 ended with {code}: {last}",
-            expected="parity beside the file",
-            hint="is there room on the medium? --parity 0 writes without",
-        )
-    for item in part.iterdir():
-        with item.open("rb") as written:  # as the system has it in memory
-            expected = hashlib.file_digest(written, "sha256").hexdigest()
-        sync_file(item)
-        if measure(item).sha256 != expected:
-            raise StorageError(
-                f"read back {item}",
-                found="other bytes than were written",
-                hint="this medium cannot be relied on; use another",
+    with gone_on_error(part):
+        part.mkdir(parents=True)
+        options = [
+            f"-r{parity.percent}",
+            "-n1",
+            f"-b{_BLOCKS}",
+            f"-m{parity.memory_mb}",
+            f"-B{file.parent}",
+        ]
+        progress.begin(f"parity of {file.name}", total_bytes=size_bytes)
+        try:
+            code, last = _run(
+                [str(parity.tool), "create", *options, "--", str(part / _INDEX), str(file)],
+                size_bytes=size_bytes,
+                progress=progress,
             )
-    part.rename(folder)
+        finally:
+            progress.end()
+        if code:
+            raise StorageError(
+                f"make parity of {file}",
+                found=f"par2 ended with {code}: {last}",
+                expected="parity beside the file",
+                hint="is there room on the medium? --parity 0 writes without",
+            )
+        for item in part.iterdir():
+            with item.open("rb") as written:  # as the system has it in memory
+                expected = hashlib.file_digest(written, "sha256").hexdigest()
+            sync_file(item)
+            if measure(item).sha256 != expected:
+                raise StorageError(
+                    f"read back {item}",
+                    found="other bytes than were written",
+                    hint="this medium cannot be relied on; use another",
+                )
+        part.rename(folder)
     sync_folder(folder.parent)
 
 

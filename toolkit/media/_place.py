@@ -45,15 +45,24 @@ def check_place(root: Path) -> Place:
     """Look at the root of a medium before anything is written.
 
     Raises:
-        StorageError: The system disk itself, a folder with other things in it, or write-protected.
+        StorageError: It is not there, the system disk itself, a folder with other things in it, or
+            write-protected.
         OSError: It cannot be looked at.
     """
     attempted = f"write a medium at {root}"
+    if not root.is_dir():  # a folder made for an absent stick would fill the disk of this machine
+        raise StorageError(
+            attempted,
+            found="no such folder",
+            expected="the root of a medium, or an empty folder",
+            hint="plug the medium in and mount it; if it is to be a folder on a disk, make it first: "
+            f'mkdir "{root}"',
+        )
     if _is_system_disk(root):
         raise StorageError(
             attempted,
             found="the disk this machine runs from",
-            expected="the root of a removable medium, or a new folder",
+            expected="the root of a removable medium, or an empty folder",
             hint="check the drive letter or the mount point",
         )
     if not os.access(root, os.W_OK):
@@ -68,8 +77,8 @@ def check_place(root: Path) -> Place:
             raise StorageError(
                 attempted,
                 found=f"a folder with other things in it: {', '.join(other[:3])}",
-                expected="the root of a medium, a new or empty folder, or one with a set in it",
-                hint="give a new folder; ferry makes it",
+                expected="the root of a medium, an empty folder, or one with a set in it",
+                hint="make a new folder, and give that",
             )
     return Place(kind=_kind(root), file_system=file_system(root), free_bytes=free_bytes(root))
 

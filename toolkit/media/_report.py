@@ -7,6 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from toolkit.errors import DigestError, StorageError, ToolkitError
+from toolkit.media._set import COMPLETE
+
+WRITE_ANEW = "have it written anew: `ferry media erase`, then the same `ferry media write`"
+"""What to do about a medium that was complete; writing does not go on with one."""
 
 
 class Verdict(StrEnum):
@@ -87,7 +91,7 @@ class MediumReport:
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint=_remedy(damaged) or "do not import from it; have the medium written again",
+                hint=_remedy(damaged) or f"do not import from it; {WRITE_ANEW}",
             )
         if unread := self.having(Verdict.UNREADABLE):
             return StorageError(
@@ -100,7 +104,9 @@ class MediumReport:
             return StorageError(
                 attempted,
                 found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint="have the writing finished: the same `ferry media write` goes on",
+                hint="have the writing finished: the same `ferry media write` goes on"
+                if any(file.path == COMPLETE for file in missing)
+                else f"it was complete once; {WRITE_ANEW}, or copy it again",
             )
         return None
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import DRAFT
 from toolkit.media._custody import LIMIT_BYTES as RECEIPT_LIMIT_BYTES
-from toolkit.media._device import copy_durably, measure, on_storage, require_regular
+from toolkit.media._device import (
+    StreamDigest,
+    copy_durably,
+    measure,
+    on_storage,
+    require_regular,
+)
 from toolkit.media._names import check_file_name, is_litter
 from toolkit.media._receipts import RETURN
 from toolkit.model import Progress, Sha256
@@ -153,13 +159,17 @@ def carry(item: Returned, target: Path, progress: Progress) -> None:
     attempted = f"copy {item.path}"
     progress.begin(f"copy {item.path.name}", total_bytes=item.size_bytes)
     try:
-        with on_storage(attempted):
-            changed = copy_durably(
-                item.path, target, expected_sha256=item.sha256, progress=progress
+        with on_storage(attempted), StreamDigest(blocks=False) as digest:
+            is_same = copy_durably(
+                item.path,
+                target,
+                digest=digest,
+                accept=lambda: digest.whole() == item.sha256,
+                progress=progress,
             )
     finally:
         progress.end()
-    if changed is not None:
+    if not is_same:
         raise StorageError(
             attempted,
             found="other bytes than a moment ago",

@@ -8,9 +8,10 @@ read back. Neither is signed and neither is believed: they only tell unfinished 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -203,6 +204,14 @@ class SetPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What writing.json remembers of a file that was written to its end."""
+
+    sha256: Sha256
+    blocks: tuple[Sha256, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """What a set being written is meant to become (writing.json, later complete.json)."""
 
@@ -228,6 +237,27 @@ class Intent:
     def label(self) -> str:
         """What is printed on it: `AZL-2611-K7Q2 2/3`."""
         return f"{self.set_name} {self.medium}/{self.media_count}"
+
+    def plan_of(
+        self, files: Iterable[SetFile], *, roots: Sequence[bytes], encryption: SetEncryption | None
+    ) -> SetPlan:
+        """Return the plan of the set, once it is known how everything lies on its media.
+
+        Args:
+            files: What it carries, in any order.
+            roots: `1.root.json`, `2.root.json`, …
+            encryption: Of an encrypted set.
+        """
+        return SetPlan(
+            set_id=self.set_id,
+            set_name=self.set_name,
+            files=tuple(sorted(files, key=lambda file: file.target)),
+            issued_at=self.issued_at,
+            expires_at=self.expires_at,
+            media_count=self.media_count,
+            roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in roots),
+            encryption=encryption,
+        )
 
     def to_bytes(self, **completion: object) -> bytes:
         """Return the document; `completion` holds what only complete.json says."""
@@ -278,6 +308,31 @@ class Intent:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(file, error) from error
+
+
+def as_rows(noted: Mapping[str, Noted]) -> list[dict[str, object]]:
+    """Return what was written so far, by path, as writing.json holds it."""
+    return [
+        {"path": path, "sha256": note.sha256, "blocks": note.blocks} for path, note in noted.items()
+    ]
+
+
+def read_noted(data: bytes, *, file: str) -> dict[str, Noted]:
+    """Return what writing.json says was written so far, by path.
+
+    Raises:
+        InputError: Not such a document.
+    """
+    document = _load(data, kind="ferry-set-state", file=file)
+    try:
+        return {
+            str(row["path"]): Noted(
+                sha256=_digest(row["sha256"]), blocks=tuple(map(_digest, row["blocks"]))
+            )
+            for row in document.get("noted", ())
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise _not_understood(file, error) from error
 
 
 def read_back_method(data: bytes) -> str:

@@ -29,7 +29,7 @@ from pyrage import x25519
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.filesystem import sync_folder
-from toolkit.media._device import on_storage
+from toolkit.media._device import gone_on_error, on_storage
 from toolkit.media._encryption import KEY_BYTES, PayloadKey, payload_key
 from toolkit.media._keys import write_secret
 from toolkit.media._set import SetEncryption, read_small
@@ -239,6 +239,7 @@ def _write_new(path: Path, data: bytes) -> None:
     """Write a secret so that it is there whole or not at all."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
-    write_secret(part, data)
-    part.replace(path)
+    with gone_on_error(part):
+        write_secret(part, data)
+        part.replace(path)
     sync_folder(path.parent)

@@ -27,7 +27,15 @@ from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, misread
 from toolkit.filesystem import sync_folder
-from toolkit.media._device import BlockDigest, Readable, on_storage, read_ahead, write_durably
+from toolkit.media._device import (
+    Readable,
+    ReadMethod,
+    StreamDigest,
+    gone_on_error,
+    on_storage,
+    read_ahead,
+    write_durably,
+)
 from toolkit.media._encryption import Encrypting
 from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
@@ -38,6 +46,10 @@ from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
 _SET = "set.json"
 _STATE = "spread.json"
+_CHANGED = (
+    "the catalog's file changed since it was downloaded: set it aside with "
+    "`ferry catalog verify --quarantine`, then download it again"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +121,18 @@ def find_spread(
     return max(found, key=lambda known: len(known.open_numbers), default=None)
 
 
+def is_kept(book: Path, set_name: str, *, set_id: str) -> bool:
+    """Whether home keeps this set as one that is cut or spread.
+
+    Raises:
+        InputError: What it keeps under that name cannot be understood.
+        StorageError: It cannot be read.
+    """
+    return (book / set_name / _STATE).is_file() and (
+        read_spread(book / set_name).intent.set_id == set_id
+    )
+
+
 def make_spread(
     book: Path,
     intent: Intent,
@@ -139,15 +163,8 @@ def make_spread(
                 pieces=pieces,
             )
         )
-    plan = SetPlan(
-        set_id=intent.set_id,
-        set_name=intent.set_name,
-        issued_at=intent.issued_at,
-        expires_at=intent.expires_at,
-        media_count=len(layout.media),
-        files=tuple(sorted(files, key=lambda file: file.target)),
-        roots=tuple(Sha256(hashlib.sha256(data).hexdigest()) for data in keys.roots),
-        encryption=key.encryption if key is not None else None,
+    plan = intent.plan_of(
+        files, roots=keys.roots, encryption=key.encryption if key is not None else None
     )
     metadata = sign_set(
         keys,
@@ -160,14 +177,15 @@ def make_spread(
     folder = book / intent.set_name
     draft = book / f"{intent.set_name}.part"
     shutil.rmtree(draft, ignore_errors=True)
-    (draft / TUF).mkdir(parents=True)
-    for name, data in metadata.items():
-        write_durably(draft / TUF / name, data)
-    write_durably(draft / _SET, plan.to_bytes())
-    write_durably(draft / _STATE, _state(intent, layout.media, ()))
-    if key is not None:
-        store_key(book, key)
-    draft.rename(folder)
+    with gone_on_error(draft):
+        (draft / TUF).mkdir(parents=True)
+        for name, data in metadata.items():
+            write_durably(draft / TUF / name, data)
+        write_durably(draft / _SET, plan.to_bytes())
+        write_durably(draft / _STATE, _state(intent, layout.media, ()))
+        if key is not None:
+            store_key(book, key)
+        draft.rename(folder)
     sync_folder(book)
     return Spread(
         folder=folder,
@@ -216,8 +234,19 @@ def changed_in_catalog(held: HeldPayload, *, size_bytes: int, sha256: Sha256) ->
         f"write {held.name}",
         found=f"{size_bytes} bytes, sha256 {sha256} in {held.path}",
         expected=f"{held.size_bytes} bytes, sha256 {held.sha256}",
-        hint="the catalog's file changed since it was downloaded: set it aside with "
-        "`ferry catalog verify --quarantine`, then download it again",
+        hint=_CHANGED,
+    )
+
+
+def changed_since_measured(part: Part, *, is_encrypted: bool) -> DigestError:
+    """Return the error for a part that is no longer what was measured and signed; the rest was not read."""
+    held, end = part.held, part.offset + part.size_bytes
+    where = "" if is_encrypted or part.is_whole else f", in its bytes {part.offset} to {end - 1}"
+    return DigestError(
+        f"write {part.path} of {held.name}",
+        found=f"{held.path} has changed since it was measured{where}",
+        expected="the bytes for which the set is signed",
+        hint=_CHANGED,
     )
 
 
@@ -241,13 +270,15 @@ def _measured(
     """Read a payload once for the hashes of the whole, of every block and of every piece."""
     held, target = parts[0].held, parts[0].target
     through = as_stored(held, target, key)
-    whole = BlockDigest()
     digests = [hashlib.sha256() for _ in parts]
     ends = [part.offset + part.size_bytes for part in parts]
     index = position = 0
     progress.begin(f"measure {held.name}", total_bytes=ends[-1])
     try:
-        with contextlib.closing(read_ahead(held.path, through=through)) as chunks:
+        with (
+            StreamDigest() as whole,
+            contextlib.closing(read_ahead(held.path, through=through)) as chunks,
+        ):
             for whole_chunk in chunks:
                 whole.update(whole_chunk)
                 progress.advance(len(whole_chunk))
@@ -258,11 +289,11 @@ def _measured(
                     position += len(piece)
                     chunk = chunk[len(piece) :]
                     index += position == ends[index]
+            found = whole.measured(ReadMethod.CACHED)
     finally:
         progress.end()
-    found = whole.finish()
-    if through is None and found != held.sha256:
-        raise changed_in_catalog(held, size_bytes=whole.size_bytes, sha256=found)
+    if through is None and found.sha256 != held.sha256:
+        raise changed_in_catalog(held, size_bytes=found.size_bytes, sha256=found.sha256)
     pieces = tuple(
         SetPiece(
             path=part.path,
@@ -276,9 +307,9 @@ def _measured(
     placed = PlacedPayload(
         held=held,
         target=target,
-        size_bytes=whole.size_bytes,
-        sha256=found,
-        blocks=tuple(whole.blocks),
+        size_bytes=found.size_bytes,
+        sha256=found.sha256,
+        blocks=found.blocks,
     )
     return placed, pieces
 

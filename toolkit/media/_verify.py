@@ -32,6 +32,7 @@ from toolkit.errors import (
 )
 from toolkit.media._device import NotRegularError
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
+from toolkit.media._report import WRITE_ANEW
 from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
 from toolkit.media._trust import Trust, TrustState
 
@@ -43,9 +44,7 @@ _STRANGER = (
     "do not use this medium: nobody whom this site trusts signed these bytes. Have it written again, and "
     "ask the publisher whose root it is made under"
 )
-WRITE_AGAIN = (
-    "the medium does not hold what was written to it; do not use it, have it written again"
-)
+WRITE_AGAIN = f"the medium does not hold what was written to it; do not use it, {WRITE_ANEW}"
 """What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
 CONTRADICTS = "do not use this medium: its publisher contradicts himself; have it written again"
 
@@ -281,8 +280,15 @@ def _unfinished(folder: Path, found: str) -> StorageError:
         f"open the set {folder}",
         found=f"it is not complete: {found}",
         expected=f"a set that was written and read back to its end ({COMPLETE} is written last)",
-        hint="run the same `ferry media write` again where it was made; it goes on from there",
+        hint=how_to_complete(folder),
     )
+
+
+def how_to_complete(folder: Path) -> str:
+    """Return what to do about a set of which something is missing."""
+    if (folder / COMPLETE).is_file():
+        return f"it was complete once; {WRITE_ANEW}, or copy it again"
+    return "run the same `ferry media write` again where it was made; it goes on from there"
 
 
 def _require_same_bytes(

@@ -2,13 +2,16 @@
 
 Theory of operation. `writing.json` is the first file of a set: it fixes identity, times and payloads, so
 that the same command finds its unfinished set again and ends with the same bytes. Every file is written
-beside its name, flushed and renamed, then read back past the page cache; a payload that already stands
-there is read back instead of written. Metadata are signed last (they hold block hashes), the manifests
-after them. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
+beside its name and flushed; what was hashed on the way is noted in `writing.json`, and then the file is
+renamed. What stands under its name and is noted is kept. Metadata, which hold block hashes, and manifests
+follow. When everything is on the medium, everything is read back past the page cache: a counterfeit, which
+claims more room than it has, gives early bytes back until late ones are written over them. Then the
+finished `writing.json` is renamed to `complete.json`: one step ends the writing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -20,12 +23,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit import __version__
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.filesystem import largest_file_bytes, sync_folder
 from toolkit.media import _bag
 from toolkit.media._device import (
     Measured,
     ReadMethod,
+    StreamDigest,
     copy_durably,
     free_bytes,
     measure,
@@ -39,12 +43,14 @@ from toolkit.media._layout import (
     ENCRYPTED_ENDING,
     METADATA_ROOM_BYTES,
     RESERVE,
+    SEGMENT,
     Layout,
     MediumSize,
     Part,
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -55,6 +61,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
+from toolkit.media._report import WRITE_ANEW, Verdict
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -64,10 +71,13 @@ from toolkit.media._set import (
     TUF,
     WRITING,
     Intent,
+    Noted,
     SetFile,
     SetPiece,
     SetPlan,
+    as_rows,
     find_set_folders,
+    read_noted,
     read_small,
 )
 from toolkit.media._set_key import (
@@ -84,7 +94,9 @@ from toolkit.media._spread import (
     Spread,
     as_stored,
     changed_in_catalog,
+    changed_since_measured,
     find_spread,
+    is_kept,
     make_spread,
 )
 from toolkit.media._trust import new_trust
@@ -119,8 +131,7 @@ def write_medium(
     cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
-        root: Root of the medium; made if only the last folder is missing, so that an absent drive or
-            mount is noticed.
+        root: Root of the medium; never made, so that an absent drive or mount is noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
@@ -138,10 +149,11 @@ def write_medium(
 
     Returns:
         The medium, opened as a site that pinned the first root would open it. A set that was already
-        complete with the same payloads is returned as it is.
+        complete with the same payloads is read as `Medium.verify` reads it, and nothing is written.
 
     Raises:
-        DigestError: A file of the catalog is no longer what was held.
+        DigestError: A file of the catalog is no longer what was held, or a set that was complete is not what
+            was written.
         StorageError: Medium missing, full, write-protected, of a too small file system, holding
             another set of that name, or not returning what was written.
         InputError: Nothing to write, names that may not stand on a medium, impossible times, or what is
@@ -163,9 +175,9 @@ def write_medium(
         recipients=read_recipients(recipients),
         now=now,
     )
-    with on_storage(f"write a medium at {root}"):
-        root.mkdir(exist_ok=True)
+    with on_storage(f"write a medium at {root}"), contextlib.ExitStack() as alone:
         place = check_place(root)
+        alone.enter_context(alone_on_medium(_root_of(root), attempted=f"write a medium at {root}"))
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -175,22 +187,24 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted)
+            folder, intent = _begin(root, wanted, book)
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
             folder, intent = _begin_one_of(root, spread, number)
-        if not (folder / COMPLETE).exists():
+        was_complete = (folder / COMPLETE).exists()
+        if not was_complete:
             progress.say(f"{root}: {place}")
             _tell_others(root, folder, intent, progress)
             parts = layout.parts if spread is None else spread.parts(wanted.payloads)
             mine = [part for part in parts if part.medium == intent.medium]
-            if before_write is not None:
-                before_write([held for held in payloads if any(part.held == held for part in mine)])
             key = _set_key(wanted, intent.set_id, book, spread) if wanted.recipients else None
             writing = _Writing(
                 folder, intent, keys, progress, now, spread, parity, custody_key, key
             )
+            writing.prepare(mine)
+            if before_write is not None:  # last: a scan takes minutes
+                before_write([held for held in payloads if any(part.held == held for part in mine)])
             writing.run(mine)
             progress.say(f"medium {intent.label} is complete, {writing.speeds()}")
             for warning in slow_warnings(writing.reading.bytes_per_s):
@@ -198,11 +212,18 @@ def write_medium(
         else:
             progress.say(
                 f"{folder.name} is already complete, valid until {intent.expires_at:%Y-%m-%d}; "
-                "nothing was written"
+                "it is read whole, nothing is written"
             )
+        try:
+            medium = Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+        except SignatureError as error:
+            error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+            raise
+        if was_complete:
+            _require_whole(medium, progress)
         if spread is not None:
             progress.say(_what_next(spread.mark_done(intent.medium)))
-    return Medium(folder, check_set(folder, new_trust(keys.roots[0]), now=now))
+    return medium
 
 
 def plan_media(
@@ -293,8 +314,13 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
-def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
-    """Find this set, complete or unfinished, on the medium, or begin it."""
+def _root_of(root: Path) -> Path:
+    """Return the root of the medium, also where one set folder on it was named."""
+    return root.parent if root in find_set_folders(root) else root
+
+
+def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
+    """Find this set of whole payloads, complete or unfinished, on the medium, or begin it."""
     new = wanted.intent(root)
     for folder in find_set_folders(root):
         if wanted.set_name not in (None, folder.name):
@@ -302,6 +328,11 @@ def _begin(root: Path, wanted: _Wanted) -> tuple[Path, Intent]:
         intent = _read_intent(folder)
         if intent is None or intent.purpose != new.purpose:
             continue
+        if not (folder / COMPLETE).exists() and (
+            (folder / SEGMENT).exists()
+            or (book is not None and is_kept(book, folder.name, set_id=intent.set_id))
+        ):
+            continue  # a cut set: it goes on as it was signed, or not at all
         if intent.media_count == 1 and intent.expires_at > wanted.now:
             return folder, intent
     return _begin_new(root, new)
@@ -427,6 +458,23 @@ def _what_next(spread: Spread) -> str:
     )
 
 
+def _require_whole(medium: Medium, progress: Progress) -> None:
+    """Read a medium that was complete before: much can have happened to it since.
+
+    Raises:
+        DigestError: Something on it is not what was signed.
+        StorageError: Something is missing or cannot be read.
+    """
+    report = medium.verify(progress)
+    if problem := report.problem():
+        raise problem
+    for warning in report.warnings:
+        progress.say(f"warning: {warning}")
+    for file in report.having(Verdict.FOREIGN):
+        progress.say(f"warning: {file.path} does not belong to the set")
+    progress.say(f"medium {medium.label} is whole, every byte of it was read")
+
+
 @dataclass
 class _Writing:
     """One run of writing one medium; what it read back is kept for the record."""
@@ -437,54 +485,44 @@ class _Writing:
     progress: Progress
     now: datetime
     spread: Spread | None
-    """The set's plan and metadata, where they were made before; else they follow from what is read back."""
+    """The set's plan and metadata, where they were made before; else they follow from what is written."""
     parity: Parity | None
     custody_key: str
     key: SetKey | None
     """Of an encrypted set."""
+    placed: dict[str, Noted] = field(default_factory=dict)
+    """What stands on the medium, by path, as it was hashed when it was written."""
+    fresh: set[str] = field(default_factory=set)
+    """Paths of what this run wrote; what an earlier one noted is not believed before it was read."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
 
-    def run(self, parts: Sequence[Part]) -> None:
-        """Bring the medium to its end from wherever it stands; `parts` are those it carries."""
+    def prepare(self, parts: Sequence[Part]) -> None:
+        """Clear away what is half, and refuse a medium that cannot take what is missing of `parts`."""
         for left in sorted(self.folder.rglob("*.part")):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         folders = {(self.folder / part.path).parent for part in parts}
         for folder in (*folders, self.folder / "data/plan", self.folder / TUF):
             folder.mkdir(parents=True, exist_ok=True)
+        self.placed = self._standing(parts)
         _require_room(self.folder, self.intent.set_name, parts, self.parity)
-        if self.spread is not None:
-            digests = {
-                piece.path: piece.sha256 for file in self.spread.plan.files for piece in file.pieces
-            }
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Bring the prepared medium to its end from wherever it stands; `parts` are those it carries."""
+        while True:
             for part in parts:
-                self._place(part, digests[part.path])
-            self._write_set(self.spread.plan, self.spread.metadata)
-            return
-        placed = []
-        for part in parts:
-            # how an encrypted payload looks is known when it was written
-            found = self._place(part, part.held.sha256 if self.key is None else None)
-            placed.append(
-                PlacedPayload(
-                    held=part.held,
-                    target=part.target,
-                    size_bytes=found.size_bytes,
-                    sha256=found.sha256,
-                    blocks=found.blocks,
-                )
-            )
-        plan = self._plan(parts, placed)
-        metadata = sign_set(
-            self.keys,
-            placed,
-            plan.to_bytes(),
-            issued_at=plan.issued_at,
-            expires_at=plan.expires_at,
-            custody_key=self.custody_key,
-        )
-        self._write_set(plan, metadata)
+                self._place(part)
+            plan, metadata = self._signed(parts)
+            small = self._write_small(plan, metadata)
+            bad = [part for part in parts if not self._reads_back(part)]
+            if not bad:
+                break
+            for part in bad:
+                _logger.warning("%s is damaged on the medium and is written again", part.path)
+                self._discard(part)
+        self._read_back_small(small)
+        self._complete(parts, small)
 
     def speeds(self) -> str:
         """Return how fast payloads were written and read back, for people."""
@@ -493,47 +531,46 @@ class _Writing:
             f"read back with {human_speed(self.reading.bytes_per_s)}"
         )
 
-    def _place(self, part: Part, expected: Sha256 | None) -> Measured:
-        """Have a part and its parity stand on the medium and return what was read back.
+    def _standing(self, parts: Sequence[Part]) -> dict[str, Noted]:
+        """Return what an earlier run finished; what else stands under a part's name is removed."""
+        noted = read_noted(read_small(self.folder / WRITING), file=str(self.folder / WRITING))
+        kept = {}
+        for part in parts:
+            path, note = self.folder / part.path, noted.get(part.path)
+            if not path.exists():
+                continue
+            expected = self._expected(part)
+            is_known = note is not None and expected in (None, note.sha256)
+            if note is not None and is_known and path.stat().st_size == part.size_bytes:
+                kept[part.path] = note
+            else:
+                path.unlink()
+        return kept
 
-        Args:
-            part: The part.
-            expected: Its hash there; None: it must decrypt to the payload.
-        """
+    def _expected(self, part: Part) -> Sha256 | None:
+        """Return the hash of a part on the medium; None: known when it was encrypted."""
+        if self.spread is not None:
+            pieces = (piece for file in self.spread.plan.files for piece in file.pieces)
+            return next(piece.sha256 for piece in pieces if piece.path == part.path)
+        return part.held.sha256 if self.key is None else None
+
+    def _place(self, part: Part) -> None:
+        """Have a part and its parity stand on the medium."""
         path = self.folder / part.path
-        found = self._stand(part, path, expected)
-        has_its = has_parity(self.folder, found.sha256)
-        if self.parity is not None and not has_its and part.size_bytes:
-            make_parity(
-                self.parity,
-                path,
-                parity_folder(self.folder, found.sha256),
-                size_bytes=part.size_bytes,
-                progress=self.progress,
-            )
-        return found
+        if part.path not in self.placed:
+            self._copy(part, path)
+        sha256 = self.placed[part.path].sha256
+        if self.parity is None or has_parity(self.folder, sha256) or not part.size_bytes:
+            return
+        make_parity(
+            self.parity,
+            path,
+            parity_folder(self.folder, sha256),
+            size_bytes=part.size_bytes,
+            progress=self.progress,
+        )
 
-    def _stand(self, part: Part, path: Path, expected: Sha256 | None) -> Measured:
-        if path.exists():
-            found = self._read_back(part, path, expected)
-            if found is not None:
-                return found
-            _logger.warning("%s is damaged on the medium and is written again", path)
-            path.unlink()
-        self._copy(part, path, expected)
-        found = self._read_back(part, path, expected)
-        if found is None:
-            raise StorageError(
-                f"read back {path}",
-                found="other bytes than were written",
-                expected=f"sha256 {expected}"
-                if expected is not None
-                else f"what decrypts to sha256 {part.held.sha256}",
-                hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
-            )
-        return found
-
-    def _copy(self, part: Part, path: Path, expected: Sha256 | None) -> None:
+    def _copy(self, part: Part, path: Path) -> None:
         held = part.held
         if not held.path.is_file():
             raise StorageError(
@@ -546,51 +583,136 @@ class _Writing:
         began = self.writing.start()
         self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
-            changed = copy_durably(
-                held.path,
-                path,
-                offset=part.offset,
-                size_bytes=None if part.is_whole else part.size_bytes,
-                expected_sha256=expected,
-                progress=self.progress,
-                through=as_stored(held, part.target, self.key),
-            )
+            with StreamDigest(whole=not self._is_plain, blocks=self.spread is None) as digest:
+                is_copied = copy_durably(
+                    held.path,
+                    path,
+                    offset=part.offset,
+                    size_bytes=None if part.is_whole else part.size_bytes,
+                    digest=digest,
+                    accept=lambda: self._accept(part, digest),
+                    progress=self.progress,
+                    through=as_stored(held, part.target, self.key),
+                )
         finally:
             self.progress.end()
-        if changed is not None:
-            raise changed_in_catalog(held, size_bytes=changed.size_bytes, sha256=changed.sha256)
+        if not is_copied:
+            raise self._changed(part)
         self.writing.add(part.size_bytes, since=began)
 
-    def _read_back(self, part: Part, path: Path, expected: Sha256 | None) -> Measured | None:
-        """Return what lies there, or None if it is not what belongs there."""
-        if path.stat().st_size != part.size_bytes:
-            return None
+    def _accept(self, part: Part, digest: StreamDigest) -> bool:
+        """Note what was written, if it can be what belongs there."""
+        expected = self._expected(part)
+        # a plain file is hashed as a whole when it is read back: twice in one pass holds up a fast device
+        found = expected if expected is not None and self._is_plain else digest.whole()
+        if digest.size_bytes != part.size_bytes or expected not in (None, found):
+            return False
+        self.placed[part.path] = Noted(sha256=found, blocks=digest.blocks())
+        self.fresh.add(part.path)
+        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=as_rows(self.placed)))
+        return True
+
+    def _changed(self, part: Part) -> DigestError:
+        if not part.is_whole or self.key is not None:
+            return changed_since_measured(part, is_encrypted=self.key is not None)
+        found = self._measure_source(part)
+        return changed_in_catalog(part.held, size_bytes=found.size_bytes, sha256=found.sha256)
+
+    def _measure_source(self, part: Part) -> Measured:
+        self.progress.begin(f"measure {part.held.name}", total_bytes=part.held.size_bytes)
+        try:
+            return measure(part.held.path, progress=self.progress)
+        finally:
+            self.progress.end()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the medium holds the catalog's files as they are."""
+        return self.spread is None and self.key is None
+
+    def _reads_back(self, part: Part) -> bool:
+        """Read a part past the page cache and compare it with what was written.
+
+        What an earlier run wrote is opened, too, if it is encrypted: neither its bytes nor its notes are believed.
+
+        Raises:
+            StorageError: This run wrote it, and other bytes come back.
+            DigestError: This run wrote it, and the catalog's file is not what was held.
+        """
+        path, noted = self.folder / part.path, self.placed[part.path]
+        is_fresh = part.path in self.fresh
         opening = None
-        if expected is None and self.key is not None:
+        if not is_fresh and self.spread is None and self.key is not None:
             held = part.held
             own = self.key.of_payload(part.target, size_bytes=held.size_bytes, sha256=held.sha256)
             opening = Decrypting(own, len)
         began = self.reading.start()
         self.progress.begin(f"read back {path.name}", total_bytes=part.size_bytes)
         try:
-            also = None if opening is None else opening.write
-            found = measure(path, progress=self.progress, also=also)
+            found = measure(
+                path,
+                blocks=bool(noted.blocks) and not is_fresh,
+                progress=self.progress,
+                also=None if opening is None else opening.write,
+            )
         finally:
             self.progress.end()
         self.methods.append(found.method)
         self.reading.add(part.size_bytes, since=began)
-        is_good = found.sha256 == expected if opening is None else opening.finish() is None
-        return found if is_good else None
+        is_good = found.sha256 == noted.sha256 and found.blocks in ((), noted.blocks)
+        if is_good and opening is not None:
+            is_good = opening.finish() is None
+        if is_fresh and not is_good:
+            raise self._unreliable(part, noted)
+        return is_good
+
+    def _unreliable(self, part: Part, noted: Noted) -> StorageError | DigestError:
+        """Return whose fault it is that a part reads back otherwise than it should."""
+        if self._is_plain and self._measure_source(part).sha256 != noted.sha256:
+            self._discard(part)
+            return self._changed(part)
+        return StorageError(
+            f"read back {self.folder / part.path}",
+            found="other bytes than were written",
+            expected=f"sha256 {noted.sha256}",
+            hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
+        )
+
+    def _discard(self, part: Part) -> None:
+        """Remove a part and its parity."""
+        noted = self.placed.pop(part.path)
+        (self.folder / part.path).unlink()
+        shutil.rmtree(parity_folder(self.folder, noted.sha256), ignore_errors=True)
+
+    def _signed(self, parts: Sequence[Part]) -> tuple[SetPlan, Mapping[str, bytes]]:
+        """Return the plan and the metadata of the set."""
+        if self.spread is not None:
+            return self.spread.plan, self.spread.metadata
+        placed = [
+            PlacedPayload(
+                held=part.held,
+                target=part.target,
+                size_bytes=part.size_bytes,
+                sha256=self.placed[part.path].sha256,
+                blocks=self.placed[part.path].blocks,
+            )
+            for part in parts
+        ]
+        plan = self._plan(parts, placed)
+        metadata = sign_set(
+            self.keys,
+            placed,
+            plan.to_bytes(),
+            issued_at=plan.issued_at,
+            expires_at=plan.expires_at,
+            custody_key=self.custody_key,
+        )
+        return plan, metadata
 
     def _plan(self, parts: Sequence[Part], placed: Sequence[PlacedPayload]) -> SetPlan:
         """Return the plan of a set of whole payloads on one medium."""
-        return SetPlan(
-            set_id=self.intent.set_id,
-            set_name=self.intent.set_name,
-            issued_at=self.intent.issued_at,
-            expires_at=self.intent.expires_at,
-            media_count=1,
-            files=tuple(
+        return self.intent.plan_of(
+            (
                 SetFile(
                     target=part.target,
                     size_bytes=seen.size_bytes,
@@ -607,11 +729,12 @@ class _Writing:
                 )
                 for part, seen in zip(parts, placed, strict=True)
             ),
-            roots=tuple(_sha256(data) for data in self.keys.roots),
+            roots=self.keys.roots,
             encryption=None if self.key is None else self.key.encryption,
         )
 
-    def _write_set(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> None:
+    def _write_small(self, plan: SetPlan, metadata: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Write everything but payloads and their parity, and return it by path."""
         set_json = plan.to_bytes()
         number = self.intent.medium
         pieces = [piece for _, piece in plan.on_medium(number)]
@@ -635,15 +758,17 @@ class _Writing:
         small = {SET_PATH: set_json, **tags, _bag.TAG_MANIFEST: tag_manifest}
         for path, data in small.items():
             write_durably(self.folder / path, data)
-        self._read_back_small(small)
+        return small
+
+    def _complete(self, parts: Sequence[Part], small: Mapping[str, bytes]) -> None:
         completion = {
             "completed_at": as_instant(self.now),
             "tool": f"ferry {__version__}",
             "parity_percent": 0 if self.parity is None else self.parity.percent,
             "read_back": {
                 "method": weakest(self.methods).value,
-                "files": len(small) + len(pieces),
-                "bytes": sum(piece.size_bytes for piece in pieces) + sum(map(len, small.values())),
+                "files": len(small) + len(parts),
+                "bytes": sum(part.size_bytes for part in parts) + sum(map(len, small.values())),
                 "bytes_per_s": self.reading.bytes_per_s,
             },
             "written": {

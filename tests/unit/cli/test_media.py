@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -95,6 +96,31 @@ def test_writing_prints_the_label(write):
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--size", "foo"), "'foo' (expected: a number and MB, GB"),
+        (("--size", "32GB", "--size", "0"), "'0' (expected: a number and MB, GB"),
+        (("--size", "0GB"), "'0GB' (expected"),
+        (("--name", "azl 1"), "'azl 1' (expected: 1 to 13 characters of A-Z"),
+        (("--name", "NUL"), "is a device on Windows"),
+        (("--name", ""), "'' (expected: 1 to 13"),
+    ],
+)
+def test_what_is_no_size_or_name_is_a_usage_error(write, tmp_path, words, said):
+    code, _, err = write(VERSION, *words)
+    assert code == 2
+    assert f"Invalid value for '{words[0]}'" in err
+    assert said in " ".join(err.split())
+    assert list((tmp_path / "medium").iterdir()) == []
+
+
+def test_a_plan_of_media_takes_only_sizes(ferry, tmp_path):
+    (tmp_path / "plan.json").touch()
+    words = ("media", "plan", "plan.json", "--catalog", "catalog", "--size", "many")
+    assert ferry(*words)[0] == 2
+
+
 def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_path):
     (path,) = (folder / "custody").iterdir()
     receipt = json.loads(path.read_bytes())["signed"]
@@ -105,6 +131,19 @@ def test_a_finished_set_carries_the_receipt_of_its_writing(write, folder, tmp_pa
     before = path.read_bytes()
     assert write(VERSION, "--by", "Ada")[0] == 0, "the same set again"
     assert [seen.read_bytes() for seen in (folder / "custody").iterdir()] == [before]
+
+
+def test_a_set_that_was_damaged_gets_no_receipt_of_its_writing(write, folder):
+    shutil.rmtree(folder / "custody")
+    (payload,) = (folder / "data" / "payload").iterdir()
+    flip(payload, 3)
+    code, out, err = write()
+    assert (code, out) == (3, "")
+    assert "ferry media repair" in err or "ferry media erase" in err  # as there is parity or not
+    assert not (folder / "custody").exists()
+    flip(payload, 3)
+    assert write()[0] == 0
+    assert len(list((folder / "custody").iterdir())) == 1
 
 
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
@@ -493,7 +532,7 @@ def test_what_can_be_refused_without_a_scan_is_refused_before_it(write, scanner,
 def test_a_scan_of_a_set_that_has_its_first_receipt_is_told_to_stand_in_none(
     ferry, write, folder, scanner
 ):
-    assert ferry("media", "erase", "medium", "--yes-erase", f"{folder.name} 1/1")[0] == 0
+    (folder / "complete.json").rename(folder / "writing.json")
     code, _, err = write(VERSION, "--hook-before-write", scanner(0))
     assert code == 0
     assert "stands in none" in err
@@ -552,8 +591,16 @@ def test_erasing_takes_the_label_typed_exactly(ferry, folder, label):
     code, out, _ = ferry("media", "erase", "medium", "--catalog", "catalog", "--yes-erase", label)
     assert code == 0
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
-    assert "stays, take it home first: custody/0001-write-" in out
-    assert sorted(path.name for path in folder.iterdir()) == ["custody", "writing.json"]
+    assert not folder.exists()
+
+
+def test_a_set_whose_receipts_have_to_go_home_is_not_erased(ferry, folder, label):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada", "--catalog", "catalog")
+    assert ferry(*words)[0] == 0
+    code, _, err = ferry("media", "erase", "medium", "--yes-erase", label)
+    assert code == 6
+    assert "custody/0002-hand-over-" in err
+    assert (folder / "complete.json").exists()
 
 
 def test_erasing_asks_where_somebody_can_be_asked(ferry, folder, label, monkeypatch):
@@ -584,8 +631,8 @@ def test_an_erasure_as_json(ferry, folder, label):
     document = json.loads(out)
     assert (code, document["kind"]) == (0, "erasure")
     assert document["data"]["label"] == label
-    assert "complete.json" not in document["data"]["removed"]
-    assert len(document["data"]["receipts"]) == 1
+    assert "complete.json" in document["data"]["removed"]
+    assert not folder.exists()
 
 
 def test_a_set_of_another_catalog_is_not_erased(ferry, folder, label, tmp_path):

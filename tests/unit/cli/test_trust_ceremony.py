@@ -88,6 +88,14 @@ def test_two_people_sign_copies_that_are_joined_at_home(ferry, keys, tmp_path):
     assert len(read_root_chain(keys)) == 2
 
 
+def test_more_signatures_than_keys_are_a_usage_error(ferry, tmp_path):
+    code, _, err = ferry("init", "--keys", "two", "--root-keys", "2", "--root-threshold", "3")
+    assert code == 2
+    assert "3 signatures of 2 root keys (expected: at most 2)" in " ".join(err.split())
+    assert "--root-threshold" in err
+    assert not (tmp_path / "two").exists()
+
+
 def test_a_change_says_that_signatures_are_gone(ferry, keys, tmp_path):
     init = ("--root-keys", "2", "--root-threshold", "2")
     assert ferry("init", "--keys", "two", *init)[0] == 0

@@ -98,6 +98,8 @@ class Publisher:
 
     def write(self, medium: Path, *payloads: HeldPayload, now: datetime = NOW, **more) -> Medium:
         more.setdefault("expires_at", now + days(180))
+        if medium.parent.is_dir():  # a drive that is not there has none
+            medium.mkdir(exist_ok=True)
         return write_medium(medium, payloads, keys=self.keys, now=now, **more)
 
 

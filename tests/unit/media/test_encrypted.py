@@ -302,11 +302,22 @@ def test_a_damaged_payload_is_written_again(write, payload, tmp_path):
     assert again.verify().problem() is None
 
 
+def test_a_lost_key_is_refused_before_anybody_scans(write, payload, tmp_path):
+    """A scan takes minutes."""
+    with pytest.raises(Stopped):
+        write(payload, progress=StopAt("read back"))
+    key_file(tmp_path).write_bytes(b"{}")
+    scanned = []
+    with pytest.raises(InputError, match="open the key of the set"):
+        write(payload, before_write=scanned.append)
+    assert scanned == []
+
+
 def test_a_complete_set_is_not_written_again(write, written, payload):
     heard = Heard()
     again = write(payload, progress=heard)
     assert again.folder == written.folder
-    assert heard.steps == []
+    assert heard.steps == ["verify AZL-2603-ENC 1/1"]
 
 
 @pytest.mark.parametrize("recipients", [[], "other"])
@@ -466,6 +477,18 @@ def test_a_changed_catalog_file_is_noticed_while_it_is_measured(write, bundle, t
     assert not list((tmp_path / "book").iterdir())
 
 
+def test_a_segment_changed_since_it_was_measured_is_not_compared_with_the_whole_file(
+    write, bundle, tmp_path
+):
+    own = replace(bundle, path=tmp_path / "own.zip")
+    shutil.copy(bundle.path, own.path)
+    write(own, media=TWO)
+    flip(own.path, 8 * (BLOCK_BYTES + 1000))
+    with pytest.raises(DigestError, match="changed since it was measured") as caught:
+        write(own, media=TWO, stick="second")
+    assert own.sha256 not in str(caught.value)
+
+
 def test_the_plan_of_media_counts_what_encryption_adds(bundle, identity):
     (part,) = plan_media([bundle], [], recipients=[site_recipient(identity)]).parts
     assert part.path == STORED
@@ -537,7 +560,7 @@ def test_what_is_no_identity_is_an_input_error_that_repeats_none_of_it(tmp_path,
 def test_what_is_no_recipient_is_refused_before_anything_is_written(write, payload, tmp_path, text):
     with pytest.raises(InputError, match="encrypt a medium"):
         write(payload, recipients=[text])
-    assert not (tmp_path / "stick").exists()
+    assert not list((tmp_path / "stick").iterdir())
 
 
 def test_an_identity_given_as_recipient_is_not_repeated(write, payload):

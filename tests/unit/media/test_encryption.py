@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import DigestError
-from toolkit.media._device import copy_durably
+from toolkit.media._device import StreamDigest, copy_durably
 from toolkit.media._encryption import (
     CHUNK_BYTES,
     PLAIN_BYTES,
@@ -180,11 +180,15 @@ def test_a_file_that_changed_is_not_encrypted_to_its_end(tmp_path, now):
     source, target = tmp_path / "x.zip", tmp_path / "x.zip.enc"
     source.write_bytes(now)
     digest = hashlib.sha256(now).hexdigest()
-    with pytest.raises(DigestError, match=f"{len(now)} bytes, sha256 {digest}"):
+    with (
+        StreamDigest() as hashing,
+        pytest.raises(DigestError, match=f"{len(now)} bytes, sha256 {digest}"),
+    ):
         copy_durably(
             source,
             target,
-            expected_sha256=None,
+            digest=hashing,
+            accept=lambda: True,
             progress=Silent(),
             through=lambda file: Encrypting(file, key, changed=changed),
         )

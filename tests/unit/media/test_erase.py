@@ -22,7 +22,6 @@ from toolkit.media import (
     erase_set,
     keep_set,
     plan_erasure,
-    read_custody,
 )
 from toolkit.model import Silent
 
@@ -36,10 +35,17 @@ def erase(root, **more):
 
 
 @pytest.fixture
-def receipts(folder):
-    """The set has a receipt and something that travels home."""
+def written_receipt(folder):
+    """The set has the receipt that its writing left."""
     register = Register(label=describe_medium(folder), scribe=Scribe(key=HOME, by="Ada"))
-    path = register.write().path
+    return f"custody/{register.write().path.name}"
+
+
+@pytest.fixture
+def receipts(folder, written_receipt):
+    """The set was handed over, and has something that travels home."""
+    register = Register(label=describe_medium(folder), scribe=Scribe(key=HOME, by="Ada"))
+    path = register.hand_over("Ben").path
     (folder / "return").mkdir()
     (folder / "return" / "plant7.request.json").write_bytes(b"{}")
     return f"custody/{path.name}", "return/plant7.request.json"
@@ -60,7 +66,7 @@ def test_a_set_is_gone_and_its_neighbours_are_not(medium, folder):
     files = left(folder)
     planned = erase(medium)
     assert sorted(path for path, _ in planned.removed) == files
-    assert planned.foreign == planned.receipts == ()
+    assert planned.foreign == ()
     assert left(medium) == ["AZL-OTHER/notes.txt", "holiday.jpg"]
     assert not folder.exists()
 
@@ -113,19 +119,45 @@ def test_a_set_folder_that_is_a_link_is_refused(medium, folder, tmp_path):
         plan_erasure(medium)
 
 
-def test_receipts_stay_and_say_whose_they_are(medium, folder, receipts):
-    set_id = describe_medium(folder).set_id
-    assert erase(medium).receipts == receipts
-    assert left(folder) == [*receipts, "writing.json"]
-    label = describe_medium(medium)
-    assert (label.set_id, label.is_complete) == (set_id, False)
-    assert len(read_custody(folder, set_id=set_id, keys={}).entries) == 1
+def test_the_receipt_of_its_writing_goes_with_the_set(medium, folder, written_receipt):
+    assert written_receipt in [path for path, _ in erase(medium).removed]
+    assert not folder.exists()
+
+
+def test_where_receipts_must_not_go_nothing_is_erased(medium, folder, receipts):
+    before = left(folder)
+    with pytest.raises(StorageError, match="what tells home of the set") as caught:
+        erase(medium)
+    for name in receipts:
+        assert name in str(caught.value)
+    assert "--with-receipts" in caught.value.hint
+    assert left(folder) == before
+    assert describe_medium(folder).is_complete
     erase(medium, with_receipts=True)
     assert not folder.exists()
 
 
-def test_receipts_go_when_that_was_asked_for(medium, folder, receipts):
-    assert erase(medium, with_receipts=True).receipts == ()
+def test_many_receipts_are_counted(medium, folder):
+    (folder / "custody").mkdir()
+    for number in range(2, 9):
+        (folder / "custody" / f"{number:04}-verify-0123abcd.json").write_bytes(b"{}")
+    with pytest.raises(StorageError, match=r"0006-verify-0123abcd\.json and 2 more"):
+        plan_erasure(medium)
+
+
+def test_what_an_earlier_erasing_left_of_a_set_goes(medium, folder, written_receipt):
+    """It left writing.json and the receipt, and would leave them again and again."""
+    for path in left(folder):
+        if path not in (written_receipt, "complete.json"):
+            (folder / path).unlink()
+    (folder / "complete.json").rename(folder / "writing.json")
+    assert len(erase(medium).removed) == 2
+    assert list(medium.iterdir()) == []
+
+
+def test_a_half_receipt_goes(medium, folder, written_receipt):
+    (folder / f"{written_receipt}.part").write_bytes(b"{")
+    assert erase(medium).foreign == ()
     assert not folder.exists()
 
 
@@ -134,9 +166,11 @@ def test_a_manifest_cannot_have_receipts_erased(medium, folder, receipts):
         for path in (*receipts, "return/other.age"):
             file.write(f"{'0' * 64}  {path}\n".encode())
     (folder / "custody" / "notes.txt").write_bytes(b"x")
-    planned = erase(medium)
-    assert planned.receipts == receipts
-    assert planned.foreign == ("custody/notes.txt",)
+    with pytest.raises(StorageError, match="what tells home") as caught:
+        erase(medium)
+    for name in (*receipts, "return/other.age"):
+        assert (name in str(caught.value)) == (folder / name).exists()
+    assert erase(medium, with_receipts=True).foreign == ("custody/notes.txt",)
 
 
 def test_an_unfinished_set_goes_with_what_was_begun(root, publisher, payload):
@@ -281,7 +315,7 @@ def test_what_cannot_be_proven_at_a_site_is_told_how_to_go(medium, folder, site)
     assert "without --site" in caught.value.hint
 
 
-def test_home_erases_what_was_written_from_its_catalog(medium, folder, receipts, tmp_path):
+def test_home_erases_what_was_written_from_its_catalog(medium, folder, written_receipt, tmp_path):
     home = tmp_path / "home"
     label = describe_medium(folder)
     keep_set(home, label, clusters=())

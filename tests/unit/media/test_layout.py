@@ -125,7 +125,9 @@ def test_a_size_is_read_as_printed_on_a_stick(text, size):
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "32", "GB", "-1GB", "32 Gb/s", "1e9GB", "١GB"])
+@pytest.mark.parametrize(
+    "text", ["", "32", "GB", "-1GB", "32 Gb/s", "1e9GB", "١GB", "0GB", "0.000MB"]
+)
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(InputError, match="read the size"):
         parse_size(text)

@@ -231,6 +231,42 @@ def test_a_number_behind_a_set_of_one_is_refused_too(tmp_path, publisher, sbe):
     assert not list((tmp_path / "stick1").iterdir())
 
 
+@pytest.mark.parametrize("step", ["read back", "write"], ids=["a segment stands", "none does"])
+def test_a_cut_set_of_one_medium_is_not_gone_on_with_as_a_whole_one(
+    tmp_path, publisher, bundle, step
+):
+    """Of the same payloads, and of one medium, too."""
+    fat = [MediumSize(largest_file_bytes=BLOCK_BYTES)]
+    with pytest.raises(Stopped):
+        write(publisher, tmp_path, bundle, media=fat, progress=StopAt(step))
+    (begun,) = (tmp_path / "stick1").iterdir()
+    whole = write(publisher, tmp_path, bundle, media=[])
+    assert whole.folder != begun
+    assert whole.verify().is_tidy(strict=True)
+    cut = write(publisher, tmp_path, bundle, media=fat)
+    assert cut.folder == begun
+    assert cut.verify().is_tidy(strict=True)
+
+
+def test_a_segment_changed_since_it_was_measured_is_named_by_its_stretch(
+    tmp_path, publisher, bundle
+):
+    """What was read of it is no whole file, and is not compared with one."""
+    own = make_payload(tmp_path / "catalog", data=bundle.path.read_bytes())
+    write(publisher, tmp_path, own, stick="a")
+    flip(own.path, 8 * (BLOCK_BYTES + 1000))
+    with pytest.raises(DigestError) as caught:
+        write(publisher, tmp_path, own, stick="b", number=2)
+    assert "0001.seg of Combined" in str(caught.value)
+    end = own.size_bytes - 1
+    assert f"changed since it was measured, in its bytes {BLOCK_BYTES} to {end}" in str(
+        caught.value
+    )
+    assert own.sha256 not in str(caught.value)
+    assert "--quarantine" in caught.value.hint
+    assert not list((tmp_path / "b").rglob("*.seg*"))
+
+
 def test_a_changed_catalog_file_is_noticed_before_anything_is_kept(tmp_path, publisher, bundle):
     spoilt = tmp_path / "spoilt.zip"
     shutil.copy(bundle.path, spoilt)

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import re
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.media.making import NOW, days, flip, make_payload
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError, TrustError
 from toolkit.media import _write as writing
-from toolkit.media import fingerprint
+from toolkit.media import fingerprint, write_medium
 from toolkit.media._device import BLOCK_BYTES
 from toolkit.model import Silent
 
@@ -174,9 +175,15 @@ def test_a_clock_before_the_keys_were_made_is_refused(root, publisher, payload):
         publisher.write(root, payload, now=NOW - days(31))
 
 
-def test_an_absent_mount_is_noticed(root, publisher, payload):
-    with pytest.raises(StorageError):
-        publisher.write(root / "gone" / "stick", payload)
+def test_an_absent_medium_is_noticed_and_no_folder_is_made_for_it(root, publisher, payload):
+    """Else the disk of this machine would fill where a stick was not plugged in."""
+    with pytest.raises(StorageError, match="no such folder") as caught:
+        write_medium(
+            root / "stick", [payload], keys=publisher.keys, expires_at=NOW + days(9), now=NOW
+        )
+    assert "mount it" in caught.value.hint
+    assert f'mkdir "{root / "stick"}"' in caught.value.hint
+    assert list(root.iterdir()) == []
 
 
 def test_a_foreign_folder_of_that_name_is_refused(root, publisher, payload, monkeypatch):
@@ -202,8 +209,10 @@ def test_two_payloads_of_one_name_are_refused(root, publisher, payload):
 
 def test_a_full_medium_is_refused_before_the_first_byte(root, publisher, payload, monkeypatch):
     monkeypatch.setattr(writing, "free_bytes", lambda folder: 1000)
+    scanned = []
     with pytest.raises(StorageError, match="1000 bytes free") as caught:
-        publisher.write(root, payload)
+        publisher.write(root, payload, before_write=scanned.append)
+    assert scanned == [], "a scan takes minutes, and comes after what can be refused without it"
     assert not list(root.rglob("*.zip"))
     assert "of the missing payloads none was written" in caught.value.hint  # the set was begun
 
@@ -270,10 +279,74 @@ def test_a_payload_that_stands_already_is_read_back_and_not_written_again(
     heard = Heard()
     publisher.write(root, payload, second, progress=heard)
     assert heard.steps == [
-        f"read back {payload.name}",
         "write SBE_Contoso.zip",
+        f"read back {payload.name}",
         "read back SBE_Contoso.zip",
     ]
+
+
+def test_what_stands_without_a_note_is_written_again(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (writing_json,) = root.rglob("writing.json")
+    document = json.loads(writing_json.read_text())
+    assert [row["path"] for row in document.pop("noted")] == [f"data/payload/{payload.name}"]
+    writing_json.write_text(json.dumps(document))
+    heard = Heard()
+    publisher.write(root, payload, second, progress=heard)
+    assert f"write {payload.name}" in heard.steps
+
+
+def test_a_forged_note_is_not_believed(root, publisher, payload, second, site):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (path,), (writing_json,) = root.rglob("Combined*.zip"), root.rglob("writing.json")
+    flip(path, 3)
+    document = json.loads(writing_json.read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    document["noted"][0]["blocks"] = [digest]
+    writing_json.write_text(json.dumps(document))
+    medium = publisher.write(root, payload, second)
+    assert path.read_bytes() == payload.path.read_bytes()
+    assert medium.verify().problem() is None
+
+
+def test_a_note_that_says_nothing_sensible_is_an_input_error(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (writing_json,) = root.rglob("writing.json")
+    document = json.loads(writing_json.read_text())
+    document["noted"] = [{"path": "x"}]
+    writing_json.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"writing\.json"):
+        publisher.write(root, payload, second)
+
+
+def test_a_counterfeit_that_writes_late_bytes_over_early_ones_is_found(
+    root, publisher, payload, second, monkeypatch
+):
+    honest = writing.copy_durably
+
+    def wrapping(source, target, **more):
+        result = honest(source, target, **more)
+        if source == second.path:
+            (early,) = root.rglob("Combined*.zip")
+            flip(early, 5)
+        return result
+
+    monkeypatch.setattr(writing, "copy_durably", wrapping)
+    with pytest.raises(StorageError, match="other bytes than were written") as caught:
+        publisher.write(root, payload, second)
+    assert payload.name in caught.value.attempted
+    assert not list(root.rglob("complete.json"))
+
+
+def test_a_catalog_file_that_changed_is_named_and_leaves_nothing(root, publisher, payload):
+    flip(payload.path, 5)
+    with pytest.raises(DigestError, match="catalog") as caught:
+        publisher.write(root, payload)
+    assert payload.sha256 in str(caught.value)
+    assert not list(root.rglob("Combined*.zip"))
 
 
 def test_a_payload_damaged_since_is_written_again(root, publisher, payload, second):
@@ -316,13 +389,52 @@ def test_left_over_parts_are_removed(root, publisher, payload, second):
     assert medium.verify().is_tidy(strict=True)
 
 
-def test_the_same_command_after_the_end_writes_nothing(root, publisher, payload):
+def test_the_same_command_after_the_end_reads_the_medium_and_writes_nothing(
+    root, publisher, payload
+):
     first = publisher.write(root, payload)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     heard = Heard()
     again = publisher.write(root, payload, now=NOW + days(1), progress=heard)
     assert again.folder == first.folder
-    assert heard.steps == []
-    assert "already complete, valid until 2027-04-30" in heard.said[0]
+    assert heard.steps == [f"verify {first.label}"]
+    assert "already complete, valid until 2027-04-30; it is read" in heard.said[0]
+    assert "every byte of it was read" in heard.said[-1]
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", ["*.zip", "start.txt", "set.json", "timestamp.json"])
+def test_a_complete_medium_that_was_damaged_since_is_not_called_complete(
+    root, publisher, payload, name
+):
+    publisher.write(root, payload)
+    (path,) = root.rglob(name)
+    flip(path, 8 * 30)
+    with pytest.raises(TrustError) as caught:
+        publisher.write(root, payload)
+    assert "ferry media erase" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "name", ["*.zip", "start.txt", "set.json", "timestamp.json", "1.root.json"]
+)
+def test_a_complete_medium_that_lost_a_file_is_not_called_complete(root, publisher, payload, name):
+    """The same command does not go on with it, so that is not what it advises."""
+    publisher.write(root, payload)
+    (path,) = root.rglob(name)
+    path.unlink()
+    with pytest.raises(StorageError) as caught:
+        publisher.write(root, payload)
+    assert "it was complete once" in caught.value.hint
+    assert "ferry media erase" in caught.value.hint
+
+
+def test_what_was_put_onto_a_complete_medium_is_named(root, publisher, payload):
+    first = publisher.write(root, payload)
+    (first.folder / "data" / "holiday.jpg").write_bytes(b"x")
+    heard = Heard()
+    publisher.write(root, payload, progress=heard)
+    assert "warning: data/holiday.jpg does not belong to the set" in heard.said
 
 
 def test_an_unfinished_set_of_other_payloads_is_left_alone(root, publisher, payload, second):

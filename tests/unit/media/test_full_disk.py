@@ -1,0 +1,83 @@
+"""Whatever fails while a file is made, no half of it stays behind."""
+
+import errno
+import os
+
+import pytest
+from pyrage import x25519
+
+from tests.unit.media.making import PASSPHRASE, Publisher
+from tests.unit.media.receipts import HOME
+from toolkit.errors import StorageError
+from toolkit.media import Register, Scribe, describe_medium
+from toolkit.media._device import copy_durably, write_durably
+from toolkit.media._keys import write_secret
+from toolkit.media._set_key import new_key, store_key
+from toolkit.model import Silent
+
+RECIPIENT = str(x25519.Identity.generate().to_public())
+SET_ID = "6d3f0f7e-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """From now on the disk is full, which it says when a file is flushed."""
+
+    def refuse(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fill():
+        monkeypatch.setattr("os.fsync", refuse)
+
+    return fill
+
+
+def copy(folder):
+    (folder.parent / "source").write_bytes(b"vendor bytes")
+    copy_durably(folder.parent / "source", folder / "copy", expected_sha256=None, progress=Silent())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: write_durably(folder / "small", b"small"),
+        lambda folder: write_secret(folder / "secret", b"secret"),
+        lambda folder: store_key(folder, new_key(SET_ID, (RECIPIENT,))),
+        copy,
+    ],
+    ids=["small file", "key file", "key of a set", "payload"],
+)
+def test_a_full_disk_leaves_nothing(root, full, make):
+    full()
+    with pytest.raises((OSError, StorageError), match="space left"):
+        make(root)
+    assert os.listdir(root) == []  # noqa: PTH208 - names are enough
+
+
+def test_a_full_disk_leaves_what_was_there(root, full):
+    write_durably(root / "small", b"first")
+    full()
+    with pytest.raises(OSError, match="space left"):
+        write_durably(root / "small", b"second")
+    assert {path.name: path.read_bytes() for path in root.iterdir()} == {"small": b"first"}
+
+
+def test_a_key_that_stood_there_before_stays(root):
+    write_secret(root / "secret", b"first")
+    with pytest.raises(FileExistsError):
+        write_secret(root / "secret", b"second")
+    assert (root / "secret").read_bytes() == b"first"
+
+
+def test_a_full_medium_has_no_half_receipt(folder, full):
+    full()
+    with pytest.raises(StorageError, match="full"):
+        Register(label=describe_medium(folder), scribe=Scribe(key=HOME, by="Ada")).write()
+    assert not list(folder.glob("custody/*"))
+
+
+def test_a_full_disk_has_no_half_keys(tmp_path, full):
+    full()
+    with pytest.raises(StorageError, match="full"):
+        Publisher(tmp_path / "keys", PASSPHRASE)
+    assert not list((tmp_path / "keys").glob("*"))
