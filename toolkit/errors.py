@@ -244,3 +244,12 @@ def misread(error: Exception) -> str:
             return "a number of thousands of digits"
         case _:
             return str(error) or "nothing that can be understood"
+
+
+def system_says(error: OSError) -> str:
+    """Return the operating system's own words for what it refused, without its number and our paths.
+
+    Args:
+        error: What a call of the system raised.
+    """
+    return error.strerror or str(error) or "the system gave no reason"

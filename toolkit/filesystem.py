@@ -26,6 +26,8 @@ DRAFT = ".tmp"
 
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 """What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
+_CANNOT_OPEN = (*_CANNOT_FLUSH, errno.EACCES, errno.EPERM)
+"""What drivers that are programs (FUSE) answer for a folder; its files are flushed without it."""
 
 
 def file_system(folder: Path) -> str:
@@ -71,14 +73,30 @@ def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system knows such a thing (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    """Make renames in a folder durable, where the system knows such a thing (not on Windows).
+
+    Raises:
+        OSError: The disk fails.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno in _CANNOT_OPEN:
+            return
+        raise
+    _flush(handle)
 
 
 def sync_file(path: Path) -> None:
-    """Make bytes durable that another program wrote, where a reader may ask for that."""
-    _flush(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)))
+    """Make bytes durable that another program wrote; a file that may only be read, where a reader may ask.
+
+    Raises:
+        OSError: The disk fails.
+    """
+    mode = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY  # Windows flushes for writers
+    _flush(os.open(path, mode | getattr(os, "O_BINARY", 0)))
 
 
 def _flush(handle: int) -> None:

@@ -1,4 +1,4 @@
-"""Values → one HTML page that refers to nothing outside. Pure.
+"""Values → one HTML page that refers to nothing outside; its template is read from the package it stands in.
 
 Every text is escaped by the template engine; characters that HTML forbids are replaced, for texts may come
 from strangers and logs.

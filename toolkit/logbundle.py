@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from toolkit import __version__
-from toolkit.errors import DigestError, InputError, StorageError, misread
+from toolkit.errors import DigestError, InputError, StorageError, misread, system_says
 from toolkit.model import Gap, Member, Sha256
 
 FORMAT = 1
@@ -190,7 +190,7 @@ class LogBundle:
         try:
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
-            raise StorageError(f"open log bundle {path}", found=error.strerror) from error
+            raise StorageError(f"open log bundle {path}", found=system_says(error)) from error
         except zipfile.BadZipFile as error:
             raise InputError(
                 "open log bundle",
@@ -304,7 +304,7 @@ def _storage(attempted: str) -> Iterator[None]:
         full = error.errno == errno.ENOSPC
         raise StorageError(
             attempted,
-            found=error.strerror or str(error),
+            found=system_says(error),
             hint="free space, then collect again" if full else None,
         ) from error
 

@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from toolkit.errors import InputError, SignatureError, StorageError, misread
+from toolkit.errors import InputError, SignatureError, StorageError, misread, system_says
 from toolkit.filesystem import DRAFT, write_beside
 
 LIMIT_BYTES = 4 << 20
@@ -125,14 +125,20 @@ def seal(kind: str, body: Mapping[str, Any], key: SigningKey) -> bytes:
         key: Who signs.
     """
     signed = {**body, "kind": kind}
-    signature = key.key.sign(_encoding(kind, signed))
-    document = {
-        "signed": signed,
-        "signatures": [
-            {"keyid": _keyid(key.public_hex), "public": key.public_hex, "sig": signature.hex()}
-        ],
-    }
-    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+    return _spelt(signed, key.public_hex, key.key.sign(_encoding(kind, signed)))
+
+
+def respelt(data: bytes, body: Mapping[str, Any]) -> bytes:
+    """Return a document that `unseal` has let through as `seal` would have written it.
+
+    For whoever hashes whole files: the same statement can be spelt in many ways.
+
+    Args:
+        data: The document.
+        body: What is signed in it, in the order of the writer.
+    """
+    (row,) = json.loads(data.decode("utf-8-sig"))["signatures"]
+    return _spelt(body, row["public"], bytes.fromhex(row["sig"]))
 
 
 def unseal(data: bytes, *, kind: str, file: str | None = None) -> Sealed:
@@ -406,6 +412,12 @@ def _signer(signatures: Any, message: bytes) -> str:
     return public_hex
 
 
+def _spelt(signed: Mapping[str, Any], public_hex: str, signature: bytes) -> bytes:
+    row = {"keyid": _keyid(public_hex), "public": public_hex, "sig": signature.hex()}
+    document = {"signed": signed, "signatures": [row]}
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def _encoding(kind: str, body: object) -> bytes:
     """Return DSSE's pre-authentication encoding."""
     name, data = f"application/vnd.{kind}+json".encode(), canonical(body)
@@ -469,4 +481,4 @@ def _storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error

@@ -28,12 +28,14 @@ from uuid import UUID, uuid4
 
 import filelock
 
-from toolkit.errors import InputError, StorageError, misread
+from toolkit.errors import InputError, StorageError, misread, system_says
 from toolkit.filesystem import write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
 FORMAT = 1
+TRUST = "trust"
+"""Folder of the pinned root and the trust state."""
 REMOVED_STEP = "remove-cluster"
 """Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
@@ -87,7 +89,7 @@ class Journal:
         except OSError as error:
             raise StorageError(
                 f"write journal {self._path}",
-                found=error.strerror or str(error),
+                found=system_says(error),
                 hint="free space on this disk; a change that cannot be recorded is not made",
             ) from error
         return entry
@@ -123,7 +125,7 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"read journal {self._path}", found=error.strerror) from error
+            raise StorageError(f"read journal {self._path}", found=system_says(error)) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
@@ -181,8 +183,8 @@ class Site:
                 hint="use it as it is, or choose another directory",
             )
         with _storage(f"make {root} a site"):
-            (root / "trust").mkdir(parents=True, exist_ok=True)
-        pin(root / "trust")
+            (root / TRUST).mkdir(parents=True, exist_ok=True)
+        pin(root / TRUST)
         _write_json(
             root / "site.json",
             {
@@ -191,6 +193,7 @@ class Site:
                 "site_id": str(uuid4()),
                 "created_at": datetime.now(UTC).isoformat(),
             },
+            is_locked=False,
         )
         return cls(root)
 
@@ -205,7 +208,8 @@ class Site:
         if "site_id" not in _read_json(path, "open site"):
             with self.lock():
                 document = _read_json(path, "open site")
-                _write_json(path, {**document, "site_id": document.get("site_id", str(uuid4()))})
+                document["site_id"] = document.get("site_id", str(uuid4()))
+                _write_json(path, document, is_locked=True)
         found = _read_json(path, "open site")["site_id"]
         try:
             return str(UUID(found))
@@ -232,7 +236,7 @@ class Site:
     @property
     def trust_dir(self) -> Path:
         """Where the pinned root and the trust state live."""
-        return self.root / "trust"
+        return self.root / TRUST
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -294,7 +298,7 @@ class Site:
         )
 
     def add_cluster(self, cluster: KnownCluster, *, ca_file: Path | None) -> KnownCluster:
-        """Remember a cluster; the authority's certificate is copied into the site.
+        """Remember a cluster; the authority's certificate is copied into the site. Hold `lock` meanwhile.
 
         Raises:
             InputError: A name that cannot be used, no node, or a node named twice.
@@ -330,7 +334,7 @@ class Site:
         return known
 
     def remove_cluster(self, name: str) -> None:
-        """Forget a cluster; its journal entries stay.
+        """Forget a cluster; its journal entries stay. Hold `lock` meanwhile.
 
         Raises:
             InputError: No cluster of that name.
@@ -358,7 +362,7 @@ class Site:
             cluster.name: {"nodes": {node.name: _node_row(node) for node in cluster.nodes}}
             for cluster in clusters
         }
-        _write_json(self.root / "clusters.json", rows)
+        _write_json(self.root / "clusters.json", rows, is_locked=True)
 
     def reachable(self, cluster: KnownCluster) -> KnownCluster:
         """Return the cluster with the paths of its certificate files made absolute."""
@@ -408,7 +412,7 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
             hint="make the site first: ferry site init DIR --root FILE --fingerprint F",
         ) from error
     except OSError as error:
-        raise StorageError(f"{attempted} {path}", found=error.strerror) from error
+        raise StorageError(f"{attempted} {path}", found=system_says(error)) from error
     except (ValueError, RecursionError) as error:
         raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
     if not isinstance(document, dict):
@@ -416,9 +420,10 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     return document
 
 
-def _write_json(path: Path, document: Mapping[str, object]) -> None:
+def _write_json(path: Path, document: Mapping[str, object], *, is_locked: bool) -> None:
+    data = json.dumps(document, indent=1, ensure_ascii=False).encode()
     with _storage(f"write {path}"):
-        write_beside(path, json.dumps(document, indent=1, ensure_ascii=False).encode())
+        write_beside(path, data, is_locked=is_locked)
 
 
 @contextlib.contextmanager
@@ -426,4 +431,4 @@ def _storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error

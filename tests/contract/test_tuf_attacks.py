@@ -291,7 +291,7 @@ def test_older_medium_whose_payloads_are_all_still_listed(site, twins):
     before = site.memory()
     medium = site.open(first.folder, now=NOW + days(1))
     (warning,) = medium.warnings
-    assert "FIRST is too old (issued 2026-11-01)" in warning
+    assert "FIRST is too old (issued 2026-11-01 12:00:00 UTC)" in warning
     assert "still listed" in warning
     assert medium.verify().problem() is None
     assert site.memory() == before

@@ -14,7 +14,7 @@ from tests.unit.media.making import NOW, Publisher, SiteTrust, flip, make_payloa
 from toolkit.errors import DigestError, StorageError
 from toolkit.media import BagFault, Verdict, audit_bag, erase_set, plan_erasure
 from toolkit.media._device import CHUNK_BYTES
-from toolkit.media._several import _device
+from toolkit.media._place import device_of
 from toolkit.model import Silent
 
 MIB = 1 << 20
@@ -187,8 +187,8 @@ def test_each_mount_is_a_device_and_two_folders_on_one_are_not(mount):
     for stick in sticks:
         for name in ("one", "two"):
             (stick / name).mkdir()
-    assert len({_device(stick) for stick in sticks}) == 2
-    assert {_device(sticks[0] / name) for name in ("one", "two")} == {_device(sticks[0])}
+    assert len({device_of(stick) for stick in sticks}) == 2
+    assert {device_of(sticks[0] / name) for name in ("one", "two")} == {device_of(sticks[0])}
 
 
 def test_a_set_is_erased_from_a_fat_stick(fat, publisher, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import misread
+from toolkit.errors import misread, system_says
 
 TOOLKIT = Path(__file__).parents[2] / "toolkit"
 NOT_FOR_PEOPLE = re.compile(r"Error|codec|indices|object|NoneType|char \d|attribute|recursion")
@@ -36,6 +36,29 @@ def test_what_was_not_understood_is_said_in_plain_words(data, words):
 
 def test_a_sentence_of_our_own_is_kept():
     assert misread(ValueError("plan.made_at has no time zone")) == "plan.made_at has no time zone"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "E:/x"), "No space left on device"),
+        (OSError(None, "not a regular file", "E:/x"), "not a regular file"),
+        (OSError("the disk said no"), "the disk said no"),
+        (TimeoutError(), "the system gave no reason"),
+    ],
+)
+def test_the_system_is_quoted_without_numbers_and_paths(error, words):
+    assert system_says(error) == words
+
+
+def test_what_the_system_said_goes_through_one_place():
+    own = [
+        path.relative_to(TOOLKIT).as_posix()
+        for path in TOOLKIT.rglob("*.py")
+        if ".strerror" in path.read_text(encoding="utf-8")
+        and "remote" not in path.parts  # where foreign libraries put other things into it
+    ]
+    assert own == ["errors.py"]
 
 
 def test_only_a_bug_is_named_by_its_class():

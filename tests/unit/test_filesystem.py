@@ -13,6 +13,7 @@ from toolkit.filesystem import (
     FAT_LIMIT_BYTES,
     has_cheap_gaps,
     largest_file_bytes,
+    sync_file,
     sync_folder,
     write_beside,
 )
@@ -96,6 +97,33 @@ def test_a_network_disk_that_cannot_flush_a_folder_is_no_error(tmp_path, monkeyp
 
     monkeypatch.setattr(os, "fsync", refuse)
     sync_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.ENOSYS])
+def test_a_folder_that_a_driver_does_not_open_is_no_error(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    sync_folder(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")
+def test_a_folder_that_is_gone_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o444])
+def test_what_another_program_wrote_is_flushed_and_stays_as_it_was(tmp_path, monkeypatch, mode):
+    flushed, honest = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: flushed.append(handle) or honest(handle))
+    path = tmp_path / "p.par2"
+    path.write_bytes(b"parity")
+    path.chmod(mode)
+    sync_file(path)
+    assert (len(flushed), path.read_bytes()) == (1, b"parity")
 
 
 @pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="folders are flushed on POSIX only")

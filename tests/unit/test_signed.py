@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import InputError, SignatureError, StorageError
-from toolkit.signed import KnownKeys, canonical, open_key, seal, unseal
+from toolkit.signed import KnownKeys, canonical, open_key, respelt, seal, unseal
 
 BODY = {"cluster": "plänt7", "count": 4, "list": [True, None, "x"], "nested": {"b": 1, "a": 2}}
 
@@ -22,6 +22,13 @@ def test_what_is_sealed_is_read_back(key):
     sealed = unseal(seal("ferry-request", BODY, key), kind="ferry-request")
     assert sealed.body == {**BODY, "kind": "ferry-request"}
     assert sealed.fingerprint == key.fingerprint
+
+
+def test_a_document_is_respelt_as_it_was_sealed(key):
+    data = seal("ferry-request", BODY, key)
+    other = json.dumps(json.loads(data)).encode()
+    body = unseal(other, kind="ferry-request").body
+    assert respelt(other, body) == respelt(data, body) == data != other
 
 
 def test_the_same_key_is_opened_again_and_only_its_owner_may_read_it(tmp_path, key):

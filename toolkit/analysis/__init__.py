@@ -19,7 +19,7 @@ from toolkit.analysis._rules import RULES, findings
 from toolkit.analysis._sources import read_bundle
 from toolkit.analysis._timeline import Moment, timeline
 from toolkit.analysis._verdict import Verdict, verdict
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, system_says
 from toolkit.filesystem import write_beside
 from toolkit.logbundle import LogBundle
 from toolkit.model import Gap
@@ -100,7 +100,7 @@ def write_report(analysis: Analysis, path: Path) -> None:
             )
         write_beside(path, report_html(analysis).encode())
     except OSError as error:
-        raise StorageError(attempted, found=error.strerror or str(error)) from error
+        raise StorageError(attempted, found=system_says(error)) from error
 
 
 def _is_report(path: Path) -> bool:

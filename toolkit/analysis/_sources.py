@@ -33,7 +33,7 @@ from toolkit.analysis._records import (
 )
 from toolkit.analysis._story import tell
 from toolkit.analysis._texts import texts
-from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.errors import DigestError, InputError, StorageError, system_says
 from toolkit.logbundle import LogBundle
 from toolkit.model import Member, Source, UpdateRun
 
@@ -102,7 +102,7 @@ class _Reader:
                 notes.append(clean(str(error)))
             except OSError as error:
                 raise StorageError(
-                    f"unpack {member.path}", found=error.strerror, hint="free temporary space"
+                    f"unpack {member.path}", found=system_says(error), hint="free temporary space"
                 ) from error
             local.seek(0)
             try:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from toolkit.catalog import _tls
 from toolkit.catalog._proxy import Proxies, Proxy
 from toolkit.catalog._replies import InterruptedDownload
-from toolkit.errors import AuthenticationError, DownloadError, ReachError
+from toolkit.errors import AuthenticationError, DownloadError, ReachError, system_says
 
 _MOST_IDLE = 16
 """Idle connections that are kept; more ranges at once than this are of no use."""
@@ -272,9 +272,9 @@ class Lines:
             case http.client.HTTPException():
                 found = f"{host} gave an answer that is not HTTP"
             case OSError() if error.errno in _NO_WAY:
-                found = f"there is no way to {host} ({error.strerror})"
+                found = f"there is no way to {host} ({system_says(error)})"
             case _:
-                found = f"{getattr(error, 'strerror', None) or error}"
+                found = system_says(error) if isinstance(error, OSError) else str(error)
         return InterruptedDownload(
             attempted, found=found, hint="check the line; the same command goes on from there"
         )
@@ -284,12 +284,12 @@ class Lines:
         if error.errno == socket.EAI_AGAIN or host in self._known_hosts:
             return InterruptedDownload(
                 attempted,
-                found=f"no name server knows {host} at the moment ({error.strerror})",
+                found=f"no name server knows {host} at the moment ({system_says(error)})",
                 hint="check the line and the DNS settings of this machine",
             )
         return DownloadError(
             attempted,
-            found=f"DNS knows no host named {host} ({error.strerror})",
+            found=f"DNS knows no host named {host} ({system_says(error)})",
             hint="check the address and the DNS settings of this machine; where only a proxy knows names, "
             "give it with --proxy",
         )

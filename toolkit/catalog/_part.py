@@ -24,6 +24,9 @@ from toolkit.catalog._journal import (
 )
 from toolkit.catalog._ranges import BLOCK_BYTES, Blocks
 
+PART = ".part"
+"""Ending of the name of a file whose bytes are not all there yet."""
+
 
 class Digest(Protocol):
     """A running hash."""
@@ -40,7 +43,7 @@ class PartFile:
 
     def __init__(self, path: Path) -> None:
         """`path` is the final name; nothing is read or written yet."""
-        self.path = path.with_name(path.name + ".part")
+        self.path = path.with_name(path.name + PART)
         self.journal_path = self.path.with_name(self.path.name + ".journal")
 
     def known(self) -> Known | None:

@@ -11,6 +11,7 @@ from toolkit.catalog._plan import ClusterPlan, Hop
 from toolkit.catalog._prediction import is_in_progress
 from toolkit.catalog._releases import Release, ReleaseStatus
 from toolkit.catalog._sbe_needs import SbeNeed, uses_sbe
+from toolkit.catalog._sbe_sources import is_same_vendor
 from toolkit.catalog._space import Room
 from toolkit.catalog._support import ARB_MONTHS, add_months, available, support_of
 from toolkit.request import Origin, SiteRequest
@@ -117,9 +118,12 @@ def _about_sbes(
             yield f"{need.title}, its vendor says: {need.notice}"
     carried = {need.title.casefold() for _, need in needs}
     for sbe in held:
-        is_same_vendor = sbe.publisher.casefold() == request.sbe_publisher.casefold()
-        is_same_family = sbe.family.casefold() == request.sbe_family.casefold()
-        if is_same_vendor and is_same_family and sbe.title.casefold() not in carried:
+        is_theirs = (
+            bool(sbe.publisher and request.sbe_publisher)  # an empty name is everybody's
+            and is_same_vendor(sbe.publisher, request.sbe_publisher)
+            and sbe.family.casefold() == request.sbe_family.casefold()
+        )
+        if is_theirs and sbe.title.casefold() not in carried:
             yield f"the catalog also holds {sbe.title}: it does not belong to this trip, never import it here"
     for hop in plan.hops:
         if hop.start.os_train is not hop.version.os_train and uses_sbe(request):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from toolkit.catalog._authorities import signing_authorities
@@ -13,11 +12,10 @@ from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import load_sbe_sources
-from toolkit.catalog._sbe_fetch import VendorManifest, read_vendor_manifest
+from toolkit.catalog._sbe_fetch import read_vendor_manifest
 from toolkit.catalog._sbe_files import SbeFiles, plan_adoptions, read_sbe_files
 from toolkit.catalog._sbe_finding import role_of
 from toolkit.catalog._sbe_offers import SbeOffers, how_to_get, offers
-from toolkit.catalog._sbe_sources import is_same_vendor
 from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
 from toolkit.model import HeldPayload, Progress
@@ -59,22 +57,7 @@ def find_sbes(
         family=about.family,
         signers=signers,
     )
-    _check_vendor(manifest)
     return offers(manifest, about)
-
-
-def _check_vendor(manifest: VendorManifest) -> None:
-    """Refuse a manifest in which every entry is another vendor's than the one that was asked for."""
-    found = dict.fromkeys(sbe.publisher for sbe in manifest.content.sbes if sbe.publisher)
-    if found and not any(is_same_vendor(*names) for names in product(found, manifest.names)):
-        raise InputError(
-            "read SBE discovery manifest",
-            file=manifest.asked,
-            found=f"SBEs of {', '.join(found)}",
-            expected=f"SBEs of {manifest.manufacturer}",
-            hint=f"name its vendor instead: {next(iter(found))}; or get the manifest of "
-            f"{manifest.manufacturer}",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +74,8 @@ class VendorProof:
 
 
 def is_sbe_source(path: Path) -> bool:
-    """Whether `add_sbe` would look into it: a folder, a file of an SBE, or a zip that may hold them."""
-    return path.is_dir() or role_of(path.name) is not None or path.suffix.lower() == ".zip"
+    """Whether `add_sbe` would look into a file: one of an SBE, or a zip that may hold them."""
+    return role_of(path.name) is not None or path.suffix.lower() == ".zip"
 
 
 def add_sbe(
@@ -171,7 +154,6 @@ def fetch_sbe(
         family=named.family,
         signers=proof.signers,
     )
-    _check_vendor(manifest)
     listed = [
         sbe for sbe in manifest.content.find(named.family, named.version) if not sbe.is_recalled
     ]

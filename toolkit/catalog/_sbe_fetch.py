@@ -6,6 +6,7 @@ otherwise the vendor's pages are the place. Either way `ferry catalog add` takes
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from toolkit.catalog._document import read_document, shown_origin
 from toolkit.catalog._fetch import Fetcher
-from toolkit.catalog._sbe_sources import SbeSources
+from toolkit.catalog._sbe_sources import SbeSources, is_same_vendor
 from toolkit.catalog._xmlsig import NOBODY, Authorities, check_signature
 from toolkit.errors import InputError, SignatureError
 from toolkit.model import Stance, Statement
@@ -74,7 +75,7 @@ def read_vendor_manifest(
         DownloadError: The address does not give it to us.
         StorageError: The file cannot be read.
         SignatureError: Its signature does not hold.
-        InputError: It is no discovery manifest, or the name or address cannot be used.
+        InputError: It is no discovery manifest, or another vendor's, or the name or address cannot be used.
     """
     try:
         source = sources.of(manufacturer, family)
@@ -103,7 +104,7 @@ def read_vendor_manifest(
         signers=signing,
         now=now or datetime.now(UTC),
     )
-    return VendorManifest(
+    manifest = VendorManifest(
         manufacturer=source.manufacturer,
         names=names,
         name=name,
@@ -115,6 +116,24 @@ def read_vendor_manifest(
         content=content,
         notes=(*notes, *content.notes),
     )
+    _check_vendor(manifest)
+    return manifest
+
+
+def _check_vendor(manifest: VendorManifest) -> None:
+    """Refuse a manifest in which every entry is another vendor's than the one that was asked for."""
+    found = dict.fromkeys(sbe.publisher for sbe in manifest.content.sbes if sbe.publisher)
+    if found and not any(
+        is_same_vendor(*names) for names in itertools.product(found, manifest.names)
+    ):
+        raise InputError(
+            "read SBE discovery manifest",
+            file=manifest.asked,
+            found=f"SBEs of {', '.join(found)}",
+            expected=f"SBEs of {manifest.manufacturer}",
+            hint=f"name its vendor instead: {next(iter(found))}; or get the manifest of "
+            f"{manifest.manufacturer}",
+        )
 
 
 def read_checked(

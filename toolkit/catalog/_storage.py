@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, StorageError, system_says
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -21,7 +21,7 @@ def storage(attempted: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found = error.strerror or str(error)
+        found = system_says(error)
         if error.errno in _FULL:
             hint = "free space there; the same command goes on with what is there already"
         elif error.errno == errno.EFBIG:

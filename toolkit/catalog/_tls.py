@@ -25,7 +25,7 @@ import truststore
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from toolkit.errors import DownloadError, InputError
+from toolkit.errors import DownloadError, InputError, system_says
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """The first one set names the authorities to trust instead of the operating system's."""
@@ -130,7 +130,7 @@ class Trust:
             raise InputError(
                 attempted,
                 file=str(client_cert),
-                found=error.strerror or str(error),
+                found=system_says(error),
                 hint="check --client-cert and --client-key",
             ) from error
 
@@ -185,7 +185,7 @@ def _load(context: ssl.SSLContext, path: Path, *, hint: str | None = None) -> No
         raise InputError(
             "read certificate authorities",
             file=str(path),
-            found="no certificate" if is_empty else error.strerror or str(error),
+            found="no certificate" if is_empty else system_says(error),
             expected="one or more PEM certificates",
             hint=hint,
         ) from error

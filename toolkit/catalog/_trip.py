@@ -60,6 +60,8 @@ def fetch_trip(
             held += held_on(holding.store, shelf)
             continue
         except StorageError as error:  # nothing of it, or not all: an earlier call was stopped
+            if error.__cause__ is not None:  # the disk itself: nothing is known of what is there
+                raise
             if holding.store.record_paths(shelf):
                 progress.say(f"{title}: {error.found}; fetching it again")
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from toolkit.catalog._held import by_shelf, select
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._locks import InUseError
-from toolkit.catalog._part import PartFile
+from toolkit.catalog._part import PART, PartFile
 from toolkit.catalog._plans import PlannedPayload, plan_files, read_plan
 from toolkit.catalog._records import ENDING, Record
 from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
@@ -20,9 +20,6 @@ from toolkit.catalog._store import UNPACKED, Store
 from toolkit.errors import InputError
 from toolkit.filesystem import DRAFT
 from toolkit.model import HeldPayload, Progress, Sha256
-
-_PART = ".part"
-
 
 # --- status -------------------------------------------------------------------------------------
 
@@ -220,7 +217,7 @@ def prune(
                 emptied = [path for path, facts in _scratch(store) if _age(facts) < before]
                 for item in removed:
                     remove_file(item.path)
-                    if item.path.suffix == _PART:
+                    if item.path.suffix == PART:
                         _part_file(item.path).remove()
                 for folder in emptied:
                     with contextlib.suppress(OSError):  # younger files are in it
@@ -327,17 +324,16 @@ def _scratch(store: Store) -> _Found:
 
 def _unfinished(store: Store, before: datetime | None = None) -> Iterator[UnfinishedFile]:
     """Find what was begun and not ended, or as much of it as was last written before a time."""
-    drafts = [
-        path
-        for folder in (*store.shelves(), store.root, store.plans, store.quarantine)
-        for path in listed(folder)
-        if path.suffix == DRAFT
+    shelved = [path for folder in store.shelves() for path in listed(folder)]
+    beside = [
+        path for folder in (store.root, store.plans, store.quarantine) for path in listed(folder)
     ]
-    parts = [path for folder in store.shelves() for path in listed(folder) if path.suffix == _PART]
+    parts = [path for path in shelved if path.suffix == PART]
+    drafts = [path for path in (*shelved, *beside) if path.suffix == DRAFT]
     unpacked = [path for folder, _ in _scratch(store) for path in listed(folder)]
     for path, facts in _looked_at(parts + drafts + unpacked):
         if before is None or _age(facts) < before:
-            known = _part_file(path).known() if path.suffix == _PART else None
+            known = _part_file(path).known() if path.suffix == PART else None
             yield UnfinishedFile(
                 path=path,
                 size_bytes=facts.st_size,

@@ -15,7 +15,7 @@ from toolkit.cli._catalog_options import (
     new_catalog_option,
     print_held,
 )
-from toolkit.cli._output import LocalPath, TerminalProgress, echo, json_option, print_json
+from toolkit.cli._output import FOLDER, LocalPath, TerminalProgress, echo, json_option, print_json
 
 
 @click.command("export")
@@ -56,7 +56,7 @@ def export(
 
 
 @click.command("import")
-@click.argument("folder", metavar="DIR", type=LocalPath(exists=True, file_okay=False))
+@click.argument("folder", metavar="DIR", type=FOLDER)
 @new_catalog_option
 @manifests_option
 @json_option

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from toolkit.cli import EXIT_NO
-from toolkit.cli._output import F, LocalPath, echo, human_size, print_json, print_table
+from toolkit.cli._output import FOLDER, F, LocalPath, echo, human_size, print_json, print_table
 from toolkit.model import FileVerdict, HeldPayload
 
 FILE = LocalPath(exists=True, dir_okay=False)
@@ -19,7 +19,7 @@ def manifests_option(command: F) -> F:
     return click.option(
         "--manifests",
         "manifest_dirs",
-        type=LocalPath(exists=True, file_okay=False),
+        type=FOLDER,
         multiple=True,
         envvar="FERRY_MANIFESTS",
         help="A folder of further manifests; repeat for several (or set FERRY_MANIFESTS).",
@@ -32,7 +32,7 @@ def catalog_option(command: F) -> F:
         "--catalog",
         "catalog_dir",
         required=True,
-        type=LocalPath(exists=True, file_okay=False),
+        type=FOLDER,
         help="The catalog folder.",
     )(command)
 

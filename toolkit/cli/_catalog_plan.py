@@ -8,7 +8,14 @@ import click
 
 from toolkit.catalog import Catalog, load_manifests
 from toolkit.cli._catalog_options import FILE, manifests_option
-from toolkit.cli._output import OUTPUT_FILE, LocalPath, check_apart, echo, json_option, print_json
+from toolkit.cli._output import (
+    FOLDER,
+    OUTPUT_FILE,
+    check_apart,
+    echo,
+    json_option,
+    print_json,
+)
 
 
 @click.command("plan")
@@ -17,7 +24,7 @@ from toolkit.cli._output import OUTPUT_FILE, LocalPath, check_apart, echo, json_
     "--catalog",
     "catalog_dir",
     required=True,
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="The catalog folder: it knows the keys of sites, holds payloads, and keeps the plan.",
 )
 @click.option(

@@ -17,7 +17,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import SignedRequest, sign_request
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, system_says
 from toolkit.request import ANSWERS, read_answers
 from toolkit.site import Site
 
@@ -138,4 +138,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise StorageError(f"read {path}", found=error.strerror or str(error)) from error
+        raise StorageError(f"read {path}", found=system_says(error)) from error

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli._output import F, LocalPath, echo
+from toolkit.cli._output import FOLDER, F, LocalPath, echo
 from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
     from toolkit.catalog import Catalog
     from toolkit.media import MediumLabel, Scan, Scribe, Written
     from toolkit.site import Site
-
-_FOLDER = LocalPath(exists=True, file_okay=False)
 
 receipts_option = click.option(
     "--receipts",
@@ -50,7 +48,7 @@ def place_options(command: F) -> F:
     catalog = click.option(
         "--catalog",
         "catalog_dir",
-        type=_FOLDER,
+        type=FOLDER,
         help="At home: the catalog folder; it comes before a site.",
     )
     return site(catalog(command))
@@ -82,12 +80,13 @@ def scribe(site_dir: Path | None, catalog_dir: Path | None, by: str) -> Scribe:
     Raises:
         UsageError: None was.
     """
-    from toolkit.catalog import Catalog
-    from toolkit.site import Site
-
     if catalog_dir is not None:
+        from toolkit.catalog import Catalog  # half of the time to start
+
         return home_scribe(Catalog(catalog_dir), by)
     if site_dir is not None:
+        from toolkit.site import Site
+
         return site_scribe(Site(site_dir), by)
     raise click.UsageError("give --site DIR at a site, or --catalog DIR at home: its key signs")
 
@@ -102,13 +101,14 @@ def believed_keys(
 
     A site believes its own key, and home's as far as the medium's signed metadata vouch for it.
     """
-    from toolkit.catalog import Catalog
     from toolkit.media import read_fingerprint, vouched_key
     from toolkit.signed import open_key
     from toolkit.site import Site
 
     keys = {read_fingerprint(text): "compared by you" for text in fingerprints}
     if catalog_dir is not None:
+        from toolkit.catalog import Catalog  # half of the time to start
+
         keys |= Catalog(catalog_dir).believed_keys()
     elif site_dir is not None:
         site = Site(site_dir)

@@ -8,7 +8,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     echo,
     human_size,
@@ -16,11 +16,10 @@ from toolkit.cli._output import (
     print_json,
     print_table,
 )
-from toolkit.media import audit_bag
 
 
 @click.command("audit")
-@click.argument("bag", type=LocalPath(exists=True, file_okay=False))
+@click.argument("bag", type=FOLDER)
 @json_option
 def audit(bag: Path, *, json_output: bool) -> int:
     """Compare a medium, or any BagIt bag, with its own manifests: hashes only.
@@ -37,6 +36,8 @@ def audit(bag: Path, *, json_output: bool) -> int:
     in no manifest or not in each; 3 other bytes than listed; 6 incomplete or unreadable; 7 against the
     rules of BagIt.
     """
+    from toolkit.media import audit_bag
+
     report = audit_bag(bag, progress=TerminalProgress(quiet=json_output))
     if json_output:
         print_json("bag-report", report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
+    FOLDER,
     LocalPath,
     TerminalProgress,
     echo,
@@ -26,22 +28,13 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.media import (
-    Chain,
-    Entry,
-    Homecoming,
-    Register,
-    describe_medium,
-    put_returns,
-    read_custody,
-    receive_medium,
-)
 
-_MEDIUM = LocalPath(exists=True, file_okay=False)
+if TYPE_CHECKING:
+    from toolkit.media import Chain, Entry, Homecoming
 
 
 @click.command("hand-over")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option("--to", metavar="NAME", required=True, help="Who takes the medium.")
 @by_option("Who hands it over and answers for this receipt.", required=True)
 @place_options
@@ -67,6 +60,8 @@ def hand_over(
 
     Changes: adds one receipt to custody/ on the medium, or to the folder of --receipts.
     """
+    from toolkit.media import Register, describe_medium
+
     register = Register(
         label=describe_medium(medium),
         scribe=scribe(site_dir, catalog_dir, by),
@@ -81,7 +76,7 @@ def hand_over(
 
 
 @click.command("history")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @place_options
 @click.option(
     "--fingerprint",
@@ -112,6 +107,8 @@ def history(
 
     Changes: nothing. Exit 1: a receipt is missing, changed, of another set, or signed by a key not known here.
     """
+    from toolkit.media import describe_medium, read_custody
+
     label = describe_medium(medium)
     chain = read_custody(
         label.folder,
@@ -127,7 +124,7 @@ def history(
 
 
 @click.command("return")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.argument(
     "files",
     nargs=-1,
@@ -159,6 +156,8 @@ def return_(
     Changes: copies the files into return/ on the medium and adds one receipt to its custody/; with --receipts
     both go into that folder.
     """
+    from toolkit.media import Register, describe_medium, put_returns
+
     label = describe_medium(medium)
     register = Register(label=label, scribe=scribe(site_dir, None, by), receipts=receipts_dir)
     sent = put_returns(
@@ -176,12 +175,12 @@ def return_(
 
 
 @click.command("receive")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--catalog",
     "catalog_dir",
     required=True,
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="The catalog folder from which the set was written.",
 )
 @receipts_option
@@ -203,6 +202,7 @@ def receive(
     left, or a file was refused.
     """
     from toolkit.catalog import Catalog  # half of the time to start
+    from toolkit.media import receive_medium
 
     came = receive_medium(
         medium,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     echo,
     human_size,
@@ -18,21 +19,22 @@ from toolkit.cli._output import (
     print_table,
 )
 from toolkit.errors import InputError
-from toolkit.media import Erasure, erase_set, plan_erasure
+from toolkit.site import TRUST
 
-_FOLDER = LocalPath(exists=True, file_okay=False)
+if TYPE_CHECKING:
+    from toolkit.media import Erasure
 
 
 @click.command("erase")
-@click.argument("medium", type=_FOLDER)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--site",
     "site_dir",
-    type=_FOLDER,
+    type=FOLDER,
     help="Only if it is signed under the root that this site trusts, expired or not.",
 )
 @click.option(
-    "--catalog", "catalog_dir", type=_FOLDER, help="Only if it was written from this catalog."
+    "--catalog", "catalog_dir", type=FOLDER, help="Only if it was written from this catalog."
 )
 @click.option(
     "--with-receipts",
@@ -67,10 +69,12 @@ def erase(
     its writing or return/ are on it, nothing is deleted (exit 6) unless --with-receipts; take them home first with
     `ferry media receive`. Links and files that are not of the set stay, in its folder, and are named: exit 1.
     """
+    from toolkit.media import erase_set, plan_erasure
+
     planned = plan_erasure(
         medium,
         with_receipts=with_receipts,
-        trust_dir=site_dir / "trust" if site_dir else None,
+        trust_dir=site_dir / TRUST if site_dir else None,
         home=catalog_dir,
     )
     if not json_output:

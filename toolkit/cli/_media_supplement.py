@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,18 +21,12 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
-from toolkit.media import (
-    MEMORY_MB,
-    Lacking,
-    Medium,
-    Supplement,
-    choose_parity,
-    find_lacking,
-    prepare_supplement,
-    write_supplement,
-)
+from toolkit.media import MEMORY_MB  # the rest within commands: help needs no TUF
 from toolkit.signed import SUPPLEMENT_REQUEST, open_key, write_document
 from toolkit.site import Site
+
+if TYPE_CHECKING:
+    from toolkit.media import Lacking, Medium, Supplement
 
 
 @click.command("request")
@@ -78,6 +73,8 @@ def request(
     Changes: nothing on the media. At the site: the file named, and once a key to sign with; nothing where nothing
     is missing or bad. As with `media verify`, the site remembers a complete medium.
     """
+    from toolkit.media import find_lacking
+
     site = Site(site_dir)
     site_id = site.site_id()
     lacking = find_lacking(
@@ -153,6 +150,7 @@ def supplement(
     is signed with the catalog's key; the catalog remembers it, and what was looked into.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+    from toolkit.media import choose_parity, prepare_supplement, write_supplement
 
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=MEMORY_MB, progress=progress)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._custody import tell_written, telling_only_if
 from toolkit.cli._output import echo, human_size, print_json, print_table
-from toolkit.media import (
-    Examined,
-    MediumReport,
-    Register,
-    Scribe,
-    Verdict,
-    sets_of,
-)
+
+if TYPE_CHECKING:
+    from toolkit.media import Examined, MediumReport, Scribe
 
 _GRAVEST_FIRST = (3, 6, 7, EXIT_NO, 0)
 
@@ -38,6 +34,8 @@ def check_media(media: Sequence[Path], receipts_dir: Path | None) -> None:
 
 def tell_examined(found: Sequence[Examined], *, strict: bool, json_output: bool) -> None:
     """Print the report of each medium, then how much of each set is there and good."""
+    from toolkit.media import sets_of
+
     if len(found) == 1:
         if found[0].report is not None:
             _tell_report(found[0].report, json_output=json_output)
@@ -59,6 +57,8 @@ def tell_examined(found: Sequence[Examined], *, strict: bool, json_output: bool)
 
 def add_receipts(found: Sequence[Examined], scribe: Scribe, receipts_dir: Path | None) -> None:
     """Add a receipt of what was found to each medium that was read."""
+    from toolkit.media import Register
+
     for item in found:
         if item.medium is None or item.report is None:
             continue
@@ -101,6 +101,8 @@ def _row(item: Examined, *, strict: bool) -> dict[str, object]:
 
 
 def _tell_report(report: MediumReport, *, json_output: bool) -> None:
+    from toolkit.media import Verdict
+
     if json_output:
         print_json("medium-report", report)
         return

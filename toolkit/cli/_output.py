@@ -14,12 +14,14 @@ from typing import Any, TypeVar
 
 import click
 
-from toolkit.errors import InputError, StorageError
+from toolkit.errors import InputError, StorageError, system_says
 from toolkit.model import SolutionVersion
 from toolkit.model import human_size as human_size  # commands take it from here
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
+"""Of the publisher's keys."""
 JSON_FORMAT = 1
 """Version of every `--json` document; see docs/reference/formats.md."""
 
@@ -62,7 +64,7 @@ def cannot_print(error: OSError) -> StorageError:
     """Return what it means that standard output does not take a text."""
     return StorageError(
         "print the result",
-        found=error.strerror,
+        found=system_says(error),
         hint="free space where the output goes, or send it elsewhere; then the same command again",
     )
 
@@ -211,11 +213,11 @@ class _OutputFile(LocalPath):
         if str(value) == "-":
             self.fail("'-' is no file to write; name one.", param, ctx)
         path: Any = super().convert(value, param, ctx)
-        _FOLDER.convert(path.parent, param, ctx)
+        FOLDER.convert(path.parent, param, ctx)
         return path
 
 
-_FOLDER = LocalPath(exists=True, file_okay=False)
+FOLDER = LocalPath(exists=True, file_okay=False)
 OUTPUT_FILE = _OutputFile(dir_okay=False)
 
 
@@ -307,7 +309,7 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
         return found
     if not sys.stdin.isatty():
         raise InputError(
-            f"get the {prompt[0].lower()}{prompt[1:]}",
+            f"ask for {prompt!r}",
             found="none given, and no terminal to ask at",
             expected=f"{variable}, or a terminal",
         )

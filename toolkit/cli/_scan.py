@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from toolkit.cli._output import F, LocalPath
-from toolkit.media import Scan, Scanner, scan_payloads
-from toolkit.model import HeldPayload, Progress
+
+if TYPE_CHECKING:
+    from toolkit.media import Scan, Scanner
+    from toolkit.model import HeldPayload, Progress
 
 _MINUTES = 240
 
@@ -46,7 +49,11 @@ def chosen_scanner(hook: Path | None, minutes: int) -> Scanner | None:
         InputError: Nothing that can be run.
         StorageError: It cannot be read.
     """
-    return None if hook is None else Scanner.choose(hook, timeout_s=60 * minutes)
+    if hook is None:
+        return None
+    from toolkit.media import Scanner
+
+    return Scanner.choose(hook, timeout_s=60 * minutes)
 
 
 @dataclass(slots=True)
@@ -69,4 +76,6 @@ class ScanBefore:
         """
         self.is_asked = True
         if self.scanner is not None:
+            from toolkit.media import scan_payloads
+
             self.scan = scan_payloads(self.scanner, payloads, progress=self.progress)

@@ -12,6 +12,8 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
+    FOLDER,
+    PASSPHRASE_VARIABLE,
     LocalPath,
     echo,
     json_option,
@@ -31,7 +33,6 @@ from toolkit.media import (
     describe_root,
 )
 
-PASSPHRASE_VARIABLE = "FERRY_KEY_PASSPHRASE"  # noqa: S105 - the name of a variable
 _ROLE = click.Choice(ROLES)
 
 
@@ -98,6 +99,8 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         on_token = None if token is None else _token(token)
         if made := ceremony.revise(change, passphrase, token=on_token):
             echo(f"key made: {made}", err=True)
+        for unused in ceremony.unused:
+            echo(f"no root names the key {unused} any more: delete that file", err=True)
         echo(f"draft {done}: {ceremony.draft_file}", err=True)
         if had_signatures:
             echo("the signatures given so far are gone, they were for another text", err=True)
@@ -255,7 +258,7 @@ def sign(
 @click.option(
     "--keys",
     "keys_dir",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="Show the newest root of this keys folder instead.",
 )
 @json_option

@@ -16,7 +16,7 @@ from toolkit.cli._custody import (
     tell_written,
 )
 from toolkit.cli._output import (
-    LocalPath,
+    FOLDER,
     TerminalProgress,
     cluster_option,
     echo,
@@ -30,7 +30,6 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import state_import
-from toolkit.media import Register, open_medium
 
 
 @click.group(cls=Noun, name="cluster")
@@ -84,7 +83,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     nargs=-1,
     required=True,
     metavar="MEDIUM...",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
 )
 @cluster_option
 @site_option
@@ -147,6 +146,8 @@ def import_(
     one receipt in custody/ on the medium, once the cluster lists the update.
     Exit 1: added, but not listed within the waiting time.
     """
+    from toolkit.media import Register, open_medium  # with TUF; help needs none
+
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     with site.lock():

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +27,8 @@ from toolkit.cli._media_erase import erase
 from toolkit.cli._media_supplement import COMMANDS as SUPPLEMENT_COMMANDS
 from toolkit.cli._media_verify import add_receipts, check_media, conclude, tell_examined
 from toolkit.cli._output import (
+    FOLDER,
+    PASSPHRASE_VARIABLE,
     F,
     LocalPath,
     TerminalProgress,
@@ -39,29 +42,16 @@ from toolkit.cli._output import (
     understood_by,
 )
 from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
-from toolkit.cli.trust import PASSPHRASE_VARIABLE
-from toolkit.media import (
+from toolkit.media import (  # the rest within commands: help needs no TUF
     FILE_SYSTEMS,
     MEMORY_MB,
-    MediumLabel,
-    Part,
     check_set_name,
-    choose_parity,
-    describe_medium,
-    examine_media,
-    extract_payloads,
-    open_keys,
-    open_medium,
     parse_size,
-    pin_root,
-    plan_media,
-    read_media,
-    repair_medium,
-    write_medium,
 )
-from toolkit.site import Site
+from toolkit.site import TRUST, Site
 
-_MEDIUM = LocalPath(exists=True, file_okay=False)
+if TYPE_CHECKING:
+    from toolkit.media import MediumLabel, Part
 
 
 @click.group(cls=Noun, name="media")
@@ -156,6 +146,7 @@ def plan_(
     Changes: nothing but what the catalog remembers of an archive it looked into.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+    from toolkit.media import choose_parity, plan_media, read_media
 
     progress = TerminalProgress(quiet=json_output)
     parity = choose_parity(parity_percent, memory_mb=MEMORY_MB, progress=progress)
@@ -189,7 +180,7 @@ def plan_(
     "--keys",
     "keys_dir",
     required=True,
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="The keys folder made by `ferry trust init`.",
 )
 @click.option(
@@ -275,6 +266,13 @@ def write(
     an encrypted one, and what was looked into. The passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
     """
     from toolkit.catalog import Catalog, load_manifests  # half of the time to start
+    from toolkit.media import (
+        SETS,
+        choose_parity,
+        open_keys,
+        read_media,
+        write_medium,
+    )
 
     if bool(versions) == (plan_file is not None):
         raise click.UsageError("name versions, or give --plan FILE, one of them")
@@ -299,7 +297,7 @@ def write(
         set_name=set_name,
         media=read_media(sizes, file_system, parity_percent=parity.percent if parity else 0),
         number=number,
-        book=catalog_dir / "sets",
+        book=catalog_dir / SETS,
         parity=parity,
         custody_key=scribe.key.public_hex if scribe is not None else "",
         before_write=before,
@@ -319,7 +317,7 @@ def write(
 
 
 @group.command("verify")
-@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=FOLDER)
 @_trust_options
 @click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
 @receipt_option
@@ -327,7 +325,7 @@ def write(
 @click.option(
     "--catalog",
     "catalog_dir",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="At home: the catalog whose key signs the receipt.",
 )
 @receipts_option
@@ -371,6 +369,8 @@ def verify(
     3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
     6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
+    from toolkit.media import examine_media
+
     scanner = chosen_scanner(hook, hook_minutes)
     check_media(media, receipts_dir)
     scribe = receipt_scribe(
@@ -387,12 +387,12 @@ def verify(
 
 
 @group.command("repair")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @click.option(
     "--scratch",
     required=True,
     type=LocalPath(file_okay=False),
-    help="A folder on a local disk, with room for twice the largest damaged file.",
+    help="A folder on a local disk, with room for the damaged files and the largest of them once more.",
 )
 @_trust_options
 @click.option(
@@ -424,6 +424,8 @@ def repair(
 
     Changes: nothing on the medium; files in the scratch folder.
     """
+    from toolkit.media import open_medium, repair_medium
+
     progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(medium, trust_dir, accept_incomplete=True)
@@ -439,7 +441,7 @@ def repair(
 
 
 @group.command("extract")
-@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=_MEDIUM)
+@click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=FOLDER)
 @click.option(
     "--to",
     "folder",
@@ -470,11 +472,15 @@ def extract(
 
     Changes: nothing on the media; files in the folder. The same command goes on where it was interrupted.
     """
+    from toolkit.media import extract_payloads, open_medium
+
     progress = TerminalProgress(quiet=json_output)
     with _trust(site_dir, root_file, fingerprint) as trust_dir:
         opened = open_medium(media[0], trust_dir, others=media[1:], progress=progress)
-        if identity or site_dir:
-            opened.unlock(identity or Site(site_dir or Path()).identity)
+        if identity is None and site_dir is not None:
+            identity = Site(site_dir).identity
+        if identity is not None:
+            opened.unlock(identity)
         files = extract_payloads(opened, folder, progress=progress)
     if json_output:
         print_json("extracted-payloads", [str(path) for path in files])
@@ -484,7 +490,7 @@ def extract(
 
 
 @group.command("show")
-@click.argument("medium", type=_MEDIUM)
+@click.argument("medium", type=FOLDER)
 @json_option
 def show(medium: Path, *, json_output: bool) -> None:
     """Show what a medium says of itself; not verified.
@@ -495,6 +501,8 @@ def show(medium: Path, *, json_output: bool) -> None:
 
     Changes: nothing. Nobody has proven what is shown: use `ferry media verify` for that.
     """
+    from toolkit.media import describe_medium
+
     _print_label(describe_medium(medium), json_output=json_output)
 
 
@@ -502,12 +510,14 @@ def show(medium: Path, *, json_output: bool) -> None:
 def _trust(
     site_dir: Path | None, root_file: Path | None, fingerprint: str | None
 ) -> Iterator[Path]:
+    from toolkit.media import pin_root
+
     if root_file is not None and fingerprint is not None:
         with tempfile.TemporaryDirectory(prefix="ferry-root-") as borrowed:
             pin_root(Path(borrowed), root_file.read_bytes(), fingerprint)
             yield Path(borrowed)
     elif root_file is None and fingerprint is None and site_dir is not None:
-        yield site_dir / "trust"
+        yield site_dir / TRUST
     else:
         raise click.UsageError("give --site DIR, or --root FILE together with --fingerprint")
 

@@ -9,8 +9,8 @@ import click
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._custody import by_option, receipt_scribe, receipts_option, tell_written
 from toolkit.cli._output import (
+    FOLDER,
     F,
-    LocalPath,
     cluster_option,
     echo,
     json_option,
@@ -181,7 +181,7 @@ def watch(
     "--receipt-on",
     "medium",
     metavar="MEDIUM",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="Add a signed receipt of the result to the medium that the update came on.",
 )
 @by_option("Who answers for that receipt.")

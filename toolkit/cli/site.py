@@ -16,7 +16,6 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.media import pin_root, site_recipient
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.site import Site
 
@@ -49,6 +48,8 @@ def init(directory: Path, root_file: Path, fingerprint: str) -> None:
 
     Changes: makes the directory; nothing else. Keep it on the laptop's own disk, not on the medium.
     """
+    from toolkit.media import pin_root  # with TUF; help needs none
+
     root = root_file.read_bytes()
     Site.create(directory, pin=lambda trust_dir: pin_root(trust_dir, root, fingerprint))
     echo(f"site {directory} trusts root {fingerprint}")
@@ -69,6 +70,8 @@ def identity(site_dir: Path) -> None:
     Changes: the first time makes identity.age.key in the site directory, readable by its owner alone. Keep a
     copy in a safe place: without it nobody at this site can decrypt such a medium.
     """
+    from toolkit.media import site_recipient  # with TUF; help needs none
+
     site = Site(site_dir)
     with site.lock():
         echo(site_recipient(site.identity))

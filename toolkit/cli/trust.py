@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from toolkit.cli import Noun
-from toolkit.cli._output import LocalPath, echo, read_passphrase
+from toolkit.cli._output import FOLDER, PASSPHRASE_VARIABLE, LocalPath, echo, read_passphrase
 from toolkit.cli._trust_ceremony import COMMANDS
-from toolkit.cli._trust_ceremony import PASSPHRASE_VARIABLE as PASSPHRASE_VARIABLE  # also of media
 from toolkit.media import ROOT_VALID_DAYS, init_trust, read_root, read_root_chain
 from toolkit.media import fingerprint as fingerprint_of
 
@@ -90,7 +89,7 @@ def init(keys_dir: Path, days: int, root_count: int, root_threshold: int) -> Non
 @click.option(
     "--keys",
     "keys_dir",
-    type=LocalPath(exists=True, file_okay=False),
+    type=FOLDER,
     help="Show the fingerprint of this keys folder's first root instead.",
 )
 def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:

@@ -31,6 +31,7 @@ from toolkit.errors import (
     ReachError,
     StorageError,
     ToolkitError,
+    system_says,
 )
 from toolkit.logbundle import LogBundleWriter
 from toolkit.model import Command, Gap, Node, Progress, Sha256, Silent, Source, T
@@ -246,6 +247,6 @@ def _local_storage() -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             "keep evidence on this machine on its way into the log bundle",
-            found=error.strerror or str(error),
+            found=system_says(error),
             hint="free space in the folder for temporary files, then collect again",
         ) from error

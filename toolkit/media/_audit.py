@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from toolkit.errors import DigestError, InputError, StorageError, ToolkitError
+from toolkit.errors import DigestError, InputError, StorageError, ToolkitError, system_says
 from toolkit.media import _bag
 from toolkit.media._device import (
     DeviceReader,
@@ -330,7 +330,7 @@ class _Audit:
         try:
             found, size = self._digests(stored, wanted, progress)
         except OSError as error:
-            self.note(BagFault.UNREADABLE, path, error.strerror or str(error))
+            self.note(BagFault.UNREADABLE, path, system_says(error))
         else:
             differing = [name for name, digest in wanted.items() if found[name] != digest]
             for name in differing:
@@ -400,7 +400,7 @@ class _Audit:
         try:
             return read_small(self.folder / name, limit_bytes=_TAG_FILE_LIMIT_BYTES)
         except OSError as error:
-            raise ValueError(f"not to be read ({error.strerror})") from error
+            raise ValueError(f"not to be read ({system_says(error)})") from error
         except InputError as error:
             raise ValueError(f"larger than {_TAG_FILE_LIMIT_BYTES} bytes") from error
 

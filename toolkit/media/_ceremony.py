@@ -20,7 +20,8 @@ from pathlib import Path
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError, TrustError
-from toolkit.media._device import on_storage, sync_folder, write_durably
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import on_storage, write_durably
 from toolkit.media._draft import (
     DraftFacts,
     RootChange,
@@ -98,6 +99,8 @@ class Ceremony:
         self._require_known(known, first_fingerprint)
         self._missing = self._draft.roots[len(known) :]
         self._is_in_force = len(known) > len(self._draft.roots)
+        self.unused: tuple[Path, ...] = ()
+        """Key files made for this draft, which `revise` has left without a root that names them."""
 
     @property
     def facts(self) -> DraftFacts:
@@ -146,7 +149,11 @@ class Ceremony:
                 self._keys_dir.mkdir(parents=True, exist_ok=True)
                 store_key(path, signer, passphrase)
                 sync_folder(self._keys_dir)
+        dropped = self._draft.new.keys.keys() - draft.new.keys.keys() - draft.old.keys.keys()
         self._save(draft)
+        with on_storage(f"look for keys in {self._keys_dir}"):
+            names = (self._keys_dir / key_file(change.role, keyid) for keyid in sorted(dropped))
+            self.unused = tuple(filter(Path.exists, names))
         return path
 
     def join(self, copies: Sequence[Path]) -> None:

@@ -12,7 +12,6 @@ receipts by another way gives their digests as `expected`.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ from typing import Any
 from toolkit.errors import InputError, SignatureError, misread
 from toolkit.media._keys import as_instant
 from toolkit.model import Sha256
-from toolkit.signed import RECEIPT, SigningKey, fingerprint_of, seal, unseal
+from toolkit.signed import RECEIPT, SigningKey, fingerprint_of, respelt, seal, unseal
 
 FORMAT = 1
 LAST_COUNTER = 999
@@ -200,7 +199,8 @@ def read_receipt(data: bytes, *, file: str) -> tuple[Receipt, str]:
             found=misread(error),
             hint="a newer ferry may have written it; use that one",
         ) from error
-    if not _is_exact(data):
+    # the chain hashes whole files, and no later one holds the hash of the newest
+    if respelt(data, _ordered(sealed.body)) != data:
         raise SignatureError(
             f"read ferry receipt {file}",
             found="the same statement spelt otherwise",
@@ -372,18 +372,6 @@ def _matching(pattern: re.Pattern[str], text: object) -> str:
     if not isinstance(text, str) or not pattern.match(text):
         raise ValueError(f"the value {text!r}")
     return text
-
-
-def _is_exact(data: bytes) -> bool:
-    """Whether a document that was read is spelt as `seal_receipt` spells it, byte for byte.
-
-    The chain hashes whole files, and no later one holds the hash of the newest.
-    """
-    document = json.loads(data)
-    (row,) = document["signatures"]
-    rows = [{"keyid": row["keyid"], "public": row["public"], "sig": row["sig"].lower()}]
-    plain = {"signed": _ordered(document["signed"]), "signatures": rows}
-    return (json.dumps(plain, indent=1, ensure_ascii=False) + "\n").encode() == data
 
 
 def _ordered(value: Any) -> Any:

@@ -27,7 +27,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, BinaryIO, Protocol, cast
 
-from toolkit.errors import StorageError
+from toolkit.errors import StorageError, system_says
+from toolkit.filesystem import sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
 CHUNK_BYTES = 2 << 20
@@ -186,7 +187,7 @@ def on_storage(attempted: str) -> Iterator[None]:
         yield
     except OSError as error:
         what, hint = _REASONS.get(error.errno or 0, (None, None))
-        text = error.strerror or str(error)
+        text = system_says(error)
         if error.filename is not None:
             text += f": {error.filename}"
         raise StorageError(
@@ -230,27 +231,6 @@ def gone_on_error(part: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink()
         raise
-
-
-def sync_file(path: Path) -> None:
-    """Flush a file that another program wrote."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries to the device where the system can (POSIX)."""
-    if sys.platform == "win32" or not hasattr(os, "O_DIRECTORY"):
-        return
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return  # some FUSE file systems cannot open a folder; the file itself is flushed
-    try:
-        with contextlib.suppress(OSError):  # EINVAL on file systems without folder flush
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def copy_durably(
@@ -508,6 +488,27 @@ def weakest(methods: Iterator[ReadMethod] | list[ReadMethod]) -> ReadMethod:
     """Return the method that proves least, for a record about several files."""
     order = list(ReadMethod)
     return max(methods, key=order.index, default=ReadMethod.CACHED)
+
+
+def holds(path: Path, *, size_bytes: int, sha256: Sha256, progress: Progress) -> bool:
+    """Whether a file holds these bytes; one of another size is not read for it.
+
+    Args:
+        path: The file; it need not be there.
+        size_bytes: How many it should hold.
+        sha256: Their hash.
+        progress: Told of every chunk that is read.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size != size_bytes:
+        return False
+    progress.begin(f"read {path.name} again", total_bytes=size_bytes)
+    try:
+        return measure(path, progress=progress).sha256 == sha256
+    finally:
+        progress.end()
 
 
 def free_bytes(folder: Path) -> int:

@@ -58,7 +58,7 @@ class RootChange:
     adds_key: bool = False
     """Give the role one more key: a new one, or one on a hardware token."""
     removes: str | None = None
-    """The beginning of the id of a key that the role loses; empty: its only one."""
+    """The beginning of the id of a key that the role loses; empty: its only one, whose place the new one takes."""
     threshold: int | None = None
     """How many root keys must sign; of the role root only."""
     expires_at: datetime | None = None
@@ -208,7 +208,7 @@ def change_draft(
     if change.expires_at is not None:
         root.expires = change.expires_at.replace(microsecond=0)
     if change.removes is not None:
-        root.revoke_key(_chosen(root, change.role, change.removes), change.role)
+        root.revoke_key(_chosen(root, change), change.role)
     if new_key is not None:
         root.add_key(new_key, change.role)
     if change.threshold is not None:
@@ -424,9 +424,12 @@ def _statement(draft: RootDraft) -> str:
     return fingerprint(draft.proposal.signed_bytes)
 
 
-def _chosen(root: Root, role: str, beginning: str) -> str:
+def _chosen(root: Root, change: RootChange) -> str:
+    role, beginning = change.role, change.removes or ""
     keyids = root.get_delegated_role(role).keyids
     found = [keyid for keyid in keyids if keyid.startswith(beginning.lower())]
+    if not beginning and not change.adds_key:
+        found = []  # a key without another in its place goes by its id alone
     if len(found) == 1:
         return found[0]
     raise InputError(

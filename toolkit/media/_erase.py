@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.filesystem import sync_folder
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._custody import RECEIPT_NAME, ReceiptKind
-from toolkit.media._device import on_storage, sync_folder
+from toolkit.media._device import on_storage
 from toolkit.media._home import SETS, find_set_record
 from toolkit.media._layout import SEGMENT_PATH
 from toolkit.media._leaflet import LEAFLETS

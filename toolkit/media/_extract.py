@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from toolkit.errors import StorageError
-from toolkit.media._device import free_bytes, measure, on_storage, sync_folder
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import free_bytes, holds, on_storage
 from toolkit.media._medium import Medium
+from toolkit.media._place import require_elsewhere
 from toolkit.media._set import PAYLOAD
 from toolkit.model import Progress, Silent, Target, human_size
 
@@ -22,7 +24,7 @@ def extract_payloads(
 
     Args:
         medium: A medium whose metadata were proven, of an encrypted set an unlocked one.
-        folder: A folder on a local disk; made if need be.
+        folder: A folder on a local disk, not on one of the media; made if need be.
         progress: Told of every step.
 
     Returns:
@@ -30,14 +32,19 @@ def extract_payloads(
 
     Raises:
         TrustError: What lies on the media is not what was signed.
-        StorageError: A piece is missing, the folder has too little room, or holds another file of such a name.
+        StorageError: A piece is missing, the folder lies on one of the media, has too little room, or holds
+            another file of such a name.
         InputError: The set is encrypted, and no identity has opened it.
     """
     progress = progress or Silent()
     wanted = {folder / target.name.removeprefix(PAYLOAD): target for target in medium.targets()}
-    with on_storage(f"extract {medium.set_name} into {folder}"):
+    attempted = f"extract {medium.set_name} into {folder}"
+    with on_storage(attempted):
+        require_elsewhere(folder, medium.places, attempted=attempted)
         folder.mkdir(parents=True, exist_ok=True)
-        absent = {path: target for path, target in wanted.items() if not _is_there(path, target)}
+        absent = {
+            path: target for path, target in wanted.items() if not _is_there(path, target, progress)
+        }
         _require_room(folder, tuple(absent.values()))
         for path, target in absent.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,10 +65,10 @@ def _extract(medium: Medium, target: Target, path: Path, progress: Progress) -> 
     sync_folder(path.parent)
 
 
-def _is_there(path: Path, target: Target) -> bool:
+def _is_there(path: Path, target: Target, progress: Progress) -> bool:
     if not path.exists():
         return False
-    if measure(path).sha256 != target.sha256:
+    if not holds(path, size_bytes=target.size_bytes, sha256=target.sha256, progress=progress):
         raise StorageError(
             f"extract {target.name}",
             found=f"another file at {path}",

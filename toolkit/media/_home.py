@@ -22,9 +22,10 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, misread
+from toolkit.filesystem import sync_folder
 from toolkit.media._bag import TAG_MANIFEST, read_manifest
 from toolkit.media._custody import ReceiptKind
-from toolkit.media._device import on_storage, sync_folder, write_durably
+from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._lock import one_at_a_time
 from toolkit.media._medium import MediumLabel
@@ -34,6 +35,7 @@ from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
 from toolkit.model import Sha256
 
 SETS = "sets"
+"""Folder of a catalog: what was written from it, and how it lies on media."""
 RECEIVED = "received"
 LEDGER = "ledger.json"
 _FORMAT = 1

@@ -29,7 +29,8 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError
-from toolkit.media._device import gone_on_error, on_storage, sync_folder
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import gone_on_error, on_storage
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
 ISSUED_AT = "x-ferry-issued-at"
@@ -38,7 +39,8 @@ ISSUED_AT = "x-ferry-issued-at"
 PASSPHRASE_MINIMUM = 8
 ROOT_VALID_DAYS = 730
 """How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
-_ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
+ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
+"""Its group is the version."""
 _GROUP = 4
 _NAMED_DIGITS = 8
 """Of a key id, in the names of key files. Which key it is is decided by the whole id."""
@@ -181,7 +183,7 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
         found = {
             int(match[1]): item.read_bytes()
             for item in folder.iterdir()
-            if (match := _ROOT_NAME.match(item.name))
+            if (match := ROOT_NAME.match(item.name))
         }
     if not found or set(found) != set(range(1, len(found) + 1)):
         raise InputError(

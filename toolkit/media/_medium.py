@@ -19,6 +19,7 @@ from toolkit.errors import (
     StorageError,
     UnknownTargetError,
     misread,
+    system_says,
 )
 from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
@@ -111,6 +112,7 @@ class Medium:
         *,
         repaired: Sequence[Path] = (),
         others: Sequence[Path] = (),
+        named: Sequence[Path] = (),
     ) -> None:
         """Take a set folder and the proof of its metadata.
 
@@ -119,10 +121,13 @@ class Medium:
             checked: What was proven of it.
             repaired: Folders with repaired files of the set, and its supplements; looked into first.
             others: Further media of the same set.
+            named: What a person named to find all these.
         """
         self.folder = folder
         self._repaired = tuple(repaired)
         self._folders = (*repaired, folder, *others)
+        self.places = (*self._folders, *named)
+        """All that is read from."""
         self._checked = checked
         self._plan: SetPlan = checked.plan
         self.number, self.supplement = _part(folder, checked.plan)
@@ -459,11 +464,9 @@ class Medium:
         except FileNotFoundError:
             report = FileReport(path=name, verdict=Verdict.MISSING)
         except NotRegularError as error:
-            report = FileReport(path=name, verdict=Verdict.DAMAGED, detail=str(error.strerror))
+            report = FileReport(path=name, verdict=Verdict.DAMAGED, detail=system_says(error))
         except OSError as error:
-            report = FileReport(
-                path=name, verdict=Verdict.UNREADABLE, detail=error.strerror or str(error)
-            )
+            report = FileReport(path=name, verdict=Verdict.UNREADABLE, detail=system_says(error))
         except InputError as error:
             report = FileReport(path=name, verdict=Verdict.DAMAGED, detail=str(error))
         reports[:] = [item for item in reports if item.path != name]
@@ -476,10 +479,13 @@ class Medium:
             intent = Intent.from_bytes(read_small(path), file=COMPLETE)
         except FileNotFoundError:
             return [FileReport(path=COMPLETE, verdict=Verdict.MISSING)]
-        except (NotRegularError, InputError) as error:
+        except NotRegularError as error:
+            detail = system_says(error)
+            return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=detail)]
+        except InputError as error:
             return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=str(error))]
         except OSError as error:
-            detail = error.strerror or str(error)
+            detail = system_says(error)
             return [FileReport(path=COMPLETE, verdict=Verdict.UNREADABLE, detail=detail)]
         if intent.set_id != self.set_id or intent.supplement != self.supplement:
             detail = f"belongs to set {intent.set_id}, or to another medium of it"
@@ -548,7 +554,7 @@ def describe_medium(root: Path) -> MediumLabel:
     except OSError as error:
         raise StorageError(
             f"read the label of {folder}",
-            found=f"neither {COMPLETE} nor {WRITING} can be read ({error.strerror})",
+            found=f"neither {COMPLETE} nor {WRITING} can be read ({system_says(error)})",
             hint="the set was copied in part; copy it again",
         ) from error
     return MediumLabel(
@@ -591,7 +597,7 @@ def _reading(path: Path) -> Iterator[memoryview]:
     except OSError as error:
         raise StorageError(
             f"read {path}",
-            found=error.strerror or str(error),
+            found=system_says(error),
             hint="unplug the medium, plug it in again and repeat; else use another one",
         ) from error
 
@@ -617,9 +623,9 @@ def _judge(
     except FileNotFoundError:
         return FileReport(path=path, verdict=Verdict.MISSING)
     except NotRegularError as error:
-        return FileReport(path=path, verdict=Verdict.DAMAGED, detail=str(error.strerror))
+        return FileReport(path=path, verdict=Verdict.DAMAGED, detail=system_says(error))
     except OSError as error:
-        detail = error.strerror or str(error)
+        detail = system_says(error)
         return FileReport(path=path, verdict=Verdict.UNREADABLE, detail=detail)
     methods.append(found.method)
     if is_good and size_bytes in (None, found.size_bytes):

@@ -68,7 +68,7 @@ def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked
         state=trust.state,
         warnings=(
             *older.warnings,
-            f"{older.plan.set_name} is too old (issued {older.plan.issued_at:%Y-%m-%d}), but its payloads "
+            f"{older.plan.set_name} is too old (issued {older.plan.issued_at:%Y-%m-%d %H:%M:%S} UTC), but its payloads "
             "are still listed by the newest set this site accepted; the newest one stays remembered",
         ),
     )

@@ -58,13 +58,13 @@ def open_medium(
         RollbackError: Older than what this site has accepted, and something on it was withdrawn since.
         TrustError: No root was pinned here.
         StorageError: Medium missing, unreadable or incomplete (the missing parts are named).
-        InputError: Several sets on the medium, or a damaged trust state.
+        InputError: Several sets on the medium, one medium named twice, or a damaged trust state.
     """
     folder, others = _main_first(find_set_folder(root), others)
     with trust_lock(trust_dir):
         checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
-        repaired, further = _same_set(others, checked)
-        medium = Medium(folder, checked, repaired=repaired, others=further)
+        repaired, further = _same_set(folder, others, checked)
+        medium = Medium(folder, checked, repaired=repaired, others=further, named=(root, *others))
         missing = medium.missing()
         if not missing and not medium.supplement:
             save_state(trust_dir, checked.state)
@@ -132,7 +132,7 @@ def _is_supplement(folder: Path) -> bool:
 
 
 def _same_set(
-    others: Sequence[Path], checked: Checked
+    first: Path, others: Sequence[Path], checked: Checked
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Part other places of one set into what is looked into first and media.
 
@@ -144,7 +144,16 @@ def _same_set(
     for root in others:
         folder = find_set_folder(root)
         with on_storage(f"look into {folder}"):
+            is_twice = any(folder.samefile(other) for other in (first, *media, *repaired))
             found = read_repaired(folder)
+        if is_twice:
+            raise InputError(
+                "put a set together",
+                file=str(root),
+                found=f"{folder.name} there is named twice",
+                expected="each medium of the set once",
+                hint="leave it out, or name the medium that you meant",
+            )
         (media if found is None and not _is_supplement(folder) else repaired).append(folder)
         found = found or describe_medium(folder).set_id
         if found != checked.plan.set_id:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.errors import InputError, StorageError
-from toolkit.media._device import CHUNK_BYTES, gone_on_error, measure, sync_file, sync_folder
+from toolkit.filesystem import sync_file, sync_folder
+from toolkit.media._device import CHUNK_BYTES, gone_on_error, measure
 from toolkit.model import Progress, Sha256
 
 PARITY = "parity"

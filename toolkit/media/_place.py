@@ -1,9 +1,10 @@
-"""Where a set is about to be written: refused before the first byte if it cannot or should not go there."""
+"""Where files are about to be written: refused before the first byte if they cannot or should not go there."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -80,6 +81,43 @@ def check_place(root: Path) -> Place:
                 hint="make a new folder, and give that",
             )
     return Place(kind=_kind(root), file_system=file_system(root), free_bytes=free_bytes(root))
+
+
+def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -> None:
+    """Refuse to write into what is read from: what lies on a medium is never touched.
+
+    Args:
+        folder: Where files will be written; need not be there yet.
+        places: Set folders, and what was named to find them.
+        attempted: For the error.
+
+    Raises:
+        StorageError: It is one of them, lies within one, or on the same removable device.
+        OSError: One of them cannot be looked at.
+    """
+    whole = folder.resolve()
+    there = [above for above in (whole, *whole.parents) if above.exists()]
+    for place in filter(Path.exists, places):  # what is gone, the reading of it says
+        # the same file, not the same path: FAT knows no case, and a medium may be mounted twice
+        is_within = any(above.samefile(place) for above in there)
+        if is_within or (
+            _kind(place) is PlaceKind.REMOVABLE and device_of(there[0]) == device_of(place)
+        ):
+            raise StorageError(
+                attempted,
+                found=f"{folder} lies on the medium, or on one of several: {place}",
+                expected="a folder elsewhere: nothing is written to a medium that is read",
+                hint="name a folder on a local disk; if the medium is a copy there, name its set folder alone",
+            )
+
+
+def device_of(folder: Path) -> tuple[str, int]:
+    """Return what tells the device of a folder: its drive (copied sticks have one number on Windows) and number.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    return folder.resolve().anchor, folder.stat().st_dev
 
 
 def _is_harmless(item: Path) -> bool:

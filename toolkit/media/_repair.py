@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, StorageError, misread
-from toolkit.media._device import free_bytes, measure, on_storage, write_durably
+from toolkit.media._device import free_bytes, holds, on_storage, write_durably
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
+from toolkit.media._place import require_elsewhere
 from toolkit.media._report import FileReport
 from toolkit.media._set import REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
@@ -56,28 +57,35 @@ def repair_medium(
 
     Args:
         medium: A medium whose metadata were proven, incomplete or not.
-        scratch: A folder on a local disk with room for twice the largest damaged file.
+        scratch: A folder on a local disk, not on the medium, with room for the damaged files and the
+            largest of them once more.
         memory_mb: What `par2` may take.
         progress: Told of every step.
 
     Raises:
         InputError: `par2` is not installed.
-        StorageError: Too little room in the scratch folder.
+        StorageError: Too little room in the scratch folder, or it lies on the medium.
     """
     progress = progress or Silent()
+    folder = scratch / medium.set_name
+    attempted = f"repair {medium.label} in {scratch}"
+    with on_storage(attempted):
+        require_elsewhere(folder, medium.places, attempted=attempted)
     tool = require_tool(f"repair {medium.label}")
     damaged = medium.damaged_pieces(medium.verify(progress))
     if not damaged:
         return Repair(folder=None, repaired=(), hopeless=())
-    folder = scratch / medium.set_name
     repaired: list[str] = []
     hopeless: list[tuple[str, str]] = []
-    with on_storage(f"repair {medium.label} in {scratch}"):
+    with on_storage(attempted):
         folder.mkdir(parents=True, exist_ok=True)
-        _require_room(scratch, [piece for _, piece in damaged])
+        good = {piece for _, piece in damaged if is_good(folder / piece.path, piece, progress)}
+        _require_room(
+            scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
+        )
         for report, piece in damaged:
             target = folder / piece.path
-            if not is_good(target, piece):
+            if piece not in good:
                 reason = _repair(tool, medium, report, piece, target, memory_mb, progress)
                 if reason is not None:
                     hopeless.append((piece.path, reason))
@@ -137,28 +145,30 @@ def _repair(
     )
     if reason is not None:
         return reason
-    if not is_good(target, piece):
+    if not is_good(target, piece, progress):
         target.unlink()
         return "what parity makes of it does not have the signed hash"
     return None
 
 
-def is_good(path: Path, piece: SetPiece) -> bool:
+def is_good(path: Path, piece: SetPiece, progress: Progress) -> bool:
     """Whether a file has the signed hash of a piece.
 
     Raises:
         OSError: It cannot be read.
     """
-    return path.is_file() and measure(path).sha256 == piece.sha256
+    return holds(path, size_bytes=piece.size_bytes, sha256=piece.sha256, progress=progress)
 
 
 def _require_room(scratch: Path, pieces: Sequence[SetPiece]) -> None:
-    needed = sum(piece.size_bytes for piece in pieces) + max(piece.size_bytes for piece in pieces)
+    """Refuse too little room: each file stays, and beside the one at work `par2` keeps its damaged copy."""
+    sizes = [piece.size_bytes for piece in pieces]
+    needed = sum(sizes) + max(sizes, default=0)
     free = free_bytes(scratch)
     if free < needed:
         raise StorageError(
             f"repair in {scratch}",
             found=f"{human_size(free)} free",
-            expected=f"{human_size(needed)}: the damaged files, and the largest of them once more",
+            expected=f"{human_size(needed)}: the files to repair, and the largest of them once more",
             hint="give another --scratch folder",
         )

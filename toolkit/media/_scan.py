@@ -22,8 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from toolkit.errors import InputError, TrustError
+from toolkit.errors import InputError, TrustError, system_says
 from toolkit.media._device import on_storage
+from toolkit.media._keys import as_instant
 from toolkit.media._medium import Medium
 from toolkit.model import HeldPayload, Progress, Sha256
 
@@ -59,7 +60,7 @@ class Scan:
             "program_sha256": self.program_sha256,
             "exit_code": self.exit_code,
             "said": self.said,
-            "at": f"{self.at:%Y-%m-%dT%H:%M:%SZ}",
+            "at": as_instant(self.at),
             "files": self.files,
         }
 
@@ -143,7 +144,7 @@ class Scanner:
                 start_new_session=sys.platform != "win32",
             )
         except OSError as error:
-            raise _not_run(self.program, error.strerror or str(error)) from error
+            raise _not_run(self.program, system_says(error)) from error
         kept = bytearray()
         assert process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe
         reader = threading.Thread(target=_drain, args=(process.stdout, kept), daemon=True)

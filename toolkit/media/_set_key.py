@@ -28,7 +28,8 @@ import pyrage
 from pyrage import x25519
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
-from toolkit.media._device import gone_on_error, on_storage, sync_folder
+from toolkit.filesystem import sync_folder
+from toolkit.media._device import gone_on_error, on_storage
 from toolkit.media._encryption import KEY_BYTES, PayloadKey, payload_key
 from toolkit.media._keys import write_secret
 from toolkit.media._set import SetEncryption, read_small

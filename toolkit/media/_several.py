@@ -14,10 +14,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from toolkit.errors import ToolkitError
+from toolkit.errors import StorageError, ToolkitError
 from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._open import open_medium
+from toolkit.media._place import device_of
 from toolkit.media._report import MediumReport, Verdict
 from toolkit.media._scan import Scan, Scanner, scan_medium
 from toolkit.media._set import COMPLETE
@@ -186,15 +187,25 @@ def _read_all(found: list[Examined], opened: Sequence[int], progress: Progress) 
     """Replace what was opened by what was read, a thread for each device."""
     devices: dict[tuple[str, int], list[int]] = {}
     for number in opened:
-        devices.setdefault(_device(found[number].root), []).append(number)
+        root = found[number].root
+        try:
+            with on_storage(f"look at {root}"):
+                devices.setdefault(device_of(root), []).append(number)
+        except StorageError as error:
+            found[number] = replace(found[number], problem=error)
+    if not devices:
+        return
     together = _Together(progress)
 
     def read(numbers: Sequence[int]) -> None:
         for number in numbers:
             found[number] = _read(found[number], together)
 
-    total = sum(item.medium.size_bytes for item in found if item.medium is not None)
-    progress.begin(f"verify {len(opened)} media, {len(devices)} at a time", total_bytes=total)
+    media = [found[number].medium for numbers in devices.values() for number in numbers]
+    progress.begin(
+        f"verify {len(media)} media, {len(devices)} at a time",
+        total_bytes=sum(medium.size_bytes for medium in media if medium is not None),
+    )
     try:
         with ThreadPoolExecutor(len(devices), "medium") as pool:
             try:
@@ -212,12 +223,6 @@ def _wait(tasks: Sequence[Future[None]]) -> None:
         done, left = wait(left, _LOOK_AGAIN_S, FIRST_EXCEPTION)
         for task in done:
             task.result()
-
-
-def _device(root: Path) -> tuple[str, int]:
-    """Return what tells the device of a folder: its drive (copied sticks have one number on Windows) and number."""
-    with on_storage(f"look at {root}"):
-        return root.resolve().anchor, root.stat().st_dev
 
 
 class _StoppedError(Exception):

@@ -26,6 +26,7 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, misread
+from toolkit.filesystem import sync_folder
 from toolkit.media._device import (
     Readable,
     ReadMethod,
@@ -33,7 +34,6 @@ from toolkit.media._device import (
     gone_on_error,
     on_storage,
     read_ahead,
-    sync_folder,
     write_durably,
 )
 from toolkit.media._encryption import Encrypting

@@ -104,6 +104,7 @@ def find_lacking(
         StorageError: A medium is gone, or its metadata are incomplete.
         InputError: Media of several sets, or no medium at all.
     """
+    progress = progress or Silent()
     repaired: list[Path] = []
     media: list[Path] = []
     for root in roots:
@@ -111,7 +112,7 @@ def find_lacking(
         with on_storage(f"look into {folder}"):
             found = read_repaired(folder)
         (media if found is None else repaired).append(root if found is None else folder)
-    examined = examine_media(media, trust_dir, progress=progress or Silent())
+    examined = examine_media(media, trust_dir, progress=progress)
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
     good = {file.path for file in reports if file.verdict is Verdict.OK}
@@ -123,7 +124,7 @@ def find_lacking(
         for piece in file.pieces
         if (piece.path in bad or (whole_set and piece.medium not in numbers))
         and piece.path not in good
-        and not _is_repaired(piece, repaired)
+        and not _is_repaired(piece, repaired, progress)
     ]
     known = {piece.path for file in plan.files for piece in file.pieces}
     return Lacking(
@@ -297,9 +298,9 @@ def _one_set(examined: Sequence[Examined]) -> tuple[SetPlan, list[Medium]]:
     return media[0].plan, media
 
 
-def _is_repaired(piece: SetPiece, repaired: Sequence[Path]) -> bool:
+def _is_repaired(piece: SetPiece, repaired: Sequence[Path], progress: Progress) -> bool:
     with on_storage(f"read what was repaired of {piece.path}"):
-        return any(is_good(folder / piece.path, piece) for folder in repaired)
+        return any(is_good(folder / piece.path, piece, progress) for folder in repaired)
 
 
 def _asked(piece: SetPiece, found: FileReport | None) -> AskedPiece:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import parse_qs, urlsplit
 
 from securesystemslib.exceptions import UnsupportedLibraryError
@@ -18,7 +19,7 @@ from securesystemslib.signer import HSMSigner, Signature, SSlibKey
 from toolkit.errors import InputError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: the public key is asked for once
 class Token:
     """One key on one hardware token."""
 
@@ -26,9 +27,9 @@ class Token:
     """As securesystemslib writes it: `hsm:2?label=anna`, the key's id and the token's label."""
     pin: str = field(repr=False)
 
-    @property
+    @cached_property
     def public_key(self) -> SSlibKey:
-        """The public key.
+        """The public key; asked for once, each time is a login.
 
         Raises:
             InputError: Address, library, token, key or PIN is not as it should be.

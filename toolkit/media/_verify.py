@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from tuf.api import exceptions
 from tuf.api.metadata import Metadata, Signed, TargetFile, Targets, Timestamp
@@ -28,9 +28,10 @@ from toolkit.errors import (
     RollbackError,
     SignatureError,
     StorageError,
+    system_says,
 )
 from toolkit.media._device import NotRegularError
-from toolkit.media._keys import ISSUED_AT, fingerprint, read_instant
+from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
 from toolkit.media._report import WRITE_ANEW
 from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
 from toolkit.media._trust import Trust, TrustState
@@ -138,8 +139,10 @@ class _FolderFetcher(FetcherInterface):
         except (FileNotFoundError, NotADirectoryError) as error:
             # anything but 404 would abort the walk along the root chain
             raise exceptions.DownloadHTTPError(f"{TUF}/{name} is missing", 404) from error
-        except (InputError, NotRegularError) as error:
+        except InputError as error:
             raise exceptions.DownloadLengthMismatchError(str(error)) from error
+        except NotRegularError as error:
+            raise exceptions.DownloadLengthMismatchError(system_says(error)) from error
 
 
 def _unpack(state: TrustState, work: Path) -> None:
@@ -176,13 +179,13 @@ def _translated(
         if error.filename2 is not None and Path(error.filename2).name == "root.json":
             raise StorageError(
                 "copy the trust state into the temporary folder",
-                found=f"{tempfile.gettempdir()} cannot hold links ({error.strerror})",
+                found=f"{tempfile.gettempdir()} cannot hold links ({system_says(error)})",
                 expected="a local disk with NTFS, ext4 or APFS; exFAT and FAT know no links",
                 hint="set TMPDIR (on Windows: TMP) to a folder on such a disk, then run the same command",
             ) from error
         raise StorageError(
             attempted,
-            found=f"{error.strerror or error}",
+            found=system_says(error),
             hint="plug the medium in again; see that the temporary folder is not full",
         ) from error
 
@@ -242,8 +245,8 @@ def _refused(
 def _replaced(folder: Path, trust: Trust) -> str | None:
     """Say that keys were replaced since a medium was written, if that can be; only for the message."""
     with contextlib.suppress(OSError):
-        known = _newest(PurePosixPath(name).name for name in trust.state.metadata)
-        carried = _newest(item.name for item in (folder / TUF).iterdir())
+        known = max(_root_versions(map(PurePosixPath, trust.state.metadata)), default=0)
+        carried = max(_root_versions((folder / TUF).iterdir()), default=0)
         if 0 < carried < known:
             return (
                 f"it was written under root {carried}, and this site has seen root {known}: keys were "
@@ -252,19 +255,16 @@ def _replaced(folder: Path, trust: Trust) -> str | None:
     return None
 
 
-def _newest(names: Iterable[str]) -> int:
-    """Return the highest version among files named `N.root.json`; only for the message."""
-    suffix = ".root.json"
-    versions = (name.removesuffix(suffix) for name in names if name.endswith(suffix))
-    return max((int(version) for version in versions if version.isdecimal()), default=0)
-
-
 def _root_gap(folder: Path) -> str | None:
     """Return the first root that is not there although a later one is: the chain was copied in part."""
-    stems = (path.name.removesuffix(".root.json") for path in (folder / TUF).glob("*.root.json"))
-    versions = {int(stem) for stem in stems if stem.isdecimal()}
+    versions = _root_versions((folder / TUF).glob("*"))
     lacking = set(range(1, max(versions, default=0))) - versions
     return f"{min(lacking)}.root.json" if lacking else None
+
+
+def _root_versions(paths: Iterable[PurePath]) -> set[int]:
+    """Return the versions among files named `N.root.json`; only for the message."""
+    return {int(found[1]) for path in paths if (found := ROOT_NAME.match(path.name))}
 
 
 def _offered(folder: Path) -> int:
@@ -311,7 +311,7 @@ def _require_same_bytes(
         except exceptions.DownloadLengthMismatchError as error:
             raise _differs(folder, f"{TUF}/{name}") from error
         except OSError as error:
-            raise StorageError(f"read {folder / TUF / name}", found=str(error)) from error
+            raise StorageError(f"read {folder / TUF / name}", found=system_says(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
 
@@ -340,7 +340,7 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
     except (InputError, NotRegularError) as error:
         raise _differs(folder, SET_PATH) from error
     except OSError as error:
-        raise StorageError(f"read {folder / SET_PATH}", found=error.strerror) from error
+        raise StorageError(f"read {folder / SET_PATH}", found=system_says(error)) from error
     if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
         if not finished:
             raise _unfinished(folder, f"{SET_PATH} was not written to its end")
@@ -381,7 +381,7 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
         except (InputError, NotRegularError) as error:
             raise _differs(folder, name) from error
         except OSError as error:
-            raise StorageError(f"read {folder / name}", found=error.strerror) from error
+            raise StorageError(f"read {folder / name}", found=system_says(error)) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise _differs(folder, name)
 

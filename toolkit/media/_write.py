@@ -24,7 +24,7 @@ from pathlib import Path
 
 from toolkit import __version__
 from toolkit.errors import DigestError, InputError, SignatureError, StorageError
-from toolkit.filesystem import largest_file_bytes
+from toolkit.filesystem import largest_file_bytes, sync_folder
 from toolkit.media import _bag
 from toolkit.media._device import (
     Measured,
@@ -34,7 +34,6 @@ from toolkit.media._device import (
     free_bytes,
     measure,
     on_storage,
-    sync_folder,
     weakest,
     write_durably,
 )

@@ -626,6 +626,14 @@ def test_a_wrong_sbe_beside_the_right_one_is_a_warning():
     assert "also holds SBE_Contoso_GenA_4.2.2601.1" in warned(cluster)
 
 
+@pytest.mark.parametrize(("called", "is_told"), [("Contoso Inc.", True), ("", False)])
+def test_a_vendor_that_calls_itself_otherwise_is_warned_of_too(called, is_told):
+    held = [Held("sbe/Contoso_GenA_4.2.2601.1", "SBE_Contoso_GenA_4.2.2601.1.zip")]
+    request = request_of(updates=(asks_for("4.2.2603.5"),), sbe_publisher=called)
+    cluster = one(request, held=held, sbes=[sbe_of("4.2.2603.5")])
+    assert ("also holds SBE_Contoso_GenA_4.2.2601.1" in warned(cluster)) is is_told
+
+
 def test_an_sbe_for_another_vendors_clusters_may_be_in_the_catalog():
     held = [Held("sbe/Fabrikam_F1_4.2.2601.1", "SBE_Fabrikam_F1_4.2.2601.1.zip")]
     assert "Fabrikam" not in warned(one(request_of(updates=(asks_for("4.2.2603.5"),)), held=held))

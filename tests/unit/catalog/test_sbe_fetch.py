@@ -78,9 +78,17 @@ def test_signed_query_of_an_address_is_shown_nowhere():
 
 def test_manifest_from_a_file_has_no_address(tmp_path):
     path = tmp_path / "SBE_Discovery_HPE-ProLiant-Standard.xml"
-    path.write_bytes(DATA)
+    path.write_bytes(sbe_discovery_xml([SbeEntry("HPE", "ProLiant", "4.2.2506.1600")]))
     found = read(FakeSite(), str(path), "HPE")
     assert (found.url, found.asked, found.name) == ("", str(path), path.name)
+
+
+def test_a_manifest_of_another_vendor_is_refused(tmp_path):
+    path = tmp_path / "SBE_Discovery_HPE.xml"
+    path.write_bytes(DATA)
+    with pytest.raises(InputError, match="SBEs of Dell") as caught:
+        read(FakeSite(), str(path), "HPE")
+    assert "name its vendor instead: Dell" in caught.value.hint
 
 
 def test_signature_of_the_vendor_is_told_and_one_that_does_not_hold_refuses_the_manifest():

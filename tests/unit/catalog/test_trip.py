@@ -176,3 +176,15 @@ def test_an_sbe_that_was_recalled_since_is_not_written_again(holding, publish, f
 def test_a_hash_that_nothing_here_has_is_told_with_its_update(holding):
     with pytest.raises(StorageError, match=f"a payload of {VERSION}"):
         choose_by_hash(holding.payloads, MANIFESTS, {"00" * 32: VERSION}, progress=holding.listener)
+
+
+def test_a_disk_that_fails_is_not_taken_for_files_that_are_not_held(
+    plan, publish, holding, monkeypatch
+):
+    def fails(store, shelf):
+        raise StorageError(f"read {shelf}", found="Input/output error") from OSError(5, "EIO")
+
+    publish()
+    monkeypatch.setattr("toolkit.catalog._trip.held_on", fails)
+    with pytest.raises(StorageError, match="Input/output error"):
+        fetch_trip(holding.payloads, plan, MANIFESTS, progress=holding.listener)

@@ -135,7 +135,7 @@ def test_an_unknown_site_is_refused_and_told_how_to_be_known(ferry, damaged, tmp
     code, _, err = ferry(*ANSWER)
     assert code == 3
     assert "ferry catalog know-key" in err
-    assert not (tmp_path / "S").exists()
+    assert not list((tmp_path / "S").iterdir())
 
 
 def test_home_writes_what_was_asked_without_any_key(ferry, asked, damaged, tmp_path, monkeypatch):
@@ -198,7 +198,7 @@ def test_a_release_that_was_recalled_since_is_not_written_again(ferry, asked, tm
     code, _, err = ferry(*ANSWER, "--parity", "0", "--manifests", "more")
     assert code == 7
     assert "a release that its publisher recalled" in err
-    assert not (tmp_path / "S").exists()
+    assert not list((tmp_path / "S").iterdir())
 
 
 def test_a_payload_that_is_not_held_any_more_is_named(ferry, asked, tmp_path):

@@ -253,6 +253,9 @@ def test_a_noun_gives_the_first_sentence_of_each_command_whole(capsys):
     ("words", "unwanted"),
     [
         ("--help", {"toolkit.sbe", "toolkit.request", "cryptography", "xml.etree"}),
+        ("media verify --help", {"tuf", "securesystemslib", "toolkit.request", "toolkit.catalog"}),
+        ("cluster import --help", {"toolkit.media", "tuf"}),
+        ("site init --help", {"toolkit.media", "tuf"}),
         ("run --help", {"toolkit.media", "toolkit.request._page", "jinja2", "tuf"}),
     ],
 )

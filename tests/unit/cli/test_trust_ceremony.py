@@ -49,6 +49,27 @@ def test_a_key_is_rotated_in_two_commands(ferry, keys):
     assert open_keys(keys, PASSPHRASE).signers["timestamp"]
 
 
+def test_a_second_rotation_names_the_key_file_that_nobody_needs(ferry, keys):
+    assert "delete that file" not in ferry("rotate-key", "timestamp", "--keys", "keys")[2]
+    (made,) = keys.glob("timestamp-*.pem")
+    _, _, err = ferry("rotate-key", "timestamp", "--keys", "keys")
+    assert f"no root names the key keys/{made.name} any more: delete that file" in err
+
+
+def test_a_key_goes_by_its_id_alone(ferry, keys):
+    code, _, err = ferry("remove-key", "root", "", "--keys", "keys")
+    assert (code, "choose the root key that goes: 0 of them" in err) == (7, True)
+    assert "give the id" in err
+
+
+def test_a_secret_that_nobody_can_type_is_asked_for_by_its_name(ferry, keys, monkeypatch):
+    monkeypatch.delenv("FERRY_TOKEN_PIN", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    words = ("add-key", "root", "--token", "hsm:2?label=anna", "--keys", "keys")
+    code, _, err = ferry(*words)
+    assert (code, "ask for 'PIN of the token'" in err) == (7, True)
+
+
 def test_two_people_sign_copies_that_are_joined_at_home(ferry, keys, tmp_path):
     _, fingerprint, _ = ferry("fingerprint", "--keys", "keys")
     assert ferry("renew", "--keys", "keys", "--draft", "2.json")[0] == 0

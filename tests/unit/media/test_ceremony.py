@@ -346,8 +346,8 @@ def test_a_first_root_cannot_ask_for_more_keys_than_it_has(tmp_path, threshold):
             RootChange(role="targets", adds_key=True, threshold=2),
             "a threshold for a role that signs",
         ),
-        (RootChange(role="root", removes=""), "1 signatures of root asked for, and 0 keys"),
-        (RootChange(role="timestamp", removes=""), "1 signatures of timestamp asked for, and 0"),
+        (RootChange(role="root", removes=""), "choose the root key that goes: 0 of them"),
+        (RootChange(role="timestamp", removes=""), "choose the timestamp key that goes: 0 of them"),
         (RootChange(role="root", removes="xyz"), "0 of them begin with xyz"),
         (RootChange(expires_at=NOW), "would expire"),
     ],
@@ -357,6 +357,27 @@ def test_a_change_that_could_never_end_is_refused(home, change, sentence):
     with pytest.raises(InputError, match=sentence):
         home.ceremony().revise(change, PASSPHRASE)
     assert sorted(home.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("role", ["root", "timestamp"])
+def test_the_only_key_of_a_role_does_not_go(home, role):
+    (keyid,) = keys_of(home, role)
+    with pytest.raises(InputError, match=f"1 signatures of {role} asked for, and 0"):
+        home.ceremony().revise(RootChange(role=role, removes=keyid), PASSPHRASE)
+
+
+def test_a_key_made_for_a_draft_that_a_later_change_drops_is_named(home):
+    ceremony = home.ceremony()
+    first = ceremony.revise(ROTATE_TIMESTAMP, PASSPHRASE)
+    assert ceremony.unused == ()  # the old key signs until the draft is in force
+    ceremony = home.ceremony()
+    second = ceremony.revise(ROTATE_TIMESTAMP, PASSPHRASE)
+    assert ceremony.unused == (first,)
+    ceremony.sign(home.root_key, PASSPHRASE)
+    ceremony.finish()
+    first.unlink()
+    assert open_keys(home.folder, PASSPHRASE).signers["timestamp"]
+    assert second.exists()
 
 
 def test_of_several_keys_the_one_that_goes_is_named(home, shared):

@@ -4,9 +4,12 @@ import shutil
 import pytest
 
 from tests.unit.media.making import flip, make_payload
+from tests.unit.media.test_several import Heard
 from tests.unit.media.test_spread import TWO
 from toolkit.errors import DigestError, InputError, StorageError
+from toolkit.media import _device as device
 from toolkit.media import _extract as extracting
+from toolkit.media import _place as placing
 from toolkit.media import extract_payloads, site_recipient
 from toolkit.media._device import BLOCK_BYTES
 
@@ -112,3 +115,48 @@ def test_segments_are_put_together(publisher, site, tmp_path):
     with pytest.raises(StorageError, match="lie elsewhere"):
         extract_payloads(opened, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("inside", ["", "out", "AZL-2603-TEST", "AZL-2603-TEST/data/payload/new"])
+def test_nothing_is_extracted_onto_the_medium_itself(opened, medium, folder, inside, tmp_path):
+    (tmp_path / "link").symlink_to(medium)
+    before = sorted(medium.rglob("*"))
+    for root in (medium, tmp_path / "link"):
+        to = root / inside.replace("AZL-2603-TEST", folder.name)
+        with pytest.raises(StorageError, match="lies on the medium"):
+            extract_payloads(opened, to)
+    assert sorted(medium.rglob("*")) == before
+
+
+def test_beside_a_copy_of_the_set_folder_there_is_room(site, folder):
+    opened = site.open(folder)
+    assert len(extract_payloads(opened, folder.parent / "payloads")) == 2
+
+
+def test_another_folder_of_the_same_stick_is_the_medium_too(site, folder, monkeypatch):
+    monkeypatch.setattr(placing, "_kind", lambda root: placing.PlaceKind.REMOVABLE)
+    with pytest.raises(StorageError, match="lies on the medium"):
+        extract_payloads(site.open(folder), folder.parent / "payloads")
+
+
+def test_a_medium_that_is_named_twice_is_refused(site, medium, folder):
+    for again in (medium, folder):
+        with pytest.raises(InputError, match="named twice"):
+            site.open(medium, others=[again])
+
+
+def test_a_file_of_another_size_is_not_read_before_it_is_refused(opened, tmp_path, monkeypatch):
+    (first, _) = extract_payloads(opened, tmp_path / "out")
+    with first.open("ab") as file:
+        file.write(b"more")
+    monkeypatch.setattr(device, "measure", None)
+    with pytest.raises(StorageError, match="another file at"):
+        extract_payloads(opened, tmp_path / "out")
+
+
+def test_reading_again_what_is_there_is_told(opened, tmp_path):
+    extract_payloads(opened, tmp_path / "out")
+    heard = Heard()
+    extract_payloads(opened, tmp_path / "out", progress=heard)
+    assert [what for what, _ in heard.begun] == [f"read {BUNDLE} again", f"read {SBE} again"]
+    assert heard.bytes == sum(total for _, total in heard.begun)

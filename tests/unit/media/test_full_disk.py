@@ -10,7 +10,7 @@ from tests.unit.media.making import PASSPHRASE, Publisher
 from tests.unit.media.receipts import HOME
 from toolkit.errors import StorageError
 from toolkit.media import Register, Scribe, describe_medium
-from toolkit.media._device import copy_durably, write_durably
+from toolkit.media._device import StreamDigest, copy_durably, write_durably
 from toolkit.media._keys import write_secret
 from toolkit.media._set_key import new_key, store_key
 from toolkit.model import Silent
@@ -34,7 +34,9 @@ def full(monkeypatch):
 
 def copy(folder):
     (folder.parent / "source").write_bytes(b"vendor bytes")
-    copy_durably(folder.parent / "source", folder / "copy", expected_sha256=None, progress=Silent())
+    source, target = folder.parent / "source", folder / "copy"
+    with StreamDigest() as digest:
+        copy_durably(source, target, digest=digest, accept=lambda: True, progress=Silent())
 
 
 @pytest.mark.parametrize(

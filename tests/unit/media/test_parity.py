@@ -12,6 +12,7 @@ from tests.unit.media.test_write import Heard, content
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
 from toolkit.media import _parity as parity_module
+from toolkit.media import _repair as repairing
 from toolkit.media._parity import parity_bytes, rescue
 from toolkit.model import Silent
 
@@ -80,7 +81,7 @@ def test_damage_without_parity_is_a_second_trip(stick, site):
     damage(stick, [1_000_000])
     shutil.rmtree(stick / "AZL-1/parity")
     report = site.open(stick).verify()
-    assert "written again" in report.problem().hint
+    assert "written anew" in report.problem().hint
     repair = repair_medium(site.open(stick), stick.parent / "scratch")
     assert repair.hopeless[0][1] == "no parity was written for it"
     assert isinstance(repair.problem(), DigestError)
@@ -203,3 +204,29 @@ def test_parity_is_the_default_only_where_it_can_be_made(monkeypatch):
 def test_a_damaged_segment_file_flips_back(stick, site):
     flip(stick / "AZL-1/data/payload" / NAME, 8 * 123_456)
     assert repair_medium(site.open(stick), stick.parent / "s").problem() is None
+
+
+@pytest.mark.parametrize("scratch", ["stick", "stick/scratch", "stick/AZL-1/data", "copy"])
+def test_nothing_is_repaired_on_the_medium_itself(stick, site, tmp_path, scratch):
+    damage(stick, [1_000_000])
+    shutil.copytree(stick, tmp_path / "copy")
+    before = content(tmp_path)
+    named = tmp_path / "copy/AZL-1" if scratch == "copy" else stick
+    with pytest.raises(StorageError, match="lies on the medium"):
+        repair_medium(site.open(named), tmp_path / scratch)
+    assert {name: data for name, data in content(tmp_path).items() if name in before} == before
+
+
+def test_room_is_asked_for_what_will_be_repaired_and_its_damaged_copy(stick, site, monkeypatch):
+    damage(stick, [1_000_000])
+    monkeypatch.setattr(repairing, "free_bytes", lambda folder: 2 * SIZE - 1)
+    with pytest.raises(StorageError, match="once more"):
+        repair_medium(site.open(stick), stick.parent / "scratch")
+    monkeypatch.setattr(repairing, "free_bytes", lambda folder: 2 * SIZE)
+    assert repair_medium(site.open(stick), stick.parent / "scratch").problem() is None
+    monkeypatch.setattr(repairing, "free_bytes", lambda folder: 0)
+    again = repair_medium(site.open(stick), stick.parent / "scratch")
+    assert len(again.repaired) == 1
+    shutil.rmtree(stick / "AZL-1/parity")
+    shutil.rmtree(stick.parent / "scratch")
+    assert repair_medium(site.open(stick), stick.parent / "scratch").hopeless

@@ -1,5 +1,6 @@
 """Several media at once: a thread for each device, one report for each, and whether the set is whole."""
 
+import errno
 import shutil
 import threading
 import time
@@ -11,6 +12,7 @@ from toolkit.errors import DigestError, SignatureError, StorageError, TrustError
 from toolkit.media import MediumSize, Scanner, examine_media, sets_of
 from toolkit.media import _several as several
 from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE
+from toolkit.media._place import device_of
 from toolkit.model import Silent
 
 PAYLOAD_BYTES = 300_000
@@ -76,7 +78,7 @@ def examine(site, monkeypatch):
 @pytest.fixture
 def own_devices(monkeypatch):
     """Every medium is a device of its own."""
-    monkeypatch.setattr(several, "_device", lambda root: (root.name, 0))
+    monkeypatch.setattr(several, "device_of", lambda root: (root.name, 0))
 
 
 def payload(stick):
@@ -119,10 +121,25 @@ def test_media_on_one_device_are_read_one_after_the_other(sticks, examine, monke
 
 
 def test_devices_are_told_apart_by_their_number(tmp_path, monkeypatch):
-    assert several._device(tmp_path) == several._device(tmp_path / ".")
-    assert several._device(tmp_path)[1] == tmp_path.stat().st_dev
-    with pytest.raises(StorageError, match="not there"):
-        several._device(tmp_path / "absent")
+    assert device_of(tmp_path) == device_of(tmp_path / ".")
+    assert device_of(tmp_path)[1] == tmp_path.stat().st_dev
+    with pytest.raises(FileNotFoundError):
+        device_of(tmp_path / "absent")
+
+
+def test_a_device_that_goes_away_keeps_no_other_from_being_read(sticks, examine, monkeypatch):
+    def gone(root):
+        if root in lost:
+            raise OSError(errno.ENODEV, "No such device", str(root))
+        return root.name, 0
+
+    monkeypatch.setattr(several, "device_of", gone)
+    lost = [sticks[1]]
+    found = examine(*sticks)
+    assert [type(item.problem) for item in found] == [type(None), StorageError, type(None)]
+    assert [item.report is None for item in found] == [False, True, False]
+    lost = list(sticks)
+    assert {type(item.problem) for item in examine(*sticks)} == {StorageError}
 
 
 def test_their_progress_is_one(sticks, examine, own_devices):

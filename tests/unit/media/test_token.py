@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from securesystemslib.signer import HSMSigner
 
 from tests.unit.media.making import NOW, PASSPHRASE, Publisher, SiteTrust, days, make_payload
 from toolkit.cli import execute
@@ -70,6 +71,18 @@ def test_a_site_follows_a_root_signed_by_a_token(token, tmp_path, root):
     publisher.keys = open_keys(publisher.folder, PASSPHRASE)
     medium = publisher.write(root, make_payload(tmp_path / "catalog"))
     assert site.open(medium.folder).missing() == ()
+
+
+@needs_token
+def test_the_public_key_is_asked_for_once(token, home, monkeypatch):
+    asked = []
+    honest = HSMSigner.import_
+    monkeypatch.setattr(HSMSigner, "import_", lambda *words: asked.append(words) or honest(*words))
+    fresh = Token(address=token.address, pin=token.pin)
+    ceremony = Ceremony(home, now=NOW)
+    ceremony.revise(RootChange(role="root", adds_key=True), token=fresh)
+    ceremony.sign(fresh)
+    assert len(asked) == 1
 
 
 @needs_token
