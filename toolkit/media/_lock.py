@@ -1,8 +1,9 @@
-"""One process at a time in one folder on a local disk."""
+"""One process at a time: in one folder on a local disk, or on one medium."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,30 @@ def one_at_a_time(path: Path, *, attempted: str, busy: str, timeout_s: float) ->
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def one_writer(root: Path, book: Path | None) -> Iterator[None]:
+    """Let one process of this home write to a medium at a time; two would begin two sets on it.
+
+    The lock is at home, because a medium holds nothing but sets.
+
+    Args:
+        root: Root of the medium.
+        book: Where home keeps what it knows of sets, beside which the lock lies; None: nowhere, and
+            nothing is locked.
+
+    Raises:
+        StorageError: Another process writes there.
+    """
+    if book is None:
+        yield
+        return
+    attempted = f"write a medium at {root}"
+    with on_storage(attempted):
+        book.parent.mkdir(parents=True, exist_ok=True)
+        place = hashlib.sha256(str(root.resolve()).encode()).hexdigest()
+    busy = "another ferry is writing to it"
+    path = book.parent / f"medium-{place[:16]}.lock"
+    with one_at_a_time(path, attempted=attempted, busy=busy, timeout_s=0):
+        yield

@@ -46,6 +46,7 @@ from toolkit.media._layout import (
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
+from toolkit.media._lock import one_writer
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -128,7 +129,8 @@ def write_medium(
         set_name: Name of the set folder; by default one is made from release and a random ending.
         media: What each medium of the set holds; by default there is one, this one.
         number: Which of them to write; by default the one begun here, else the first not complete.
-        book: Where home keeps sets that are cut or spread, and the keys of encrypted ones.
+        book: Where home keeps sets that are cut or spread, the keys of encrypted ones, and which media
+            are being written.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         before_write: Called with the payloads that this medium will carry, before the first of them is
@@ -143,8 +145,8 @@ def write_medium(
 
     Raises:
         DigestError: A file of the catalog is no longer what was held.
-        StorageError: Medium missing, full, write-protected, of a too small file system, holding
-            another set of that name, or not returning what was written.
+        StorageError: Medium missing, full, write-protected, of a too small file system, holding another
+            set of that name, written to by another process, or not returning what was written.
         InputError: Nothing to write, names that may not stand on a medium, impossible times, or what is
             no recipient.
     """
@@ -164,7 +166,7 @@ def write_medium(
         recipients=read_recipients(recipients),
         now=now,
     )
-    with on_storage(f"write a medium at {root}"):
+    with one_writer(root, book), on_storage(f"write a medium at {root}"):
         root.mkdir(exist_ok=True)
         place = check_place(root)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)

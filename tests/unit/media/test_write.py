@@ -11,6 +11,7 @@ from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint
 from toolkit.media._device import BLOCK_BYTES
+from toolkit.media._lock import one_writer
 from toolkit.model import Silent
 
 
@@ -383,3 +384,14 @@ def test_an_sbe_without_an_update_is_not_written(root, publisher, payload):
     with pytest.raises(InputError, match="no update"):
         publisher.write(root, payload, alone)
     assert list(root.iterdir()) == []
+
+
+def test_a_second_writer_to_the_same_medium_is_refused(publisher, root, payload, tmp_path):
+    """Both would begin a set; to another medium it may write."""
+    book = tmp_path / "home" / "sets"
+    with one_writer(root, book):
+        with pytest.raises(StorageError, match="another ferry is writing to it"):
+            publisher.write(root, payload, book=book)
+        assert list(root.iterdir()) == []
+        assert publisher.write(tmp_path / "other", payload, book=book).verify().problem() is None
+    assert publisher.write(root, payload, book=book).verify().problem() is None
