@@ -1,30 +1,16 @@
 """A laptop with a wrong clock, at a site whose nodes know the time."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.stage import ROOT
-from tests.system.conftest import import_
-
-WRONG_CLOCK = os.pathsep.join([str(ROOT / "tests" / "wrongclock"), str(ROOT)])
+from tests.system.conftest import clock_ahead, import_
 
 
-def wrong_clock(year=None, *, jumps_after=0, ahead=timedelta()):
-    """The environment of a `ferry` whose clock shows another year, or is ahead; perhaps not at first."""
-    if year is not None:
-        ahead = datetime.now(UTC).replace(year=year, day=1) - datetime.now(UTC)
-    return {
-        "PYTHONPATH": WRONG_CLOCK,
-        "TEST_CLOCK_AHEAD_S": str(ahead.total_seconds()),
-        "TEST_CLOCK_JUMPS_AFTER": str(jumps_after),
-    }
-
-
-def set_clock(stage, environment):
-    stage.environment.update(environment)
+def in_year(year, *, jumps_after=0):
+    now = datetime.now(UTC)
+    return clock_ahead(now.replace(year=year, day=1) - now, jumps_after=jumps_after)
 
 
 def steps(stage):
@@ -35,7 +21,7 @@ def steps(stage):
 @pytest.mark.parametrize("year", [2015, 2040])
 def test_medium_that_is_valid_by_the_nodes_time_is_imported_in(carried, simulate, year):
     cluster = simulate(carried, transport="http")
-    set_clock(carried, wrong_clock(year))
+    carried.environment.update(in_year(year))
     told = import_(carried, "--receipt", "--by", "Ben").err
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert f"warning: this machine's clock says {year}-" in told
@@ -65,7 +51,7 @@ def test_medium_that_has_expired_by_the_nodes_time_is_refused_whatever_the_lapto
 
 def test_nodes_that_disagree_do_not_save_a_laptop_in_2040(carried, simulate):
     simulate(carried, transport="http", nodes=2, clock_offsets={"node2": timedelta(hours=3)})
-    set_clock(carried, wrong_clock(2040))
+    carried.environment.update(in_year(2040))
     refused = import_(carried, expect=3)
     assert "The nodes do not agree: expiry is judged by this machine's clock, 2040-" in refused.err
     assert "is the clock right? It says 2040-" in refused.err
@@ -74,7 +60,7 @@ def test_nodes_that_disagree_do_not_save_a_laptop_in_2040(carried, simulate):
 def test_node_that_is_down_leaves_it_to_the_others(carried, simulate):
     cluster = simulate(carried, transport="http", nodes=3)
     cluster.faults.arm("down", node="node1")
-    set_clock(carried, wrong_clock(2040))
+    carried.environment.update(in_year(2040))
     told = import_(carried).err
     assert "node1 nothing" in told
     assert cluster.world.journal.add_calls == 1
@@ -87,7 +73,7 @@ def test_clocks_that_agree_are_no_news(carried, simulate):
 
 def test_dry_run_tells_of_the_clock_and_writes_nothing_down(carried, simulate):
     simulate(carried, transport="http")
-    set_clock(carried, wrong_clock(2040))
+    carried.environment.update(in_year(2040))
     told = import_(carried, "--dry-run", "--json")
     assert "this machine's clock says 2040-" in told.err
     assert json.loads(told.out)["data"]["dry_run"] is True
@@ -100,7 +86,7 @@ def test_clock_that_jumps_while_a_medium_is_verified_is_read_once(carried):
     words = ("media", "verify", "medium", "--site", "site")
     codes = []
     for readings in (0, 1, 2, 4, 8):
-        jumping = wrong_clock(2040, jumps_after=readings)
+        jumping = in_year(2040, jumps_after=readings)
         verified = carried.ferry(*words, expect=None, **jumping)
         codes.append(verified.code)
         if verified.code == 3:
