@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.stage import VERSION, Stage
-from tests.system.conftest import clock_ahead, import_, make_site, write_medium
+from tests.system.conftest import clock_ahead, content, import_, make_site, write_medium
 from tests.unit.media.making import flip
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
@@ -292,3 +292,31 @@ def test_import_on_another_laptop_takes_over_what_can_be_proven_only(
     shutil.move(carried / "first-site", carried / "site")
     import_(carried)
     assert cluster.world.journal.add_calls == 1
+
+
+# --- readers that are killed ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("media", "verify", "medium", "--site", "site"),
+        ("media", "extract", "medium", "--site", "site", "--to", "out"),
+    ],
+    ids=["verify", "copy"],
+)
+def test_reader_killed_at_any_moment_leaves_the_medium_alone_and_begins_again(carried, words):
+    before = content(carried / "medium")
+    took_s = carried.ferry(*words).seconds
+    whole = content(carried / "out")
+    shutil.rmtree(carried / "out", ignore_errors=True)
+    was_killed = []
+    for share in (0.3, 0.5, 0.7, 0.85, 0.95):
+        was_killed.append(carried.kill_after(took_s * share, *words))
+        assert content(carried / "medium") == before
+        copied = content(carried / "out")
+        assert all(copied[name] == data for name, data in whole.items() if name in copied)
+    assert any(was_killed)
+    carried.ferry(*words)
+    assert content(carried / "medium") == before
+    assert content(carried / "out") == whole
