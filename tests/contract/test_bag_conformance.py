@@ -148,9 +148,8 @@ def with_a_tag_file_that_nobody_lists(bag):
     bag.files["notes.txt"] = b"x"
 
 
-def with_tabs_and_asterisks(bag):
-    """As `md5sum -b` writes."""
-    bag.manifest().edit("manifest-sha256.txt", b"  data/", b"\t *data/")
+def with_tabs(bag):
+    bag.manifest().edit("manifest-sha256.txt", b"  data/", b"\t data/")
 
 
 def with_a_final_line_that_does_not_end(bag):
@@ -184,7 +183,7 @@ VALID = [
     Bag.manifest, with_tag_manifest, with_upper_case_hex, with_carriage_returns,
     with_old_macintosh_line_ends, with_spaces_in_names, with_utf_8_names, with_several_algorithms,
     with_an_empty_payload_file, with_tag_folders, with_a_tag_file_that_nobody_lists,
-    with_tabs_and_asterisks, with_a_final_line_that_does_not_end, with_another_encoding,
+    with_tabs, with_a_final_line_that_does_not_end, with_another_encoding,
     of_an_older_version, with_everything_fetched,
 ]  # fmt: skip
 

@@ -753,7 +753,7 @@ def test_clock_in_2040(site, older):
         site, older, ExpiredError, now=datetime.fromisoformat("2040-06-01T00:00:00+00:00")
     )
     assert "is the clock right?" in words
-    assert "This machine says 2040-06-01" in words
+    assert "It says 2040-06-01" in words
     assert "signed is 2026-11-01" in words
 
 

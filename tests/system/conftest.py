@@ -7,12 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.simcluster.cluster import SimCluster
-from tests.stage import PASSWORD, USER, VERSION, Stage
+from tests.stage import PASSWORD, ROOT, USER, VERSION, Stage
 from tests.vendorsite.server import VendorServer
 
 SIZE_MIB = 6
@@ -113,6 +114,15 @@ def simulate(tmp_path):
 def import_(stage: Stage, *more: str, expect: int | None = 0):
     words = ["cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "1"]
     return stage.ferry(*words, *more, expect=expect)
+
+
+def clock_ahead(ahead: timedelta, *, jumps_after: int = 0) -> dict[str, str]:
+    """The environment of a `ferry` whose clock is ahead (or behind), perhaps only after some readings."""
+    return {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "wrongclock"), str(ROOT)]),
+        "TEST_CLOCK_AHEAD_S": str(ahead.total_seconds()),
+        "TEST_CLOCK_JUMPS_AFTER": str(jumps_after),
+    }
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import json
+import os
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +122,44 @@ def test_a_payload_larger_than_fat_holds_is_cut_where_the_disk_is_seen_to_be_fat
         sink = io.BytesIO()
         opened.copy_target(opened.targets()[0].name, sink)
         assert hashlib.sha256(sink.getvalue()).hexdigest() == held.sha256
+
+
+class StoppedError(Exception):
+    """Before the first byte of a payload is written."""
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "pieces"),
+    [((4 << 30) - 1, None), (4 << 30, [63 * BLOCK_BYTES, BLOCK_BYTES])],
+    ids=["4 GiB - 1", "4 GiB"],
+)
+def test_a_file_as_large_as_fat_holds_stays_whole_and_a_byte_more_is_cut(
+    plug_in, publisher, tmp_path, size_bytes, pieces
+):
+    """The file is a hole of that length in the catalog; the writing ends when its layout is known."""
+    held = payload(tmp_path, 1)
+    os.truncate(held.path, 0)
+    os.truncate(held.path, size_bytes)
+    held = replace(held, size_bytes=size_bytes, sha256=sha256_of_zeros(size_bytes))
+
+    def stop(carried):
+        assert carried == [held]
+        raise StoppedError
+
+    book = tmp_path / "home" / "sets"
+    with plug_in("fat", size_mib=5 << 10) as disk, pytest.raises(StoppedError):
+        publisher.write(disk.folder, held, book=book, before_write=stop)
+    plans = [json.loads(path.read_bytes()) for path in book.glob("*/set.json")]
+    cut = [[piece["size_bytes"] for piece in plan["files"][0]["pieces"]] for plan in plans]
+    assert cut == ([] if pieces is None else [pieces])
+
+
+def sha256_of_zeros(size_bytes):
+    digest, zeros = hashlib.sha256(), bytes(MIB)
+    for _ in range(size_bytes // MIB):
+        digest.update(zeros)
+    digest.update(bytes(size_bytes % MIB))
+    return digest.hexdigest()
 
 
 @pytest.mark.parametrize("kind", ["exfat", "ntfs"])

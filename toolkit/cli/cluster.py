@@ -127,7 +127,8 @@ def import_(
 ) -> int:
     """Bring an update from MEDIUM into the cluster, until the cluster lists it.
 
-    The medium is proven first, every byte again while it is copied, and the node hashes what arrived.
+    Every node is asked for its time: where they agree and this machine's clock does not, theirs counts.
+    The medium is proven next, every byte again while it is copied, and the node hashes what arrived.
     Run the same command again after any interruption: it goes on, and never adds the update twice.
 
     \b
@@ -146,15 +147,19 @@ def import_(
     one receipt in custody/ on the medium, once the cluster lists the update.
     Exit 1: added, but not listed within the waiting time.
     """
-    from toolkit.media import Register, open_medium  # with TUF; help needs none
+    from toolkit.media import Register, open_medium, recall  # with TUF; help needs none
 
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     with site.lock():
+        judged = cluster.tell_time(floor=recall(site.trust_dir).floor)
+        if judged.warning:
+            echo(f"warning: {judged.warning}", err=True)
         opened = open_medium(
             media[0],
             site.trust_dir,
             others=media[1:],
+            now=judged.now,
             progress=TerminalProgress(quiet=json_output),
         )
         opened.unlock(identity or site.identity)
@@ -167,7 +172,7 @@ def import_(
                 echo(f"would import {version}; {seen.node} answers; nothing was changed")
             return 0
         result = cluster.import_update(
-            opened, version, poll_s=poll_seconds, wait_s=wait_minutes * 60
+            opened, version, judged=judged, poll_s=poll_seconds, wait_s=wait_minutes * 60
         )
     if json_output:
         print_json("import", result)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from toolkit.cluster import _cmdlets
@@ -25,6 +25,14 @@ from toolkit.cluster._importing import (
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
 from toolkit.cluster._surveying import Survey
+from toolkit.cluster._timekeeping import (
+    TIME_STEP,
+    JudgedTime,
+    NodeTime,
+    TimeSource,
+    ask_times,
+    judge_time,
+)
 from toolkit.cluster._witnessing import state_import, state_result
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
@@ -48,11 +56,15 @@ __all__ = [
     "NODE_SOURCES",
     "Cluster",
     "ImportResult",
+    "JudgedTime",
+    "NodeTime",
     "Overview",
     "Phase",
     "Sight",
     "SignedRequest",
+    "TimeSource",
     "deepest_error",
+    "judge_time",
     "sign_request",
     "state_import",
     "state_result",
@@ -126,6 +138,28 @@ class Cluster:
 
         return self._on_some_node(both)
 
+    def tell_time(
+        self, *, floor: datetime, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> JudgedTime:
+        """Compare this machine's clock with those of all nodes; nothing is changed.
+
+        Args:
+            floor: It is at least this late.
+            now: This machine's clock, read once, after the last answer.
+
+        Raises:
+            AuthenticationError: A node refused the credential; no other was asked.
+            ReachError: No node answered.
+        """
+        self._progress.say("asking every node for its time")
+        times, lost = ask_times(self.known.nodes, self._connect, clock=self._clock)
+        if len(lost) == len(self.known.nodes):
+            raise self._unreached(list(lost))
+        for told in times:
+            if told.problem:
+                self._progress.say(f"{told.node} did not tell its time: {told.problem}")
+        return judge_time(now(), times, floor=floor)
+
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
 
@@ -152,6 +186,7 @@ class Cluster:
         medium: SourceMedium,
         version: SolutionVersion,
         *,
+        judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
     ) -> ImportResult:
@@ -160,6 +195,7 @@ class Cluster:
         Args:
             medium: Opened and accepted by this site.
             version: One that the medium carries.
+            judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
 
@@ -184,6 +220,14 @@ class Cluster:
                 wait_s=wait_s,
             ).run()
 
+        if judged is not None:
+            self._journal.append(
+                cluster=self.known.name,
+                subject=f"import {version}",
+                step=TIME_STEP,
+                outcome="done",
+                **judged.facts(),
+            )
         return self._on_some_node(on, only_first_answer=True)
 
     def start(

@@ -358,6 +358,15 @@ def reaches(host: str, port: int) -> Command[bool]:
     )
 
 
+def node_time() -> Command[datetime]:
+    """Read what time it is for a node; it travels with its offset from UTC.
+
+    Source: Get-Date (Microsoft.PowerShell.Utility); [MS-PSRP] 2.2.5.1.4 (date and time).
+    """
+    stage = Cmdlet("Get-Date")
+    return Command(pipeline=(stage,), parse=_instant, timeout_s=30)
+
+
 # --- evidence -----------------------------------------------------------------------------------
 
 
@@ -705,6 +714,19 @@ def _step(row: dict[str, Plain]) -> Step:
         expected=_span(row.get("ExpectedExecutionTime")),
         steps=tuple(_step(item) for item in _items(row.get("Steps")) if isinstance(item, dict)),
     )
+
+
+def _instant(reply: tuple[Plain, ...]) -> datetime:
+    """Read a time that says its offset: without one it could be of any place."""
+    text = str(reply[-1]) if reply else ""
+    at = _time(text) if re.search(r"(Z|[+-]\d\d:\d\d)\Z", text) else None
+    if at is None:
+        raise InputError(
+            "read the reply of Get-Date",
+            found=repr(text[:80]),
+            expected="a time with its offset from UTC",
+        )
+    return at
 
 
 def _time(value: Plain) -> datetime | None:

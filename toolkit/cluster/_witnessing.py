@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from toolkit.cluster._importing import ImportResult
 from toolkit.cluster._running import Sight
+from toolkit.cluster._timekeeping import TIME_STEP
 from toolkit.errors import StateError
 from toolkit.model import UpdateState
 from toolkit.site import REMOVED_STEP, Journal
@@ -19,7 +21,8 @@ def state_import(
 ) -> Written:
     """Add a receipt that a cluster lists an update, with the hashes that a node found of its files.
 
-    The hashes come from the journal: an import that was interrupted is stated whole.
+    The hashes, and the time by which the medium was accepted last, come from the journal: an import that
+    was interrupted is stated whole.
 
     Args:
         register: The receipts of the medium.
@@ -40,10 +43,14 @@ def state_import(
             hint="run the same command again; it asks on, and never adds twice",
         )
     subject, targets = f"import {result.version}", dict[str, str]()
+    time: Mapping[str, str] = {}
     for entry in journal.entries(cluster=cluster):
         what, _, name = entry.step.partition(" ")
         if entry.step == REMOVED_STEP:  # another cluster of this name: nothing before counts
             targets.clear()
+            time = {}
+        elif (entry.subject, entry.step) == (subject, TIME_STEP):
+            time = entry.facts
         elif (entry.subject, what, entry.outcome) == (subject, "copy", "done"):
             targets[name] = entry.facts["sha256"]
     return register.imported(
@@ -51,6 +58,7 @@ def state_import(
         version=str(result.version),
         state=result.update.state_raw,
         targets=targets,
+        time=time,
     )
 
 

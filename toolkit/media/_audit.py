@@ -194,6 +194,8 @@ class _Audit:
     """The same for tag manifests."""
     algorithms: dict[str, str] = field(default_factory=dict)
     """File name of either kind → hash algorithm."""
+    odd: dict[str, list[str]] = field(default_factory=dict)
+    """File name of either kind → what another BagIt tool could stumble over in it."""
     to_fetch: set[str] = field(default_factory=set)
     stands_for: dict[str, str] = field(default_factory=dict)
     """Path as it is stored → as a manifest spells it."""
@@ -256,12 +258,11 @@ class _Audit:
             if algorithm is None:
                 unknown.append((name, f"the hash algorithm {written} is not known here"))
                 continue
+            version = self.declared.version
             try:
-                entries, faults = _bag.read_entries(
-                    _bag.decode(self._small(name), self.declared.encoding),
-                    algorithm=algorithm,
-                    version=self.declared.version,
-                )
+                text = _bag.decode(self._small(name), self.declared.encoding)
+                entries, faults = _bag.read_entries(text, algorithm=algorithm, version=version)
+                self.odd[name] = [] if faults else _bag.odd_spellings(text, version=version)
             except ValueError as error:
                 entries, faults = {}, [str(error)]
             self._note_all(name, faults)
@@ -371,13 +372,18 @@ class _Audit:
         return {name: hasher.hexdigest() for name, hasher in hashers.items()}, size
 
     def _check_names(self, wanted: Mapping[str, object]) -> None:
-        """Name what another system, shell or BagIt tool could not keep."""
+        """Name what another system, shell or BagIt tool could not keep, or not read."""
+        for name, odd in self.odd.items():
+            for detail in odd:
+                self.note(BagFault.NOT_PORTABLE, name, detail)
         seen: dict[str, str] = {}
         for path in sorted(self._payload_paths() | {path for path in wanted if path in self.sizes}):
             try:
                 check_path(path)
             except InputError as error:
                 self.note(BagFault.NOT_PORTABLE, path, error.found or "")
+            if is_litter_path(Path(path)):
+                self.note(BagFault.NOT_PORTABLE, path, "operating systems make, change and hide it")
             folded = _fold(path)
             if folded in seen:
                 detail = f"the same name as {seen[folded]} on Windows and macOS"

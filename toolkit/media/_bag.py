@@ -203,11 +203,37 @@ def read_entries(
     return found, faults
 
 
+def odd_spellings(text: str, *, version: tuple[int, int]) -> list[str]:
+    """Return what is odd, but allowed, about the lines of a manifest: each kind once, with its first line.
+
+    Source: the conformance suite of the Library of Congress, which counts these as warnings.
+    """
+    found: dict[str, int] = {}
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(text), start=1):
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        path = decode_path(match[2], version=version)
+        if line[: match.start(2)].endswith("*"):
+            found.setdefault("an asterisk before the path, as `md5sum -b` writes it", number)
+        if match[2].startswith("./"):
+            found.setdefault("a path that begins with ./", number)
+        if path in seen:
+            found.setdefault("a path that stands there twice", number)
+        seen.add(path)
+    return [f"line {number}: {what}" for what, number in found.items()]
+
+
 def decode_path(text: str, *, version: tuple[int, int]) -> str:
     """Return a path as it is on the disk: line breaks and, since 1.0, `%` are percent-encoded in manifests.
 
+    Before 1.0 it may begin with `./`, as `find` and `md5deep` write it.
+
     Source: RFC 8493, 2.1.3.
     """
+    if version < (1, 0):
+        text = text.removeprefix("./")
     codes = {"%0A": "\n", "%0D": "\r"} | ({"%25": "%"} if version >= (1, 0) else {})
     return re.sub("|".join(codes), lambda match: codes[match[0].upper()], text, flags=re.IGNORECASE)
 

@@ -444,8 +444,9 @@ class Medium:
                     detail=f"disagrees with the signed hashes about {differing[0]}",
                 )
             )
-        if tags and not any(report.path == TAG_MANIFEST for report in reports):
-            reports.append(FileReport(path=TAG_MANIFEST, verdict=Verdict.OK))
+        if not any(report.path == TAG_MANIFEST for report in reports):
+            verdict, detail = (Verdict.OK, "") if tags else (Verdict.DAMAGED, "lists no file")
+            reports.append(FileReport(path=TAG_MANIFEST, verdict=verdict, detail=detail))
         sizes = {piece.path: piece.size_bytes for _, piece in self.pieces}
         sizes[SET_PATH] = self._checked.targets[SET_TARGET].length
         against = {

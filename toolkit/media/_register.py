@@ -93,7 +93,13 @@ class Register:
         return self._add(ReceiptKind.HAND_OVER, {"to": to.strip()})
 
     def imported(
-        self, *, cluster: str, version: str, state: str, targets: Mapping[str, str]
+        self,
+        *,
+        cluster: str,
+        version: str,
+        state: str,
+        targets: Mapping[str, str],
+        time: Mapping[str, str] | None = None,
     ) -> Written:
         """Add that a cluster lists an update of the set.
 
@@ -102,12 +108,14 @@ class Register:
             version: The update.
             state: Its state as the cluster words it.
             targets: File name → SHA-256 of what a node had when it hashed it.
+            time: By which the medium was accepted, and what each clock said; None: not known.
 
         Raises:
             StorageError: The medium cannot be read or written.
             InputError: The chain is too long.
         """
-        facts = {"cluster": cluster, "version": version, "state": state, "targets": dict(targets)}
+        facts: dict[str, object] = {"cluster": cluster, "version": version, "state": state}
+        facts |= {"targets": dict(targets)} | ({"time": dict(time)} if time else {})
         return self._add(ReceiptKind.IMPORT, facts)
 
     def result(

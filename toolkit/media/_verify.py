@@ -201,10 +201,10 @@ def _expired(
     dates = (f"{role.type} valid until {role.expires:%Y-%m-%d %H:%M} UTC" for role in proven)
     issued = (read_instant(role.unrecognized_fields.get(ISSUED_AT)) for role in proven)
     newest = max(trust.state.floor, *issued)
-    hint = "check this machine's clock; if it is right, ask the publisher for a new medium"
+    hint = "check the clock; if it is right, ask the publisher for a new medium"
     if reference - newest > _LONG_AFTER:
         hint = (
-            f"is the clock right? This machine says {reference:%Y-%m-%d}; the newest date that a "
+            f"is the clock right? It says {reference:%Y-%m-%d}; the newest date that a "
             f"trusted key signed is {newest:%Y-%m-%d}. If it is right, ask the publisher for a new medium"
         )
     return ExpiredError(
@@ -399,7 +399,7 @@ def _clock_warnings(now: datetime, floor: datetime, reference: datetime) -> tupl
     if now >= floor:
         return ()
     return (
-        f"this machine's clock says {now:%Y-%m-%d %H:%M} UTC, but trusted keys signed on "
+        f"by the clock it is {now:%Y-%m-%d %H:%M} UTC, but trusted keys signed on "
         f"{floor:%Y-%m-%d %H:%M} UTC: the clock is behind; expiry was judged on "
         f"{max(floor, reference):%Y-%m-%d %H:%M} UTC",
     )

@@ -69,6 +69,7 @@ class World:
     state_after_add: str = "Ready"
     asks_for_sbe: str = SBE_VERSION
     flip_in_transit: bool = False
+    time: str = "2026-11-26T12:00:00+00:00"
     nothing_from: set[str] = field(default_factory=set)
     fail_on: dict[str, Exception] = field(default_factory=dict)
 
@@ -128,6 +129,9 @@ class Session:
         act = getattr(self, "_" + first.name.replace("-", "_").replace(".", "_"))
         reply = act(values, command)
         return command.parse(tuple(reply))
+
+    def _Get_Date(self, values, command):
+        return [self.world.time]
 
     def _Test_Path(self, values, command):
         return [self.world.has(values["LiteralPath"])]

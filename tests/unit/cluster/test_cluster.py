@@ -15,7 +15,7 @@ from tests.unit.cluster.fakes import (
     refusal,
     sbe_files,
 )
-from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster
+from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster, judge_time
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
 from toolkit.errors import (
     AuthenticationError,
@@ -199,6 +199,41 @@ def test_journal_of_a_removed_cluster_does_not_count_for_its_successor(cluster, 
     world.updates.clear()
     with pytest.raises(StateError, match="does not know it"):
         cluster.import_update(medium(), VERSION)
+
+
+class KilledError(BaseException):
+    """The process ended here."""
+
+
+class DyingJournal:
+    """A journal whose process ends once it has so many lines."""
+
+    def __init__(self, journal, lines):
+        self.journal, self.left, self.entries = journal, lines, journal.entries
+
+    def append(self, **entry):
+        self.journal.append(**entry)
+        self.left -= 1
+        if self.left == 0:
+            raise KilledError
+
+
+@pytest.mark.parametrize("lines", range(1, 8))
+def test_import_killed_behind_any_line_of_its_journal_is_finished_and_added_once(
+    world, journal, clock, lines
+):
+    judged = judge_time(datetime.now(UTC), (), floor=datetime.now(UTC))
+    dying = make(DyingJournal(journal, lines), clock, {"n1": Session(world)})
+    with pytest.raises(KilledError):
+        dying.import_update(medium(), VERSION, judged=judged)
+    assert len(outcomes(journal)) == lines
+    result = make(journal, clock, {"n1": Session(world)}).import_update(
+        medium(), VERSION, judged=judged
+    )
+    assert result.update.state is UpdateState.Ready
+    assert world.add_calls == 1
+    assert EXPANDED in world.folders
+    assert [step for step, _ in outcomes(journal)].count("time") == 2
 
 
 def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journal):

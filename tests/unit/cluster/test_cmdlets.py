@@ -146,6 +146,7 @@ ASKED = [
     _cmdlets.language_mode(),
     _cmdlets.hardware(),
     _cmdlets.machine_settings(),
+    _cmdlets.node_time(),
     _cmdlets.resolves("aka.ms"),
     _cmdlets.reaches("aka.ms", 443),
 ]

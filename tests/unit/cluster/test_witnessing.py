@@ -96,6 +96,17 @@ def test_what_another_cluster_of_that_name_got_is_not_stated(register, journal):
     assert written.receipt.facts["targets"] == {}
 
 
+def test_the_time_by_which_the_medium_was_accepted_last_is_stated(register, journal):
+    note(journal, "time", reference="2026-11-01T00:00:00Z", source="clock")
+    note(journal, "time", reference="2026-11-02T00:00:00Z", source="nodes")
+    note(journal, "time", subject="import 12.2602.1002.5", source="floor")
+    written = state_import(register, imported(update("Ready")), cluster="plant7", journal=journal)
+    assert written.receipt.facts["time"] == {
+        "reference": "2026-11-02T00:00:00Z",
+        "source": "nodes",
+    }
+
+
 def test_an_update_that_is_not_listed_is_not_stated_as_imported(register, journal):
     with pytest.raises(StateError, match="not listed"):
         state_import(register, imported(None), cluster="plant7", journal=journal)

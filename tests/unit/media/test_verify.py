@@ -170,6 +170,13 @@ def test_a_flipped_bit_in_the_tag_manifest_is_reported(judged, folder, bit):
     assert report.problem() is not None
 
 
+def test_a_tag_manifest_that_lists_nothing_is_damaged(site, folder):
+    (folder / "tagmanifest-sha256.txt").write_bytes(b"")
+    report = site.open(folder).verify()
+    assert [item.path for item in report.having(Verdict.DAMAGED)] == ["tagmanifest-sha256.txt"]
+    assert "lists no file" in str(report.problem())
+
+
 @pytest.mark.parametrize("name", ["manifest-sha256.txt", "tagmanifest-sha256.txt"])
 def test_a_missing_manifest_is_missing(judged, folder, name):
     (folder / name).unlink()

@@ -16,6 +16,17 @@ def obj(inside: str, types: str = "System.Object") -> str:
     return f'<Obj RefId="0"><TN RefId="0"><T>{types}</T></TN>{inside}</Obj>'
 
 
+def test_time_that_a_cmdlet_added_a_property_to_is_its_text():
+    """As `Get-Date` sends it."""
+    hint = (
+        '<Obj N="DisplayHint" RefId="1"><TN RefId="0">'
+        "<T>Microsoft.PowerShell.Commands.DisplayHintType</T><T>System.Enum</T></TN>"
+        "<ToString>DateTime</ToString><I32>2</I32></Obj>"
+    )
+    at = "2026-11-26T13:00:10.1234567+01:00"
+    assert plain(f'<Obj RefId="0"><DT>{at}</DT><MS>{hint}</MS></Obj>') == at
+
+
 @pytest.mark.parametrize(
     ("xml", "value"),
     [
