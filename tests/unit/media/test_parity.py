@@ -80,7 +80,7 @@ def test_damage_without_parity_is_a_second_trip(stick, site):
     damage(stick, [1_000_000])
     shutil.rmtree(stick / "AZL-1/parity")
     report = site.open(stick).verify()
-    assert "written again" in report.problem().hint
+    assert "written anew" in report.problem().hint
     repair = repair_medium(site.open(stick), stick.parent / "scratch")
     assert repair.hopeless[0][1] == "no parity was written for it"
     assert isinstance(repair.problem(), DigestError)
