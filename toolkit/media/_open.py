@@ -60,11 +60,12 @@ def open_medium(
         StorageError: Medium missing, unreadable or incomplete (the missing parts are named).
         InputError: Several sets on the medium, one medium named twice, or a damaged trust state.
     """
+    named = (root, *others)
     folder, others = _main_first(find_set_folder(root), others)
     with trust_lock(trust_dir):
         checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
         repaired, further = _same_set(folder, others, checked)
-        medium = Medium(folder, checked, repaired=repaired, others=further, named=(root, *others))
+        medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
         missing = medium.missing()
         if not missing and not medium.supplement:
             save_state(trust_dir, checked.state)

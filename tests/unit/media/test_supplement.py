@@ -736,3 +736,11 @@ def test_an_edited_or_strange_request_is_not_taken_in(damaged):
     path.write_bytes(path.read_bytes().replace(b"damaged", b"missing"))
     with pytest.raises(SignatureError):
         put_returns(opened.folder, [path], progress=Silent())
+
+
+@pytest.mark.parametrize("order", [("A", "S"), ("S", "A")])
+def test_nothing_is_extracted_onto_either_whichever_is_named_first(damaged, order):
+    damaged.answer(damaged.ask("A"))
+    for name in order:
+        with pytest.raises(StorageError, match="lies on the medium"):
+            extract_payloads(damaged.open(*order), damaged.stick(name) / "out")
