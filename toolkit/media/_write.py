@@ -737,8 +737,9 @@ class _Writing:
         """
         path, noted = self.folder / part.path, self.placed[part.path]
         is_fresh = part.path in self.fresh
+        by_block = not is_fresh and self.spread is None
         opening = None
-        if not is_fresh and self.spread is None and self.key is not None:
+        if by_block and self.key is not None:
             held = part.held
             own = self.key.of_payload(part.target, size_bytes=held.size_bytes, sha256=held.sha256)
             opening = Decrypting(own, len)
@@ -747,7 +748,7 @@ class _Writing:
         try:
             found = measure(
                 path,
-                blocks=bool(noted.blocks) and not is_fresh,
+                blocks=by_block,
                 progress=self.progress,
                 also=None if opening is None else opening.write,
             )
@@ -755,7 +756,7 @@ class _Writing:
             self.progress.end()
         self.methods.append(found.method)
         self.reading.add(part.size_bytes, since=began)
-        is_good = found.sha256 == noted.sha256 and found.blocks in ((), noted.blocks)
+        is_good = found.sha256 == noted.sha256 and (not by_block or found.blocks == noted.blocks)
         if is_good and opening is not None:
             is_good = opening.finish() is None
         if is_fresh and not is_good:
@@ -764,9 +765,10 @@ class _Writing:
 
     def _unreliable(self, part: Part, noted: Noted) -> StorageError | DigestError:
         """Return whose fault it is that a part reads back otherwise than it should."""
-        if self._is_plain and self._measure_source(part).sha256 != noted.sha256:
+        source = self._measure_source(part) if self._is_plain else None
+        if source is not None and source.sha256 != noted.sha256:
             self._discard(part)
-            return self._changed(part)
+            return changed_in_catalog(part.held, size_bytes=source.size_bytes, sha256=source.sha256)
         return StorageError(
             f"read back {self.folder / part.path}",
             found="other bytes than were written",

@@ -297,16 +297,20 @@ def test_what_stands_without_a_note_is_written_again(root, publisher, payload, s
     assert f"write {payload.name}" in heard.steps
 
 
-def test_a_forged_note_is_not_believed(root, publisher, payload, second, site):
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_empty):
     with pytest.raises(Stopped):
         publisher.write(root, payload, second, progress=StopAt("write SBE"))
     (path,), (writing_json,) = root.rglob("Combined*.zip"), root.rglob("writing.json")
-    flip(path, 3)
+    if not is_empty:
+        flip(path, 3)
     document = json.loads(writing_json.read_text())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    document["noted"][0]["blocks"] = [digest]
+    document["noted"][0]["blocks"] = [] if is_empty else [digest]
     writing_json.write_text(json.dumps(document))
-    medium = publisher.write(root, payload, second)
+    heard = Heard()
+    medium = publisher.write(root, payload, second, progress=heard)
+    assert heard.steps.count(f"write {payload.name}") == 1
     assert path.read_bytes() == payload.path.read_bytes()
     assert medium.verify().problem() is None
 
