@@ -15,7 +15,7 @@ from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.media._device import free_bytes, measure, on_storage, write_durably
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
-from toolkit.media._report import FileReport
+from toolkit.media._report import WRITE_ANEW, FileReport
 from toolkit.media._set import REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
 
@@ -39,7 +39,7 @@ class Repair:
             "repair the medium",
             found="; ".join(f"{path}: {reason}" for path, reason in self.hopeless),
             expected="the signed bytes",
-            hint="have the medium written again",
+            hint=WRITE_ANEW,
         )
 
 
