@@ -139,8 +139,7 @@ def write_medium(
         set_name: Name of the set folder; by default one is made from release and a random ending.
         media: What each medium of the set holds; by default there is one, this one.
         number: Which of them to write; by default the one begun here, else the first not complete.
-        book: Where home keeps sets that are cut or spread, the keys of encrypted ones, and which media
-            are being written.
+        book: Where home keeps sets that are cut or spread, and the keys of encrypted ones.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         before_write: Called with the payloads that this medium will carry, before the first of them is
