@@ -28,6 +28,10 @@ class Verdict(StrEnum):
     """Nobody listed it; it is never read."""
 
 
+BAD = (Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING)
+"""What is listed and not good, gravest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
     """One block that differs from its signed hash; the last byte is included."""

@@ -196,7 +196,7 @@ class SetPlan:
                 expires_at=read_instant(document["expires_at"]),
                 media_count=int(document["media_count"]),
                 files=tuple(map(_read_file, document["files"])),
-                roots=tuple(map(_digest, document["roots"])),
+                roots=tuple(map(read_digest, document["roots"])),
                 encryption=SetEncryption.from_row(document["encryption"])
                 if document["format"] == ENCRYPTED_FORMAT
                 else None,
@@ -319,7 +319,7 @@ class Intent:
                 expires_at=read_instant(document["expires_at"]),
                 root=str(document["root"]),
                 payloads=tuple(
-                    (str(row["name"]), _count(row["size_bytes"]), _digest(row["sha256"]))
+                    (str(row["name"]), _count(row["size_bytes"]), read_digest(row["sha256"]))
                     for row in document["payloads"]
                 ),
                 medium=_count(document["medium"]),
@@ -350,7 +350,7 @@ def read_noted(data: bytes, *, file: str) -> dict[str, Noted]:
     try:
         return {
             str(row["path"]): Noted(
-                sha256=_digest(row["sha256"]), blocks=tuple(map(_digest, row["blocks"]))
+                sha256=read_digest(row["sha256"]), blocks=tuple(map(read_digest, row["blocks"]))
             )
             for row in document.get("noted", ())
         }
@@ -426,6 +426,17 @@ def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
     return data
 
 
+def read_digest(text: object) -> Sha256:
+    """Return a SHA-256 as a document gives it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(text, str) or not _SHA256.match(text):
+        raise ValueError(f"{text!r} is not a SHA-256")
+    return Sha256(text)
+
+
 def _is_set_folder(folder: Path) -> bool:
     marks = (BAG_DECLARATION, WRITING, COMPLETE, REPAIRED)
     return (folder / TUF).is_dir() or any((folder / mark).is_file() for mark in marks)
@@ -454,7 +465,7 @@ def _load(data: bytes, *, kind: str, file: str) -> dict[str, Any]:
 
 def _read_file(row: dict[str, Any]) -> SetFile:
     """Read one target with its pieces; cuts fall on block borders, so that each piece is proven alone."""
-    size, digest = _count(row["size_bytes"]), _digest(row["sha256"])
+    size, digest = _count(row["size_bytes"]), read_digest(row["sha256"])
     pieces: list[SetPiece] = []
     offset = 0
     for item in row["pieces"]:
@@ -465,7 +476,7 @@ def _read_file(row: dict[str, Any]) -> SetFile:
             medium=_count(item["medium"]),
             offset=offset,
             size_bytes=_count(item["size_bytes"]),
-            sha256=_digest(item["sha256"]),
+            sha256=read_digest(item["sha256"]),
         )
         pieces.append(piece)
         offset += piece.size_bytes
@@ -476,12 +487,6 @@ def _read_file(row: dict[str, Any]) -> SetFile:
 
 def _not_understood(file: str, error: Exception) -> InputError:
     return InputError("read", file=file, found=misread(error))
-
-
-def _digest(text: object) -> Sha256:
-    if not isinstance(text, str) or not _SHA256.match(text):
-        raise ValueError(f"{text!r} is not a SHA-256")
-    return Sha256(text)
 
 
 def _texts(rows: object) -> tuple[str, ...]:

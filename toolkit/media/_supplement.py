@@ -29,7 +29,7 @@ from toolkit.media._names import SUPPLEMENT, is_litter
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
 from toolkit.media._repair import is_good, read_repaired
-from toolkit.media._report import FileReport, Verdict
+from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import (
     TUF,
     Intent,
@@ -51,8 +51,6 @@ from toolkit.media._verify import Checked, check_set
 from toolkit.media._write import write_signed
 from toolkit.model import HeldPayload, Progress, Sha256, Silent, SolutionVersion, Target
 from toolkit.signed import LIMIT_BYTES
-
-_BAD = (Verdict.MISSING, Verdict.DAMAGED, Verdict.UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +114,7 @@ def find_lacking(
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
     good = {file.path for file in reports if file.verdict is Verdict.OK}
-    bad = {file.path: file for file in reversed(reports) if file.verdict in _BAD}
+    bad = {file.path: file for file in reversed(reports) if file.verdict in BAD}
     numbers = {medium.number for medium in opened}
     pieces = [
         piece
