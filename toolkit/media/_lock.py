@@ -8,6 +8,7 @@ its process, however that ends.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 import sys
@@ -19,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from toolkit.errors import StorageError
 from toolkit.media._device import on_storage
+from toolkit.media._place import device_of
 
 _USER: int | None
 """Whose temporary folder it is; None: each user has one."""
@@ -85,8 +87,9 @@ def _stand_in(root: Path) -> Path:
     made = folder.lstat()
     if not stat.S_ISDIR(made.st_mode) or _USER not in (None, made.st_uid):
         raise NotADirectoryError(None, "not a folder of this user", str(folder))
-    info = root.stat()
-    return folder / f"{info.st_dev:x}-{info.st_ino:x}.lock"
+    drive, device = device_of(root)
+    place = hashlib.sha256(f"{drive} {device} {root.stat().st_ino}".encode()).hexdigest()[:16]
+    return folder / f"{place}.lock"
 
 
 if sys.platform == "win32":

@@ -133,6 +133,30 @@ def test_what_was_written_after_it_was_looked_at_is_not_left_without_its_record(
 
 
 @posix
+def test_copied_sticks_in_two_drives_are_written_at_once(
+    unlockable, tmp_path, publisher, payload, monkeypatch
+):
+    """Windows gives them one number, and their roots as well."""
+    monkeypatch.setattr("toolkit.media._lock.device_of", lambda root: (root.name, 7))
+    honest = Path.stat
+
+    def stat_of(path, **more):
+        info = honest(path, **more)
+        return os.stat_result((info[0], 5, *info[2:])) if path.name in ("E", "F") else info
+
+    monkeypatch.setattr(Path, "stat", stat_of)
+    heard = During(lambda: publisher.write(tmp_path / "F", payload))
+    publisher.write(tmp_path / "E", payload, progress=heard)
+    assert heard.refusals == []
+    with (
+        alone_on_medium(tmp_path / "E", attempted="write"),
+        pytest.raises(StorageError, match="another ferry"),
+        alone_on_medium(tmp_path / "E", attempted="write"),
+    ):
+        pass
+
+
+@posix
 @pytest.mark.parametrize("trap", ["a link", "a file"])
 def test_a_stand_in_is_not_made_where_somebody_else_leads_it(unlockable, root, tmp_path, trap):
     place = tmp_path / f"ferry-locks-{os.getuid()}"
