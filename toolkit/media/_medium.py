@@ -333,10 +333,14 @@ class Medium:
             )
         return found
 
+    @on_storage("look for what is missing on a medium")
     def missing(self) -> tuple[str, ...]:
         """Return what this medium, finished, would have and lacks: files absent or cut short.
 
         What lies on a supplement that goes with it is not lacking: complete.json, too, says the same there.
+
+        Raises:
+            StorageError: A folder of it cannot be read.
         """
         places = (self.folder, *self._repaired)
         lacking = [] if any((place / COMPLETE).is_file() for place in places) else [COMPLETE]
@@ -540,6 +544,7 @@ class Medium:
             ) from error
 
 
+@on_storage("read the label of a medium")
 def describe_medium(root: Path) -> MediumLabel:
     """Return what a set says of itself, WITHOUT proving a word of it (`is_verified` is False).
 

@@ -61,21 +61,23 @@ def open_medium(
         InputError: Several sets on the medium, one medium named twice, or a damaged trust state.
     """
     named = (root, *others)
-    folder, others = _main_first(find_set_folder(root), others)
-    with trust_lock(trust_dir):
-        checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
-        repaired, further = _same_set(folder, others, checked)
-        medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
-        missing = medium.missing()
-        if not missing and not medium.supplement:
-            save_state(trust_dir, checked.state)
-        elif missing and not accept_incomplete:
-            raise StorageError(
-                f"open the set {folder}",
-                found=f"it is not complete, missing {', '.join(missing[:5])}",
-                expected="every file of the set, and complete.json, which is written last",
-                hint=how_to_complete(folder),
-            )
+    with on_storage(f"open the set {root}"):
+        folder, others = _main_first(find_set_folder(root), others)
+        with trust_lock(trust_dir):
+            trust = load_trust(trust_dir)
+            checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
+            repaired, further = _same_set(folder, others, checked)
+            medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
+            missing = medium.missing()
+            if not missing and not medium.supplement:
+                save_state(trust_dir, checked.state)
+            elif missing and not accept_incomplete:
+                raise StorageError(
+                    f"open the set {folder}",
+                    found=f"it is not complete, missing {', '.join(missing[:5])}",
+                    expected="every file of the set, and complete.json, which is written last",
+                    hint=how_to_complete(folder),
+                )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
     return medium

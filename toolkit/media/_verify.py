@@ -30,7 +30,7 @@ from toolkit.errors import (
     StorageError,
     system_says,
 )
-from toolkit.media._device import NotRegularError
+from toolkit.media._device import NotRegularError, on_storage
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
 from toolkit.media._report import WRITE_ANEW
 from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
@@ -64,6 +64,7 @@ class Checked:
     warnings: tuple[str, ...]
 
 
+@on_storage("verify the metadata of a set")
 def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
     """Prove metadata and set.json of one set folder; nothing is written but a temporary copy.
 
