@@ -281,10 +281,13 @@ def _require_one_story(folder: Path, label: MediumLabel) -> None:
 def _require_written_from(home: Path, label: MediumLabel) -> None:
     if is_kept(home / SETS, label.set_name, set_id=label.set_id):
         return
-    record = find_set_record(home, set_name=label.set_name, set_id=label.set_id)
+    attempted = f"erase {label.set_name}"
+    record = find_set_record(
+        home, set_name=label.set_name, set_id=label.set_id, attempted=attempted
+    )
     if record.set_id != label.set_id:
         raise StorageError(
-            f"erase {label.set_name}",
+            attempted,
             found=f"the set {label.set_id}",
             expected=f"{record.set_id}, which was written from {home} under that name",
             hint="this is another set: look at the label on the medium",

@@ -164,13 +164,14 @@ def signed_folder(home: Path, set_id: str) -> Path:
         raise InputError("read the id of the set", found=repr(set_id), expected="a UUID") from error
 
 
-def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
-    """Return what is remembered of a set that came back.
+def find_set_record(home: Path, *, set_name: str, set_id: str, attempted: str) -> SetRecord:
+    """Return what is remembered of a set that was written from here.
 
     Args:
         home: The catalog's folder.
         set_name: The name of its folder.
         set_id: Its UUID as the medium says; empty where it does not.
+        attempted: What it is looked for, for the error.
 
     Raises:
         StorageError: Nothing is remembered of it, or the folder cannot be read.
@@ -186,7 +187,7 @@ def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
     if len(records) == 1:
         return records[0]
     raise StorageError(
-        f"receive the set {set_name}",
+        attempted,
         found=f"{home / SETS} knows no such set",
         expected="a set that was written from this catalog",
         hint="name the catalog from which it was written: --catalog DIR",

@@ -313,7 +313,9 @@ def _asked(piece: SetPiece, found: FileReport | None) -> AskedPiece:
 def _left(home: Path, request: SupplementRequest, now: datetime) -> SetRecord:
     """Return the record of the set that a request is about, if that set may still be written."""
     attempted = f"write a supplement of {request.set_name}"
-    record = find_set_record(home, set_name=request.set_name, set_id=request.set_id)
+    record = find_set_record(
+        home, set_name=request.set_name, set_id=request.set_id, attempted=attempted
+    )
     if record.set_id != request.set_id:
         raise StorageError(
             attempted,
