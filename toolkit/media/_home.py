@@ -25,9 +25,9 @@ from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import sync_folder
 from toolkit.media._bag import TAG_MANIFEST, read_manifest
 from toolkit.media._custody import ReceiptKind
-from toolkit.media._device import on_storage, write_durably
+from toolkit.media._device import gone_on_error, on_storage, write_durably
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._lock import one_at_a_time
+from toolkit.media._lock import alone_in_book, one_at_a_time
 from toolkit.media._medium import MediumLabel
 from toolkit.media._names import check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
@@ -129,8 +129,8 @@ def keep_set(
     )
     folder = home / SETS
     path = folder / f"{record.set_name}.json"
-    with on_storage(f"write {path}"):
-        folder.mkdir(parents=True, exist_ok=True)
+    attempted = f"write {path}"
+    with alone_in_book(folder, attempted=attempted), on_storage(attempted):
         _keep_signed(label.folder, signed_folder(home, record.set_id))
         if path.exists():
             known = _read_record(path)
@@ -258,10 +258,11 @@ def _keep_signed(medium: Path, folder: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     tags = read_manifest(read_small(medium / TAG_MANIFEST), file=TAG_MANIFEST)
     metadata = [path for path in tags if path.startswith(f"{TUF}/")]
-    for path in (*metadata, SET_PATH, COMPLETE):
-        (draft / path).parent.mkdir(parents=True, exist_ok=True)
-        write_durably(draft / path, read_small(medium / path))
-    draft.rename(folder)
+    with gone_on_error(draft):
+        for path in (*metadata, SET_PATH, COMPLETE):
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            write_durably(draft / path, read_small(medium / path))
+        draft.rename(folder)
     sync_folder(folder.parent)
 
 

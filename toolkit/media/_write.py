@@ -50,7 +50,7 @@ from toolkit.media._layout import (
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
-from toolkit.media._lock import alone_on_medium
+from toolkit.media._lock import alone_on_medium, measuring_alone
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -447,20 +447,27 @@ def _spread(
         )
     book.mkdir(parents=True, exist_ok=True)
     new = wanted.intent(book, media_count=len(layout.media))
-    known = find_spread(book, new, layout.media, set_name=wanted.set_name, now=wanted.now)
-    if known is not None:
-        return known
-    if (book / new.set_name).exists():
-        raise StorageError(
-            f"write the set {new.set_name}",
-            found=f"home keeps another set of that name in {book}",
-            hint="choose another --name",
+
+    def known() -> Spread | None:
+        return find_spread(book, new, layout.media, set_name=wanted.set_name, now=wanted.now)
+
+    if (found := known()) is not None:
+        return found
+    attempted = f"write the set {new.set_name}"
+    with measuring_alone(book, attempted=attempted):
+        if (found := known()) is not None:  # another ferry has made it just now
+            return found
+        if (book / new.set_name).exists():
+            raise StorageError(
+                attempted,
+                found=f"home keeps another set of that name in {book}",
+                hint="choose another --name",
+            )
+        first = [part for part in layout.parts if part.medium == number]
+        _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
+        return make_spread(
+            book, new, layout, wanted.keys, custody_key=wanted.custody_key, progress=progress
         )
-    first = [part for part in layout.parts if part.medium == number]
-    _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
-    return make_spread(
-        book, new, layout, wanted.keys, custody_key=wanted.custody_key, progress=progress
-    )
 
 
 def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path, Intent]:

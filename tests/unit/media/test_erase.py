@@ -333,7 +333,7 @@ def test_home_erases_what_was_written_from_its_catalog(medium, folder, written_r
     keep_set(home, label, clusters=())
     plan_erasure(medium, home=home)
     (home / "sets" / f"{label.set_name}.json").unlink()
-    with pytest.raises(StorageError, match="erase .*knows no such set"):
+    with pytest.raises(StorageError, match=r"erase .*knows no such set"):
         plan_erasure(medium, home=home)
     keep_set(home, replace(label, set_id=str(UUID(int=7))), clusters=())
     with pytest.raises(StorageError, match="written from"):

@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from toolkit.media import (
     put_returns,
     receive_medium,
 )
+from toolkit.media import _home as home_module
 from toolkit.media._keys import fingerprint
 from toolkit.model import Silent
 from toolkit.request import to_bytes
@@ -142,6 +144,37 @@ def test_a_medium_that_was_erased_and_written_again_comes_home_whole(trip):
     assert not trip.receive().chain.is_whole
     first.write_bytes(kept)
     assert trip.receive().chain.is_whole
+
+
+def test_two_that_are_remembered_at_once_are_both_known(trip, tmp_path, monkeypatch):
+    """Two sticks of one set, written by two ferries: between reading and writing the record stands nobody else."""
+    other = shutil.copytree(trip.medium, tmp_path / "spare")
+    labels = [describe_medium(root) for root in (trip.medium, other)]
+    for label in labels:
+        shutil.rmtree(label.folder / "custody")
+        Register(label=label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
+    for path in (trip.home / "sets").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    honest, others = home_module.write_durably, []
+
+    def write_durably(path, data):
+        if not others:
+            others.append(threading.Thread(target=keep, args=(labels[1],)))
+            others[0].start()
+            others[0].join(0.5)
+        honest(path, data)
+
+    def keep(label):
+        keep_set(trip.home, label, clusters=(), is_written=True)
+
+    monkeypatch.setattr(home_module, "write_durably", write_durably)
+    keep(labels[0])
+    others[0].join()
+    for root in (trip.medium, other):
+        trip.medium = root
+        assert trip.receive().chain.is_whole
+    (record,) = (trip.home / "sets").glob("*.json")
+    assert len(json.loads(record.read_bytes())["receipts"]) == 2
 
 
 # --- sites --------------------------------------------------------------------------------------
