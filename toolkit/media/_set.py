@@ -380,6 +380,17 @@ def find_set_folders(root: Path) -> tuple[Path, ...]:
         return tuple(sorted(item for item in inside if _is_set_folder(item)))
 
 
+def root_of_medium(place: Path) -> Path:
+    """Return the root of a medium, resolved, also where one set folder on it is named.
+
+    Raises:
+        StorageError: It cannot be looked at.
+    """
+    with on_storage(f"look for a set on {place}"):
+        whole = place.resolve()  # the parent of `.` is `.`
+        return whole.parent if _is_set_folder(whole) else whole
+
+
 def find_set_folder(root: Path) -> Path:
     """Return the only set folder of a medium.
 

@@ -79,6 +79,7 @@ from toolkit.media._set import (
     find_set_folders,
     read_noted,
     read_small,
+    root_of_medium,
 )
 from toolkit.media._set_key import (
     SetKey,
@@ -132,7 +133,8 @@ def write_medium(
     cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
-        root: Root of the medium; never made, so that an absent drive or mount is noticed.
+        root: Root of the medium, or one set folder on it; never made, so that an absent drive or mount is
+            noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
@@ -178,7 +180,8 @@ def write_medium(
     )
     with on_storage(f"write a medium at {root}"), contextlib.ExitStack() as alone:
         place = check_place(root)
-        alone.enter_context(alone_on_medium(_root_of(root), attempted=f"write a medium at {root}"))
+        named, root = root.resolve(), root_of_medium(root)
+        alone.enter_context(alone_on_medium(root, attempted=f"write a medium at {root}"))
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -188,7 +191,7 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted, book)
+            folder, intent = _begin(root, wanted, book, among=find_set_folders(named))
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
@@ -227,7 +230,7 @@ def write_signed(
     """Write a supplement of a set that is signed already, and read it back; the same call goes on.
 
     Args:
-        root: Root of the medium; never made.
+        root: Root of the medium, or one set folder on it; never made.
         intent: Which pieces of which set.
         signed: The set's plan and metadata.
         payloads: Those that the pieces are of, as the catalog holds them.
@@ -249,6 +252,7 @@ def write_signed(
     attempted = f"write a supplement at {root}"
     with on_storage(attempted), contextlib.ExitStack() as alone:
         place = check_place(root)
+        root = root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=attempted))
         folder = root / intent.set_name
         here = _read_intent(folder) if folder.is_dir() else None
@@ -377,15 +381,12 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
-def _root_of(root: Path) -> Path:
-    """Return the root of the medium, also where one set folder on it was named."""
-    return root.parent if root in find_set_folders(root) else root
-
-
-def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
-    """Find this set of whole payloads, complete or unfinished, on the medium, or begin it."""
+def _begin(
+    root: Path, wanted: _Wanted, book: Path | None, *, among: Sequence[Path]
+) -> tuple[Path, Intent]:
+    """Find this set of whole payloads, complete or unfinished, among those on the medium, or begin it."""
     new = wanted.intent(root)
-    for folder in find_set_folders(root):
+    for folder in among:
         if wanted.set_name not in (None, folder.name):
             continue
         intent = _read_intent(folder)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.media.making import make_payload
+from tests.unit.media.making import NOW, days, make_payload
 from toolkit.errors import StorageError
-from toolkit.media import erase_set, plan_erasure
+from toolkit.media import erase_set, plan_erasure, write_medium
 from toolkit.media._lock import alone_on_medium
 from toolkit.model import Silent
 
@@ -82,19 +82,26 @@ def test_one_that_is_written_is_not_erased(locks, root, publisher, payload):
     assert written.verify().is_tidy(strict=True)
 
 
-@pytest.mark.parametrize("place", ["root", "set folder"])
+@pytest.mark.parametrize("place", ["root", "set folder", "here"])
+@pytest.mark.parametrize("erased", ["root", "here"])
 def test_one_that_is_erased_is_neither_written_nor_erased(
-    locks, medium, folder, publisher, payload, place
+    locks, medium, folder, publisher, payload, place, erased, monkeypatch
 ):
-    def write():
-        publisher.write(medium if place == "root" else folder, payload)
+    places = {"root": medium, "set folder": folder, "here": Path()}
+    monkeypatch.chdir(folder)
 
-    planned = plan_erasure(medium)
+    def write():
+        write_medium(
+            places[place], [payload], keys=publisher.keys, expires_at=NOW + days(9), now=NOW
+        )
+
+    planned = plan_erasure(places[erased])
     for act in (write, lambda: erase_set(planned, progress=Silent())):
         heard = During(act)
         with pytest.raises(Stopped):
             erase_set(planned, progress=Stopping(heard))
         assert "another ferry is writing it, or erasing" in str(heard.refusals[0])
+    monkeypatch.chdir(medium)  # nobody stands in what is to go
     erase_set(plan_erasure(medium), progress=Silent())
     assert list(medium.iterdir()) == []
 

@@ -662,6 +662,19 @@ def test_a_supplement_is_erased_like_a_medium(damaged):
     assert f"data/{BUNDLE}" in [path for path, _ in erasure.removed]
 
 
+def test_the_folder_that_was_printed_may_be_named_again(damaged):
+    """And that of the damaged set is refused: nothing is begun within either."""
+    path = damaged.ask("A")
+    written = damaged.answer(path)
+    again = write_supplement(written.folder, damaged.prepare(path), damaged.payloads, now=NOW)
+    assert again.folder == written.folder
+    damaged_folder = damaged.stick("A") / "AZL-2603-TEST"
+    with pytest.raises(StorageError, match="1/1"):
+        write_supplement(damaged_folder, damaged.prepare(path), damaged.payloads, now=NOW)
+    for folder in (written.folder, damaged_folder):
+        assert not (folder / folder.name).exists()
+
+
 # --- receipts, and the way home -----------------------------------------------------------------
 
 
