@@ -138,7 +138,6 @@ def note_writing(
     *,
     plan: Path | None,
     scan: Scan | None,
-    is_written: bool,
 ) -> None:
     """Add the first receipt of a set, and let the catalog remember the set for its return."""
     from toolkit.media import Register, keep_set
@@ -149,7 +148,7 @@ def note_writing(
         echo("warning: the set had its first receipt before; this scan stands in none", err=True)
     try:
         clusters = catalog.bound_for(plan)
-        keep_set(catalog.root, label, clusters=clusters, is_written=is_written)
+        keep_set(catalog.root, label, clusters=clusters, own_key=scribe.key.fingerprint)
     except StorageError as error:
         echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
 

@@ -94,7 +94,7 @@ def keep_set(
     label: MediumLabel,
     *,
     clusters: Sequence[tuple[str, str]],
-    is_written: bool = False,
+    own_key: str,
 ) -> SetRecord:
     """Remember a set that was written, to know it again when it comes back and to write pieces of it again.
 
@@ -104,17 +104,18 @@ def keep_set(
         home: The catalog's folder.
         label: The set, proven.
         clusters: Cluster and site id of whom it is for.
-        is_written: Whether it was written just now: a first receipt beside an earlier one of this medium is that of
-            a new copy then. On a medium that was only read, it may have been put there.
+        own_key: Fingerprint of the key with which this catalog signs receipts: a first receipt on the medium that
+            is signed with it left from here, when it was written or at another time; any other may have been put there.
 
     Raises:
         StorageError: The folder cannot be written, or the medium not be read.
         InputError: An earlier record cannot be understood.
     """
-    chain = read_custody(label.folder, set_id=label.set_id, keys={})
-    first = next(
-        (seen for seen in chain.entries if seen.receipt and seen.receipt.kind == ReceiptKind.WRITE),
-        None,
+    chain = read_custody(label.folder, set_id=label.set_id, keys={own_key: "this catalog"})
+    receipts = tuple(
+        FirstReceipt(medium=label.medium, name=seen.name, sha256=seen.sha256)
+        for seen in chain.authentic()
+        if seen.receipt and seen.receipt.kind == ReceiptKind.WRITE
     )
     record = SetRecord(
         set_id=label.set_id,
@@ -122,9 +123,7 @@ def keep_set(
         issued_at=label.issued_at,
         expires_at=label.expires_at,
         metadata=metadata_digest(label.folder),
-        receipts=(FirstReceipt(medium=label.medium, name=first.name, sha256=first.sha256),)
-        if first
-        else (),
+        receipts=receipts,
         clusters=tuple(Bound(cluster=cluster, site_id=site) for cluster, site in clusters),
     )
     folder = home / SETS
@@ -137,12 +136,12 @@ def keep_set(
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                numbers = {seen.medium for seen in known.receipts}
-                new = (seen for seen in record.receipts if is_written or seen.medium not in numbers)
-                left = dict.fromkeys((*known.receipts, *new))
+                # one that left with another medium is not this one's, whoever copied it there
+                left = {seen.sha256 for seen in known.receipts}
+                new = (seen for seen in record.receipts if seen.sha256 not in left)
                 record = replace(
                     record,
-                    receipts=tuple(sorted(left, key=lambda seen: seen.medium)),
+                    receipts=tuple(sorted((*known.receipts, *new), key=lambda seen: seen.medium)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}

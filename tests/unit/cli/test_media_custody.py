@@ -292,7 +292,12 @@ def left(ferry, home, folder):
     """The set as it left home, with its first receipt; the catalog remembers it."""
     scribe = Scribe(key=Catalog(home).signing_key(), by="Ada")
     Register(label=describe_medium(folder), scribe=scribe).write()
-    return keep_set(home, describe_medium(folder), clusters=[("plant7", "x")])
+    return keep_set(
+        home,
+        describe_medium(folder),
+        clusters=[("plant7", "x")],
+        own_key=scribe.key.fingerprint,
+    )
 
 
 @pytest.fixture
@@ -331,7 +336,8 @@ def test_what_comes_home_is_taken_in_once_its_key_is_known(
 
 def test_a_medium_that_nobody_touched_has_no_site_to_tell_of(ferry, home, left):
     (home / "sets" / "AZL-2603-TEST.json").unlink()
-    keep_set(home, describe_medium(home.parent / "medium"), clusters=[])
+    key = Catalog(home).signing_key().fingerprint
+    keep_set(home, describe_medium(home.parent / "medium"), clusters=[], own_key=key)
     code, out, _ = ferry("media", "receive", "medium", "--catalog", "catalog")
     assert code == 1
     assert "no site that is known here has left a receipt" in out

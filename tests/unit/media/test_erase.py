@@ -329,12 +329,12 @@ def test_what_cannot_be_proven_at_a_site_is_told_how_to_go(medium, folder, site)
 def test_home_erases_what_was_written_from_its_catalog(medium, folder, written_receipt, tmp_path):
     home = tmp_path / "home"
     label = describe_medium(folder)
-    keep_set(home, label, clusters=())
+    keep_set(home, label, clusters=(), own_key=HOME.fingerprint)
     plan_erasure(medium, home=home)
     (home / "sets" / f"{label.set_name}.json").unlink()
     with pytest.raises(StorageError, match=r"erase .*knows no such set"):
         plan_erasure(medium, home=home)
-    keep_set(home, replace(label, set_id=str(UUID(int=7))), clusters=())
+    keep_set(home, replace(label, set_id=str(UUID(int=7))), clusters=(), own_key=HOME.fingerprint)
     with pytest.raises(StorageError, match="written from"):
         plan_erasure(medium, home=home)
 

@@ -56,7 +56,7 @@ class Trip:
 
     def leave(self, *clusters):
         Register(label=self.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-        return keep_set(self.home, self.label, clusters=clusters)
+        return keep_set(self.home, self.label, clusters=clusters, own_key=HOME.fingerprint)
 
     def verify(self):
         medium = open_medium(self.medium, self.trust, now=NOW, accept_incomplete=True)
@@ -137,7 +137,7 @@ def test_a_medium_that_was_erased_and_written_again_comes_home_whole(trip):
     kept = first.read_bytes()
     first.unlink()
     Register(label=trip.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-    keep_set(trip.home, trip.label, clusters=(), is_written=True)
+    keep_set(trip.home, trip.label, clusters=(), own_key=HOME.fingerprint)
     assert trip.receive().chain.is_whole
     (second,) = (trip.label.folder / "custody").iterdir()
     second.unlink()
@@ -165,7 +165,7 @@ def test_two_that_are_remembered_at_once_are_both_known(trip, tmp_path, monkeypa
         honest(path, data)
 
     def keep(label):
-        keep_set(trip.home, label, clusters=(), is_written=True)
+        keep_set(trip.home, label, clusters=(), own_key=HOME.fingerprint)
 
     monkeypatch.setattr(home_module, "write_durably", write_durably)
     keep(labels[0])
@@ -349,11 +349,12 @@ def test_a_set_that_is_remembered_twice_keeps_whom_it_is_for(trip):
     ]
 
 
-def test_a_first_receipt_made_anew_is_not_the_one_that_left(trip):
+def test_a_first_receipt_made_anew_elsewhere_is_not_the_one_that_left(trip):
     shutil.rmtree(trip.label.folder / "custody")
     before = trip.home / "sets" / "AZL-2603-TEST.json"
     remembered = before.read_bytes()
-    trip.leave()
+    Register(label=trip.label, scribe=Scribe(key=STRANGER, by="Ada"), now=lambda: NOW).write()
+    keep_set(trip.home, trip.label, clusters=(), own_key=HOME.fingerprint)
     assert before.read_bytes() == remembered
     assert not trip.receive().chain.is_whole
 

@@ -82,7 +82,7 @@ class Crossing:
                 set_name=name,
                 **{**self.more, **more},
             )
-            keep_set(self.home, written.describe(), clusters=())
+            keep_set(self.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
         return self
 
     def stick(self, name):
@@ -700,7 +700,7 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     for stick in ("S", "again"):
         written = damaged.answer(path, stick=stick)
         register(written, HOME).write()
-        record = keep_set(damaged.home, written.describe(), clusters=(), is_written=True)
+        record = keep_set(damaged.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
     assert [seen.medium for seen in record.receipts] == [0, 0]
     home = {"keys": KEYS, "progress": Silent(), "now": NOW}
     for stick in ("S", "again"):
@@ -708,6 +708,27 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     shutil.rmtree(damaged.file("again", "custody"))
     chain = receive_medium(damaged.stick("again"), damaged.home, **home).chain
     assert [seen.flaw for seen in chain.breaks] == ["missing", "missing"]
+
+
+def test_a_first_receipt_is_remembered_only_if_this_catalog_signed_it(damaged):
+    """Also later, where the writing had ended before it was; not one that was put there, or is of another medium."""
+    path = damaged.ask("A")
+
+    def kept(key, stick):
+        written = damaged.answer(path, stick=stick)
+        if key is not None:
+            register(written, key).write()
+        return keep_set(damaged.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
+
+    assert [seen.medium for seen in kept(HOME, "S").receipts] == [0]
+    assert len(kept(STRANGER, "strange").receipts) == 1
+    assert len(kept(None, "late").receipts) == 1
+    record = kept(HOME, "late")
+    assert [seen.medium for seen in record.receipts] == [0, 0]
+    shutil.copytree(damaged.file("S", "custody"), damaged.file("A", "custody"))
+    label = describe_medium(damaged.stick("A"))
+    again = keep_set(damaged.home, label, clusters=(), own_key=HOME.fingerprint)
+    assert again.receipts == record.receipts
 
 
 def test_a_request_travels_with_the_medium_and_is_taken_in(damaged):
