@@ -14,7 +14,7 @@ from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
     from toolkit.catalog import Catalog
-    from toolkit.media import MediumLabel, Scan, Scribe, Written
+    from toolkit.media import Medium, Scan, Scribe, Written
     from toolkit.site import Site
 
 receipts_option = click.option(
@@ -133,7 +133,7 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
 
 def note_writing(
     catalog: Catalog,
-    label: MediumLabel,
+    medium: Medium,
     scribe: Scribe,
     *,
     plan: Path | None,
@@ -142,13 +142,13 @@ def note_writing(
     """Add the first receipt of a set, and let the catalog remember the set for its return."""
     from toolkit.media import Register, keep_set
 
-    if written := Register(label=label, scribe=scribe).write(scan):
+    if written := Register(label=medium.describe(), scribe=scribe).write(scan):
         tell_written(written)
     elif scan is not None:
         echo("warning: the set had its first receipt before; this scan stands in none", err=True)
     try:
         clusters = catalog.bound_for(plan)
-        keep_set(catalog.root, label, clusters=clusters, own_key=scribe.key.fingerprint)
+        keep_set(catalog.root, medium, clusters=clusters, own_key=scribe.key.fingerprint)
     except StorageError as error:
         echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
 

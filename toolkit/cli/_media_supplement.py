@@ -170,7 +170,7 @@ def supplement(
     else:
         _tell_written(prepared, medium)
     if scribe is not None:
-        note_writing(catalog, label, scribe, plan=None, scan=before.scan)
+        note_writing(catalog, medium, scribe, plan=None, scan=before.scan)
 
 
 def _tell_lacking(lacking: Lacking) -> None:

@@ -306,7 +306,7 @@ def write(
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(catalog, medium.describe(), scribe, plan=plan_file, scan=before.scan)
+        note_writing(catalog, medium, scribe, plan=plan_file, scan=before.scan)
 
 
 @group.command("verify")

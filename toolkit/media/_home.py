@@ -23,12 +23,11 @@ from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import sync_folder
-from toolkit.media._bag import TAG_MANIFEST, read_manifest
 from toolkit.media._custody import ReceiptKind
 from toolkit.media._device import gone_on_error, on_storage, write_durably
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._lock import alone_in_book, one_at_a_time
-from toolkit.media._medium import MediumLabel
+from toolkit.media._medium import Medium
 from toolkit.media._names import check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
 from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
@@ -91,7 +90,7 @@ class LedgerRow:
 
 def keep_set(
     home: Path,
-    label: MediumLabel,
+    medium: Medium,
     *,
     clusters: Sequence[tuple[str, str]],
     own_key: str,
@@ -102,7 +101,7 @@ def keep_set(
 
     Args:
         home: The catalog's folder.
-        label: The set, proven.
+        medium: One of the set's, proven.
         clusters: Cluster and site id of whom it is for.
         own_key: Fingerprint of the key with which this catalog signs receipts: a first receipt on the medium that
             is signed with it left from here, when it was written or at another time; any other may have been put there.
@@ -111,6 +110,7 @@ def keep_set(
         StorageError: The folder cannot be written, or the medium not be read.
         InputError: An earlier record cannot be understood.
     """
+    label = medium.describe()
     chain = read_custody(label.folder, set_id=label.set_id, keys={own_key: "this catalog"})
     receipts = tuple(
         FirstReceipt(medium=label.medium, name=seen.name, sha256=seen.sha256)
@@ -130,7 +130,7 @@ def keep_set(
     path = folder / f"{record.set_name}.json"
     attempted = f"write {path}"
     with alone_in_book(folder, attempted=attempted), on_storage(attempted):
-        _keep_signed(label.folder, signed_folder(home, record.set_id))
+        _keep_signed(medium, signed_folder(home, record.set_id))
         if path.exists():
             known = _read_record(path)
             if known.set_id != record.set_id:
@@ -249,18 +249,17 @@ def receiving(home: Path) -> Iterator[None]:
         yield
 
 
-def _keep_signed(medium: Path, folder: Path) -> None:
-    """Copy what was signed of a set; the folder appears by one rename, after everything in it is flushed."""
+def _keep_signed(medium: Medium, folder: Path) -> None:
+    """Copy what proves a set, and nothing else that lies beside it; the folder appears by one rename, after everything in it is flushed."""
     if folder.exists():
         return
     draft = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    tags = read_manifest(read_small(medium / TAG_MANIFEST), file=TAG_MANIFEST)
-    metadata = [path for path in tags if path.startswith(f"{TUF}/")]
+    metadata = [f"{TUF}/{name}" for name in medium.metadata_names]
     with gone_on_error(draft):
         for path in (*metadata, SET_PATH, COMPLETE):
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
-            write_durably(draft / path, read_small(medium / path))
+            write_durably(draft / path, read_small(medium.folder / path))
         draft.rename(folder)
     sync_folder(folder.parent)
 

@@ -165,6 +165,11 @@ class Medium:
         return self._plan
 
     @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """Names in `tuf/` of what proves the set."""
+        return self._checked.names
+
+    @property
     def pieces(self) -> tuple[tuple[SetFile, SetPiece], ...]:
         """What this medium carries, each piece with its target."""
         return self._plan.on_medium(self.number, self.supplement)

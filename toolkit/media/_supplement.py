@@ -25,7 +25,7 @@ from toolkit.media._device import on_storage
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
 from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
-from toolkit.media._names import SUPPLEMENT, is_litter
+from toolkit.media._names import SUPPLEMENT
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
 from toolkit.media._repair import is_good, read_repaired
@@ -351,19 +351,18 @@ def _kept(folder: Path, record: SetRecord, now: datetime) -> tuple[Checked, Sign
             hint="restore it from a backup of the catalog; else write the whole medium again: ferry media write",
         )
     with on_storage(attempted):
-        metadata = {
-            item.name: read_small(item)
-            for item in (folder / TUF).iterdir()
-            if not is_litter(item.name)
-        }
-    if "1.root.json" not in metadata or metadata_digest(folder) != record.metadata:
+        first = folder / TUF / "1.root.json"
+        root = read_small(first) if first.is_file() else b""
+    if not root or metadata_digest(folder) != record.metadata:
         raise DigestError(
             attempted,
             found=f"other metadata in {folder / TUF} than those that left",
             expected=f"a timestamp.json with the sha256 {record.metadata}",
             hint="restore that folder from a backup of the catalog",
         )
-    checked = check_set(folder, new_trust(metadata["1.root.json"]), now=now)
+    checked = check_set(folder, new_trust(root), now=now)
+    with on_storage(attempted):
+        metadata = {name: read_small(folder / TUF / name) for name in checked.names}
     return checked, Signed(plan=checked.plan, metadata=metadata)
 
 

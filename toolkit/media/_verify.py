@@ -62,6 +62,8 @@ class Checked:
     state: TrustState
     """What the site will remember if it accepts the medium."""
     warnings: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the files in `tuf/` that this rests on; whatever else lies there was not looked at."""
 
 
 @on_storage("verify the metadata of a set")
@@ -105,7 +107,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
                 trusted.targets,
             )
         metadata = _pack(work)
-    _require_same_bytes(folder, fetcher, metadata)
+    names = _require_same_bytes(folder, fetcher, metadata)
     plan = _read_plan(folder, targets, finished=finished)
     _require_same_roots(folder, plan, trust)
     issued_at = read_instant(trusted.timestamp.unrecognized_fields.get(ISSUED_AT))
@@ -116,6 +118,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
         fingerprint=fingerprint(trust.root),
         state=TrustState(metadata=metadata, floor=max(trust.state.floor, issued_at)),
         warnings=_clock_warnings(now, max(trust.state.floor, issued_at), reference),
+        names=(*(f"{number}.root.json" for number in range(1, len(plan.roots) + 1)), *names),
     )
 
 
@@ -294,8 +297,12 @@ def how_to_complete(folder: Path) -> str:
 
 def _require_same_bytes(
     folder: Path, fetcher: _FolderFetcher, metadata: Mapping[str, bytes]
-) -> None:
-    """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit."""
+) -> tuple[str, ...]:
+    """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit.
+
+    Returns:
+        The names that it looked at: every role but the roots.
+    """
     timestamp = metadata["timestamp.json"]
     _require_canonical(folder, timestamp)
     meta = Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta
@@ -315,6 +322,7 @@ def _require_same_bytes(
             raise StorageError(f"read {folder / TUF / name}", found=system_says(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
+    return tuple(names)
 
 
 def _require_canonical(folder: Path, data: bytes) -> None:

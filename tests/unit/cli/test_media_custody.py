@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.made_requests import make_request
-from tests.unit.media.making import NOW, Publisher, flip, make_payload
+from tests.unit.media.making import NOW, Publisher, flip, make_payload, proven
 from tests.unit.media.receipts import HOME, SITE, STRANGER, Scroll, sha256
 from toolkit.catalog import Catalog
 from toolkit.cli import execute
@@ -294,7 +294,7 @@ def left(ferry, home, folder):
     Register(label=describe_medium(folder), scribe=scribe).write()
     return keep_set(
         home,
-        describe_medium(folder),
+        proven(folder),
         clusters=[("plant7", "x")],
         own_key=scribe.key.fingerprint,
     )
@@ -337,7 +337,7 @@ def test_what_comes_home_is_taken_in_once_its_key_is_known(
 def test_a_medium_that_nobody_touched_has_no_site_to_tell_of(ferry, home, left):
     (home / "sets" / "AZL-2603-TEST.json").unlink()
     key = Catalog(home).signing_key().fingerprint
-    keep_set(home, describe_medium(home.parent / "medium"), clusters=[], own_key=key)
+    keep_set(home, proven(home.parent / "medium"), clusters=[], own_key=key)
     code, out, _ = ferry("media", "receive", "medium", "--catalog", "catalog")
     assert code == 1
     assert "no site that is known here has left a receipt" in out

@@ -11,7 +11,7 @@ import filelock
 import pytest
 
 from tests.made_requests import make_request
-from tests.unit.media.making import NOW, days
+from tests.unit.media.making import NOW, days, proven
 from tests.unit.media.receipts import HOME, SITE, STRANGER, sha256
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.media import (
@@ -56,7 +56,7 @@ class Trip:
 
     def leave(self, *clusters):
         Register(label=self.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-        return keep_set(self.home, self.label, clusters=clusters, own_key=HOME.fingerprint)
+        return keep_set(self.home, proven(self.medium), clusters=clusters, own_key=HOME.fingerprint)
 
     def verify(self):
         medium = open_medium(self.medium, self.trust, now=NOW, accept_incomplete=True)
@@ -137,7 +137,7 @@ def test_a_medium_that_was_erased_and_written_again_comes_home_whole(trip):
     kept = first.read_bytes()
     first.unlink()
     Register(label=trip.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-    keep_set(trip.home, trip.label, clusters=(), own_key=HOME.fingerprint)
+    keep_set(trip.home, proven(trip.medium), clusters=(), own_key=HOME.fingerprint)
     assert trip.receive().chain.is_whole
     (second,) = (trip.label.folder / "custody").iterdir()
     second.unlink()
@@ -165,7 +165,7 @@ def test_two_that_are_remembered_at_once_are_both_known(trip, tmp_path, monkeypa
         honest(path, data)
 
     def keep(label):
-        keep_set(trip.home, label, clusters=(), own_key=HOME.fingerprint)
+        keep_set(trip.home, proven(label.folder), clusters=(), own_key=HOME.fingerprint)
 
     monkeypatch.setattr(home_module, "write_durably", write_durably)
     keep(labels[0])
@@ -354,7 +354,7 @@ def test_a_first_receipt_made_anew_elsewhere_is_not_the_one_that_left(trip):
     before = trip.home / "sets" / "AZL-2603-TEST.json"
     remembered = before.read_bytes()
     Register(label=trip.label, scribe=Scribe(key=STRANGER, by="Ada"), now=lambda: NOW).write()
-    keep_set(trip.home, trip.label, clusters=(), own_key=HOME.fingerprint)
+    keep_set(trip.home, proven(trip.medium), clusters=(), own_key=HOME.fingerprint)
     assert before.read_bytes() == remembered
     assert not trip.receive().chain.is_whole
 

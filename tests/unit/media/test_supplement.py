@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_payload
+from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_payload, proven
 from tests.unit.media.receipts import HOME, SITE, STRANGER
 from tests.unit.media.test_spread import TWO
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content
@@ -82,7 +82,7 @@ class Crossing:
                 set_name=name,
                 **{**self.more, **more},
             )
-            keep_set(self.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
+            keep_set(self.home, written, clusters=(), own_key=HOME.fingerprint)
         return self
 
     def stick(self, name):
@@ -460,6 +460,25 @@ def test_an_edited_request_is_refused(damaged):
         damaged.prepare(path)
 
 
+def test_only_what_proves_the_set_is_kept_and_reaches_a_supplement(cross):
+    """The manifest of tags is signed by nobody: it may list what somebody put there."""
+    crossing = cross().write("A")
+    shutil.rmtree(crossing.home / "sets")
+    names = {item.name for item in crossing.file("A", "tuf").iterdir()}
+    for name in ("3.root.json", "9.targets.json", "read me.html"):
+        crossing.file("A", f"tuf/{name}").write_bytes(b"{}")
+        with crossing.file("A", "tagmanifest-sha256.txt").open("ab") as out:
+            out.write(f"{hashlib.sha256(b'{}').hexdigest()}  tuf/{name}\n".encode())
+    written = proven(crossing.stick("A"))
+    keep_set(crossing.home, written, clusters=(), own_key=HOME.fingerprint)
+    kept = crossing.home / "sets" / written.set_id / "tuf"
+    assert {item.name for item in kept.iterdir()} == names
+    (kept / "9.targets.json").write_bytes(b"{}")
+    flip(crossing.file("A", f"data/{BUNDLE}"), 800)
+    crossing.answer(crossing.ask("A"))
+    assert {item.name for item in crossing.file("S", "tuf").iterdir()} == names
+
+
 def test_a_request_of_a_set_that_home_does_not_know_is_refused(damaged):
     path = damaged.ask("A")
     (damaged.home / "sets/AZL-2603-TEST.json").unlink()
@@ -700,7 +719,7 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     for stick in ("S", "again"):
         written = damaged.answer(path, stick=stick)
         register(written, HOME).write()
-        record = keep_set(damaged.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
+        record = keep_set(damaged.home, written, clusters=(), own_key=HOME.fingerprint)
     assert [seen.medium for seen in record.receipts] == [0, 0]
     home = {"keys": KEYS, "progress": Silent(), "now": NOW}
     for stick in ("S", "again"):
@@ -718,7 +737,7 @@ def test_a_first_receipt_is_remembered_only_if_this_catalog_signed_it(damaged):
         written = damaged.answer(path, stick=stick)
         if key is not None:
             register(written, key).write()
-        return keep_set(damaged.home, written.describe(), clusters=(), own_key=HOME.fingerprint)
+        return keep_set(damaged.home, written, clusters=(), own_key=HOME.fingerprint)
 
     assert [seen.medium for seen in kept(HOME, "S").receipts] == [0]
     assert len(kept(STRANGER, "strange").receipts) == 1
@@ -726,8 +745,9 @@ def test_a_first_receipt_is_remembered_only_if_this_catalog_signed_it(damaged):
     record = kept(HOME, "late")
     assert [seen.medium for seen in record.receipts] == [0, 0]
     shutil.copytree(damaged.file("S", "custody"), damaged.file("A", "custody"))
-    label = describe_medium(damaged.stick("A"))
-    again = keep_set(damaged.home, label, clusters=(), own_key=HOME.fingerprint)
+    again = keep_set(
+        damaged.home, proven(damaged.stick("A")), clusters=(), own_key=HOME.fingerprint
+    )
     assert again.receipts == record.receipts
 
 
