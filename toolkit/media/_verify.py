@@ -32,8 +32,17 @@ from toolkit.errors import (
 )
 from toolkit.media._device import NotRegularError, on_storage
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
-from toolkit.media._report import WRITE_ANEW
-from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
+from toolkit.media._report import write_anew, writing_command
+from toolkit.media._set import (
+    COMPLETE,
+    PAYLOAD,
+    SET_PATH,
+    SET_TARGET,
+    TUF,
+    SetPlan,
+    is_supplement,
+    read_small,
+)
 from toolkit.media._trust import Trust, TrustState
 
 _BASE_URL = "medium:///"
@@ -44,7 +53,8 @@ _STRANGER = (
     "do not use this medium: nobody whom this site trusts signed these bytes. Have it written again, and "
     "ask the publisher whose root it is made under"
 )
-WRITE_AGAIN = f"the medium does not hold what was written to it; do not use it, {WRITE_ANEW}"
+_NOT_AS_WRITTEN = "the medium does not hold what was written to it; do not use it,"
+WRITE_AGAIN = f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=False)}"
 """What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
 CONTRADICTS = "do not use this medium: its publisher contradicts himself; have it written again"
 
@@ -290,9 +300,11 @@ def _unfinished(folder: Path, found: str) -> StorageError:
 
 def how_to_complete(folder: Path) -> str:
     """Return what to do about a set of which something is missing."""
+    is_one = is_supplement(folder)
     if (folder / COMPLETE).is_file():
-        return f"it was complete once; {WRITE_ANEW}, or copy it again"
-    return "run the same `ferry media write` again where it was made; it goes on from there"
+        return f"it was complete once; {write_anew(is_supplement=is_one)}, or copy it again"
+    command = writing_command(is_supplement=is_one)
+    return f"run the same {command} again where it was made; it goes on from there"
 
 
 def _require_same_bytes(
@@ -400,7 +412,7 @@ def _differs(folder: Path, name: str, error: Exception | None = None) -> DigestE
         f"verify {folder / name}",
         found="bytes other than the signed ones" + (f" ({error})" if error else ""),
         expected="the bytes that the publisher wrote",
-        hint=WRITE_AGAIN,
+        hint=f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=is_supplement(folder))}",
     )
 
 

@@ -61,7 +61,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
-from toolkit.media._report import WRITE_ANEW, Verdict
+from toolkit.media._report import Verdict, write_anew
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -77,6 +77,7 @@ from toolkit.media._set import (
     SetPlan,
     as_rows,
     find_set_folders,
+    is_supplement,
     read_noted,
     read_small,
     root_of_medium,
@@ -550,7 +551,8 @@ def _opened(
     try:
         medium = Medium(folder, check_set(folder, new_trust(root), now=now))
     except SignatureError as error:
-        error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+        anew = write_anew(is_supplement=is_supplement(folder))
+        error.hint = f"do not use it; {anew}"  # it is our own set, or was
         raise
     if was_complete:
         progress.say(
@@ -915,7 +917,9 @@ def _require_room(
                 attempted,
                 found=f"{part.path} has {part.size_bytes} bytes",
                 expected=f"at most {limit} bytes a file on this file system (FAT)",
-                hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
+                hint="format the medium as exFAT or NTFS"
+                if is_supplement(folder)
+                else "say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
             )
     absent = [part for part in parts if not (folder / part.path).exists()]
     missing = sum(part.size_bytes for part in absent)
@@ -924,12 +928,14 @@ def _require_room(
     needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
     free = free_bytes(folder)
     if free < needed:
+        spread = ", or spread the set over several: --size 32GB --size 32GB"
         raise StorageError(
             attempted,
             found=f"{free} bytes free",
             expected=f"{needed} bytes (payloads, parity, metadata and 2 % reserve)",
-            hint="free space, and the same command goes on, or take a larger medium, or spread the set over "
-            "several: --size 32GB --size 32GB; of the missing payloads none was written yet",
+            hint="free space, and the same command goes on, or take a larger medium"
+            + ("" if is_supplement(folder) else spread)
+            + "; of the missing payloads none was written yet",
         )
 
 

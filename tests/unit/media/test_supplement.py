@@ -674,6 +674,40 @@ def test_an_earlier_ferry_takes_it_for_an_incomplete_medium(damaged, monkeypatch
         damaged.open("S")
 
 
+def test_what_is_wrong_with_a_supplement_is_mended_by_the_command_that_writes_it(
+    damaged, monkeypatch
+):
+    path = damaged.ask("A")
+    damaged.stick("S").mkdir()
+    hints = []
+
+    def refused(act, *errors):
+        with pytest.raises(errors) as caught:
+            act()
+        hints.append(caught.value.hint)
+
+    with monkeypatch.context() as small:
+        small.setattr("toolkit.media._write.free_bytes", lambda folder: 1000)
+        refused(lambda: damaged.answer(path), StorageError)
+    with monkeypatch.context() as fat:
+        fat.setattr("toolkit.media._write.largest_file_bytes", lambda folder: 1000)
+        refused(lambda: damaged.answer(path), StorageError)
+    refused(lambda: damaged.open("S"), StorageError)
+    damaged.answer(path)
+    payload = damaged.file("S", f"data/{BUNDLE}")
+    flip(payload, 7)
+    refused(lambda: damaged.answer(path), DigestError)
+    payload.unlink()
+    refused(lambda: damaged.answer(path), StorageError)
+    refused(lambda: damaged.open("S"), StorageError)
+    flip(damaged.file("S", "data/plan/set.json"), 7)
+    refused(lambda: damaged.open("S"), DigestError)
+    for hint in hints:
+        assert "media write" not in hint
+        assert "--" not in hint
+    assert ["`ferry media supplement`" in hint for hint in hints] == [False] * 2 + [True] * 5
+
+
 def test_a_supplement_is_erased_like_a_medium(damaged):
     damaged.answer(damaged.ask("A"))
     erasure = plan_erasure(damaged.stick("S"), home=damaged.home)
