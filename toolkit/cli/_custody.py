@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli._output import FOLDER, F, LocalPath, echo
+from toolkit.cli._output import FOLDER, F, LocalPath, echo, understood_by
 from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
@@ -33,7 +33,21 @@ receipt_option = click.option(
 
 def by_option(help_text: str, *, required: bool = False) -> Callable[[F], F]:
     """Add `--by NAME`."""
-    return click.option("--by", metavar="NAME", required=required, default="", help=help_text)
+    return click.option(
+        "--by",
+        metavar="NAME",
+        required=required,
+        default="",
+        callback=understood_by(_check_person),
+        help=help_text,
+    )
+
+
+def _check_person(name: str) -> None:
+    if name:
+        from toolkit.media import check_person
+
+        check_person(name)
 
 
 def place_options(command: F) -> F:

@@ -59,6 +59,12 @@ def group() -> None:
     """Write a signed medium, verify it, show what it says of itself and who had it."""
 
 
+def _check_recipient(text: str) -> None:
+    from toolkit.media import read_recipients
+
+    read_recipients([text])
+
+
 def _spread_options(command: F) -> F:
     """Take what the set shall carry, and the media to spread it over."""
     for option in (
@@ -87,6 +93,7 @@ def _spread_options(command: F) -> F:
             "recipients",
             multiple=True,
             metavar="RECIPIENT",
+            callback=understood_by(_check_recipient),
             help="Encrypt the payloads for this age recipient (age1…), as `ferry site identity` prints it; repeat it for each.",
         ),
         catalog_option,
