@@ -9,7 +9,7 @@ written through the cache, as `cp` does, is not slowed down, so that line is lef
 
     a  `ferry media write`, which hashes and reads back, against dd and against cp and openssl
     b  `ferry media verify`, which hashes every byte, against dd and a BagIt validator
-    c  parity of 5 %, which is read back, against `par2` with as many blocks
+    c  parity of 5 %, against `par2` with as many blocks
 """
 
 from __future__ import annotations

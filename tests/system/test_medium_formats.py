@@ -143,7 +143,7 @@ def test_a_file_as_large_as_fat_holds_stays_whole_and_a_byte_more_is_cut(
     held = replace(held, size_bytes=size_bytes, sha256=sha256_of_zeros(size_bytes))
 
     def stop(carried):
-        assert carried == [held]
+        assert list(carried) == [held]
         raise StoppedError
 
     book = tmp_path / "home" / "sets"

@@ -3,8 +3,8 @@
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
 of 2 MiB with a few reused buffers are as fast as the device (`mmap` gives the alignment). One thread reads
-ahead, so the device is read in order and never waits; others hash, for one processor hashes more slowly than a
-good device reads. Reading, writing and hashing release the interpreter.
+ahead, so the device is read in order and never waits; another one hashes, for that takes about as long.
+Reading, writing and hashing release the interpreter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from toolkit.model import Progress, Sha256, Silent
 CHUNK_BYTES = 2 << 20
 """A few buffers of this size stay in a processor's cache, and larger reads gain nothing more."""
 KEPT_CHUNKS = 2
-"""How many chunks stay as they are while more are read: as far as the hash of one block may fall behind."""
+"""How many chunks stay as they are while more are read: as far as hashing may fall behind."""
 _AHEAD_CHUNKS = 2
 """How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
@@ -98,16 +98,16 @@ class Measured:
 
 
 class StreamDigest:
-    """Hashes a stream as a whole, block by block, or both, in one pass and in threads of its own.
+    """Hashes a stream as a whole, block by block, or both, in one pass; each in a thread of its own.
 
-    Neighbouring blocks are hashed side by side. Use as a context manager.
+    Use as a context manager.
     """
 
     def __init__(self, *, whole: bool = True, blocks: bool = True) -> None:
         """Start before the first byte; what is not wanted is not hashed."""
         self._whole = hashlib.sha256() if whole else None
         self._blocks: list[hashlib._Hash] | None = [] if blocks else None
-        self._threads = tuple(ThreadPoolExecutor(1, "hash") for _ in range(3))
+        self._threads = (ThreadPoolExecutor(1, "hash"), ThreadPoolExecutor(1, "hash-blocks"))
         self._under_way: deque[tuple[int, list[Future[None]]]] = deque()
         self._hashed_bytes = 0
         self.size_bytes = 0
@@ -155,7 +155,7 @@ class StreamDigest:
             if number == len(blocks):
                 blocks.append(hashlib.sha256())
             part = chunk[: BLOCK_BYTES - at % BLOCK_BYTES]
-            yield self._threads[1 + number % 2].submit(blocks[number].update, part)
+            yield self._threads[1].submit(blocks[number].update, part)
             at += len(part)
             chunk = chunk[len(part) :]
 
@@ -460,10 +460,7 @@ def measure(
 
 
 def measure_blocks(path: Path, *, progress: Progress | None = None) -> MeasuredBlocks:
-    """Read a file completely past the cache and return its size and the hashes of its blocks.
-
-    Faster than `measure` where a device reads faster than one processor hashes.
-    """
+    """Read a file completely past the cache and return its size and the hashes of its blocks, and of nothing else."""
     with DeviceReader(path) as reader, StreamDigest(whole=False) as digest:
         _read_all(reader, digest, progress or Silent())
         return MeasuredBlocks(

@@ -245,8 +245,9 @@ class Medium:
     def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
         expected = self._blocks(file)
         opening = self._decrypting(file, sink)
+        by_block = len(expected) == -(-file.size_bytes // BLOCK_BYTES)
         checked = 0
-        with StreamDigest() as digest:
+        with StreamDigest(whole=not by_block, blocks=bool(expected)) as digest:
             for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
                 digest.update(chunk)
                 for found in digest.closed_blocks(checked):
@@ -257,14 +258,14 @@ class Medium:
                 else:
                     opening.write(chunk)
                 progress.advance(len(chunk))
-            whole = digest.whole()
             for found in digest.blocks()[checked:]:
                 self._require_block(file, expected, checked, found)
                 checked += 1
-        if whole != file.sha256 or digest.size_bytes != file.size_bytes:
+            whole = None if by_block else digest.whole()
+        if whole not in (None, file.sha256) or digest.size_bytes != file.size_bytes:
             raise DigestError(
                 f"copy {file.target} from {self.set_name}",
-                found=f"{digest.size_bytes} bytes, sha256 {whole}",
+                found=f"{digest.size_bytes} bytes" + (f", sha256 {whole}" if whole else ""),
                 expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
                 hint=WRITE_AGAIN,
             )
@@ -307,7 +308,7 @@ class Medium:
     def _require_block(
         self, file: SetFile, expected: tuple[Sha256, ...], block: int, found: Sha256
     ) -> None:
-        if not expected or (block < len(expected) and expected[block] == found):
+        if block < len(expected) and expected[block] == found:
             return
         place = _damage(block, file.size_bytes)
         raise DigestError(

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from toolkit.media._encryption import SCHEME
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import (
     SUPPLEMENT,
+    check_file_name,
     check_set_name,
     check_together,
     is_litter,
@@ -222,10 +223,12 @@ class SetPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What writing.json remembers of a file that was written to its end."""
+    """What writing.json remembers of a file that was written to its end. It is not believed."""
 
     sha256: Sha256
     blocks: tuple[Sha256, ...]
+    parity: Mapping[str, Sha256]
+    """The files of its parity by name; empty: it has none so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,27 +339,22 @@ class Intent:
 
 def as_rows(noted: Mapping[str, Noted]) -> list[dict[str, object]]:
     """Return what was written so far, by path, as writing.json holds it."""
-    return [
-        {"path": path, "sha256": note.sha256, "blocks": note.blocks} for path, note in noted.items()
-    ]
+    return [{"path": path, **asdict(note)} for path, note in noted.items()]
 
 
-def read_noted(data: bytes, *, file: str) -> dict[str, Noted]:
-    """Return what writing.json says was written so far, by path.
-
-    Raises:
-        InputError: Not such a document.
-    """
-    document = _load(data, kind="ferry-set-state", file=file)
+def read_noted(data: bytes) -> dict[str, Noted]:
+    """Return what writing.json says was written so far, by path; nothing where that cannot be understood."""
     try:
         return {
             str(row["path"]): Noted(
-                sha256=read_digest(row["sha256"]), blocks=tuple(map(read_digest, row["blocks"]))
+                sha256=read_digest(row["sha256"]),
+                blocks=tuple(map(read_digest, row["blocks"])),
+                parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
-            for row in document.get("noted", ())
+            for row in json.loads(data)["noted"]
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise _not_understood(file, error) from error
+    except (KeyError, TypeError, ValueError, AttributeError, InputError, RecursionError):
+        return {}  # what stands there is hashed then
 
 
 def read_back_method(data: bytes) -> str:
@@ -507,6 +505,11 @@ def _read_file(row: dict[str, Any]) -> SetFile:
 
 def _not_understood(file: str, error: Exception) -> InputError:
     return InputError("read", file=file, found=misread(error))
+
+
+def _name(text: str) -> str:
+    check_file_name(text)
+    return text
 
 
 def _texts(rows: object) -> tuple[str, ...]:

@@ -288,7 +288,7 @@ def _measured(
     """Read a payload once for the hashes of the whole, of every block and of every piece."""
     held, target = parts[0].held, parts[0].target
     through = as_stored(held, target, key)
-    digests = [hashlib.sha256() for _ in parts]
+    digests = [hashlib.sha256() for _ in parts if len(parts) > 1]
     ends = [part.offset + part.size_bytes for part in parts]
     index = position = 0
     progress.begin(f"measure {held.name}", total_bytes=ends[-1])
@@ -301,7 +301,7 @@ def _measured(
                 whole.update(whole_chunk)
                 progress.advance(len(whole_chunk))
                 chunk = whole_chunk
-                while len(chunk) and index < len(parts):
+                while len(chunk) and index < len(digests):
                     piece = chunk[: ends[index] - position]
                     digests[index].update(piece)
                     position += len(piece)
@@ -312,15 +312,16 @@ def _measured(
         progress.end()
     if through is None and found.sha256 != held.sha256:
         raise changed_in_catalog(held, size_bytes=found.size_bytes, sha256=found.sha256)
+    found_of = [Sha256(digest.hexdigest()) for digest in digests] or [found.sha256]
     pieces = tuple(
         SetPiece(
             path=part.path,
             medium=part.medium,
             offset=part.offset,
             size_bytes=part.size_bytes,
-            sha256=Sha256(digest.hexdigest()),
+            sha256=digest,
         )
-        for part, digest in zip(parts, digests, strict=True)
+        for part, digest in zip(parts, found_of, strict=True)
     )
     placed = PlacedPayload(
         held=held,

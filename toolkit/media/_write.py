@@ -3,10 +3,10 @@
 Theory of operation. `writing.json` is the first file of a set: it fixes identity, times and payloads, so
 that the same command finds its unfinished set again and ends with the same bytes. Every file is written
 beside its name and flushed; what was hashed on the way is noted in `writing.json`, and then the file is
-renamed. What stands under its name and is noted is kept. Metadata, which hold block hashes, and manifests
-follow. When everything is on the medium, everything is read back past the page cache: a counterfeit, which
-claims more room than it has, gives early bytes back until late ones are written over them. Then the
-finished `writing.json` is renamed to `complete.json`: one step ends the writing.
+renamed. What stands under its name is kept; without a note it is hashed first. Parity, metadata, which
+hold block hashes, and manifests follow. When everything is on the medium, everything is read back past the
+page cache: a counterfeit, which claims more room than it has, gives early bytes back until late ones are
+written over them. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
     Parity,
-    has_parity,
     make_parity,
     parity_bytes,
     parity_folder,
@@ -589,7 +588,7 @@ class _Writing:
     keys: SigningKeys
     progress: Progress
     now: datetime
-    spread: Spread | Signed | None
+    signed: Spread | Signed | None
     """The set's plan and metadata, where they were made before; else they follow from what is written."""
     parity: Parity | None
     custody_key: str
@@ -637,25 +636,33 @@ class _Writing:
         )
 
     def _standing(self, parts: Sequence[Part]) -> dict[str, Noted]:
-        """Return what an earlier run finished; what else stands under a part's name is removed."""
-        noted = read_noted(read_small(self.folder / WRITING), file=str(self.folder / WRITING))
+        """Return what earlier runs finished; what else stands under a part's name is removed."""
+        noted = read_noted(read_small(self.folder / WRITING))
         kept = {}
         for part in parts:
-            path, note = self.folder / part.path, noted.get(part.path)
+            path = self.folder / part.path
             if not path.exists():
                 continue
-            expected = self._expected(part)
-            is_known = note is not None and expected in (None, note.sha256)
-            if note is not None and is_known and path.stat().st_size == part.size_bytes:
+            note = noted.get(part.path)
+            if note is None and path.stat().st_size == part.size_bytes:
+                note = self._look_at(part)
+            if note is not None and self._expected(part) in (None, note.sha256):
                 kept[part.path] = note
             else:
                 path.unlink()
         return kept
 
+    def _look_at(self, part: Part) -> Noted | None:
+        """Hash a part that was not noted; None: it is not what belongs there."""
+        found = self._measure(part, "look at")
+        if found is None:
+            return None
+        return Noted(sha256=found.sha256, blocks=found.blocks, parity={})
+
     def _expected(self, part: Part) -> Sha256 | None:
         """Return the hash of a part on the medium; None: known when it was encrypted."""
-        if self.spread is not None:
-            pieces = (piece for file in self.spread.plan.files for piece in file.pieces)
+        if self.signed is not None:
+            pieces = (piece for file in self.signed.plan.files for piece in file.pieces)
             return next(piece.sha256 for piece in pieces if piece.path == part.path)
         return part.held.sha256 if self.key is None else None
 
@@ -664,16 +671,17 @@ class _Writing:
         path = self.folder / part.path
         if part.path not in self.placed:
             self._copy(part, path)
-        sha256 = self.placed[part.path].sha256
-        if self.parity is None or has_parity(self.folder, sha256) or not part.size_bytes:
+        note = self.placed[part.path]
+        if self.parity is None or note.parity or not part.size_bytes:
             return
-        make_parity(
+        made = make_parity(
             self.parity,
             path,
-            parity_folder(self.folder, sha256),
+            parity_folder(self.folder, note.sha256),
             size_bytes=part.size_bytes,
             progress=self.progress,
         )
+        self._note(part, replace(note, parity=made))
 
     def _copy(self, part: Part, path: Path) -> None:
         held = part.held
@@ -688,7 +696,9 @@ class _Writing:
         began = self.writing.start()
         self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
-            with StreamDigest(whole=not self._is_plain, blocks=self.spread is None) as digest:
+            with StreamDigest(
+                whole=not self._is_proven_later, blocks=self.signed is None
+            ) as digest:
                 is_copied = copy_durably(
                     held.path,
                     path,
@@ -708,14 +718,17 @@ class _Writing:
     def _accept(self, part: Part, digest: StreamDigest) -> bool:
         """Note what was written, if it can be what belongs there."""
         expected = self._expected(part)
-        # a plain file is hashed as a whole when it is read back: twice in one pass holds up a fast device
-        found = expected if expected is not None and self._is_plain else digest.whole()
+        # hashed when it is read back, if that proves it: twice in one pass holds up a fast device
+        found = expected if expected is not None and self._is_proven_later else digest.whole()
         if digest.size_bytes != part.size_bytes or expected not in (None, found):
             return False
-        self.placed[part.path] = Noted(sha256=found, blocks=digest.blocks())
         self.fresh.add(part.path)
-        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=as_rows(self.placed)))
+        self._note(part, Noted(sha256=found, blocks=digest.blocks(), parity={}))
         return True
+
+    def _note(self, part: Part, note: Noted) -> None:
+        self.placed[part.path] = note
+        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=as_rows(self.placed)))
 
     def _changed(self, part: Part) -> DigestError:
         if not part.is_whole or self.key is not None:
@@ -731,59 +744,72 @@ class _Writing:
             self.progress.end()
 
     @property
-    def _is_plain(self) -> bool:
-        """Whether the medium holds the catalog's files as they are."""
-        return self.spread is None and self.key is None
+    def _is_proven_later(self) -> bool:
+        """Whether a part is whole and plain, so that its published hash proves it when it is read back."""
+        return self.signed is None and self.key is None
 
-    def _reads_back(self, part: Part) -> bool:
-        """Read a part past the page cache and compare it with what was written.
+    def _measure(self, part: Part, what: str) -> Measured | None:
+        """Read a part past the page cache; None: it is not what belongs there.
 
-        What an earlier run wrote is opened, too, if it is encrypted: neither its bytes nor its notes are believed.
-
-        Raises:
-            StorageError: This run wrote it, and other bytes come back.
-            DigestError: This run wrote it, and the catalog's file is not what was held.
+        One that an earlier run wrote is opened, too, if it is encrypted: neither its bytes nor its notes are believed.
         """
-        path, noted = self.folder / part.path, self.placed[part.path]
+        path, expected = self.folder / part.path, self._expected(part)
         is_fresh = part.path in self.fresh
-        by_block = not is_fresh and self.spread is None
         opening = None
-        if by_block and self.key is not None:
+        if expected is None and self.key is not None and not is_fresh:
             held = part.held
             own = self.key.of_payload(part.target, size_bytes=held.size_bytes, sha256=held.sha256)
             opening = Decrypting(own, len)
-        began = self.reading.start()
-        self.progress.begin(f"read back {path.name}", total_bytes=part.size_bytes)
+        self.progress.begin(f"{what} {path.name}", total_bytes=part.size_bytes)
         try:
             found = measure(
                 path,
-                blocks=by_block,
+                blocks=self.signed is None and not is_fresh,
                 progress=self.progress,
                 also=None if opening is None else opening.write,
             )
         finally:
             self.progress.end()
         self.methods.append(found.method)
+        if found.size_bytes != part.size_bytes or expected not in (None, found.sha256):
+            return None
+        return found if opening is None or opening.finish() is None else None
+
+    def _reads_back(self, part: Part) -> bool:
+        """Read a part and its parity past the page cache and compare them with what was written.
+
+        Raises:
+            StorageError: This run wrote it, and other bytes come back.
+            DigestError: This run wrote it, and the catalog's file is not what was held.
+        """
+        note, is_fresh = self.placed[part.path], part.path in self.fresh
+        began = self.reading.start()
+        found = self._measure(part, "read back")
         self.reading.add(part.size_bytes, since=began)
-        is_good = found.sha256 == noted.sha256 and (not by_block or found.blocks == noted.blocks)
-        if is_good and opening is not None:
-            is_good = opening.finish() is None
+        is_good = (
+            found is not None
+            and found.sha256 == note.sha256
+            and (is_fresh or self.signed is not None or found.blocks == note.blocks)
+        )
         if is_fresh and not is_good:
-            raise self._unreliable(part, noted)
+            raise self._unreliable(part, note)
+        place = parity_folder(self.folder, note.sha256)
+        for name, digest in note.parity.items():
+            path = place / name
+            if path.is_file() and measure(path, progress=Silent()).sha256 == digest:
+                continue
+            if is_fresh:
+                raise _other_bytes(path, digest)
+            return False
         return is_good
 
     def _unreliable(self, part: Part, noted: Noted) -> StorageError | DigestError:
         """Return whose fault it is that a part reads back otherwise than it should."""
-        source = self._measure_source(part) if self._is_plain else None
+        source = self._measure_source(part) if self._is_proven_later else None
         if source is not None and source.sha256 != noted.sha256:
             self._discard(part)
             return changed_in_catalog(part.held, size_bytes=source.size_bytes, sha256=source.sha256)
-        return StorageError(
-            f"read back {self.folder / part.path}",
-            found="other bytes than were written",
-            expected=f"sha256 {noted.sha256}",
-            hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
-        )
+        return _other_bytes(self.folder / part.path, noted.sha256)
 
     def _discard(self, part: Part) -> None:
         """Remove a part and its parity."""
@@ -793,8 +819,8 @@ class _Writing:
 
     def _signed(self, parts: Sequence[Part]) -> tuple[SetPlan, Mapping[str, bytes]]:
         """Return the plan and the metadata of the set."""
-        if self.spread is not None:
-            return self.spread.plan, self.spread.metadata
+        if self.signed is not None:
+            return self.signed.plan, self.signed.metadata
         placed = [
             PlacedPayload(
                 held=part.held,
@@ -889,7 +915,8 @@ class _Writing:
                 "bytes_per_s": self.writing.bytes_per_s,
             },
         }
-        write_durably(self.folder / WRITING, self.intent.to_bytes(**completion))
+        state = self.intent.to_bytes(noted=as_rows(self.placed), **completion)
+        write_durably(self.folder / WRITING, state)
         (self.folder / WRITING).replace(self.folder / COMPLETE)
         sync_folder(self.folder)
 
@@ -898,11 +925,7 @@ class _Writing:
             found = measure(self.folder / path)
             self.methods.append(found.method)
             if found.sha256 != _sha256(data):
-                raise StorageError(
-                    f"read back {self.folder / path}",
-                    found="other bytes than were written",
-                    hint="this medium cannot be relied on; use another",
-                )
+                raise _other_bytes(self.folder / path, _sha256(data))
 
 
 def _require_room(
@@ -973,6 +996,15 @@ def _target(held: HeldPayload) -> TargetName:
         return TargetName(f"{PAYLOAD}{held.name}")
     shelf = hashlib.sha256(held.shelf.encode()).hexdigest()[:8]
     return TargetName(f"{PAYLOAD}sbe/{shelf}/{held.name}")
+
+
+def _other_bytes(path: Path, expected: Sha256) -> StorageError:
+    return StorageError(
+        f"read back {path}",
+        found="other bytes than were written",
+        expected=f"sha256 {expected}",
+        hint="this medium cannot be relied on (failing, or of counterfeit size); use another",
+    )
 
 
 def _sha256(data: bytes) -> Sha256:

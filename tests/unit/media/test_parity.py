@@ -8,11 +8,12 @@ import subprocess
 import pytest
 
 from tests.unit.media.making import SiteTrust, flip, make_payload
-from tests.unit.media.test_write import Heard, content
+from tests.unit.media.test_write import Heard, StopAt, Stopped, content
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
 from toolkit.media import _parity as parity_module
 from toolkit.media import _repair as repairing
+from toolkit.media import _write as writing
 from toolkit.media._parity import parity_bytes, rescue
 from toolkit.model import Silent
 
@@ -187,6 +188,47 @@ def test_a_stopped_par2_leaves_no_parity_under_its_name(root, publisher, payload
     again = publisher.write(root, payload, parity=Parity(tool=TOOL, percent=5), set_name="AZL-1")
     assert list((again.folder / "parity").glob("*/p.par2"))
     assert not list(again.folder.rglob("*.part"))
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two payloads that are large enough for parity."""
+    data = random.Random(9).randbytes(200_000)
+    names = (NAME, "SBE_Contoso.zip")
+    return [
+        make_payload(tmp_path / "catalog", name=name, data=data + name.encode()) for name in names
+    ]
+
+
+def test_parity_that_was_written_over_by_a_counterfeit_is_found(root, publisher, two, monkeypatch):
+    honest = writing.copy_durably
+
+    def wrapping(source, target, **more):
+        result = honest(source, target, **more)
+        if source == two[1].path:
+            (early,) = root.glob(f"*/parity/{two[0].sha256[:12]}/p.vol*")
+            flip(early, 500)
+        return result
+
+    monkeypatch.setattr(writing, "copy_durably", wrapping)
+    with pytest.raises(StorageError, match=r"read back .*p\.vol.*other bytes than were written"):
+        publisher.write(root, *two, parity=Parity(tool=TOOL, percent=5))
+    assert not list(root.rglob("complete.json"))
+
+
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_parity_of_an_earlier_run_is_kept_if_it_reads_back(root, publisher, two, is_damaged):
+    parity = Parity(tool=TOOL, percent=5)
+    with pytest.raises(Stopped):
+        publisher.write(root, *two, parity=parity, progress=StopAt("write SBE"))
+    (early,) = root.glob(f"*/parity/{two[0].sha256[:12]}/p.vol*")
+    before = early.read_bytes()
+    if is_damaged:
+        flip(early, 500)
+    heard = Heard()
+    publisher.write(root, *two, parity=parity, progress=heard)
+    assert (f"parity of {NAME}" in heard.steps) is is_damaged
+    assert early.read_bytes() == before
 
 
 def test_parity_is_the_default_only_where_it_can_be_made(monkeypatch):
