@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from toolkit.media._names import check_set_name
     from toolkit.media._open import open_medium, vouched_key
     from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
+    from toolkit.media._place import require_outside_sets
     from toolkit.media._receipts import Scribe, Written, read_custody
     from toolkit.media._receiving import Homecoming, Taking, receive_medium
     from toolkit.media._register import Register
@@ -133,6 +134,7 @@ __all__ = [
     "recall",
     "receive_medium",
     "repair_medium",
+    "require_outside_sets",
     "scan_medium",
     "scan_payloads",
     "sets_of",
@@ -166,6 +168,7 @@ _ROOMS = {
     "_names": ("check_set_name",),
     "_open": ("open_medium", "vouched_key"),
     "_parity": ("MEMORY_MB", "Parity", "choose_parity"),
+    "_place": ("require_outside_sets",),
     "_receipts": ("Scribe", "Written", "read_custody"),
     "_receiving": ("Homecoming", "Taking", "receive_medium"),
     "_register": ("Register",),

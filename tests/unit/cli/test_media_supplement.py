@@ -130,6 +130,29 @@ def test_a_file_of_others_is_not_written_over(ferry, damaged, tmp_path):
     assert "not such a file of ferry" in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("media", "request", "-o"),
+        ("cluster", "request", "--print"),
+        ("catalog", "plan", "--page"),
+        ("logs", "collect", "-o"),
+        ("trust", "renew", "--draft"),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "data/payload"])
+def test_no_document_is_written_into_a_set_folder(ferry, medium, words, place):
+    code, _, err = ferry(*words, medium / place / "new.json")
+    assert code == 6
+    assert f"{medium} is a set folder of a medium" in err
+    assert "next: name a file beside that folder" in err
+
+
+def test_a_document_may_lie_beside_a_set(ferry, damaged):
+    words = ("media", "request", "A", "--site", "site", "-o", "A/plant7.supplement.json")
+    assert ferry(*words)[0] == 0
+
+
 def test_an_unknown_site_is_refused_and_told_how_to_be_known(ferry, damaged, tmp_path):
     ferry(*ASK)
     code, _, err = ferry(*ANSWER)
