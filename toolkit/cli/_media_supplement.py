@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from toolkit.cli._catalog_options import FILE, catalog_option, manifests_option
-from toolkit.cli._custody import by_option, note_writing, write_scribe
+from toolkit.cli._custody import by_option, note_writing, warn, write_scribe
 from toolkit.cli._output import (
     OUTPUT_FILE,
     LocalPath,
@@ -158,6 +158,7 @@ def supplement(
     catalog = Catalog(catalog_dir)
     scribe = write_scribe(catalog, by)
     prepared = prepare_supplement(catalog_dir, request_file, keys=catalog.believed_keys())
+    warn(prepared.warnings)
     payloads = catalog.for_supplement(
         prepared.wanted, manifests=load_manifests(manifest_dirs), progress=progress
     )

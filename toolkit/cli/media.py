@@ -19,6 +19,7 @@ from toolkit.cli._custody import (
     receipt_option,
     receipt_scribe,
     receipts_option,
+    warn,
     write_scribe,
 )
 from toolkit.cli._media_audit import audit
@@ -269,6 +270,7 @@ def write(
     from toolkit.media import (
         SETS,
         choose_parity,
+        foresee,
         open_keys,
         read_media,
         write_medium,
@@ -282,6 +284,7 @@ def write(
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
+    warn(foresee(catalog_dir))
     scribe = write_scribe(catalog, by)
     payloads = catalog.for_medium(
         versions,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from toolkit.media._draft import DraftFacts, RootChange, RootFacts
     from toolkit.media._erase import Erasure, erase_set, plan_erasure
     from toolkit.media._extract import extract_payloads
+    from toolkit.media._foresight import foresee
     from toolkit.media._home import SETS, keep_set
     from toolkit.media._keys import (
         ROLES,
@@ -116,6 +117,7 @@ __all__ = [
     "extract_payloads",
     "find_lacking",
     "fingerprint",
+    "foresee",
     "init_trust",
     "keep_set",
     "open_keys",
@@ -151,6 +153,7 @@ _ROOMS = {
     "_draft": ("DraftFacts", "RootChange", "RootFacts"),
     "_erase": ("Erasure", "erase_set", "plan_erasure"),
     "_extract": ("extract_payloads",),
+    "_foresight": ("foresee",),
     "_home": ("SETS", "keep_set"),
     "_keys": (
         "ROLES",

@@ -12,7 +12,7 @@ from tests.unit.media.making import PASSPHRASE, Publisher, flip, make_payload
 from toolkit.catalog._records import Record
 from toolkit.catalog._store import Store
 from toolkit.cli import execute
-from toolkit.media import fingerprint, pin_root
+from toolkit.media import fingerprint, keep_set, pin_root
 from toolkit.signed import open_key
 from toolkit.site import Site
 
@@ -230,6 +230,22 @@ def test_a_payload_that_is_not_held_any_more_is_named(ferry, asked, tmp_path):
     code, _, err = ferry(*ANSWER, "--parity", "0")
     assert code == 6
     assert f"ferry catalog download {VERSION}" in err
+
+
+def test_a_set_from_the_future_is_told_before_anything_is_written(
+    ferry, asked, publisher, tmp_path
+):
+    """Home's clock was ahead when it wrote another set."""
+    future = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
+    held = make_payload(tmp_path / "more", version=VERSION)
+    medium = publisher.write(tmp_path / "F", held, set_name="AZL-AHEAD", now=future)
+    keep_set(tmp_path / "catalog", medium.describe(), clusters=())
+    (tmp_path / "B").mkdir()
+    words = ("--catalog", "catalog", "--keys", publisher.folder, "--to", "B", "--parity", "0")
+    for command in (ANSWER, ("media", "write", VERSION, *words)):
+        code, _, err = ferry(*command, "--json")
+        assert code == 0
+        assert f"warning: AZL-AHEAD left with the time of issue {future:%Y-%m-%d %H:%M}" in err
 
 
 def test_a_scanner_that_says_no_ends_it(ferry, asked, tmp_path):
