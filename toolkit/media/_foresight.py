@@ -23,23 +23,17 @@ from toolkit.media._spread import Signed
 from toolkit.media._trust import OUTRUN
 
 
-def foresee(home: Path, *, set_id: str = "", now: datetime | None = None) -> tuple[str, ...]:
+def foresee(home: Path, *, now: datetime | None = None) -> tuple[str, ...]:
     """Say which sets left with a time of issue that is still to come.
 
     Args:
         home: The catalog's folder.
-        set_id: Of the set that is about to be written, if it is one of them.
         now: The time; the clock by default.
 
     Returns:
         A warning for each, and for each set that cannot be read.
     """
-    now = now or datetime.now(UTC)
-    known = _known(home)
-    ahead = (
-        left.plan for left in known.sets if left.plan.issued_at > now and left.plan.set_id != set_id
-    )
-    return (*known.unreadable, *(_ahead(plan, now) for plan in ahead))
+    return _known(home).warnings(now or datetime.now(UTC))
 
 
 def foresee_supplement(home: Path, signed: Signed, *, now: datetime) -> tuple[str, ...]:
@@ -56,12 +50,13 @@ def foresee_supplement(home: Path, signed: Signed, *, now: datetime) -> tuple[st
         StorageError: It cannot be read.
     """
     own = signed.plan
+    known = _known(home)
     later = [
         left
-        for left in _known(home).sets
+        for left in known.sets
         if len(left.plan.roots) > len(own.roots) and left.plan.roots[: len(own.roots)] == own.roots
     ]
-    warnings = foresee(home, set_id=own.set_id, now=now)
+    warnings = known.warnings(now, but=own.set_id)
     newest = max(later, key=lambda left: len(left.plan.roots), default=None)
     if newest is None or _is_signed_under(newest.newest_root(), signed.metadata):
         return warnings
@@ -92,6 +87,10 @@ class _Known:
     sets: tuple[_Left, ...]
     unreadable: tuple[str, ...]
     """A warning for each that is not among them."""
+
+    def warnings(self, now: datetime, *, but: str = "") -> tuple[str, ...]:
+        plans = (left.plan for left in self.sets if left.plan.set_id != but)
+        return (*self.unreadable, *(_ahead(plan, now) for plan in plans if plan.issued_at > now))
 
 
 def _known(home: Path) -> _Known:
