@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,12 +129,6 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
     except StorageError as error:
         echo(f"warning: the set will have no receipt: {error}", err=True)
         return None
-
-
-def warn(warnings: Iterable[str]) -> None:
-    """Say on stderr what a medium may meet, before it is written."""
-    for text in warnings:
-        echo(f"warning: {text}", err=True)
 
 
 def note_writing(

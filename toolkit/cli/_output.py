@@ -60,6 +60,12 @@ def echo(text: str, *, err: bool = False) -> None:
             raise cannot_print(error) from error
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Say on stderr what a medium may meet, before it is written."""
+    for text in warnings:
+        echo(f"warning: {text}", err=True)
+
+
 def cannot_print(error: OSError) -> StorageError:
     """Return what it means that standard output does not take a text."""
     return StorageError(

@@ -19,7 +19,6 @@ from toolkit.cli._custody import (
     receipt_option,
     receipt_scribe,
     receipts_option,
-    warn,
     write_scribe,
 )
 from toolkit.cli._media_audit import audit
@@ -41,6 +40,7 @@ from toolkit.cli._output import (
     print_table,
     read_passphrase,
     understood_by,
+    warn,
 )
 from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
 from toolkit.media import (  # the rest within commands: help needs no TUF

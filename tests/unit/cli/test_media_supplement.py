@@ -232,6 +232,28 @@ def test_a_payload_that_is_not_held_any_more_is_named(ferry, asked, tmp_path):
     assert f"ferry catalog download {VERSION}" in err
 
 
+def test_a_name_that_is_too_long_ends_with_what_to_do(ferry, damaged):
+    code, _, err = ferry(*ASK[:-1], "x" * 252)
+    assert code == 6
+    assert "next: choose a shorter name" in err
+
+
+def test_a_catalog_s_key_that_cannot_be_read_is_told_once(ferry, asked, tmp_path, monkeypatch):
+    (key,) = (tmp_path / "catalog").glob("*.pem")
+    honest = Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == key.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    code, _, err = ferry(*ANSWER, "--parity", "0")
+    assert code == 6
+    assert "next: check its permissions" in err
+    assert "the set will have no receipt" not in err
+
+
 def test_a_set_from_the_future_is_told_before_anything_is_written(
     ferry, asked, publisher, tmp_path
 ):
