@@ -62,6 +62,7 @@ class Scribe:
                 "write a receipt",
                 found=f"the name {self.by!r}",
                 expected="the name of a person on one line",
+                hint="give the name without line ends, tabs, or blanks around it",
             )
 
 
