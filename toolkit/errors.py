@@ -31,6 +31,12 @@ found, what was expected. `hint` says what to do next.
 from __future__ import annotations
 
 import json
+import re
+
+_QUOTED = re.compile(r"""(?<!\w)(['"])((?:(?!\1(?!\w)).){200,})\1(?!\w)""")
+"""A quotation, as `repr` makes it, that is longer than anything one has to see whole; not the apostrophe in a word."""
+_SHOWN = 100
+"""How many characters of such a quotation are shown."""
 
 
 class ToolkitError(Exception):
@@ -55,9 +61,9 @@ class ToolkitError(Exception):
     ) -> None:
         """Keep the facts; the sentence is built when it is printed."""
         super().__init__(attempted)
-        self.attempted = attempted
-        self.found = found
-        self.expected = expected
+        self.attempted = shortened(attempted)
+        self.found = shortened(found) if found is not None else None
+        self.expected = shortened(expected) if expected is not None else None
         self.hint = hint
 
     def __str__(self) -> str:
@@ -213,6 +219,18 @@ class InputError(ToolkitError):
         )
         self.file = file
         self.place = place
+
+
+def shortened(sentence: str) -> str:
+    """Return a sentence in which what is quoted is not longer than a person reads.
+
+    Args:
+        sentence: Part of an error; may quote what a person typed or a stranger wrote.
+    """
+    return _QUOTED.sub(
+        lambda found: f"{found[1]}{found[2][:_SHOWN]}…{found[1]} ({len(found[2])} characters)",
+        sentence,
+    )
 
 
 def misread(error: Exception) -> str:

@@ -11,7 +11,10 @@ import errno
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+from toolkit.errors import StorageError, system_says
 
 FAT_LIMIT_BYTES = (4 << 30) - 1
 """Largest file on FAT32. Source: Microsoft, "FAT32 File System Specification" (32-bit file size)."""
@@ -28,6 +31,60 @@ _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 """What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
 _CANNOT_OPEN = (*_CANNOT_FLUSH, errno.EACCES, errno.EPERM)
 """What drivers that are programs (FUSE) answer for a folder; its files are flushed without it."""
+
+
+_PLUG_IN = "plug it in again, then run the same command again"
+_REASONS = {
+    errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
+    errno.EROFS: ("write-protected", "open its write lock or take another one"),
+    errno.ENAMETOOLONG: ("a name that is too long for it", "choose a shorter name"),
+    errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
+    errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
+    errno.ENODEV: ("gone", _PLUG_IN),
+    errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
+    errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
+}
+_NOT_WRITABLE = ("not writable for this user", "check its permissions and its write lock")
+_NOT_READABLE = (
+    "not readable for this user",
+    "check its permissions, or run ferry as the user to whom it belongs",
+)
+
+
+@contextlib.contextmanager
+def on_storage(attempted: str) -> Iterator[None]:
+    """Translate every `OSError` of the block into a `StorageError` that names the cause.
+
+    Raises:
+        StorageError: The device is full, write-protected, gone, failing or unreadable.
+    """
+    try:
+        yield
+    except OSError as error:
+        what, hint = _reason(error)
+        text = system_says(error)
+        if error.filename is not None:
+            text += f": {error.filename}"
+        raise StorageError(
+            attempted, found=f"{what} ({text})" if what else text, hint=hint
+        ) from error
+
+
+def _reason(error: OSError) -> tuple[str | None, str | None]:
+    """Return what it means that the system refused, and what to do next; None: not known."""
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return _REASONS.get(error.errno or 0, (None, None))
+    return _NOT_READABLE if _is_unreadable(error.filename) else _NOT_WRITABLE
+
+
+def _is_unreadable(path: str | bytes | int | None) -> bool:
+    """Whether reading is refused: an error does not say what was tried."""
+    if not path or isinstance(path, int):
+        return False
+    folder = os.path.dirname(path) or os.curdir  # noqa: PTH120 - a `Path` of bytes is none
+    return not os.access(folder, os.X_OK) or (
+        os.path.lexists(path) and not os.access(path, os.R_OK)
+    )
 
 
 def file_system(folder: Path) -> str:

@@ -19,7 +19,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,8 +35,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from toolkit.errors import InputError, SignatureError, StorageError, misread, system_says
-from toolkit.filesystem import DRAFT, write_beside
+from toolkit.errors import InputError, SignatureError, StorageError, misread
+from toolkit.filesystem import DRAFT, on_storage, write_beside
 
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
@@ -100,7 +100,7 @@ def open_key(path: Path) -> SigningKey:
         StorageError: It cannot be read or written.
         InputError: What stands there is not such a key.
     """
-    with _storage(f"open the signing key {path}"):
+    with on_storage(f"open the signing key {path}"):
         if not path.exists():
             _write_new_key(path)
         data = path.read_bytes()
@@ -193,7 +193,7 @@ def write_document(path: Path, data: bytes, *, mark: str) -> None:
         StorageError: A file that is no such document has the name, or it cannot be written.
     """
     attempted = f"write {path}"
-    with _storage(attempted):
+    with on_storage(attempted):
         if path.exists() and not _has_mark(path, mark.encode()):
             raise StorageError(
                 attempted,
@@ -229,7 +229,7 @@ class KnownKeys:
             InputError: The file cannot be understood.
             StorageError: It cannot be read.
         """
-        with _storage(f"read the known keys {self._path}"):
+        with on_storage(f"read the known keys {self._path}"):
             if not self._path.exists():
                 return ()
             data = self._path.read_bytes()
@@ -343,7 +343,7 @@ class KnownKeys:
             for key in (*known, added)
         ]
         text = json.dumps({"format": 1, "keys": rows}, indent=1, ensure_ascii=False)
-        with _storage(f"write the known keys {self._path}"):
+        with on_storage(f"write the known keys {self._path}"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_beside(self._path, text.encode())
         return added
@@ -474,11 +474,3 @@ def _write_new_key(path: Path) -> None:
                 draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _storage(attempted: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(attempted, found=system_says(error)) from error

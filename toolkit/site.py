@@ -29,7 +29,7 @@ from uuid import UUID, uuid4
 import filelock
 
 from toolkit.errors import InputError, StorageError, misread, system_says
-from toolkit.filesystem import write_beside
+from toolkit.filesystem import on_storage, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
@@ -182,7 +182,7 @@ class Site:
                 found="it is one already",
                 hint="use it as it is, or choose another directory",
             )
-        with _storage(f"make {root} a site"):
+        with on_storage(f"make {root} a site"):
             (root / TRUST).mkdir(parents=True, exist_ok=True)
         pin(root / TRUST)
         _write_json(
@@ -246,7 +246,7 @@ class Site:
             StorageError: Another process holds it, or the lock cannot be written.
         """
         held = filelock.FileLock(self.root / "lock", timeout=0)
-        with _storage(f"lock site {self.root}"):
+        with on_storage(f"lock site {self.root}"):
             try:
                 held.acquire()
             except filelock.Timeout as error:
@@ -346,7 +346,7 @@ class Site:
 
     def _keep_ca(self, cluster: str, ca_file: Path) -> str:
         kept = self.root / "ca" / f"{cluster}.pem"
-        with _storage(f"copy {ca_file} into the site"):
+        with on_storage(f"copy {ca_file} into the site"):
             if b"-----BEGIN CERTIFICATE-----" not in ca_file.read_bytes()[: 1 << 20]:
                 raise InputError(
                     "read certificate authority",
@@ -402,17 +402,18 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
 
 
 def _read_json(path: Path, attempted: str) -> dict[str, Any]:
+    with on_storage(f"{attempted} {path}"):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise InputError(
+                attempted,
+                file=str(path),
+                found="no such file",
+                hint="make the site first: ferry site init DIR --root FILE --fingerprint F",
+            ) from error
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(
-            attempted,
-            file=str(path),
-            found="no such file",
-            hint="make the site first: ferry site init DIR --root FILE --fingerprint F",
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{attempted} {path}", found=system_says(error)) from error
+        document: dict[str, Any] = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
     if not isinstance(document, dict):
@@ -422,13 +423,5 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
 
 def _write_json(path: Path, document: Mapping[str, object], *, is_locked: bool) -> None:
     data = json.dumps(document, indent=1, ensure_ascii=False).encode()
-    with _storage(f"write {path}"):
+    with on_storage(f"write {path}"):
         write_beside(path, data, is_locked=is_locked)
-
-
-@contextlib.contextmanager
-def _storage(attempted: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(attempted, found=system_says(error)) from error

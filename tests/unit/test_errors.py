@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.errors import misread, system_says
+from toolkit.errors import InputError, misread, system_says
 
 TOOLKIT = Path(__file__).parents[2] / "toolkit"
 NOT_FOR_PEOPLE = re.compile(r"Error|codec|indices|object|NoneType|char \d|attribute|recursion")
@@ -49,6 +49,19 @@ def test_a_sentence_of_our_own_is_kept():
 )
 def test_the_system_is_quoted_without_numbers_and_paths(error, words):
     assert system_says(error) == words
+
+
+@pytest.mark.parametrize("quote", ["a", "it's ", 'a "word" of '])
+def test_what_is_quoted_is_cut_where_it_is_longer_than_one_reads(quote):
+    typed = quote * 480
+    error = InputError("write a receipt", found=f"the name {typed!r}", expected="a name")
+    assert len(str(error)) < 220
+    assert f"… ({len(typed)} characters)" in str(error).replace("…'", "…").replace('…"', "…")
+
+
+def test_a_long_sentence_with_apostrophes_is_kept():
+    found = "the site's key; " * 40 + "'short' and the node's clock"
+    assert InputError("read", found=found).found == found
 
 
 def test_what_the_system_said_goes_through_one_place():

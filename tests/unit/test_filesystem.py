@@ -9,10 +9,12 @@ import sys
 import pytest
 
 from toolkit import filesystem
+from toolkit.errors import StorageError
 from toolkit.filesystem import (
     FAT_LIMIT_BYTES,
     has_cheap_gaps,
     largest_file_bytes,
+    on_storage,
     sync_file,
     sync_folder,
     write_beside,
@@ -134,3 +136,31 @@ def test_a_disk_that_fails_to_flush_a_folder_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="Input/output"):
         sync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["the file", "its folder", "the folder itself"])
+def test_what_may_not_be_read_is_not_called_unwritable(tmp_path, monkeypatch, place):
+    """An administrator may read everything, so the answers of the system are made up."""
+    path = tmp_path / "root.json"
+    path.touch()
+    denied = {"the file": path, "its folder": tmp_path, "the folder itself": tmp_path}[place]
+    monkeypatch.setattr("os.access", lambda at, mode: str(at) != str(denied))
+    read = tmp_path if place == "the folder itself" else path
+    refused = pytest.raises(StorageError, match="not readable for this user")
+    with refused as caught, on_storage("read the roots"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(read))
+    assert "check its permissions" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["there.json", "new.json"])
+def test_what_may_not_be_written_is_said_so(tmp_path, monkeypatch, name):
+    (tmp_path / "there.json").touch()
+    monkeypatch.setattr("os.access", lambda at, mode: not mode & os.W_OK)
+    with pytest.raises(StorageError, match="not writable for this user"), on_storage("write"):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / name))
+
+
+def test_a_name_that_is_too_long_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(StorageError) as caught, on_storage("write"):
+        (tmp_path / ("x" * 300)).touch()
+    assert "shorter name" in caught.value.hint

@@ -19,6 +19,7 @@ from toolkit.cli._output import (
     print_json,
     print_table,
     site_option,
+    warn,
 )
 from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
 from toolkit.media import MEMORY_MB  # the rest within commands: help needs no TUF
@@ -156,8 +157,9 @@ def supplement(
     parity = choose_parity(parity_percent, memory_mb=MEMORY_MB, progress=progress)
     before = ScanBefore(chosen_scanner(hook, hook_minutes), progress)
     catalog = Catalog(catalog_dir)
-    scribe = write_scribe(catalog, by)
     prepared = prepare_supplement(catalog_dir, request_file, keys=catalog.believed_keys())
+    warn(prepared.warnings)
+    scribe = write_scribe(catalog, by)
     payloads = catalog.for_supplement(
         prepared.wanted, manifests=load_manifests(manifest_dirs), progress=progress
     )

@@ -60,6 +60,12 @@ def echo(text: str, *, err: bool = False) -> None:
             raise cannot_print(error) from error
 
 
+def warn(warnings: Iterable[str]) -> None:
+    """Say on stderr what a medium may meet, before it is written."""
+    for text in warnings:
+        echo(f"warning: {text}", err=True)
+
+
 def cannot_print(error: OSError) -> StorageError:
     """Return what it means that standard output does not take a text."""
     return StorageError(
@@ -210,16 +216,27 @@ class LocalPath(click.Path):
 class _OutputFile(LocalPath):
     """A file to write, refused before any work is done for it if it cannot be one."""
 
+    def __init__(self, *, folder: LocalPath | None) -> None:
+        """Say what its folder has to be."""
+        super().__init__(dir_okay=False)
+        self._folder = folder
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from toolkit.media import require_outside_sets  # with TUF, which no other command needs
+
         if str(value) == "-":
             self.fail("'-' is no file to write; name one.", param, ctx)
         path: Any = super().convert(value, param, ctx)
-        FOLDER.convert(path.parent, param, ctx)
+        if self._folder is not None:
+            self._folder.convert(path.parent, param, ctx)
+        require_outside_sets(path)
         return path
 
 
 FOLDER = LocalPath(exists=True, file_okay=False)
-OUTPUT_FILE = _OutputFile(dir_okay=False)
+OUTPUT_FILE = _OutputFile(folder=FOLDER)
+DRAFT_FILE = _OutputFile(folder=None)
+"""Its folder may be made by the same command."""
 
 
 def check_apart(first: Path, second: Path | None, *, options: str) -> None:

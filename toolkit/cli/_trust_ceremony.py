@@ -12,6 +12,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._output import (
+    DRAFT_FILE,
     FOLDER,
     PASSPHRASE_VARIABLE,
     LocalPath,
@@ -58,7 +59,7 @@ _REVISING = (
     click.option(
         "--draft",
         "draft_file",
-        type=LocalPath(dir_okay=False),
+        type=DRAFT_FILE,
         help="The draft to change, or to begin.  [default: N.root.draft.json in the keys folder]",
     ),
     _fingerprint_option,

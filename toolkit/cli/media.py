@@ -40,6 +40,7 @@ from toolkit.cli._output import (
     print_table,
     read_passphrase,
     understood_by,
+    warn,
 )
 from toolkit.cli._scan import ScanBefore, chosen_scanner, scan_options
 from toolkit.media import (  # the rest within commands: help needs no TUF
@@ -276,6 +277,7 @@ def write(
     from toolkit.media import (
         SETS,
         choose_parity,
+        foresee,
         open_keys,
         read_media,
         write_medium,
@@ -289,6 +291,7 @@ def write(
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
+    warn(foresee(catalog_dir))
     scribe = write_scribe(catalog, by)
     payloads = catalog.for_medium(
         versions,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from toolkit.media._draft import DraftFacts, RootChange, RootFacts
     from toolkit.media._erase import Erasure, erase_set, plan_erasure
     from toolkit.media._extract import extract_payloads
+    from toolkit.media._foresight import foresee
     from toolkit.media._home import SETS, keep_set
     from toolkit.media._keys import (
         ROLES,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from toolkit.media._names import check_set_name
     from toolkit.media._open import open_medium, vouched_key
     from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
+    from toolkit.media._place import require_outside_sets
     from toolkit.media._receipts import Scribe, Written, check_person, read_custody
     from toolkit.media._receiving import Homecoming, Taking, receive_medium
     from toolkit.media._register import Register
@@ -116,6 +118,7 @@ __all__ = [
     "extract_payloads",
     "find_lacking",
     "fingerprint",
+    "foresee",
     "init_trust",
     "keep_set",
     "open_keys",
@@ -135,6 +138,7 @@ __all__ = [
     "recall",
     "receive_medium",
     "repair_medium",
+    "require_outside_sets",
     "scan_medium",
     "scan_payloads",
     "sets_of",
@@ -151,6 +155,7 @@ _ROOMS = {
     "_draft": ("DraftFacts", "RootChange", "RootFacts"),
     "_erase": ("Erasure", "erase_set", "plan_erasure"),
     "_extract": ("extract_payloads",),
+    "_foresight": ("foresee",),
     "_home": ("SETS", "keep_set"),
     "_keys": (
         "ROLES",
@@ -168,6 +173,7 @@ _ROOMS = {
     "_names": ("check_set_name",),
     "_open": ("open_medium", "vouched_key"),
     "_parity": ("MEMORY_MB", "Parity", "choose_parity"),
+    "_place": ("require_outside_sets",),
     "_receipts": ("Scribe", "Written", "check_person", "read_custody"),
     "_receiving": ("Homecoming", "Taking", "receive_medium"),
     "_register": ("Register",),

@@ -27,7 +27,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, BinaryIO, Protocol, cast
 
-from toolkit.errors import StorageError, system_says
+from toolkit.filesystem import on_storage as on_storage  # media take it from here
 from toolkit.filesystem import sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
@@ -39,18 +39,6 @@ _AHEAD_CHUNKS = 2
 """How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
-
-_PLUG_IN = "plug it in again, then run the same command again"
-_REASONS = {
-    errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
-    errno.EROFS: ("write-protected", "open its write lock or take another one"),
-    errno.EACCES: ("not writable for this user", "check its permissions and its write lock"),
-    errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
-    errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
-    errno.ENODEV: ("gone", _PLUG_IN),
-    errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
-    errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
-}
 
 
 class ReadMethod(StrEnum):
@@ -174,25 +162,6 @@ class StreamDigest:
         """End the threads."""
         for thread in self._threads:
             thread.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def on_storage(attempted: str) -> Iterator[None]:
-    """Translate every `OSError` of the block into a `StorageError` that names the cause.
-
-    Raises:
-        StorageError: The device is full, write-protected, gone, failing or unreadable.
-    """
-    try:
-        yield
-    except OSError as error:
-        what, hint = _REASONS.get(error.errno or 0, (None, None))
-        text = system_says(error)
-        if error.filename is not None:
-            text += f": {error.filename}"
-        raise StorageError(
-            attempted, found=f"{what} ({text})" if what else text, hint=hint
-        ) from error
 
 
 def require_regular(path: Path) -> None:

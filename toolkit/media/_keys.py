@@ -315,6 +315,7 @@ def require_strong(passphrase: str) -> None:
             "protect the keys",
             found=f"a passphrase of {len(passphrase)} characters",
             expected=f"at least {PASSPHRASE_MINIMUM}",
+            hint="choose a longer one, of several words; FERRY_KEY_PASSPHRASE is taken before a prompt",
         )
 
 

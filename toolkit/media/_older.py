@@ -42,7 +42,7 @@ def check_beside_memory(folder: Path, trust: Trust, *, now: datetime) -> Checked
     try:
         return check_set(folder, trust, now=now)
     except RollbackError as rollback:
-        older = check_set(folder, _knowing_roots_only(trust), now=now)
+        older = check_set(folder, _knowing_roots_only(trust), now=now, whole=trust)
         newest = _newest_statement(trust, older)
         if newest is None or newest.expires_at <= max(now, trust.state.floor):
             raise

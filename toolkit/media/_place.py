@@ -11,9 +11,9 @@ from pathlib import Path
 
 from toolkit.errors import StorageError
 from toolkit.filesystem import file_system
-from toolkit.media._device import free_bytes
+from toolkit.media._device import free_bytes, on_storage
 from toolkit.media._names import is_litter
-from toolkit.media._set import WRITING, find_set_folders
+from toolkit.media._set import WRITING, find_set_above, find_set_folders
 from toolkit.model import human_size
 
 
@@ -109,6 +109,27 @@ def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -
                 expected="a folder elsewhere: nothing is written to a medium that is read",
                 hint="name a folder on a local disk; if the medium is a copy there, name its set folder alone",
             )
+
+
+def require_outside_sets(file: Path) -> None:
+    """Refuse to write a file into a set folder, whether or not that medium is read: it would not belong there.
+
+    Args:
+        file: Need not be there yet.
+
+    Raises:
+        StorageError: It would lie in a set folder, or that cannot be seen.
+    """
+    attempted = f"write {file}"
+    with on_storage(attempted):
+        folder = find_set_above(file)
+    if folder is not None:
+        raise StorageError(
+            attempted,
+            found=f"{folder} is a set folder of a medium",
+            expected="a folder elsewhere: what is not of the set spoils it",
+            hint="name a file beside that folder, or on a local disk",
+        )
 
 
 def device_of(folder: Path) -> tuple[str, int]:

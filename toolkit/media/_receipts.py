@@ -50,6 +50,7 @@ def check_person(name: str) -> None:
             "write a receipt",
             found=f"the name {name!r}",
             expected="the name of a person on one line",
+            hint="give the name without line ends, tabs, or blanks around it",
         )
 
 

@@ -88,7 +88,10 @@ class Register:
         """
         if not to.strip() or not to.isprintable():
             raise InputError(
-                "write a receipt", found=f"the name {to!r}", expected="the name of whoever takes it"
+                "write a receipt",
+                found=f"the name {to!r}",
+                expected="the name of whoever takes it, on one line",
+                hint="give the name without line ends or tabs: --to NAME",
             )
         return self._add(ReceiptKind.HAND_OVER, {"to": to.strip()})
 

@@ -6,6 +6,7 @@ medium and `repaired.json`, written last. `open_medium` takes it as one more pla
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from toolkit.errors import DigestError, InputError, StorageError, misread
 from toolkit.media._device import free_bytes, holds, on_storage, write_durably
+from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
 from toolkit.media._place import require_elsewhere
@@ -64,7 +66,8 @@ def repair_medium(
 
     Raises:
         InputError: `par2` is not installed.
-        StorageError: Too little room in the scratch folder, or it lies on the medium.
+        StorageError: Too little room in the scratch folder, it lies on the medium, or another process
+            repairs this set there.
     """
     progress = progress or Silent()
     folder = scratch / medium.set_name
@@ -77,8 +80,9 @@ def repair_medium(
         return Repair(folder=None, repaired=(), hopeless=())
     repaired: list[str] = []
     hopeless: list[tuple[str, str]] = []
-    with on_storage(attempted):
+    with on_storage(attempted), contextlib.ExitStack() as alone:
         folder.mkdir(parents=True, exist_ok=True)
+        alone.enter_context(alone_on_medium(folder, attempted=attempted))
         good = {piece for _, piece in damaged if is_good(folder / piece.path, piece, progress)}
         _require_room(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]

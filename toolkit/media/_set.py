@@ -424,6 +424,17 @@ def is_supplement(folder: Path) -> bool:
     return False
 
 
+def find_set_above(path: Path) -> Path | None:
+    """Return the set folder that a path lies in; None: in none.
+
+    Raises:
+        OSError: A folder above it cannot be looked into.
+    """
+    # not by tuf/, which any folder above may have
+    folder = path.parent.resolve()
+    return next((above for above in (folder, *folder.parents) if _has_mark(above)), None)
+
+
 def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
     """Return a small file whole; its size is bounded.
 
@@ -456,8 +467,12 @@ def read_digest(text: object) -> Sha256:
 
 
 def _is_set_folder(folder: Path) -> bool:
+    return (folder / TUF).is_dir() or _has_mark(folder)
+
+
+def _has_mark(folder: Path) -> bool:
     marks = (BAG_DECLARATION, WRITING, COMPLETE, REPAIRED)
-    return (folder / TUF).is_dir() or any((folder / mark).is_file() for mark in marks)
+    return any((folder / mark).is_file() for mark in marks)
 
 
 def _dump(document: Mapping[str, object]) -> bytes:

@@ -22,6 +22,7 @@ from toolkit.errors import (
     StorageError,
 )
 from toolkit.media._device import on_storage
+from toolkit.media._foresight import foresee_supplement
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
 from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
@@ -153,6 +154,8 @@ class Supplement:
     """Of an encrypted set."""
     targets: tuple[Target, ...]
     """The payloads that its pieces are of, as the vendor published them."""
+    warnings: tuple[str, ...]
+    """What sites may make of it."""
 
     @property
     def wanted(self) -> dict[Sha256, SolutionVersion]:
@@ -215,6 +218,7 @@ def prepare_supplement(
         signed=signed,
         key=_key(home / SETS, checked.plan),
         targets=tuple(target for target in whole.targets() if target.name in names),
+        warnings=foresee_supplement(home, signed, now=now),
     )
 
 

@@ -35,6 +35,14 @@ ROOT_FILE = "root.json"
 STATE_FILE = "state.json"
 LOCK_FILE = "lock"
 _LOCK_TIMEOUT_S = 30
+OUTRUN = (
+    "replace two keys (ferry trust rotate-key timestamp, then snapshot) and write media that are valid beyond that "
+    "date (--valid-days)"
+)
+"""What home has to do for a site whose time floor is still to come.
+
+Source: TUF specification, client workflow 5.3.11 (recovery from a fast-forward attack); the floor is ours.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

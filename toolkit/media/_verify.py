@@ -43,7 +43,7 @@ from toolkit.media._set import (
     is_supplement,
     read_small,
 )
-from toolkit.media._trust import Trust, TrustState
+from toolkit.media._trust import OUTRUN, Trust, TrustState
 
 _BASE_URL = "medium:///"
 HISTORY = "root_history"
@@ -77,8 +77,14 @@ class Checked:
 
 
 @on_storage("verify the metadata of a set")
-def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
+def check_set(folder: Path, trust: Trust, *, now: datetime, whole: Trust | None = None) -> Checked:
     """Prove metadata and set.json of one set folder; nothing is written but a temporary copy.
+
+    Args:
+        folder: The set folder.
+        trust: By what it is judged.
+        now: The time.
+        whole: All that the site remembers, for what is said, where it is judged by less.
 
     Raises:
         SignatureError: Signed by nobody this root names, or no metadata at all.
@@ -108,7 +114,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime) -> Checked:
             try:
                 updater.refresh()
             except exceptions.ExpiredMetadataError as error:
-                raise _expired(folder, error, trust, list(trusted), reference) from error
+                raise _expired(folder, error, whole or trust, list(trusted), now) from error
             targets = dict(trusted.targets.targets)
             signed: tuple[Signed, ...] = (
                 trusted.root,
@@ -209,23 +215,39 @@ def _expired(
     error: exceptions.ExpiredMetadataError,
     trust: Trust,
     proven: list[Signed],
-    reference: datetime,
+    now: datetime,
 ) -> ExpiredError:
     """Say what has expired and when, from the metadata whose signatures were checked so far."""
     dates = (f"{role.type} valid until {role.expires:%Y-%m-%d %H:%M} UTC" for role in proven)
     issued = (read_instant(role.unrecognized_fields.get(ISSUED_AT)) for role in proven)
     newest = max(trust.state.floor, *issued)
+    reference = max(now, trust.state.floor)
     hint = "check the clock; if it is right, ask the publisher for a new medium"
     if reference - newest > _LONG_AFTER:
         hint = (
             f"is the clock right? It says {reference:%Y-%m-%d}; the newest date that a "
             f"trusted key signed is {newest:%Y-%m-%d}. If it is right, ask the publisher for a new medium"
         )
+    elif all(role.expires > now for role in proven):
+        hint = (
+            f"by the clock it is {now:%Y-%m-%d}, and this medium valid, but {_floor_from(trust.state)} was issued on "
+            f"{trust.state.floor:%Y-%m-%d %H:%M} UTC. If the clock is wrong, set it; if it is right, home's was ahead "
+            f"when it wrote that one: tell home, which has to {OUTRUN}"
+        )
     return ExpiredError(
         f"verify the metadata of {folder}",
         found=f"{error}; {', '.join(dates)}",
         expected=f"valid on {reference:%Y-%m-%d %H:%M} UTC",
         hint=hint,
+    )
+
+
+def _floor_from(state: TrustState) -> str:
+    """Say what the time floor comes from; only for the message."""
+    if "timestamp.json" not in state.metadata:
+        return "the root that this site trusts"
+    return (
+        f"the newest medium that this site accepted{_carrying(state.metadata.get('targets.json'))}"
     )
 
 

@@ -25,6 +25,7 @@ import struct
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,8 @@ class Shell:
             self.abandon()
 
     def _wsman(self, roots: str | None) -> Any:
+        # urllib3's guess at this machine's clock, on stderr: the nodes' times are compared with it, and told
+        warnings.filterwarnings("ignore", message="System time is way off")
         is_tls = self._node.transport is Transport.HTTPS
         username: str | bytes = self._credential.username
         password: str | bytes = self._credential.password

@@ -189,7 +189,17 @@ def test_a_hand_over_needs_a_place_whose_key_signs(ferry):
 
 def test_a_hand_over_to_nobody_is_an_input_error(ferry, home):
     words = ("media", "hand-over", "medium", "--to", " ", "--by", "Ada")
-    assert ferry(*words, "--catalog", "catalog")[0] == 7
+    code, _, err = ferry(*words, "--catalog", "catalog")
+    assert code == 7
+    assert "next: give the name" in err
+
+
+def test_a_name_of_thousands_of_characters_is_not_repeated_whole(ferry, home):
+    words = ("media", "hand-over", "medium", "--to", "Ben", "--by", "Ada\n" * 600)
+    code, _, err = ferry(*words, "--catalog", "catalog")
+    assert code == 2
+    assert len(err) < 400
+    assert "give the name without line ends" in err
 
 
 def test_what_is_wrong_with_earlier_receipts_and_the_clock_is_told(ferry, folder, custody, site):

@@ -12,7 +12,7 @@ from tests.unit.media.making import PASSPHRASE, Publisher, flip, make_payload
 from toolkit.catalog._records import Record
 from toolkit.catalog._store import Store
 from toolkit.cli import execute
-from toolkit.media import fingerprint, pin_root
+from toolkit.media import fingerprint, keep_set, pin_root
 from toolkit.signed import open_key
 from toolkit.site import Site
 
@@ -130,6 +130,29 @@ def test_a_file_of_others_is_not_written_over(ferry, damaged, tmp_path):
     assert "not such a file of ferry" in err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("media", "request", "-o"),
+        ("cluster", "request", "--print"),
+        ("catalog", "plan", "--page"),
+        ("logs", "collect", "-o"),
+        ("trust", "renew", "--draft"),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "data/payload"])
+def test_no_document_is_written_into_a_set_folder(ferry, medium, words, place):
+    code, _, err = ferry(*words, medium / place / "new.json")
+    assert code == 6
+    assert f"{medium} is a set folder of a medium" in err
+    assert "next: name a file beside that folder" in err
+
+
+def test_a_document_may_lie_beside_a_set(ferry, damaged):
+    words = ("media", "request", "A", "--site", "site", "-o", "A/plant7.supplement.json")
+    assert ferry(*words)[0] == 0
+
+
 def test_an_unknown_site_is_refused_and_told_how_to_be_known(ferry, damaged, tmp_path):
     ferry(*ASK)
     code, _, err = ferry(*ANSWER)
@@ -207,6 +230,44 @@ def test_a_payload_that_is_not_held_any_more_is_named(ferry, asked, tmp_path):
     code, _, err = ferry(*ANSWER, "--parity", "0")
     assert code == 6
     assert f"ferry catalog download {VERSION}" in err
+
+
+def test_a_name_that_is_too_long_ends_with_what_to_do(ferry, damaged):
+    code, _, err = ferry(*ASK[:-1], "x" * 252)
+    assert code == 6
+    assert "next: choose a shorter name" in err
+
+
+def test_a_catalog_s_key_that_cannot_be_read_is_told_once(ferry, asked, tmp_path, monkeypatch):
+    (key,) = (tmp_path / "catalog").glob("*.pem")
+    honest = Path.read_bytes
+
+    def read_bytes(path):
+        if path.name == key.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return honest(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    code, _, err = ferry(*ANSWER, "--parity", "0")
+    assert code == 6
+    assert "next: check its permissions" in err
+    assert "the set will have no receipt" not in err
+
+
+def test_a_set_from_the_future_is_told_before_anything_is_written(
+    ferry, asked, publisher, tmp_path
+):
+    """Home's clock was ahead when it wrote another set."""
+    future = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
+    held = make_payload(tmp_path / "more", version=VERSION)
+    medium = publisher.write(tmp_path / "F", held, set_name="AZL-AHEAD", now=future)
+    keep_set(tmp_path / "catalog", medium, clusters=(), own_key="")
+    (tmp_path / "B").mkdir()
+    words = ("--catalog", "catalog", "--keys", publisher.folder, "--to", "B", "--parity", "0")
+    for command in (ANSWER, ("media", "write", VERSION, *words)):
+        code, _, err = ferry(*command, "--json")
+        assert code == 0
+        assert f"warning: AZL-AHEAD left with the time of issue {future:%Y-%m-%d %H:%M}" in err
 
 
 def test_a_scanner_that_says_no_ends_it(ferry, asked, tmp_path):

@@ -430,8 +430,9 @@ def test_nothing_is_signed_where_there_is_no_draft(home):
 
 
 def test_a_short_passphrase_makes_no_key(home):
-    with pytest.raises(InputError, match="characters"):
+    with pytest.raises(InputError, match="characters") as caught:
         home.ceremony().revise(ADD_ROOT, "short")
+    assert "choose a longer one" in caught.value.hint
     assert [item.name for item in home.folder.glob("root*.pem")] == ["root.pem"]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.unit.media.making import SiteTrust, flip, make_payload
+from tests.unit.media.test_lock import During
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
@@ -143,6 +144,21 @@ def test_repairing_twice_keeps_what_is_good(stick, site, monkeypatch):
     repair_medium(site.open(stick), stick.parent / "scratch")
     monkeypatch.setattr("toolkit.media._repair.repair_file", None)  # must not be needed
     assert repair_medium(site.open(stick), stick.parent / "scratch").problem() is None
+
+
+def test_two_cannot_repair_one_set_in_one_folder(stick, site):
+    damage(stick, [1_000_000])
+    scratch = stick.parent / "scratch"
+
+    def repair_too():
+        if (scratch / "AZL-1").exists():
+            repair_medium(site.open(stick), scratch)
+
+    heard = During(repair_too)
+    assert repair_medium(site.open(stick), scratch, progress=heard).problem() is None
+    assert heard.refusals
+    assert "another ferry" in str(heard.refusals[0])
+    assert "wait for it to end" in heard.refusals[0].hint
 
 
 def test_nothing_damaged_is_nothing_to_repair(stick, site):

@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 import sys
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ from toolkit.errors import (
 )
 from toolkit.model import AuthMethod, Cmdlet, Command, Credential, Node, Transport
 from toolkit.remote import connect
-from toolkit.remote._psrp import _lost_hint, _raise_errors, _translated, _trusted_roots
+from toolkit.remote._psrp import Shell, _lost_hint, _raise_errors, _translated, _trusted_roots
 
 NODE = Node(name="n1", address="n1.plant.example")
 READS = Command(
@@ -243,3 +244,14 @@ def test_windows_store_is_written_out_for_the_time_of_the_session(tmp_path, monk
             assert written.read() == ""
     with pytest.raises(FileNotFoundError), open(file, encoding="ascii"):  # noqa: PTH123
         pass
+
+
+def test_a_library_s_guess_at_the_clock_is_not_printed():
+    """The nodes' times are compared with it, and a warning of our own tells what was found."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Shell(NODE, Credential(username="u", password="p"))._wsman(None).close()
+        text = "System time is way off (before 2025-01-01). This will probably lead to errors"
+        warnings.warn(text, urllib3.exceptions.SystemTimeWarning, stacklevel=1)
+        with pytest.raises(UserWarning):
+            warnings.warn("another", UserWarning, stacklevel=1)
