@@ -84,7 +84,7 @@ def check_place(root: Path) -> Place:
 
 
 def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -> None:
-    """Refuse to write into what is read from: what lies on a medium is never touched.
+    """Refuse to write into what is read from, or into any other set: what lies on a medium is never touched.
 
     Args:
         folder: Where files will be written; need not be there yet.
@@ -92,7 +92,7 @@ def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -
         attempted: For the error.
 
     Raises:
-        StorageError: It is one of them, lies within one, or on the same removable device.
+        StorageError: It is one of them, lies within one, on the same removable device, or in a set folder.
         OSError: One of them cannot be looked at.
     """
     whole = folder.resolve()
@@ -109,6 +109,7 @@ def require_elsewhere(folder: Path, places: Iterable[Path], *, attempted: str) -
                 expected="a folder elsewhere: nothing is written to a medium that is read",
                 hint="name a folder on a local disk; if the medium is a copy there, name its set folder alone",
             )
+    _require_outside_sets(whole, attempted=attempted)
 
 
 def require_outside_sets(file: Path) -> None:
@@ -122,13 +123,16 @@ def require_outside_sets(file: Path) -> None:
     """
     attempted = f"write {file}"
     with on_storage(attempted):
-        folder = find_set_above(file)
-    if folder is not None:
+        _require_outside_sets(file.parent, attempted=attempted)
+
+
+def _require_outside_sets(folder: Path, *, attempted: str) -> None:
+    if (found := find_set_above(folder)) is not None:
         raise StorageError(
             attempted,
-            found=f"{folder} is a set folder of a medium",
+            found=f"{found} is a set folder of a medium",
             expected="a folder elsewhere: what is not of the set spoils it",
-            hint="name a file beside that folder, or on a local disk",
+            hint="name a place beside that folder, or on a local disk",
         )
 
 

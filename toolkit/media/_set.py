@@ -424,15 +424,18 @@ def is_supplement(folder: Path) -> bool:
     return False
 
 
-def find_set_above(path: Path) -> Path | None:
-    """Return the set folder that a path lies in; None: in none.
+def find_set_above(folder: Path) -> Path | None:
+    """Return the set folder that a folder is or lies in; None: neither. One of repaired files is none.
+
+    Args:
+        folder: Need not be there yet.
 
     Raises:
         OSError: A folder above it cannot be looked into.
     """
     # not by tuf/, which any folder above may have
-    folder = path.parent.resolve()
-    return next((above for above in (folder, *folder.parents) if _has_mark(above)), None)
+    whole = folder.resolve()
+    return next((above for above in (whole, *whole.parents) if _has_mark(above)), None)
 
 
 def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
@@ -467,12 +470,11 @@ def read_digest(text: object) -> Sha256:
 
 
 def _is_set_folder(folder: Path) -> bool:
-    return (folder / TUF).is_dir() or _has_mark(folder)
+    return (folder / TUF).is_dir() or _has_mark(folder) or (folder / REPAIRED).is_file()
 
 
 def _has_mark(folder: Path) -> bool:
-    marks = (BAG_DECLARATION, WRITING, COMPLETE, REPAIRED)
-    return any((folder / mark).is_file() for mark in marks)
+    return any((folder / mark).is_file() for mark in (BAG_DECLARATION, WRITING, COMPLETE))
 
 
 def _dump(document: Mapping[str, object]) -> bytes:

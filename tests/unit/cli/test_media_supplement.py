@@ -145,7 +145,7 @@ def test_no_document_is_written_into_a_set_folder(ferry, medium, words, place):
     code, _, err = ferry(*words, medium / place / "new.json")
     assert code == 6
     assert f"{medium} is a set folder of a medium" in err
-    assert "next: name a file beside that folder" in err
+    assert "next: name a place beside that folder" in err
 
 
 def test_a_document_may_lie_beside_a_set(ferry, damaged):

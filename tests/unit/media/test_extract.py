@@ -141,6 +141,13 @@ def test_nothing_is_extracted_onto_the_medium_itself(opened, medium, folder, ins
     assert sorted(medium.rglob("*")) == before
 
 
+def test_nothing_is_extracted_into_another_set_folder(opened, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "other")
+    with pytest.raises(StorageError, match="is a set folder of a medium"):
+        extract_payloads(opened, tmp_path / "other/data/new")
+    assert not (tmp_path / "other/data/new").exists()
+
+
 def test_beside_a_copy_of_the_set_folder_there_is_room(site, folder):
     opened = site.open(folder)
     assert len(extract_payloads(opened, folder.parent / "payloads")) == 2

@@ -264,6 +264,16 @@ def test_a_damaged_segment_file_flips_back(stick, site):
     assert repair_medium(site.open(stick), stick.parent / "s").problem() is None
 
 
+@pytest.mark.parametrize("scratch", ["copy", "copy/AZL-1/data"])
+def test_nothing_is_repaired_into_another_copy_of_the_set(stick, site, tmp_path, scratch):
+    damage(stick, [1_000_000])
+    shutil.copytree(stick, tmp_path / "copy")
+    before = content(tmp_path)
+    with pytest.raises(StorageError, match="is a set folder of a medium"):
+        repair_medium(site.open(stick), tmp_path / scratch)
+    assert {name: data for name, data in content(tmp_path).items() if name in before} == before
+
+
 @pytest.mark.parametrize("scratch", ["stick", "stick/scratch", "stick/AZL-1/data", "copy"])
 def test_nothing_is_repaired_on_the_medium_itself(stick, site, tmp_path, scratch):
     damage(stick, [1_000_000])
