@@ -358,14 +358,14 @@ def verify(
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
       ferry media verify E:\\ F:\\ G:\\ --site C:\\ferry-site
 
-    Of several media each device is read at the same time; at the end stands whether their set is whole. What is
-    bad on one and proven on a supplement of its set counts as proven: an import takes it from there.
+    Of several media each device is read at the same time; at the end stands whether their set is whole. A payload
+    that is bad on one and proven on a copy or supplement counts as proven: an import takes it from there.
 
     Changes: nothing on a medium, but for one receipt in its custody/ with --receipt. The site remembers a
     complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
     everything on it.
 
-    Exit codes, of several media the gravest: 0 proven, or made good by a supplement; 1 proven, but files lie there that do not belong;
+    Exit codes, of several media the gravest: 0 proven, or made good by another one; 1 proven, but files lie there that do not belong;
     3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
     6 incomplete or unreadable; 7 the scanner gave no verdict.
     """

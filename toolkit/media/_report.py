@@ -90,7 +90,7 @@ class MediumReport:
         fault (StorageError). Foreign files and litter are no error: see `is_tidy`.
 
         Args:
-            made_good: Paths that count as good, because they were proven on a supplement.
+            made_good: Paths that count as good, because they were proven elsewhere.
         """
         attempted = f"verify the medium {self.label}"
 

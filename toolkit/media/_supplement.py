@@ -69,7 +69,7 @@ class Lacking:
     other_files: tuple[str, ...]
     """What else is missing or bad: no piece of a payload, and not needed for an import."""
     not_named: tuple[str, ...]
-    """Labels of the set's media that were not looked at."""
+    """Labels of the set's media that were not looked at, and whose pieces are not good elsewhere."""
 
     def request(self, *, site_id: str, now: datetime | None = None) -> SupplementRequest:
         """Return what home is asked for."""
@@ -118,14 +118,15 @@ def find_lacking(
     good = {file.path for file in reports if file.verdict is Verdict.OK}
     bad = {file.path: file for file in reversed(reports) if file.verdict in _BAD}
     numbers = {medium.number for medium in opened}
-    pieces = [
+    lacking = [
         piece
         for file in plan.files
         for piece in file.pieces
-        if (piece.path in bad or (whole_set and piece.medium not in numbers))
+        if (piece.path in bad or piece.medium not in numbers)
         and piece.path not in good
         and not _is_repaired(piece, repaired, progress)
     ]
+    pieces = [piece for piece in lacking if whole_set or piece.path in bad]
     known = {piece.path for file in plan.files for piece in file.pieces}
     return Lacking(
         set_id=plan.set_id,
@@ -137,7 +138,7 @@ def find_lacking(
         ),
         other_files=tuple(sorted(bad.keys() - known)),
         not_named=tuple(
-            plan.label(number) for number in range(1, plan.media_count + 1) if number not in numbers
+            plan.label(number) for number in sorted({piece.medium for piece in lacking} - numbers)
         ),
     )
 

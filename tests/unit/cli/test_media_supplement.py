@@ -162,7 +162,7 @@ def test_the_site_uses_both(ferry, asked, damaged, tmp_path):
     assert f"a supplement: 1 piece(s) of {damaged.name}" in out
     code, out, _ = ferry(*BOTH)
     assert code == 0
-    assert "1 file(s) missing or bad here are good on a supplement: import from both" in out
+    assert "1 file(s) missing or bad here are good elsewhere: import from all of these" in out
     assert f"{damaged.name} is whole: its one medium is proven, with 1 file(s)" in out
     rows = json.loads(ferry(*BOTH, "--json")[1])["data"]
     assert [row["made_good"] for row in rows] == [[f"data/payload/{NAME}"], []]
