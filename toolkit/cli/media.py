@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli import Noun
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._custody import (
     by_option,
@@ -412,7 +412,7 @@ def repair(
     parity_memory: int,
     *,
     json_output: bool,
-) -> None:
+) -> int:
     """Make damaged files of a medium good with its parity, in a scratch folder that `import` takes, too.
 
     \b
@@ -420,9 +420,10 @@ def repair(
       ferry media repair E:\\ --scratch D:\\scratch --site C:\\ferry-site
       ferry cluster import E:\\ D:\\scratch --cluster plant7 --site C:\\ferry-site
 
-    Repaired bytes count only if they have the signed hash. Needs the program par2.
+    Repaired bytes count only if they have the signed hash. What is missing altogether parity cannot make: ask
+    home for it (`ferry media request`). Needs the program par2.
 
-    Changes: nothing on the medium; files in the scratch folder.
+    Changes: nothing on the medium; files in the scratch folder. Exit 1: files are missing altogether.
     """
     from toolkit.media import open_medium, repair_medium
 
@@ -432,12 +433,19 @@ def repair(
         done = repair_medium(opened, scratch, memory_mb=parity_memory, progress=progress)
     if json_output:
         print_json("repair", done)
-    elif done.folder is None:
-        echo(f"{opened.label}: nothing is damaged")
-    else:
+    elif done.folder is not None:
         echo(f"{opened.label}: {len(done.repaired)} repaired in {done.folder}")
+    elif not done.missing:
+        echo(f"{opened.label}: nothing is damaged")
+    if done.missing:
+        echo(
+            f"{opened.label}: missing, and parity cannot make it: {', '.join(done.missing)}\n"
+            "  next: ask home for it, naming the medium and the scratch folder if there is one: ferry media request",
+            err=True,
+        )
     if problem := done.problem():
         raise problem
+    return EXIT_NO if done.missing else 0
 
 
 @group.command("extract")

@@ -369,7 +369,7 @@ class Medium:
         self, file: SetFile, piece: SetPiece, there: Sequence[Path], progress: Progress
     ) -> Path:
         """Return the only copy of a piece, which is proven while it is copied, or of several the first good one."""
-        if len(there) == 1 and not _is_no_file(there[0] / piece.path):
+        if len(there) == 1 and _is_there(there[0] / piece.path):
             return there[0] / piece.path
         tried = []
         blocks = self._blocks_of(file, piece)
@@ -442,7 +442,8 @@ class Medium:
                 file = _judge(self.folder, path, *expected, methods=methods, progress=progress)
                 if file.verdict is Verdict.OK:
                     speed.add(expected[1], since=began)
-                files.append(replace(file, has_parity=has_parity(self.folder, expected[0])))
+                can_repair = _is_there(self.folder / path) and has_parity(self.folder, expected[0])
+                files.append(replace(file, has_parity=can_repair))
             files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
         finally:
             progress.end()
@@ -461,9 +462,10 @@ class Medium:
             supplement=self.supplement,
         )
 
-    def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
-        """Return the pieces of targets that a report found damaged or unreadable."""
-        bad = {file.path: file for file in report.having(Verdict.DAMAGED, Verdict.UNREADABLE)}
+    def bad_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
+        """Return the pieces of targets that a report found damaged, unreadable or missing."""
+        verdicts = Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING
+        bad = {file.path: file for file in report.having(*verdicts)}
         return [(bad[piece.path], piece) for _, piece in self.pieces if piece.path in bad]
 
     def describe(self) -> MediumLabel:
@@ -653,6 +655,11 @@ def _part(folder: Path, plan: SetPlan) -> tuple[int, tuple[str, ...]]:
                 return intent.medium, ()
     pieces = (piece for file in plan.files for piece in file.pieces)
     return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1), ()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file stands there that parity may make good."""
+    return _stands(path) and not _is_no_file(path)
 
 
 def _stands(path: Path) -> bool:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from toolkit.errors import DigestError, StorageError, ToolkitError
 from toolkit.media._names import medium_label
-from toolkit.media._set import COMPLETE
+from toolkit.media._set import COMPLETE, SET_PATH
 
 WRITE_ANEW = "have it written anew: `ferry media erase`, then the same `ferry media write`"
 """What to do about a medium that was complete; writing does not go on with one."""
@@ -47,7 +47,7 @@ class FileReport:
     damage: tuple[Damage, ...] = ()
     """Damaged blocks of 64 MiB, where block hashes were signed."""
     has_parity: bool = False
-    """Whether parity to repair it with lies on the medium."""
+    """Whether parity to repair it with lies on the medium; false where no file is left to repair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +117,7 @@ class MediumReport:
             return StorageError(
                 attempted,
                 found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint="have the writing finished: the same `ferry media write` goes on"
-                if any(file.path == COMPLETE for file in missing)
-                else f"it was complete once; {WRITE_ANEW}, or copy it again",
+                hint=_how_to_get({file.path for file in missing}),
             )
         return None
 
@@ -127,6 +125,16 @@ class MediumReport:
         """Whether nothing lies in the set folder that does not belong there."""
         unwanted = (Verdict.FOREIGN, Verdict.LITTER) if strict else (Verdict.FOREIGN,)
         return not self.having(*unwanted)
+
+
+def _how_to_get(missing: set[str]) -> str:
+    """Return what to do about files that are not there."""
+    if COMPLETE in missing:
+        return "have the writing finished: the same `ferry media write` goes on"
+    hint = f"it was complete once; {WRITE_ANEW}, or copy it again"
+    if any(path.startswith("data/") and path != SET_PATH for path in missing):
+        hint += "; or have only what is missing written: `ferry media request`"
+    return hint
 
 
 def _remedy(files: tuple[FileReport, ...]) -> str | None:

@@ -246,6 +246,12 @@ def test_parity_that_lies_there_is_told_and_what_it_repaired_is_not_asked_for(cr
     assert crossing.lacking("A", "scratch").pieces == ()
     flip(scratch / "AZL-2603-TEST/data" / BUNDLE, 5)
     assert len(crossing.lacking("A", "scratch").pieces) == 1
+    crossing.file("A", f"data/{BUNDLE}").unlink()
+    lacking = crossing.lacking("A", "scratch")
+    assert (len(lacking.pieces), lacking.repairable) == (
+        1,
+        (),
+    )  # no parity makes a file from nothing
 
 
 # --- the medium that home writes ----------------------------------------------------------------

@@ -313,7 +313,7 @@ def test_metadata_that_are_no_regular_file_are_a_digest_error(site, folder, name
 def test_a_payload_that_is_a_link_is_not_copied(site, folder):
     as_link(folder / BUNDLE)
     medium = site.open(folder)
-    with pytest.raises(StorageError, match="not a regular file"):
+    with pytest.raises(DigestError, match="not a regular file"):
         medium.copy_target(BUNDLE.removeprefix("data/"), io.BytesIO())
 
 
