@@ -407,13 +407,22 @@ class Medium:
         supplement.
         """
         places = (self.folder, *self._repaired)
-        lacking = [] if any((place / COMPLETE).is_file() for place in places) else [COMPLETE]
+        lacking = [] if any(map(self._is_finished, places)) else [COMPLETE]
         for _, piece in self.pieces:
             states = {_lack(folder / piece.path, piece) for folder in self._folders}
             if "" not in states:
                 is_cut = _CUT_SHORT in states
                 lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
         return tuple(lacking)
+
+    def _is_finished(self, place: Path) -> bool:
+        """Whether `complete.json` there says that this set was written to its end."""
+        try:
+            return (
+                Intent.from_bytes(read_small(place / COMPLETE), file=COMPLETE).set_id == self.set_id
+            )
+        except (OSError, InputError):
+            return False
 
     @on_storage("verify a medium")
     def verify(self, progress: Progress | None = None) -> MediumReport:

@@ -24,7 +24,7 @@ from toolkit.media._set import (
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import Checked, check_set, how_to_complete
+from toolkit.media._verify import GO_ON, Checked, check_set, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
 
@@ -74,7 +74,7 @@ def open_medium(
                 f"open the set {folder}",
                 found=f"it is not complete, missing {', '.join(missing[:5])}",
                 expected="every file of the set, and complete.json, which is written last",
-                hint=how_to_complete(folder),
+                hint=GO_ON if COMPLETE in missing else how_to_complete(folder),
             )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")

@@ -103,6 +103,7 @@ class MediumReport:
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
                 hint=_remedy(damaged)
+                or _how_to_finish({file.path for file in damaged})
                 or f"do not import from it; {WRITE_ANEW}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
@@ -135,6 +136,13 @@ def _how_to_get(missing: set[str]) -> str:
     if any(path.startswith("data/") and path != SET_PATH for path in missing):
         hint += "; or have only what is missing written: `ferry media request`"
     return hint
+
+
+def _how_to_finish(damaged: set[str]) -> str | None:
+    """Return what to do where nothing is wrong but the last file that is written."""
+    if damaged != {COMPLETE}:
+        return None
+    return f"have the writing finished: the same `ferry media write` goes on; else {WRITE_ANEW}"
 
 
 def _remedy(files: tuple[FileReport, ...]) -> str | None:

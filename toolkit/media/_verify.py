@@ -46,6 +46,7 @@ _STRANGER = (
 )
 WRITE_AGAIN = f"the medium does not hold what was written to it; do not use it, {WRITE_ANEW}"
 """What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
+GO_ON = "run the same `ferry media write` again where it was made; it goes on from there"
 CONTRADICTS = "do not use this medium: its publisher contradicts himself; have it written again"
 
 
@@ -288,7 +289,7 @@ def how_to_complete(folder: Path) -> str:
     """Return what to do about a set of which something is missing."""
     if (folder / COMPLETE).is_file():
         return f"it was complete once; {WRITE_ANEW}, or copy it again"
-    return "run the same `ferry media write` again where it was made; it goes on from there"
+    return GO_ON
 
 
 def _require_same_bytes(

@@ -657,7 +657,7 @@ def test_an_earlier_ferry_takes_it_for_an_incomplete_medium(damaged, monkeypatch
     document = json.loads(path.read_bytes())
     del document["supplement"]
     path.write_text(json.dumps(document))
-    with pytest.raises(StorageError, match="missing data/payload/SBE"):
+    with pytest.raises(StorageError, match=r"missing .*data/payload/SBE"):
         damaged.open("S")
 
 
@@ -873,3 +873,35 @@ def test_a_supplement_that_is_bad_in_part_replaces_no_medium(cut):
         "1 of 2 media of AZL-2603-TWO: 1/2 is missing"
     ]
     assert cut.lacking("two", "S").not_named == ("AZL-2603-TWO 1/2",)
+
+
+# --- a medium that lost its last file -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [None, b"{}"])
+def test_what_an_import_insists_on_is_not_called_needless(cross, left):
+    crossing = cross().write("A")
+    crossing.file("A", "complete.json").unlink()
+    if left is not None:
+        crossing.file("A", "complete.json").write_bytes(left)
+    with pytest.raises(StorageError, match=r"missing complete\.json"):
+        crossing.open("A")
+    lacking = crossing.lacking("A")
+    assert (lacking.pieces, lacking.other_files) == ((), ())
+    assert lacking.unfinished == ("AZL-2603-TEST 1/1",)
+
+
+def test_a_supplement_finishes_a_medium_that_lost_its_last_file(damaged):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("A", "complete.json").write_bytes(b"")
+    lacking = damaged.lacking("A", "S")
+    assert (lacking.pieces, lacking.unfinished) == ((), ())
+    assert copied(damaged.open("A", "S")) == damaged.payloads[0].sha256
+
+
+def test_one_of_several_media_that_lost_its_last_file_is_finished_again(cut):
+    before = content(cut.stick("two"))
+    cut.file("two", "complete.json").unlink()
+    cut.write("two", name="AZL-2603-TWO")
+    assert content(cut.stick("two")) == before
+    assert describe_medium(cut.stick("two")).medium == 2
