@@ -488,6 +488,17 @@ def test_what_else_such_a_set_lost_is_written_again(root, publisher, payload, se
     assert content(publisher.write(root, payload, second).folder) == before
 
 
+def test_such_a_finishing_can_be_stopped(root, publisher, payload, second):
+    first = publisher.write(root, payload, second)
+    before = content(first.folder)
+    (first.folder / "complete.json").write_bytes(b"")
+    for step in ("look at", "read back"):
+        with pytest.raises(Stopped):
+            publisher.write(root, payload, second, progress=StopAt(step))
+        assert not (first.folder / "complete.json").exists()
+    assert content(publisher.write(root, payload, second).folder) == before
+
+
 @pytest.mark.parametrize("name", ["tuf/timestamp.json", "bag-info.txt"])
 def test_beside_such_a_set_of_which_nothing_is_proven_no_second_one_is_begun(
     root, publisher, payload, name
