@@ -76,23 +76,50 @@ def regain(folder: Path, wanted: Intent, root: bytes, *, now: datetime) -> tuple
     try:
         medium = Medium(folder, check_set(folder, new_trust(root), now=now))
         signed = Signed(plan=medium.plan, metadata=read_metadata(folder))
-        info = read_small(folder / _bag.INFO).decode(errors="replace").splitlines()
+        numbers = [
+            number
+            for number in range(1, signed.plan.media_count + 1)
+            if _is_called(folder, signed.plan.label(number))
+        ]
     except (ToolkitError, OSError) as error:
         raise _refused(folder, str(error)) from error
-    numbers = [
-        number
-        for number in range(1, signed.plan.media_count + 1)
-        if f"External-Identifier: {signed.plan.label(number)}" in info
-    ]
     if not numbers:
         raise _refused(folder, f"{_bag.INFO} does not call it a medium of its set")
     intent = intent_of(medium, signed, number=numbers[0])
     if (intent.purpose, intent.media_count) != (wanted.purpose, wanted.media_count):
         raise _refused(folder, "it was written with other keys, recipients, sizes or payloads")
+    _say_again(folder, intent)
+    return signed, intent
+
+
+def regain_supplement(folder: Path, intent: Intent, signed: Signed) -> bool:
+    """Do the same with a supplement; false where the folder is none, or has pieces that this one shall not have.
+
+    Raises:
+        OSError: The medium cannot be written.
+    """
+    try:
+        is_same = read_small(folder / SET_PATH) == signed.plan.to_bytes()
+        if not is_same or not _is_called(folder, intent.label):
+            return False
+    except (OSError, InputError):
+        return False
+    pieces = (piece.path for file in signed.plan.files for piece in file.pieces)
+    if any((folder / path).exists() for path in pieces if path not in intent.supplement):
+        return False
+    _say_again(folder, intent)
+    return True
+
+
+def _is_called(folder: Path, label: str) -> bool:
+    info = read_small(folder / _bag.INFO).decode(errors="replace").splitlines()
+    return f"External-Identifier: {label}" in info
+
+
+def _say_again(folder: Path, intent: Intent) -> None:
     (folder / COMPLETE).unlink(missing_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())
     sync_folder(folder)
-    return signed, intent
 
 
 def _refused(folder: Path, reason: str) -> StorageError:

@@ -60,7 +60,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
-from toolkit.media._regain import holds_targets, regain
+from toolkit.media._regain import holds_targets, regain, regain_supplement
 from toolkit.media._report import WRITE_ANEW, Verdict
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -259,7 +259,8 @@ def write_signed(
         folder = root / intent.set_name
         here = _read_intent(folder) if folder.is_dir() else None
         if here is None or here.set_id != intent.set_id:
-            _begin_new(root, intent)
+            if here is not None or not regain_supplement(folder, intent, signed):
+                _begin_new(root, intent)
         elif here.supplement != intent.supplement:
             raise StorageError(
                 f"write {intent.label} at {root}",
@@ -412,7 +413,7 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
             f"write the set {intent.set_name}",
             found=f"{folder} already holds something else",
             expected="no such folder, or this very set unfinished",
-            hint="choose another name, or delete that folder if nobody needs it",
+            hint="take another medium or name (--name), or delete that folder if nobody needs it",
         )
     folder.mkdir(exist_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())

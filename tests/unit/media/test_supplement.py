@@ -905,3 +905,34 @@ def test_one_of_several_media_that_lost_its_last_file_is_finished_again(cut):
     cut.write("two", name="AZL-2603-TWO")
     assert content(cut.stick("two")) == before
     assert describe_medium(cut.stick("two")).medium == 2
+
+
+@pytest.mark.parametrize("left", [None, b"{}"])
+def test_a_supplement_that_lost_its_last_file_is_finished_again(damaged, left):
+    path = damaged.ask("A")
+    written = damaged.answer(path)
+    before = content(written.folder)
+    damaged.file("S", "complete.json").unlink()
+    if left is not None:
+        damaged.file("S", "complete.json").write_bytes(left)
+    again = damaged.answer(path)
+    assert (content(again.folder), again.supplement) == (before, written.supplement)
+    assert again.verify().is_tidy(strict=True)
+
+
+def test_no_medium_that_lost_its_last_file_becomes_a_supplement(damaged):
+    path = damaged.ask("A")
+    damaged.file("A", "complete.json").unlink()
+    damaged.file("A", f"data/{SBE}").unlink()
+    with pytest.raises(StorageError, match="something else"):
+        damaged.answer(path, stick="A")
+
+
+def test_a_supplement_with_other_pieces_is_not_taken_for_the_one_that_is_asked_for(damaged):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("S", "complete.json").unlink()
+    damaged.file("A", f"data/{BUNDLE}").write_bytes(damaged.payloads[0].path.read_bytes())
+    damaged.file("A", f"data/{SBE}").unlink()
+    with pytest.raises(StorageError, match="something else"):
+        damaged.answer(damaged.ask("A"))
+    assert not damaged.file("S", "writing.json").exists()
