@@ -127,7 +127,9 @@ def test_second_import_adds_nothing(carried, simulate):
 def test_dry_run_changes_nothing(carried, simulate):
     cluster = simulate(carried)
     before = content(carried / "site")
-    import_(carried, "--dry-run")
+    told = import_(carried, "--dry-run").out
+    assert "would import" in told
+    assert "ferry media verify" in told  # no payload was read
     assert cluster.world.journal.add_calls == 0
     assert {k: v for k, v in content(carried / "site").items() if "journal" in k} == {
         k: v for k, v in before.items() if "journal" in k

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import FILE, catalog_option, manifests_option
 from toolkit.cli._custody import by_option, note_writing, write_scribe
 from toolkit.cli._output import (
@@ -60,7 +61,7 @@ def request(
     *,
     whole_set: bool,
     json_output: bool,
-) -> None:
+) -> int:
     """Read media whole, and ask home for what is missing or bad on them, in one small signed file.
 
     \b
@@ -73,6 +74,8 @@ def request(
 
     Changes: nothing on the media. At the site: the file named, and once a key to sign with; nothing where nothing
     is missing or bad. As with `media verify`, the site remembers a complete medium.
+
+    Exit 1: no piece is missing or bad, but an import refuses a medium whose complete.json is.
     """
     from toolkit.media import find_lacking
 
@@ -95,11 +98,12 @@ def request(
         print_json(
             "supplement-request", {"file": file, "fingerprint": fingerprint, "lacking": lacking}
         )
-        return
+        return _exit_code(lacking)
     _tell_lacking(lacking)
     if fingerprint is not None:
         echo(f"{output}: request for them, signed by this site's key {fingerprint}")
         echo("  next: carry it home, or send it with the medium: ferry media return")
+    return _exit_code(lacking)
 
 
 @click.command("supplement")
@@ -175,6 +179,11 @@ def supplement(
         note_writing(catalog, medium, scribe, plan=None, scan=before.scan)
 
 
+def _exit_code(lacking: Lacking) -> int:
+    """Return "no" where nothing can be asked for, and an import refuses the media all the same."""
+    return EXIT_NO if lacking.unfinished and not lacking.pieces else 0
+
+
 def _tell_lacking(lacking: Lacking) -> None:
     if lacking.pieces:
         print_table(
@@ -193,6 +202,12 @@ def _tell_lacking(lacking: Lacking) -> None:
     if lacking.other_files:
         echo(
             f"  differs too, and no import needs it: {', '.join(lacking.other_files[:5])}", err=True
+        )
+    if lacking.unfinished:
+        echo(
+            f"  {', '.join(lacking.unfinished)}: complete.json is missing or bad, and an import insists on it. A "
+            "supplement has one; else the same `ferry media write` finishes the medium where it was made",
+            err=True,
         )
     if lacking.not_named:
         echo(

@@ -49,7 +49,9 @@ def tell_examined(found: Sequence[Examined], *, strict: bool, json_output: bool)
             _tell_report(item.report, json_output=False)
         if item.made_good:
             count = len(item.made_good)
-            echo(f"{count} file(s) missing or bad here are good on a supplement: import from both")
+            echo(
+                f"{count} file(s) missing or bad here are good elsewhere: import from all of these"
+            )
         echo("")
     for state in sets_of(found):
         echo(str(state))

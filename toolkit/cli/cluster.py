@@ -104,7 +104,11 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     help="How long to wait until the update is listed.",
 )
 @identity_option
-@click.option("--dry-run", is_flag=True, help="Check the medium and the cluster, change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check the cluster, and of the medium what is signed and which files are there; change nothing.",
+)
 @receipt_option
 @by_option("Who imports it and answers for the receipt.")
 @receipts_option
@@ -138,8 +142,8 @@ def import_(
     Of a set that is spread over several media, name all; one that was copied to a folder will do:
       ferry cluster import E:\\ F:\\ D:\\copy-of-the-third --cluster plant7 --site C:\\ferry-site --user lcmuser
 
-    Where a piece is missing or bad, name a supplement of the set or the scratch folder of a repair beside the
-    medium: it is taken from there.
+    Where a piece is missing or bad, name a supplement of the set, a copy, or the scratch folder of a repair beside
+    the medium: it is taken from wherever it is good.
 
     What was encrypted is decrypted by the site's own identity, or by another with --identity.
 
@@ -169,7 +173,11 @@ def import_(
             if json_output:
                 print_json("import", {"version": version, "node": seen.node, "dry_run": True})
             else:
-                echo(f"would import {version}; {seen.node} answers; nothing was changed")
+                echo(
+                    f"would import {version}, if its payloads are good: of the media only what is signed and which "
+                    f"files are there was looked at (all of it: ferry media verify)\n{seen.node} answers; nothing "
+                    "was changed"
+                )
             return 0
         result = cluster.import_update(
             opened, version, judged=judged, poll_s=poll_seconds, wait_s=wait_minutes * 60

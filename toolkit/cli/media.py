@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli import Noun
+from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._catalog_options import catalog_option, manifests_option
 from toolkit.cli._custody import (
     by_option,
@@ -267,7 +267,8 @@ def write(
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
     scanner without a verdict with 7; its verdict stands in the first receipt. A medium that is complete already is
-    read whole, as `media verify` does: 3 or 6 if it is not what was written.
+    read whole, as `media verify` does: 3 or 6 if it is not what was written. One whose complete.json is missing or
+    unreadable is finished as it was signed, or refused with 6.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
     custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), the key of
@@ -361,14 +362,14 @@ def verify(
       ferry media verify E:\\ --site C:\\ferry-site --receipt --by "Ben Okri"
       ferry media verify E:\\ F:\\ G:\\ --site C:\\ferry-site
 
-    Of several media each device is read at the same time; at the end stands whether their set is whole. What is
-    bad on one and proven on a supplement of its set counts as proven: an import takes it from there.
+    Of several media each device is read at the same time; at the end stands whether their set is whole. A payload
+    that is bad on one and proven on a copy or supplement counts as proven: an import takes it from there.
 
     Changes: nothing on a medium, but for one receipt in its custody/ with --receipt. The site remembers a
     complete medium as the newest it has seen; an older one is accepted with a warning while the newest lists
     everything on it.
 
-    Exit codes, of several media the gravest: 0 proven, or made good by a supplement; 1 proven, but files lie there that do not belong;
+    Exit codes, of several media the gravest: 0 proven, or made good by another one; 1 proven, but files lie there that do not belong;
     3 not the signed bytes, expired, rolled back, not signed under the trusted root, or the scanner said no;
     6 incomplete or unreadable; 7 the scanner gave no verdict.
     """
@@ -415,7 +416,7 @@ def repair(
     parity_memory: int,
     *,
     json_output: bool,
-) -> None:
+) -> int:
     """Make damaged files of a medium good with its parity, in a scratch folder that `import` takes, too.
 
     \b
@@ -423,9 +424,10 @@ def repair(
       ferry media repair E:\\ --scratch D:\\scratch --site C:\\ferry-site
       ferry cluster import E:\\ D:\\scratch --cluster plant7 --site C:\\ferry-site
 
-    Repaired bytes count only if they have the signed hash. Needs the program par2.
+    Repaired bytes count only if they have the signed hash. What is missing altogether parity cannot make: ask
+    home for it (`ferry media request`). Needs the program par2.
 
-    Changes: nothing on the medium; files in the scratch folder.
+    Changes: nothing on the medium; files in the scratch folder. Exit 1: files are missing altogether.
     """
     from toolkit.media import open_medium, repair_medium
 
@@ -435,12 +437,19 @@ def repair(
         done = repair_medium(opened, scratch, memory_mb=parity_memory, progress=progress)
     if json_output:
         print_json("repair", done)
-    elif done.folder is None:
-        echo(f"{opened.label}: nothing is damaged")
-    else:
+    elif done.folder is not None:
         echo(f"{opened.label}: {len(done.repaired)} repaired in {done.folder}")
+    elif not done.missing:
+        echo(f"{opened.label}: nothing is damaged")
+    if done.missing:
+        echo(
+            f"{opened.label}: missing, and parity cannot make it: {', '.join(done.missing)}\n"
+            "  next: ask home for it, naming the medium and the scratch folder if there is one: ferry media request",
+            err=True,
+        )
     if problem := done.problem():
         raise problem
+    return EXIT_NO if done.missing else 0
 
 
 @group.command("extract")

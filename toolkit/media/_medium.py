@@ -34,6 +34,7 @@ from toolkit.media._device import (
     measure,
     measure_blocks,
     on_storage,
+    require_regular,
     weakest,
 )
 from toolkit.media._encryption import Decrypting
@@ -71,6 +72,14 @@ from toolkit.model import (
 
 _LATER = frozenset({"custody", "return", PARITY})
 """Folders that receipts and repairs may add after the set was written; not part of its manifests."""
+
+
+_CUT_SHORT = "cut short"
+_ASK_HOME = (
+    "do not use it; repair it where parity lies (`ferry media repair`), or have only what is bad written: "
+    "`ferry media request`, naming the same places"
+)
+"""What to do about wrong bytes where several places of a set were named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +221,7 @@ class Medium:
     def copy_target(self, name: str, sink: BinaryIO, *, progress: Progress | None = None) -> None:
         """Copy one target from the media in one pass, proving every byte on the way.
 
+        Where a piece lies in several of the places, they are read first, until one is good: that one is copied.
         Of an encrypted set, which `unlock` has opened, ciphertext and plaintext are proven.
 
         Args:
@@ -221,7 +231,8 @@ class Medium:
 
         Raises:
             UnknownTargetError: The signed metadata do not list the name.
-            DigestError: Length or hash differs from the signed value; names the damaged block.
+            DigestError: Length or hash differs from the signed value, in every place; names the damaged block,
+                and where it lies.
             StorageError: A medium cannot be read to the end, or a segment lies on one that was not named.
             InputError: The set is encrypted, and no identity has opened it.
             SignatureError: What is signed of an encrypted target contradicts itself.
@@ -236,22 +247,30 @@ class Medium:
                 found="no such target",
                 expected=", ".join(item.target for item in self._plan.files),
             )
+        opening = self._decrypting(file, sink)
+        paths = self._find(file, progress)
         progress.begin(f"copy {name}", total_bytes=file.size_bytes)
         try:
-            self._copy(file, sink, progress)
+            self._copy(file, paths, sink, opening, progress)
         finally:
             progress.end()
 
-    def _copy(self, file: SetFile, sink: BinaryIO, progress: Progress) -> None:
+    def _copy(
+        self,
+        file: SetFile,
+        paths: Sequence[Path],
+        sink: BinaryIO,
+        opening: Decrypting | None,
+        progress: Progress,
+    ) -> None:
         expected = self._blocks(file)
-        opening = self._decrypting(file, sink)
         by_block = len(expected) == -(-file.size_bytes // BLOCK_BYTES)
         checked = 0
         with StreamDigest(whole=not by_block, blocks=bool(expected)) as digest:
-            for chunk in itertools.chain.from_iterable(map(_reading, self._find(file))):
+            for chunk in itertools.chain.from_iterable(map(_reading, paths)):
                 digest.update(chunk)
                 for found in digest.closed_blocks(checked):
-                    self._require_block(file, expected, checked, found)
+                    self._require_block(file, paths, expected, checked, found)
                     checked += 1
                 if opening is None:
                     sink.write(bytes(chunk))
@@ -259,15 +278,17 @@ class Medium:
                     opening.write(chunk)
                 progress.advance(len(chunk))
             for found in digest.blocks()[checked:]:
-                self._require_block(file, expected, checked, found)
+                self._require_block(file, paths, expected, checked, found)
                 checked += 1
             whole = None if by_block else digest.whole()
         if whole not in (None, file.sha256) or digest.size_bytes != file.size_bytes:
             raise DigestError(
                 f"copy {file.target} from {self.set_name}",
-                found=f"{digest.size_bytes} bytes" + (f", sha256 {whole}" if whole else ""),
+                found=f"{digest.size_bytes} bytes"
+                + (f", sha256 {whole}" if whole else "")
+                + f" in {', '.join(map(str, paths))}",
                 expected=f"{file.size_bytes} bytes, sha256 {file.sha256} (signed)",
-                hint=WRITE_AGAIN,
+                hint=self._remedy(),
             )
         if opening is not None and (fault := opening.finish()) is not None:
             raise SignatureError(
@@ -306,29 +327,36 @@ class Medium:
         return custom.get(ENCRYPTED)
 
     def _require_block(
-        self, file: SetFile, expected: tuple[Sha256, ...], block: int, found: Sha256
+        self,
+        file: SetFile,
+        paths: Sequence[Path],
+        expected: tuple[Sha256, ...],
+        block: int,
+        found: Sha256,
     ) -> None:
         if block < len(expected) and expected[block] == found:
             return
         place = _damage(block, file.size_bytes)
+        begun = sum(piece.offset <= place.first_byte for piece in file.pieces)
         raise DigestError(
             f"copy {file.target} from {self.set_name}",
-            found=f"block {block} (bytes {place.first_byte} to {place.last_byte}) differs",
+            found=f"block {block} (bytes {place.first_byte} to {place.last_byte}) differs in {paths[begun - 1]}",
             expected="the signed bytes",
-            hint=WRITE_AGAIN,
+            hint=self._remedy(),
         )
 
+    def _remedy(self) -> str:
+        """Return what to do about wrong bytes; of several places not the first one is to blame."""
+        return WRITE_AGAIN if len(self._folders) == 1 else _ASK_HOME
+
     @on_storage("look for a target on the media")
-    def _find(self, file: SetFile) -> list[Path]:
+    def _find(self, file: SetFile, progress: Progress) -> list[Path]:
         """Return where each piece of a target lies, before a byte is copied."""
-        found, absent = [], []
-        for piece in file.pieces:
-            places = [folder / piece.path for folder in self._folders]
-            path = next((place for place in places if place.is_file()), None)
-            if path is None:
-                absent.append(piece)
-            else:
-                found.append(path)
+        found = [
+            [folder for folder in self._folders if _stands(folder / piece.path)]
+            for piece in file.pieces
+        ]
+        absent = [piece for piece, there in zip(file.pieces, found, strict=True) if not there]
         if absent:
             labels = ", ".join(sorted({self._plan.label(piece.medium) for piece in absent}))
             raise StorageError(
@@ -337,29 +365,73 @@ class Medium:
                 expected="every medium of the set, plugged in or copied to a folder",
                 hint=f"name {labels} in the same command, too",
             )
-        return found
+        return [
+            self._choose(file, piece, there, progress)
+            for piece, there in zip(file.pieces, found, strict=True)
+        ]
+
+    def _choose(
+        self, file: SetFile, piece: SetPiece, there: Sequence[Path], progress: Progress
+    ) -> Path:
+        """Return the only copy of a piece, which is proven while it is copied, or of several the first good one."""
+        if len(there) == 1 and _is_there(there[0] / piece.path):
+            return there[0] / piece.path
+        tried = []
+        blocks = self._blocks_of(file, piece)
+        progress.begin(f"look for a good copy of {piece.path}", total_bytes=None)
+        try:
+            for folder in there:
+                report = _judge(
+                    folder,
+                    piece.path,
+                    piece.sha256,
+                    piece.size_bytes,
+                    blocks,
+                    methods=[],
+                    progress=progress,
+                )
+                if report.verdict is Verdict.OK:
+                    return folder / piece.path
+                tried.append((folder, report))
+        finally:
+            progress.end()
+        is_read = any(report.verdict is Verdict.DAMAGED for _, report in tried)
+        raise (DigestError if is_read else StorageError)(
+            f"copy {file.target} from {self.set_name}",
+            found="; ".join(f"{folder / piece.path}: {report.detail}" for folder, report in tried),
+            expected="the signed bytes in one of these places"
+            if len(tried) > 1
+            else "the signed bytes",
+            hint=self._remedy(),
+        )
 
     @on_storage("look for what is missing on a medium")
     def missing(self) -> tuple[str, ...]:
         """Return what this medium, finished, would have and lacks: files absent or cut short.
 
-        What lies on a supplement that goes with it is not lacking: complete.json, too, says the same there.
+        What lies in another place that goes with it is not lacking; complete.json, too, says the same on a
+        supplement.
 
         Raises:
             StorageError: A folder of it cannot be read.
         """
         places = (self.folder, *self._repaired)
-        lacking = [] if any((place / COMPLETE).is_file() for place in places) else [COMPLETE]
+        lacking = [] if any(map(self._is_finished, places)) else [COMPLETE]
         for _, piece in self.pieces:
-            better = (folder / piece.path for folder in self._repaired)
-            path = next((place for place in better if place.is_file()), self.folder / piece.path)
-            try:
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode) and found.st_size < piece.size_bytes:
-                    lacking.append(f"{piece.path} (cut short)")
-            except OSError:
-                lacking.append(piece.path)
+            states = {_lack(folder / piece.path, piece) for folder in self._folders}
+            if "" not in states:
+                is_cut = _CUT_SHORT in states
+                lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
         return tuple(lacking)
+
+    def _is_finished(self, place: Path) -> bool:
+        """Whether `complete.json` there says that this set was written to its end."""
+        try:
+            return (
+                Intent.from_bytes(read_small(place / COMPLETE), file=COMPLETE).set_id == self.set_id
+            )
+        except (OSError, InputError):
+            return False
 
     @on_storage("verify a medium")
     def verify(self, progress: Progress | None = None) -> MediumReport:
@@ -388,7 +460,8 @@ class Medium:
                 file = _judge(self.folder, path, *expected, methods=methods, progress=progress)
                 if file.verdict is Verdict.OK:
                     speed.add(expected[1], since=began)
-                files.append(replace(file, has_parity=has_parity(self.folder, expected[0])))
+                can_repair = _is_there(self.folder / path) and has_parity(self.folder, expected[0])
+                files.append(replace(file, has_parity=can_repair))
             files += self._judge_bag({path: row[0] for path, row in signed.items()}, methods)
         finally:
             progress.end()
@@ -407,9 +480,10 @@ class Medium:
             supplement=self.supplement,
         )
 
-    def damaged_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
-        """Return the pieces of targets that a report found damaged or unreadable."""
-        bad = {file.path: file for file in report.having(Verdict.DAMAGED, Verdict.UNREADABLE)}
+    def bad_pieces(self, report: MediumReport) -> list[tuple[FileReport, SetPiece]]:
+        """Return the pieces of targets that a report found damaged, unreadable or missing."""
+        verdicts = Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING
+        bad = {file.path: file for file in report.having(*verdicts)}
         return [(bad[piece.path], piece) for _, piece in self.pieces if piece.path in bad]
 
     def describe(self) -> MediumLabel:
@@ -600,6 +674,42 @@ def _part(folder: Path, plan: SetPlan) -> tuple[int, tuple[str, ...]]:
                 return intent.medium, ()
     pieces = (piece for file in plan.files for piece in file.pieces)
     return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1), ()
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file stands there that parity may make good."""
+    return _stands(path) and not _is_no_file(path)
+
+
+def _stands(path: Path) -> bool:
+    """Whether anything stands there; what cannot be looked at does, and reading it tells why."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_no_file(path: Path) -> bool:
+    try:
+        require_regular(path)
+    except NotRegularError:
+        return True
+    except OSError:
+        return False  # reading it tells why
+    return False
+
+
+def _lack(path: Path, piece: SetPiece) -> str:
+    """Return why a piece cannot stand there, by its size alone; empty: it can."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return "missing"
+    is_cut = stat.S_ISREG(found.st_mode) and found.st_size < piece.size_bytes
+    return _CUT_SHORT if is_cut else ""
 
 
 def _reading(path: Path) -> Iterator[memoryview]:

@@ -13,6 +13,7 @@ from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
 from toolkit.media._set import (
+    COMPLETE,
     REPAIRED,
     SET_TARGET,
     find_set_folder,
@@ -20,7 +21,7 @@ from toolkit.media._set import (
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import Checked, check_set, how_to_complete
+from toolkit.media._verify import Checked, check_set, go_on, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
 
@@ -72,7 +73,7 @@ def open_medium(
                     f"open the set {folder}",
                     found=f"it is not complete, missing {', '.join(missing[:5])}",
                     expected="every file of the set, and complete.json, which is written last",
-                    hint=how_to_complete(folder),
+                    hint=go_on(folder) if COMPLETE in missing else how_to_complete(folder),
                 )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")

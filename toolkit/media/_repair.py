@@ -12,13 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.errors import DigestError, InputError, StorageError, misread
-from toolkit.media._device import free_bytes, holds, on_storage, write_durably
+from toolkit.errors import DigestError, InputError, StorageError, misread, system_says
+from toolkit.media._device import (
+    NotRegularError,
+    free_bytes,
+    holds,
+    on_storage,
+    require_regular,
+    write_durably,
+)
 from toolkit.media._lock import alone_on_medium
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
 from toolkit.media._place import require_elsewhere
-from toolkit.media._report import FileReport
+from toolkit.media._report import FileReport, Verdict
 from toolkit.media._set import REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
 
@@ -33,6 +40,8 @@ class Repair:
     """Paths as on the medium; each has the signed hash."""
     hopeless: tuple[tuple[str, str], ...]
     """Path and reason of what could not be repaired."""
+    missing: tuple[str, ...] = ()
+    """Paths of what is not there at all: parity makes no such file."""
 
     def problem(self) -> DigestError | None:
         """Return the error this amounts to, or None when everything is good now."""
@@ -75,14 +84,21 @@ def repair_medium(
     with on_storage(attempted):
         require_elsewhere(folder, medium.places, attempted=attempted)
     tool = require_tool(f"repair {medium.label}")
-    damaged = medium.damaged_pieces(medium.verify(progress))
-    if not damaged:
-        return Repair(folder=None, repaired=(), hopeless=())
+    bad = medium.bad_pieces(medium.verify(progress))
     repaired: list[str] = []
     hopeless: list[tuple[str, str]] = []
     with on_storage(attempted), contextlib.ExitStack() as alone:
+        good = {piece for _, piece in bad if is_good(folder / piece.path, piece, progress)}
+        missing = tuple(
+            piece.path
+            for report, piece in bad
+            if report.verdict is Verdict.MISSING and piece not in good
+        )
+        if all(piece.path in missing for _, piece in bad):
+            return Repair(folder=None, repaired=(), hopeless=(), missing=missing)
         folder.mkdir(parents=True, exist_ok=True)
         alone.enter_context(alone_on_medium(folder, attempted=attempted))
+        damaged = [(report, piece) for report, piece in bad if piece.path not in missing]
         good = {piece for _, piece in damaged if is_good(folder / piece.path, piece, progress)}
         _require_room(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
@@ -104,7 +120,9 @@ def repair_medium(
             "files": repaired,
         }
         write_durably(folder / REPAIRED, (json.dumps(document, indent=1) + "\n").encode())
-    return Repair(folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless))
+    return Repair(
+        folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless), missing=missing
+    )
 
 
 def read_repaired(folder: Path) -> str | None:
@@ -135,13 +153,20 @@ def _repair(
     memory_mb: int,
     progress: Progress,
 ) -> str | None:
-    if not report.has_parity:
-        return "no parity was written for it"
+    path, parity = medium.folder / piece.path, parity_folder(medium.folder, piece.sha256)
+    try:
+        require_regular(path)
+        if not report.has_parity:
+            return "no parity was written for it"
+        for item in parity.iterdir():  # a pipe would keep `par2` waiting
+            require_regular(item)
+    except NotRegularError as error:
+        return f"{system_says(error)}: {error.filename}"
     target.parent.mkdir(parents=True, exist_ok=True)
     reason = repair_file(
         tool,
-        medium.folder / piece.path,
-        parity_folder(medium.folder, piece.sha256),
+        path,
+        parity,
         target,
         memory_mb=memory_mb,
         size_bytes=piece.size_bytes,

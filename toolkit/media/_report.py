@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from toolkit.errors import DigestError, StorageError, ToolkitError
 from toolkit.media._names import medium_label
-from toolkit.media._set import COMPLETE
+from toolkit.media._set import COMPLETE, SET_PATH
 
 
 def writing_command(*, is_supplement: bool) -> str:
@@ -59,7 +59,7 @@ class FileReport:
     damage: tuple[Damage, ...] = ()
     """Damaged blocks of 64 MiB, where block hashes were signed."""
     has_parity: bool = False
-    """Whether parity to repair it with lies on the medium."""
+    """Whether parity to repair it with lies on the medium; false where no file is left to repair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class MediumReport:
         fault (StorageError). Foreign files and litter are no error: see `is_tidy`.
 
         Args:
-            made_good: Paths that count as good, because they were proven on a supplement.
+            made_good: Paths that count as good, because they were proven elsewhere.
         """
         attempted = f"verify the medium {self.label}"
         anew = write_anew(is_supplement=bool(self.supplement))
@@ -116,6 +116,7 @@ class MediumReport:
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
                 hint=_remedy(damaged)
+                or self._how_to_finish({file.path for file in damaged})
                 or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
@@ -130,12 +131,29 @@ class MediumReport:
             return StorageError(
                 attempted,
                 found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint="have the writing finished: the same "
-                f"{writing_command(is_supplement=bool(self.supplement))} goes on"
-                if any(file.path == COMPLETE for file in missing)
-                else f"it was complete once; {anew}, or copy it again",
+                hint=self._how_to_get({file.path for file in missing}),
             )
         return None
+
+    def _how_to_get(self, missing: set[str]) -> str:
+        """Return what to do about files that are not there."""
+        is_one = bool(self.supplement)
+        if COMPLETE in missing:
+            return f"have the writing finished: the same {writing_command(is_supplement=is_one)} goes on"
+        hint = f"it was complete once; {write_anew(is_supplement=is_one)}, or copy it again"
+        if any(path.startswith("data/") and path != SET_PATH for path in missing):
+            hint += "; or have only what is missing written: `ferry media request`"
+        return hint
+
+    def _how_to_finish(self, damaged: set[str]) -> str | None:
+        """Return what to do where nothing is wrong but the last file that is written."""
+        if damaged != {COMPLETE}:
+            return None
+        is_one = bool(self.supplement)
+        return (
+            f"have the writing finished: the same {writing_command(is_supplement=is_one)} goes on; else "
+            f"{write_anew(is_supplement=is_one)}"
+        )
 
     def is_tidy(self, *, strict: bool = False) -> bool:
         """Whether nothing lies in the set folder that does not belong there."""

@@ -8,8 +8,7 @@ being read.
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._open import open_medium
 from toolkit.media._place import device_of
-from toolkit.media._report import BAD, MediumReport
+from toolkit.media._report import BAD, MediumReport, Verdict
 from toolkit.media._scan import Scan, Scanner, scan_medium
 from toolkit.media._set import COMPLETE
 from toolkit.model import Progress
@@ -40,9 +39,9 @@ class Examined:
     """None: it could not be read at all."""
     scan: Scan | None = None
     problem: ToolkitError | None = None
-    """None: everything was proven, here or on a supplement, and nothing found by a scanner."""
+    """None: everything was proven, here or elsewhere, and nothing found by a scanner."""
     made_good: tuple[str, ...] = ()
-    """Paths that are missing or bad here, and were proven on a supplement that was named, too."""
+    """Paths that are missing or bad here, and were proven on a copy or supplement that was named, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,30 +54,41 @@ class SetState:
     """Numbers of the media that were proven."""
     bad: frozenset[int]
     """Numbers of those that are there, and of which no copy was proven."""
+    replaced: frozenset[int] = frozenset()
+    """Numbers of those that are not there, and of which every piece was proven on supplements."""
     made_good: int = 0
-    """How many files of them were proven on supplements only."""
+    """How many files of media that are there were proven on supplements only."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether every medium of the set was proven."""
-        return len(self.good) == self.media_count
+        """Whether every medium of the set was proven, or is replaced."""
+        return len(self.good | self.replaced) == self.media_count
 
     def __str__(self) -> str:
         """Return it as a sentence: `2 of 3 media of AZL-2611-K7Q2: 3/3 is missing`."""
         if self.is_whole:
-            count = (
-                "its one medium is"
-                if self.media_count == 1
-                else f"all {self.media_count} media are"
-            )
             by = f", with {self.made_good} file(s) of a supplement" if self.made_good else ""
-            return f"{self.set_name} is whole: {count} proven{by}"
-        absent = set(range(1, self.media_count + 1)) - self.good - self.bad
+            return f"{self.set_name} is whole: {', '.join(self._whole())}{by}"
+        absent = set(range(1, self.media_count + 1)) - self.good - self.replaced - self.bad
         lacking = [f"{number}/{self.media_count} is missing" for number in sorted(absent)]
         lacking += [f"{number}/{self.media_count} is not proven" for number in sorted(self.bad)]
         return (
-            f"{len(self.good)} of {self.media_count} media of {self.set_name}: {', '.join(lacking)}"
+            f"{len(self.good | self.replaced)} of {self.media_count} media of {self.set_name}: "
+            f"{', '.join(lacking)}"
         )
+
+    def _whole(self) -> Iterator[str]:
+        if not self.replaced:
+            yield (
+                "its one medium is proven"
+                if self.media_count == 1
+                else f"all {self.media_count} media are proven"
+            )
+            return
+        if self.good:
+            yield f"{len(self.good)} of {self.media_count} media proven"
+        for number in sorted(self.replaced):
+            yield f"{number}/{self.media_count} is replaced by a supplement"
 
 
 def examine_media(
@@ -101,7 +111,7 @@ def examine_media(
         found[opened[0]] = _read(found[opened[0]], progress)
     elif opened:
         _read_all(found, opened, progress)
-    found = _supplemented(found)
+    found = _judged_together(found)
     if scanner is not None:
         found = [_scanned(item, scanner, progress) for item in found]
     return tuple(found)
@@ -109,31 +119,41 @@ def examine_media(
 
 def sets_of(found: Sequence[Examined]) -> tuple[SetState, ...]:
     """Return how much of each set that media belong to is there and good; supplements are not counted."""
-    names: dict[str, tuple[str, int]] = {}
-    made_good: Counter[str] = Counter()
-    good: dict[str, set[int]] = {}
-    seen: dict[str, set[int]] = {}
+    sets: dict[str, list[tuple[Examined, Medium, MediumReport]]] = {}
     for item in found:
-        if item.report is None:
-            continue
-        report = item.report
-        names[report.set_id] = (report.set_name, report.media_count)
-        seen.setdefault(report.set_id, set())
-        if report.supplement:
-            continue
-        seen[report.set_id].add(report.medium)
-        made_good[report.set_id] += len(item.made_good)
-        if item.problem is None:
-            good.setdefault(report.set_id, set()).add(report.medium)
-    return tuple(
-        SetState(
-            set_name=name,
-            media_count=count,
-            good=frozenset(good.get(set_id, ())),
-            bad=frozenset(seen[set_id] - good.get(set_id, set())),
-            made_good=made_good[set_id],
-        )
-        for set_id, (name, count) in names.items()
+        if item.report is not None and item.medium is not None:
+            row = item, item.medium, item.report
+            sets.setdefault(item.report.set_id, []).append(row)
+    return tuple(map(_state, sets.values()))
+
+
+def _state(rows: Sequence[tuple[Examined, Medium, MediumReport]]) -> SetState:
+    """Return how much of one set is there and good, judged piece by piece."""
+    plan = rows[0][1].plan
+    seen = {report.medium for _, _, report in rows if not report.supplement}
+    good = {report.medium for item, _, report in rows if not report.supplement and not item.problem}
+    on_media, on_supplements = (
+        {
+            file.path
+            for _, _, report in rows
+            if bool(report.supplement) is is_supplement
+            for file in report.having(Verdict.OK)
+        }
+        for is_supplement in (False, True)
+    )
+    pieces = {
+        number: {piece.path for _, piece in plan.on_medium(number)}
+        for number in range(1, plan.media_count + 1)
+    }
+    return SetState(
+        set_name=plan.set_name,
+        media_count=plan.media_count,
+        good=frozenset(good),
+        bad=frozenset(seen - good),
+        replaced=frozenset(
+            number for number in pieces.keys() - seen if pieces[number] <= on_supplements
+        ),
+        made_good=sum(len((pieces[number] & on_supplements) - on_media) for number in seen),
     )
 
 
@@ -154,18 +174,25 @@ def _read(item: Examined, progress: Progress) -> Examined:
     return replace(item, report=report, problem=report.problem())
 
 
-def _supplemented(found: Sequence[Examined]) -> list[Examined]:
-    """Have what is bad on a medium count as good where a whole supplement of its set has it."""
+def _judged_together(found: Sequence[Examined]) -> list[Examined]:
+    """Have a piece that is bad in one place count as good where another one of its set has it.
+
+    `complete.json` is made good by a supplement alone: an import finds it there.
+    """
     proven: dict[str, set[str]] = {}
     for item in found:
-        if item.report is not None and item.report.supplement and item.problem is None:
-            paths = (*item.report.supplement, COMPLETE)
-            proven.setdefault(item.report.set_id, set()).update(paths)
+        if item.medium is None or item.report is None:
+            continue
+        good = {file.path for file in item.report.having(Verdict.OK)}
+        wanted = {piece.path for _, piece in item.medium.pieces}
+        if item.report.supplement:
+            wanted.add(COMPLETE)
+        proven.setdefault(item.report.set_id, set()).update(good & wanted)
     return [_made_good(item, proven) for item in found]
 
 
 def _made_good(item: Examined, proven: Mapping[str, set[str]]) -> Examined:
-    if item.report is None or item.report.supplement:
+    if item.report is None or item.problem is None:
         return item
     bad = item.report.having(*BAD)
     good = proven.get(item.report.set_id, set())

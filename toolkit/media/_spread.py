@@ -91,27 +91,39 @@ class Spread:
             write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
         return replace(self, done=done)
 
-    def parts(self, payloads: Mapping[TargetName, HeldPayload]) -> tuple[Part, ...]:
-        """Return where everything lies, as it was signed: another ferry might lay it out otherwise today."""
-        return tuple(
-            Part(
-                held=payloads[TargetName(file.target)],
-                target=TargetName(file.target),
-                path=piece.path,
-                medium=piece.medium,
-                offset=piece.offset,
-                size_bytes=piece.size_bytes,
-            )
-            for file in self.plan.files
-            for piece in file.pieces
-        )
-
     @property
     def open_numbers(self) -> tuple[int, ...]:
         """The media that are not complete yet."""
         return tuple(
             number for number in range(1, self.plan.media_count + 1) if number not in self.done
         )
+
+
+def parts_of(
+    plan: SetPlan, intent: Intent, payloads: Mapping[TargetName, HeldPayload]
+) -> tuple[Part, ...]:
+    """Return what lies where on a medium, as it was signed: another ferry might lay it out otherwise today."""
+    return tuple(
+        Part(
+            held=payloads[TargetName(file.target)],
+            target=TargetName(file.target),
+            path=piece.path,
+            medium=intent.medium,
+            offset=piece.offset,
+            size_bytes=piece.size_bytes,
+        )
+        for file, piece in plan.on_medium(intent.medium, intent.supplement)
+    )
+
+
+def read_metadata(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Return files of a set folder's `tuf/`, by name.
+
+    Raises:
+        OSError: It cannot be read.
+        InputError: A file is larger than any of its kind.
+    """
+    return {name: read_small(folder / TUF / name) for name in names}
 
 
 def find_spread(

@@ -24,14 +24,15 @@ from toolkit.errors import (
 from toolkit.media._device import on_storage
 from toolkit.media._foresight import foresee_supplement
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
-from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
 from toolkit.media._names import SUPPLEMENT
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
+from toolkit.media._regain import intent_of
 from toolkit.media._repair import is_good, read_repaired
 from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import (
+    COMPLETE,
     TUF,
     Intent,
     SetPiece,
@@ -41,7 +42,7 @@ from toolkit.media._set import (
 )
 from toolkit.media._set_key import SetKey, lost_key, read_key
 from toolkit.media._several import Examined, examine_media
-from toolkit.media._spread import Signed
+from toolkit.media._spread import Signed, read_metadata
 from toolkit.media._supplement_request import (
     AskedPiece,
     SupplementRequest,
@@ -67,8 +68,10 @@ class Lacking:
     """Paths among them that have parity, which may make a trip needless."""
     other_files: tuple[str, ...]
     """What else is missing or bad: no piece of a payload, and not needed for an import."""
+    unfinished: tuple[str, ...]
+    """Labels of media without a `complete.json` that can be read, on which an import insists."""
     not_named: tuple[str, ...]
-    """Labels of the set's media that were not looked at."""
+    """Labels of the set's media that were not looked at, and whose pieces are not good elsewhere."""
 
     def request(self, *, site_id: str, now: datetime | None = None) -> SupplementRequest:
         """Return what home is asked for."""
@@ -117,14 +120,15 @@ def find_lacking(
     good = {file.path for file in reports if file.verdict is Verdict.OK}
     bad = {file.path: file for file in reversed(reports) if file.verdict in BAD}
     numbers = {medium.number for medium in opened}
-    pieces = [
+    lacking = [
         piece
         for file in plan.files
         for piece in file.pieces
-        if (piece.path in bad or (whole_set and piece.medium not in numbers))
+        if (piece.path in bad or piece.medium not in numbers)
         and piece.path not in good
         and not _is_repaired(piece, repaired, progress)
     ]
+    pieces = [piece for piece in lacking if whole_set or piece.path in bad]
     known = {piece.path for file in plan.files for piece in file.pieces}
     return Lacking(
         set_id=plan.set_id,
@@ -134,9 +138,16 @@ def find_lacking(
         repairable=tuple(
             piece.path for piece in pieces if piece.path in bad and bad[piece.path].has_parity
         ),
-        other_files=tuple(sorted(bad.keys() - known)),
+        other_files=tuple(sorted(bad.keys() - known - {COMPLETE})),
+        unfinished=tuple(
+            item.report.label
+            for item in examined
+            if item.report is not None
+            and any(file.path == COMPLETE and file.verdict in BAD for file in item.report.files)
+            and COMPLETE not in item.made_good
+        ),
         not_named=tuple(
-            plan.label(number) for number in range(1, plan.media_count + 1) if number not in numbers
+            plan.label(number) for number in sorted({piece.medium for piece in lacking} - numbers)
         ),
     )
 
@@ -199,22 +210,10 @@ def prepare_supplement(
     paths = _require_pieces(checked.plan, request, str(request_file))
     names = {file.target for file, _ in checked.plan.on_medium(SUPPLEMENT, paths)}
     whole = Medium(folder, checked)
-    label = whole.describe()
     return Supplement(
         request=request,
         signer=keys[sealed.fingerprint],
-        intent=Intent(
-            set_id=label.set_id,
-            set_name=label.set_name,
-            issued_at=label.issued_at,
-            expires_at=checked.plan.expires_at,
-            root=fingerprint(signed.roots[-1]),
-            payloads=label.payloads,
-            medium=SUPPLEMENT,
-            media_count=label.media_count,
-            recipients=label.recipients,
-            supplement=paths,
-        ),
+        intent=intent_of(whole, signed, number=SUPPLEMENT, supplement=paths),
         signed=signed,
         key=_key(home / SETS, checked.plan),
         targets=tuple(target for target in whole.targets() if target.name in names),
@@ -366,7 +365,7 @@ def _kept(folder: Path, record: SetRecord, now: datetime) -> tuple[Checked, Sign
         )
     checked = check_set(folder, new_trust(root), now=now)
     with on_storage(attempted):
-        metadata = {name: read_small(folder / TUF / name) for name in checked.names}
+        metadata = read_metadata(folder, checked.names)
     return checked, Signed(plan=checked.plan, metadata=metadata)
 
 

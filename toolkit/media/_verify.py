@@ -322,10 +322,15 @@ def _unfinished(folder: Path, found: str) -> StorageError:
 
 def how_to_complete(folder: Path) -> str:
     """Return what to do about a set of which something is missing."""
-    is_one = is_supplement(folder)
     if (folder / COMPLETE).is_file():
-        return f"it was complete once; {write_anew(is_supplement=is_one)}, or copy it again"
-    command = writing_command(is_supplement=is_one)
+        anew = write_anew(is_supplement=is_supplement(folder))
+        return f"it was complete once; {anew}, or copy it again"
+    return go_on(folder)
+
+
+def go_on(folder: Path) -> str:
+    """Return how the writing of a set goes on."""
+    command = writing_command(is_supplement=is_supplement(folder))
     return f"run the same {command} again where it was made; it goes on from there"
 
 

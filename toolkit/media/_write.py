@@ -60,6 +60,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
+from toolkit.media._regain import holds_targets, regain, regain_supplement
 from toolkit.media._report import Verdict, write_anew
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -100,6 +101,7 @@ from toolkit.media._spread import (
     find_spread,
     is_kept,
     make_spread,
+    parts_of,
 )
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
@@ -191,20 +193,24 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted, book, among=find_set_folders(named))
+            folder, intent, signed = _begin(root, wanted, book, among=find_set_folders(named))
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
-            folder, intent = _begin_one_of(root, spread, number)
+            folder, intent = _begin_one_of(root, wanted, spread, number)
+            signed = spread
         was_complete = (folder / COMPLETE).exists()
         if not was_complete:
             progress.say(f"{root}: {place}")
-            _tell_others(root, folder, intent, progress)
-            parts = layout.parts if spread is None else spread.parts(wanted.payloads)
-            mine = [part for part in parts if part.medium == intent.medium]
-            key = _set_key(wanted, intent.set_id, book, spread) if wanted.recipients else None
+            _tell_others(root, folder, intent, wanted, progress)
+            mine = (
+                layout.parts  # all on this one
+                if signed is None
+                else parts_of(signed.plan, intent, wanted.payloads)
+            )
+            key = _set_key(wanted, intent.set_id, book, signed) if wanted.recipients else None
             writing = _Writing(
-                folder, intent, keys, progress, now, spread, parity, custody_key, key
+                folder, intent, keys, progress, now, signed, parity, custody_key, key
             )
             _write_parts(writing, mine, before_write)
         medium = _opened(
@@ -257,7 +263,8 @@ def write_signed(
         folder = root / intent.set_name
         here = _read_intent(folder) if folder.is_dir() else None
         if here is None or here.set_id != intent.set_id:
-            _begin_new(root, intent)
+            if here is not None or not regain_supplement(folder, intent, signed):
+                _begin_new(root, intent)
         elif here.supplement != intent.supplement:
             raise StorageError(
                 f"write {intent.label} at {root}",
@@ -268,17 +275,7 @@ def write_signed(
         was_complete = (folder / COMPLETE).exists()
         if not was_complete:
             progress.say(f"{root}: {place}")
-            parts = [
-                Part(
-                    held=payloads[TargetName(file.target)],
-                    target=TargetName(file.target),
-                    path=piece.path,
-                    medium=intent.medium,
-                    offset=piece.offset,
-                    size_bytes=piece.size_bytes,
-                )
-                for file, piece in signed.plan.on_medium(intent.medium, intent.supplement)
-            ]
+            parts = parts_of(signed.plan, intent, payloads)
             # all that is signed is there: of the keys only the roots are looked at
             keys = SigningKeys(
                 roots=signed.roots,
@@ -383,13 +380,19 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
 
 def _begin(
     root: Path, wanted: _Wanted, book: Path | None, *, among: Sequence[Path]
-) -> tuple[Path, Intent]:
-    """Find this set of whole payloads, complete or unfinished, among those on the medium, or begin it."""
+) -> tuple[Path, Intent, Signed | Spread | None]:
+    """Find this set of whole payloads, complete or unfinished, among those on the medium, or begin it.
+
+    What was signed of it is returned where it stood there although the set no longer said what it is.
+    """
     new = wanted.intent(root)
     for folder in among:
         if wanted.set_name not in (None, folder.name):
             continue
         intent = _read_intent(folder)
+        if intent is None and holds_targets(folder, wanted.payloads, now=wanted.now):
+            signed, intent = regain(folder, new, wanted.keys.roots[0], now=wanted.now)
+            return folder, intent, signed
         if intent is None or intent.purpose != new.purpose:
             continue
         if not (folder / COMPLETE).exists() and (
@@ -398,8 +401,8 @@ def _begin(
         ):
             continue  # a cut set: it goes on as it was signed, or not at all
         if intent.media_count == 1 and intent.expires_at > wanted.now:
-            return folder, intent
-    return _begin_new(root, new)
+            return folder, intent, None
+    return (*_begin_new(root, new), None)
 
 
 def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
@@ -409,7 +412,7 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
             f"write the set {intent.set_name}",
             found=f"{folder} already holds something else",
             expected="no such folder, or this very set unfinished",
-            hint="choose another name, or delete that folder if nobody needs it",
+            hint="take another medium or name (--name), or delete that folder if nobody needs it",
         )
     folder.mkdir(exist_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())
@@ -417,13 +420,22 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     return folder, intent
 
 
-def _tell_others(root: Path, folder: Path, intent: Intent, progress: Progress) -> None:
+def _tell_others(
+    root: Path, folder: Path, intent: Intent, wanted: _Wanted, progress: Progress
+) -> None:
     """Name what else was begun on this medium for the same payloads: it may be another stick than was meant."""
     for other in find_set_folders(root):
-        begun = None if other == folder or (other / COMPLETE).exists() else _read_intent(other)
-        if begun is not None and begun.payloads == intent.payloads:
+        if other == folder:
+            continue
+        begun = _read_intent(other)
+        label = other.name if begun is None else begun.label
+        if (
+            holds_targets(other, wanted.payloads, now=wanted.now)
+            if begun is None
+            else begun.payloads == intent.payloads and not (other / COMPLETE).exists()
+        ):
             progress.say(
-                f"warning: {root} also holds {begun.label}, unfinished, with the same payloads: is it the "
+                f"warning: {root} also holds {label}, unfinished, with the same payloads: is it the "
                 "right medium? What was begun stays, and takes room, until `ferry media erase`"
             )
 
@@ -471,11 +483,15 @@ def _spread(
         )
 
 
-def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path, Intent]:
+def _begin_one_of(
+    root: Path, wanted: _Wanted, spread: Spread, number: int | None
+) -> tuple[Path, Intent]:
     """Find the medium of this set that was begun here, or begin the next one."""
     plan = spread.plan
     folder = root / plan.set_name
     here = _read_intent(folder) if folder.is_dir() else None
+    if here is None and holds_targets(folder, wanted.payloads, now=wanted.now):
+        _, here = regain(folder, spread.intent, wanted.keys.roots[0], now=wanted.now)
     if here is not None and here.set_id == plan.set_id and not here.supplement:
         if number not in (None, here.medium):
             raise StorageError(
@@ -495,7 +511,9 @@ def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path,
     return _begin_new(root, replace(spread.intent, medium=number))
 
 
-def _set_key(wanted: _Wanted, set_id: str, book: Path | None, spread: Spread | None) -> SetKey:
+def _set_key(
+    wanted: _Wanted, set_id: str, book: Path | None, signed: Spread | Signed | None
+) -> SetKey:
     """Return the key of an encrypted set; the first writing of a set of whole payloads makes it.
 
     What the unfinished set says of itself is not believed: it may choose no recipients.
@@ -507,14 +525,14 @@ def _set_key(wanted: _Wanted, set_id: str, book: Path | None, spread: Spread | N
             expected="one: the same bytes are written again with it after an interruption",
         )
     key = read_key(book, set_id=set_id)
-    if key is None and spread is None:
+    if key is None and signed is None:
         key = new_key(set_id, wanted.recipients)
         book.mkdir(parents=True, exist_ok=True)
         store_key(book, key)
     if (
         key is None
         or key.encryption.recipients != wanted.recipients
-        or (spread is not None and spread.plan.encryption != key.encryption)
+        or (signed is not None and signed.plan.encryption != key.encryption)
     ):
         raise lost_key(book, set_id=set_id)
     return key

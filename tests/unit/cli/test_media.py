@@ -146,6 +146,17 @@ def test_a_set_that_was_damaged_gets_no_receipt_of_its_writing(write, folder):
     assert len(list((folder / "custody").iterdir())) == 1
 
 
+@pytest.mark.skipif(shutil.which("par2") is None, reason="the program par2 is not installed")
+def test_repairing_a_medium_without_its_payload_ends_with_no_and_names_it(ferry, folder):
+    (payload,) = (folder / "data" / "payload").iterdir()
+    payload.unlink()
+    code, out, err = ferry("media", "repair", "medium", "--scratch", "scratch", "--site", "site")
+    assert (code, out) == (1, "")
+    assert f"missing, and parity cannot make it: data/payload/{payload.name}" in err
+    assert "next: ask home for it" in err
+    assert "ferry media request" in ferry("media", "verify", "medium", "--site", "site")[2]
+
+
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
     (path,) = (tmp_path / "catalog" / "sets").glob("*.json")
     record = json.loads(path.read_bytes())

@@ -101,6 +101,28 @@ def test_nothing_is_written_where_nothing_is_wrong(ferry, medium, tmp_path):
     assert (data["file"], data["fingerprint"], data["lacking"]["pieces"]) == (None, None, [])
 
 
+@pytest.mark.parametrize("left", [None, b"{}"])
+def test_a_medium_that_lost_its_last_file_is_refused_until_home_finished_it(
+    ferry, medium, publisher, left
+):
+    complete = medium / "complete.json"
+    complete.unlink()
+    if left is not None:
+        complete.write_bytes(left)
+    code, out, err = ferry(*ASK)
+    assert (code, "nothing was written" in out) == (1, True)
+    assert "complete.json is missing or bad, and an import insists on it" in err
+    extract = ("media", "extract", "A", "--to", "out", "--site", "site")
+    for words in (("media", "verify", "A", "--site", "site"), extract):
+        code, _, err = ferry(*words)
+        assert code in (3, 6)
+        assert "the same `ferry media write`" in err
+    words = ("--catalog", "catalog", "--keys", publisher.folder, "--to", "A", "--parity", "0")
+    assert ferry("media", "write", VERSION, *words)[0] == 0
+    assert ferry(*extract)[0] == 0
+    assert ferry(*ASK)[0] == 0
+
+
 def test_what_is_bad_is_asked_for_in_a_signed_file(ferry, damaged, tmp_path):
     code, out, _ = ferry(*ASK)
     assert code == 0
@@ -185,7 +207,7 @@ def test_the_site_uses_both(ferry, asked, damaged, tmp_path):
     assert f"a supplement: 1 piece(s) of {damaged.name}" in out
     code, out, _ = ferry(*BOTH)
     assert code == 0
-    assert "1 file(s) missing or bad here are good on a supplement: import from both" in out
+    assert "1 file(s) missing or bad here are good elsewhere: import from all of these" in out
     assert f"{damaged.name} is whole: its one medium is proven, with 1 file(s)" in out
     rows = json.loads(ferry(*BOTH, "--json")[1])["data"]
     assert [row["made_good"] for row in rows] == [[f"data/payload/{NAME}"], []]

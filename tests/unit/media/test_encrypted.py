@@ -97,6 +97,25 @@ def test_no_byte_of_the_payload_lies_on_the_medium(written):
     assert (written.folder / STORED).stat().st_size == 1300 + 16
 
 
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_set_that_lost_its_last_file_is_finished_with_its_key(
+    written, write, payload, is_damaged
+):
+    before = content(written.folder)
+    (written.folder / "complete.json").unlink()
+    if is_damaged:
+        flip(written.folder / STORED, 99)
+    again = write(payload)
+    assert (again.folder, content(again.folder)) == (written.folder, before)
+
+
+def test_without_its_key_such_a_set_is_not_finished(written, write, payload, tmp_path):
+    (written.folder / "complete.json").unlink()
+    shutil.rmtree(tmp_path / "book")
+    with pytest.raises(StorageError, match="key"):
+        write(payload)
+
+
 def test_the_medium_is_proven_without_any_key(written, site):
     opened = site.open(written.folder)
     report = opened.verify()

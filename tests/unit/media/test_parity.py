@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import io
+import os
 import random
 import shutil
 import subprocess
@@ -165,6 +166,57 @@ def test_nothing_damaged_is_nothing_to_repair(stick, site):
     repair = repair_medium(site.open(stick), stick.parent / "scratch")
     assert (repair.folder, repair.problem()) == (None, None)
     assert not (stick.parent / "scratch").exists()
+
+
+def test_what_is_missing_altogether_is_named_and_nobodys_damage(stick, site, tmp_path):
+    path = stick / "AZL-1/data/payload" / NAME
+    sound = path.read_bytes()
+    path.unlink()
+    opened = site.open(stick, accept_incomplete=True)
+    (file,) = opened.verify().having(Verdict.MISSING)
+    assert not file.has_parity
+    assert "ferry media request" in opened.verify().problem().hint
+    repair = repair_medium(opened, tmp_path / "scratch")
+    assert (repair.folder, repair.repaired, repair.hopeless) == (None, (), ())
+    assert repair.missing == (f"data/payload/{NAME}",)
+    there = tmp_path / "scratch/AZL-1/data/payload" / NAME
+    there.parent.mkdir(parents=True)
+    there.write_bytes(sound)  # it was repaired before the medium lost it
+    again = repair_medium(opened, tmp_path / "scratch")
+    assert (again.repaired, again.missing) == ((f"data/payload/{NAME}",), ())
+
+
+def test_one_damaged_and_one_missing_are_told_apart(root, publisher, site, two, tmp_path):
+    publisher.write(root, *two, parity=Parity(tool=TOOL, percent=5), set_name="AZL-1")
+    (root / "AZL-1/data/payload/SBE_Contoso.zip").unlink()
+    flip(root / "AZL-1/data/payload" / NAME, 800)
+    repair = repair_medium(site.open(root, accept_incomplete=True), tmp_path / "scratch")
+    assert repair.repaired == (f"data/payload/{NAME}",)
+    assert repair.missing == ("data/payload/SBE_Contoso.zip",)
+    assert repair.problem() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_place_of_a_payload_is_told_and_never_opened(stick, site, tmp_path):
+    path = stick / "AZL-1/data/payload" / NAME
+    path.unlink()
+    os.mkfifo(path)
+    (file,) = site.open(stick).verify().having(Verdict.DAMAGED)
+    assert (file.detail, file.has_parity) == ("not a regular file", False)
+    repair = repair_medium(site.open(stick), tmp_path / "scratch")
+    assert repair.hopeless == ((f"data/payload/{NAME}", f"not a regular file: {path}"),)
+    with pytest.raises(DigestError, match="not a regular file"):
+        copied(site.open(stick))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_place_of_parity_is_never_opened(stick, site, tmp_path):
+    damage(stick, [5])
+    (volume,) = stick.glob("AZL-1/parity/*/p.vol*")
+    volume.unlink()
+    os.mkfifo(volume)
+    repair = repair_medium(site.open(stick), tmp_path / "scratch")
+    assert repair.hopeless == ((f"data/payload/{NAME}", f"not a regular file: {volume}"),)
 
 
 def test_repaired_files_of_another_set_are_refused(stick, site, medium, publisher, tmp_path):

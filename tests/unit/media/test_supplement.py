@@ -246,6 +246,12 @@ def test_parity_that_lies_there_is_told_and_what_it_repaired_is_not_asked_for(cr
     assert crossing.lacking("A", "scratch").pieces == ()
     flip(scratch / "AZL-2603-TEST/data" / BUNDLE, 5)
     assert len(crossing.lacking("A", "scratch").pieces) == 1
+    crossing.file("A", f"data/{BUNDLE}").unlink()
+    lacking = crossing.lacking("A", "scratch")
+    assert (len(lacking.pieces), lacking.repairable) == (
+        1,
+        (),
+    )  # no parity makes a file from nothing
 
 
 # --- the medium that home writes ----------------------------------------------------------------
@@ -670,7 +676,7 @@ def test_an_earlier_ferry_takes_it_for_an_incomplete_medium(damaged, monkeypatch
     document = json.loads(path.read_bytes())
     del document["supplement"]
     path.write_text(json.dumps(document))
-    with pytest.raises(StorageError, match="missing data/payload/SBE"):
+    with pytest.raises(StorageError, match=r"missing .*data/payload/SBE"):
         damaged.open("S")
 
 
@@ -832,3 +838,189 @@ def test_nothing_is_extracted_onto_either_whichever_is_named_first(damaged, orde
     for name in order:
         with pytest.raises(StorageError, match="lies on the medium"):
             extract_payloads(damaged.open(*order), damaged.stick(name) / "out")
+
+
+# --- several places that hold a piece -------------------------------------------------------------
+
+
+@pytest.fixture
+def scattered(damaged):
+    """A medium A whose bundle is bad and whose SBE is missing, S with both and a bad bundle, G with the bundle."""
+    damaged.answer(damaged.ask("A"), stick="G")
+    damaged.file("A", f"data/{SBE}").unlink()
+    damaged.answer(damaged.ask("A"))
+    flip(damaged.file("S", f"data/{BUNDLE}"), 9)
+    return damaged
+
+
+@pytest.mark.parametrize("order", [("A", "S", "G"), ("A", "G", "S"), ("S", "A", "G")])
+def test_a_piece_is_taken_from_wherever_it_is_good(scattered, order, tmp_path):
+    assert scattered.lacking(*order).pieces == ()
+    found = scattered.examine(*order)
+    assert [item.problem for item in found] == [None] * 3
+    assert [str(state) for state in sets_of(found)] == [
+        "AZL-2603-TEST is whole: its one medium is proven, with 2 file(s) of a supplement"
+    ]
+    heard = Heard()
+    extract_payloads(scattered.open(*order), tmp_path / "out", progress=heard)
+    for held in scattered.payloads:
+        assert (tmp_path / "out" / held.name).read_bytes() == held.path.read_bytes()
+    assert f"look for a good copy of data/{BUNDLE}" in heard.steps
+    assert f"look for a good copy of data/{SBE}" not in heard.steps  # one copy: read once
+
+
+@pytest.mark.parametrize("order", [("A", "copy"), ("copy", "A")])
+def test_a_bad_copy_of_a_medium_hides_no_good_one(damaged, order):
+    copy = shutil.copytree(damaged.stick("A"), damaged.stick("copy"))
+    (copy / "AZL-2603-TEST/data" / BUNDLE).write_bytes(damaged.payloads[0].path.read_bytes())
+    (copy / "AZL-2603-TEST/data" / SBE).unlink()
+    assert [item.problem for item in damaged.examine(*order)] == [None, None]
+    medium = damaged.open(*order)
+    assert copied(medium) == damaged.payloads[0].sha256
+    assert copied(medium, SBE) == damaged.payloads[1].sha256
+
+
+def test_where_no_copy_is_good_each_is_named_with_what_is_wrong(scattered):
+    shutil.rmtree(scattered.stick("G"))
+    with pytest.raises(DigestError) as caught:
+        copied(scattered.open("A", "S"))
+    for stick in ("A", "S"):
+        path = scattered.file(stick, f"data/{BUNDLE}")
+        assert f"{path}: block 0 (bytes 0 to 1299) differs" in str(caught.value)
+    assert "ferry media request" in caught.value.hint
+    assert "written anew" not in caught.value.hint
+
+
+def test_wrong_bytes_of_the_only_copy_are_named_by_their_place(damaged):
+    with pytest.raises(DigestError, match=r"block 0 .* differs in .*A.AZL-2603-TEST"):
+        copied(damaged.open("A"))
+
+
+def test_of_a_cut_payload_the_bad_segment_is_named(cut):
+    (segment,) = cut.stick("two").glob("*/data/seg/*/*.seg")
+    flip(segment, 8 * 1000)
+    with pytest.raises(DigestError, match=r"block 1 .* differs in .*two"):
+        copied(cut.open("one", "two"))
+
+
+def test_copies_of_which_none_can_be_read_are_no_wrong_bytes(damaged, monkeypatch):
+    from toolkit.media import _medium as medium_module
+
+    def failing(path, **more):
+        raise OSError(5, "Input/output error")
+
+    shutil.copytree(damaged.stick("A"), damaged.stick("copy"))
+    monkeypatch.setattr(medium_module, "measure_blocks", failing)
+    with pytest.raises(
+        StorageError, match=r"A.AZL.*Input/output error.*copy.AZL.*Input/output error"
+    ):
+        copied(damaged.open("A", "copy"))
+
+
+@pytest.mark.skipif(shutil.which("par2") is None, reason="the program par2 is not installed")
+def test_a_repaired_file_that_was_damaged_since_hides_no_good_one(cross, tmp_path):
+    parity = choose_parity(5, memory_mb=64, progress=Silent())
+    big = make_payload(tmp_path / "held", data=random.Random(3).randbytes(300_000))
+    crossing = cross(big, parity=parity).write("A")
+    shutil.copytree(crossing.stick("A"), crossing.stick("copy"))
+    flip(crossing.file("A", f"data/{BUNDLE}"), 80_000)
+    repair_medium(crossing.open("A"), tmp_path / "scratch", memory_mb=64)
+    flip(crossing.file("scratch", f"data/{BUNDLE}"), 5)
+    assert copied(crossing.open("A", "copy", "scratch")) == big.sha256
+    with pytest.raises(DigestError, match=r"scratch.*differs; .*A.*differs") as caught:
+        copied(crossing.open("A", "scratch"))
+    assert "ferry media repair" in caught.value.hint
+
+
+# --- a medium that was lost -----------------------------------------------------------------------
+
+
+def test_a_lost_medium_is_replaced_by_its_supplement(cut):
+    cut.answer(cut.ask("two", whole_set=True))
+    assert copied(cut.open("two", "S")) == cut.payloads[0].sha256
+    found = cut.examine("two", "S")
+    (state,) = sets_of(found)
+    assert state.is_whole
+    assert str(state) == (
+        "AZL-2603-TWO is whole: 1 of 2 media proven, 1/2 is replaced by a supplement"
+    )
+    for whole_set in (False, True):
+        lacking = cut.lacking("two", "S", whole_set=whole_set)
+        assert (lacking.pieces, lacking.not_named) == ((), ())
+
+
+def test_a_supplement_that_is_bad_in_part_replaces_no_medium(cut):
+    written = cut.answer(cut.ask("two", whole_set=True))
+    flip(
+        next(written.folder.glob("data/*/*.zip"), None)
+        or next(written.folder.glob("data/seg/*/*")),
+        8,
+    )
+    found = cut.examine("two", "S")
+    assert [str(state) for state in sets_of(found)] == [
+        "1 of 2 media of AZL-2603-TWO: 1/2 is missing"
+    ]
+    assert cut.lacking("two", "S").not_named == ("AZL-2603-TWO 1/2",)
+
+
+# --- a medium that lost its last file -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left", [None, b"{}"])
+def test_what_an_import_insists_on_is_not_called_needless(cross, left):
+    crossing = cross().write("A")
+    crossing.file("A", "complete.json").unlink()
+    if left is not None:
+        crossing.file("A", "complete.json").write_bytes(left)
+    with pytest.raises(StorageError, match=r"missing complete\.json"):
+        crossing.open("A")
+    lacking = crossing.lacking("A")
+    assert (lacking.pieces, lacking.other_files) == ((), ())
+    assert lacking.unfinished == ("AZL-2603-TEST 1/1",)
+
+
+def test_a_supplement_finishes_a_medium_that_lost_its_last_file(damaged):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("A", "complete.json").write_bytes(b"")
+    lacking = damaged.lacking("A", "S")
+    assert (lacking.pieces, lacking.unfinished) == ((), ())
+    assert copied(damaged.open("A", "S")) == damaged.payloads[0].sha256
+
+
+def test_one_of_several_media_that_lost_its_last_file_is_finished_again(cut):
+    before = content(cut.stick("two"))
+    cut.file("two", "complete.json").unlink()
+    cut.write("two", name="AZL-2603-TWO")
+    assert content(cut.stick("two")) == before
+    assert describe_medium(cut.stick("two")).medium == 2
+
+
+@pytest.mark.parametrize("left", [None, b"{}"])
+def test_a_supplement_that_lost_its_last_file_is_finished_again(damaged, left):
+    path = damaged.ask("A")
+    written = damaged.answer(path)
+    before = content(written.folder)
+    damaged.file("S", "complete.json").unlink()
+    if left is not None:
+        damaged.file("S", "complete.json").write_bytes(left)
+    again = damaged.answer(path)
+    assert (content(again.folder), again.supplement) == (before, written.supplement)
+    assert again.verify().is_tidy(strict=True)
+
+
+def test_no_medium_that_lost_its_last_file_becomes_a_supplement(damaged):
+    path = damaged.ask("A")
+    damaged.file("A", "complete.json").unlink()
+    damaged.file("A", f"data/{SBE}").unlink()
+    with pytest.raises(StorageError, match="something else"):
+        damaged.answer(path, stick="A")
+
+
+def test_a_supplement_with_other_pieces_is_not_taken_for_the_one_that_is_asked_for(damaged):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("S", "complete.json").unlink()
+    damaged.file("A", f"data/{BUNDLE}").write_bytes(damaged.payloads[0].path.read_bytes())
+    damaged.file("A", f"data/{SBE}").unlink()
+    with pytest.raises(StorageError, match="something else"):
+        damaged.answer(damaged.ask("A"))
+    assert not damaged.file("S", "writing.json").exists()

@@ -237,7 +237,7 @@ def test_a_complete_json_nested_without_end_is_damaged(judged, site, folder):
     (folder / "complete.json").write_bytes(b"[" * 200_000)
     _, files = judged()
     assert files["complete.json"].verdict is Verdict.DAMAGED
-    assert site.open(folder).describe().read_back == ""
+    assert site.open(folder, accept_incomplete=True).describe().read_back == ""
     with pytest.raises(InputError):
         describe_medium(folder)
 
@@ -313,7 +313,7 @@ def test_metadata_that_are_no_regular_file_are_a_digest_error(site, folder, name
 def test_a_payload_that_is_a_link_is_not_copied(site, folder):
     as_link(folder / BUNDLE)
     medium = site.open(folder)
-    with pytest.raises(StorageError, match="not a regular file"):
+    with pytest.raises(DigestError, match="not a regular file"):
         medium.copy_target(BUNDLE.removeprefix("data/"), io.BytesIO())
 
 

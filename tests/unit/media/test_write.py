@@ -456,6 +456,81 @@ def test_a_complete_medium_that_lost_a_file_is_not_called_complete(root, publish
     assert "ferry media erase" in caught.value.hint
 
 
+@pytest.mark.parametrize("left", [None, b"", b"{}\n"], ids=["missing", "empty", "of no kind"])
+def test_a_finished_set_that_lost_its_last_file_is_finished_again(
+    root, publisher, payload, second, site, left
+):
+    """Not begun again beside it, and signed as it was: a site may have accepted it."""
+    first = publisher.write(root, payload, second)
+    before = content(first.folder)
+    (first.folder / "complete.json").unlink()
+    if left is not None:
+        (first.folder / "complete.json").write_bytes(left)
+    with pytest.raises(StorageError, match=r"not complete, missing complete\.json"):
+        site.open(root)
+    told = replace(payload, witnesses=())  # what the catalog knows of it may have changed
+    heard = Heard()
+    again = publisher.write(root, told, second, now=NOW + days(1), progress=heard)
+    assert again.folder == first.folder
+    assert content(again.folder) == before
+    assert [step for step in heard.steps if step.startswith("look at")]
+    assert not [step for step in heard.steps if step.startswith("write ")]
+    assert site.open(root).missing() == ()
+    assert again.verify().is_tidy(strict=True)
+
+
+def test_what_else_such_a_set_lost_is_written_again(root, publisher, payload, second):
+    first = publisher.write(root, payload, second)
+    before = content(first.folder)
+    for name in ("complete.json", f"data/payload/{payload.name}", "start.txt"):
+        (first.folder / name).unlink()
+    flip(first.folder / "data/payload" / second.name, 9)
+    assert content(publisher.write(root, payload, second).folder) == before
+
+
+def test_such_a_finishing_can_be_stopped(root, publisher, payload, second):
+    first = publisher.write(root, payload, second)
+    before = content(first.folder)
+    (first.folder / "complete.json").write_bytes(b"")
+    for step in ("look at", "read back"):
+        with pytest.raises(Stopped):
+            publisher.write(root, payload, second, progress=StopAt(step))
+        assert not (first.folder / "complete.json").exists()
+    assert content(publisher.write(root, payload, second).folder) == before
+
+
+@pytest.mark.parametrize("name", ["tuf/timestamp.json", "bag-info.txt"])
+def test_beside_such_a_set_of_which_nothing_is_proven_no_second_one_is_begun(
+    root, publisher, payload, name
+):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    (first.folder / name).unlink()
+    before = content(root)
+    with pytest.raises(StorageError, match="the same payloads, no complete") as caught:
+        publisher.write(root, payload)
+    assert "--name" in caught.value.hint
+    assert content(root) == before
+    heard = Heard()
+    publisher.write(root, payload, set_name="AZL-OWN", progress=heard)
+    assert f"warning: {root} also holds {first.set_name}, unfinished" in "".join(heard.said)
+
+
+def test_beside_such_a_set_of_other_payloads_a_new_one_is_begun(root, publisher, payload, second):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    assert publisher.write(root, second).folder != first.folder
+    assert not (first.folder / "writing.json").exists()
+
+
+def test_another_publisher_does_not_finish_such_a_set(root, publisher, other_publisher, payload):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    with pytest.raises(StorageError, match="finish the set"):
+        other_publisher.write(root, payload)
+    assert not (first.folder / "writing.json").exists()
+
+
 def test_what_was_put_onto_a_complete_medium_is_named(root, publisher, payload):
     first = publisher.write(root, payload)
     (first.folder / "data" / "holiday.jpg").write_bytes(b"x")

@@ -1,0 +1,132 @@
+"""A finished set that lost its last file: what was signed says what it is to become, so it is finished and not begun again.
+
+`complete.json` is the only file of a set that nothing else vouches for: it may be missing, empty or of another kind
+while every payload stands. The metadata that are there are used again as they are: sites may have accepted them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+from toolkit.errors import InputError, StorageError, ToolkitError
+from toolkit.filesystem import sync_folder
+from toolkit.media import _bag
+from toolkit.media._device import write_durably
+from toolkit.media._keys import fingerprint
+from toolkit.media._medium import Medium
+from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, WRITING, Intent, SetPlan, read_small
+from toolkit.media._spread import Signed, read_metadata
+from toolkit.media._trust import new_trust
+from toolkit.media._verify import check_set
+
+
+def holds_targets(folder: Path, wanted: Collection[str], *, now: datetime) -> bool:
+    """Whether a set folder's plan, of which nothing is proven, lists exactly these payloads and is valid."""
+    try:
+        plan = SetPlan.from_bytes(read_small(folder / SET_PATH), file=SET_PATH)
+    except (OSError, InputError):
+        return False
+    found = {file.target for file in plan.files if file.target.startswith(PAYLOAD)}
+    return found == set(wanted) and plan.expires_at > now
+
+
+def intent_of(
+    medium: Medium, signed: Signed, *, number: int, supplement: tuple[str, ...] = ()
+) -> Intent:
+    """Return what a medium of a set is to become, from what was signed.
+
+    Args:
+        medium: Any proven medium of the set.
+        signed: What was signed of it.
+        number: Which medium; 0: a supplement.
+        supplement: Paths of the pieces that a supplement carries.
+    """
+    label = medium.describe()
+    return Intent(
+        set_id=label.set_id,
+        set_name=label.set_name,
+        issued_at=label.issued_at,
+        expires_at=signed.plan.expires_at,
+        root=fingerprint(signed.roots[-1]),
+        payloads=label.payloads,
+        medium=number,
+        media_count=label.media_count,
+        recipients=label.recipients,
+        supplement=supplement,
+    )
+
+
+def regain(folder: Path, wanted: Intent, root: bytes, *, now: datetime) -> tuple[Signed, Intent]:
+    """Have a set whose `complete.json` says nothing say again what it is to become (`writing.json`).
+
+    Args:
+        folder: The set folder.
+        wanted: What is to be written; the set must be of the same purpose.
+        root: `1.root.json` of the keys.
+        now: The time.
+
+    Returns:
+        What was signed of it, and what it is to become.
+
+    Raises:
+        StorageError: It is not this publisher's set of that purpose, or not proven to be.
+    """
+    try:
+        medium = Medium(folder, check_set(folder, new_trust(root), now=now))
+        signed = Signed(plan=medium.plan, metadata=read_metadata(folder, medium.metadata_names))
+        numbers = [
+            number
+            for number in range(1, signed.plan.media_count + 1)
+            if _is_called(folder, signed.plan.label(number))
+        ]
+    except (ToolkitError, OSError) as error:
+        raise _refused(folder, str(error)) from error
+    if not numbers:
+        raise _refused(folder, f"{_bag.INFO} does not call it a medium of its set")
+    intent = intent_of(medium, signed, number=numbers[0])
+    if (intent.purpose, intent.media_count) != (wanted.purpose, wanted.media_count):
+        raise _refused(folder, "it was written with other keys, recipients, sizes or payloads")
+    _say_again(folder, intent)
+    return signed, intent
+
+
+def regain_supplement(folder: Path, intent: Intent, signed: Signed) -> bool:
+    """Do the same with a supplement; false where the folder is none, or has pieces that this one shall not have.
+
+    Raises:
+        OSError: The medium cannot be written.
+    """
+    try:
+        is_same = read_small(folder / SET_PATH) == signed.plan.to_bytes()
+        if not is_same or not _is_called(folder, intent.label):
+            return False
+    except (OSError, InputError):
+        return False
+    pieces = (piece.path for file in signed.plan.files for piece in file.pieces)
+    if any((folder / path).exists() for path in pieces if path not in intent.supplement):
+        return False
+    _say_again(folder, intent)
+    return True
+
+
+def _is_called(folder: Path, label: str) -> bool:
+    info = read_small(folder / _bag.INFO).decode(errors="replace").splitlines()
+    return f"External-Identifier: {label}" in info
+
+
+def _say_again(folder: Path, intent: Intent) -> None:
+    (folder / COMPLETE).unlink(missing_ok=True)
+    write_durably(folder / WRITING, intent.to_bytes())
+    sync_folder(folder)
+
+
+def _refused(folder: Path, reason: str) -> StorageError:
+    return StorageError(
+        f"finish the set {folder}",
+        found=f"the same payloads, no {COMPLETE} that says what it is, and {reason}",
+        expected="this very set, so that it can be finished, or none with these payloads",
+        hint="delete that folder by hand if nobody needs it, and run the same command again; or leave it and write "
+        "another set beside it, with a name of your own: --name",
+    )
