@@ -86,6 +86,7 @@ def test_not_authentic_by_a_stranger(carried):
     for name in ("manifests", "catalog"):
         shutil.copytree(carried / name, stranger / name)
     stranger.ferry("trust", "init", "--keys", "keys")
+    stranger.stick("medium")
     stranger.ferry(*WRITE)
     words = verify(carried, expect=3, medium=str(stranger / "medium"))
     assert "nobody whom this site trusts signed these bytes" in words
@@ -116,6 +117,7 @@ def dated(stage, *, valid_days):
     for name in ("manifests", "catalog"):
         shutil.copytree(stage / name, past / name)
     past.ferry("trust", "init", "--keys", "keys", **behind)
+    past.stick("medium")
     past.ferry(*WRITE, "--valid-days", valid_days, **behind)
     shutil.rmtree(stage / "site")
     make_site(past)
@@ -149,6 +151,7 @@ def test_withdrawn(carried):
     elsewhere.declare([elsewhere / "vendor" / BUNDLE], "https://127.0.0.1:1/")
     elsewhere.ferry("catalog", "add", f"vendor/{BUNDLE}", "--catalog", "catalog")
     time.sleep(1.1)  # versions are seconds
+    elsewhere.stick("medium")
     elsewhere.ferry(*WRITE)
     verify(carried, expect=0, medium=str(elsewhere / "medium"))
     words = verify(carried, expect=3)
@@ -233,7 +236,7 @@ def test_parts_of_two_sets_of_the_same_payload_do_not_make_one(carried, part, co
 
 def test_two_writers_at_once_leave_one_whole_set(carried):
     shutil.rmtree(carried / "medium")
-    (carried / "medium").mkdir()
+    carried.stick("medium")
     with carried.popen(*WRITE) as first, carried.popen(*WRITE) as second:
         ends = [
             (process.communicate(timeout=120)[1], process.returncode) for process in (first, second)
@@ -261,6 +264,7 @@ def begin_to_write(stage):
     """Kill a writing as soon as it has begun; return its writing.json."""
     for _ in range(10):
         shutil.rmtree(stage / "medium", ignore_errors=True)
+        stage.stick("medium")
         with stage.popen(*WRITE) as process:
             while process.poll() is None and not list((stage / "medium").glob("*/writing.json")):
                 time.sleep(0.002)

@@ -144,10 +144,18 @@ def choose_by_hash(
     for version in wanted.values():
         _require_not_recalled(manifests.find(str(version)))
     found: dict[Sha256, HeldPayload] = {}
+    bad: dict[Sha256, StorageError] = {}
     for record in holding.store.records():
-        if record.held.sha256 in wanted:
-            found.setdefault(record.held.sha256, checked(record, holding.store).held)
+        sha256 = record.held.sha256
+        if sha256 in wanted and sha256 not in found:
+            try:
+                found[sha256] = checked(record, holding.store).held
+            except StorageError as error:  # another shelf may hold the same bytes whole
+                bad.setdefault(sha256, error)
     absent = sorted(wanted.keys() - found.keys())
+    for sha256 in absent:
+        if sha256 in bad:
+            raise bad[sha256]
     if absent:
         raise StorageError(
             f"find the file with the sha256 {absent[0]} in catalog {holding.root}",

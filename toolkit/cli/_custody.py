@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli._output import FOLDER, F, LocalPath, echo
+from toolkit.cli._output import FOLDER, F, LocalPath, echo, understood_by
 from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
     from toolkit.catalog import Catalog
-    from toolkit.media import MediumLabel, Scan, Scribe, Written
+    from toolkit.media import Medium, Scan, Scribe, Written
     from toolkit.site import Site
 
 receipts_option = click.option(
@@ -33,7 +33,21 @@ receipt_option = click.option(
 
 def by_option(help_text: str, *, required: bool = False) -> Callable[[F], F]:
     """Add `--by NAME`."""
-    return click.option("--by", metavar="NAME", required=required, default="", help=help_text)
+    return click.option(
+        "--by",
+        metavar="NAME",
+        required=required,
+        default="",
+        callback=understood_by(_check_person),
+        help=help_text,
+    )
+
+
+def _check_person(name: str) -> None:
+    if name:
+        from toolkit.media import check_person
+
+        check_person(name)
 
 
 def place_options(command: F) -> F:
@@ -133,23 +147,22 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
 
 def note_writing(
     catalog: Catalog,
-    label: MediumLabel,
+    medium: Medium,
     scribe: Scribe,
     *,
     plan: Path | None,
     scan: Scan | None,
-    is_written: bool,
 ) -> None:
     """Add the first receipt of a set, and let the catalog remember the set for its return."""
     from toolkit.media import Register, keep_set
 
-    if written := Register(label=label, scribe=scribe).write(scan):
+    if written := Register(label=medium.describe(), scribe=scribe).write(scan):
         tell_written(written)
     elif scan is not None:
         echo("warning: the set had its first receipt before; this scan stands in none", err=True)
     try:
         clusters = catalog.bound_for(plan)
-        keep_set(catalog.root, label, clusters=clusters, is_written=is_written)
+        keep_set(catalog.root, medium, clusters=clusters, own_key=scribe.key.fingerprint)
     except StorageError as error:
         echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
 

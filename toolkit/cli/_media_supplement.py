@@ -172,9 +172,7 @@ def supplement(
     else:
         _tell_written(prepared, medium)
     if scribe is not None:
-        note_writing(
-            catalog, label, scribe, plan=None, scan=before.scan, is_written=before.is_asked
-        )
+        note_writing(catalog, medium, scribe, plan=None, scan=before.scan)
 
 
 def _tell_lacking(lacking: Lacking) -> None:

@@ -183,8 +183,9 @@ def understood_by(
                 if text is not None:
                     read(text)
         except InputError as error:
+            words = (f"{error.found} (expected: {error.expected})", error.hint)
             raise click.BadParameter(
-                f"{error.found} (expected: {error.expected})", ctx=context, param=parameter
+                "; ".join(filter(None, words)), ctx=context, param=parameter
             ) from error
         return value
 

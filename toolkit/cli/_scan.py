@@ -64,8 +64,6 @@ class ScanBefore:
     progress: Progress
     scan: Scan | None = None
     """What it said; None: nothing was scanned."""
-    is_asked: bool = False
-    """Whether anything was to be written at all."""
 
     def __call__(self, payloads: Sequence[HeldPayload]) -> None:
         """Scan them.
@@ -74,7 +72,6 @@ class ScanBefore:
             TrustError: The scanner found something.
             InputError: It could not be run, or gave no verdict.
         """
-        self.is_asked = True
         if self.scanner is not None:
             from toolkit.media import scan_payloads
 

@@ -34,6 +34,7 @@ from toolkit.media import (
     describe_root,
 )
 
+_ROOT = "root"
 _ROLE = click.Choice(ROLES)
 
 
@@ -92,6 +93,7 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         change = replace(change_of(**own), threshold=threshold, expires_at=expires_at)
         ceremony = Ceremony(keys_dir, draft_file, first_fingerprint=first_fingerprint)
         done = "changed" if ceremony.draft_file.exists() else "begun"
+        _require_keys(change, ceremony.facts)
         had_signatures = any(quorum.signed for quorum in ceremony.facts.quorums)
         passphrase = ""
         if change.adds_key and token is None:
@@ -112,6 +114,18 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
     for option in reversed(_REVISING):
         command = option(command)
     return command
+
+
+def _require_keys(change: RootChange, facts: DraftFacts) -> None:
+    """Refuse to ask for more signatures than the next root has keys."""
+    (keyids,) = (role.keyids for role in facts.root.roles if role.role == _ROOT)
+    count = len(keyids) + change.adds_key - (change.removes is not None)
+    if change.role == _ROOT and (change.threshold or 0) > count:
+        raise click.BadParameter(
+            f"{change.threshold} signatures of root asked for, and {count} keys (expected: at least as many "
+            "keys as signatures); add the new key before the old one goes (or `rotate-key`), or lower --threshold",
+            param_hint="--threshold",
+        )
 
 
 @click.command("rotate-key")

@@ -60,6 +60,12 @@ def group() -> None:
     """Write a signed medium, verify it, show what it says of itself and who had it."""
 
 
+def _check_recipient(text: str) -> None:
+    from toolkit.media import read_recipients
+
+    read_recipients([text])
+
+
 def _spread_options(command: F) -> F:
     """Take what the set shall carry, and the media to spread it over."""
     for option in (
@@ -88,6 +94,7 @@ def _spread_options(command: F) -> F:
             "recipients",
             multiple=True,
             metavar="RECIPIENT",
+            callback=understood_by(_check_recipient),
             help="Encrypt the payloads for this age recipient (age1…), as `ferry site identity` prints it; repeat it for each.",
         ),
         catalog_option,
@@ -309,14 +316,7 @@ def write(
     )
     _print_label(medium.describe(), json_output=json_output)
     if scribe is not None:
-        note_writing(
-            catalog,
-            medium.describe(),
-            scribe,
-            plan=plan_file,
-            scan=before.scan,
-            is_written=before.is_asked,
-        )
+        note_writing(catalog, medium, scribe, plan=plan_file, scan=before.scan)
 
 
 @group.command("verify")

@@ -155,7 +155,7 @@ def judge_time(clock: datetime, nodes: Sequence[NodeTime], *, floor: datetime) -
             f"this machine's clock says {_minute(clock)}; the nodes say: "
             f"{', '.join(_told(item) for item in nodes)}; the newest date that a trusted key signed is "
             f"{_minute(floor)}. {finding}: expiry is judged by {_OWNERS[source]}, "
-            f"{_minute(max(now, floor))}. Set the clock that is wrong"
+            f"{_minute(max(now, floor))}{'. Set the clock that is wrong' if times else ''}"
         )
     return JudgedTime(
         now=now, source=source, clock=clock, floor=floor, nodes=tuple(nodes), warning=warning

@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from toolkit.media._open import open_medium, vouched_key
     from toolkit.media._parity import MEMORY_MB, Parity, choose_parity
     from toolkit.media._place import require_outside_sets
-    from toolkit.media._receipts import Scribe, Written, read_custody
+    from toolkit.media._receipts import Scribe, Written, check_person, read_custody
     from toolkit.media._receiving import Homecoming, Taking, receive_medium
     from toolkit.media._register import Register
     from toolkit.media._repair import Repair, repair_medium
     from toolkit.media._report import Damage, MediumReport, Verdict
     from toolkit.media._returning import put_returns
     from toolkit.media._scan import Scan, Scanner, scan_medium, scan_payloads
-    from toolkit.media._set_key import site_recipient
+    from toolkit.media._set_key import read_recipients, site_recipient
     from toolkit.media._several import Examined, SetState, examine_media, sets_of
     from toolkit.media._supplement import (
         Lacking,
@@ -107,6 +107,7 @@ __all__ = [
     "Verdict",
     "Written",
     "audit_bag",
+    "check_person",
     "check_set_name",
     "choose_parity",
     "describe_draft",
@@ -131,6 +132,7 @@ __all__ = [
     "read_custody",
     "read_fingerprint",
     "read_media",
+    "read_recipients",
     "read_root",
     "read_root_chain",
     "recall",
@@ -172,14 +174,14 @@ _ROOMS = {
     "_open": ("open_medium", "vouched_key"),
     "_parity": ("MEMORY_MB", "Parity", "choose_parity"),
     "_place": ("require_outside_sets",),
-    "_receipts": ("Scribe", "Written", "read_custody"),
+    "_receipts": ("Scribe", "Written", "check_person", "read_custody"),
     "_receiving": ("Homecoming", "Taking", "receive_medium"),
     "_register": ("Register",),
     "_repair": ("Repair", "repair_medium"),
     "_report": ("Damage", "MediumReport", "Verdict"),
     "_returning": ("put_returns",),
     "_scan": ("Scan", "Scanner", "scan_medium", "scan_payloads"),
-    "_set_key": ("site_recipient",),
+    "_set_key": ("read_recipients", "site_recipient"),
     "_several": ("Examined", "SetState", "examine_media", "sets_of"),
     "_supplement": (
         "Lacking",

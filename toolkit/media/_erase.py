@@ -18,7 +18,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
@@ -43,6 +43,7 @@ from toolkit.media._set import (
     WRITING,
     SetPlan,
     read_small,
+    root_of_medium,
 )
 from toolkit.media._spread import is_kept
 from toolkit.media._trust import load_trust, new_trust
@@ -107,6 +108,7 @@ def plan_erasure(
             expected="a set folder",
             hint="give the folder that it leads to, if that is what you mean",
         )
+    label = replace(label, folder=folder.resolve())
     _require_one_story(folder, label)
     if home is not None:
         _require_written_from(home, label)
@@ -147,8 +149,9 @@ def erase_set(erasure: Erasure, *, progress: Progress) -> None:
         StorageError: The medium is write-protected, gone, in use by another ferry, or not what was looked at.
         InputError: It cannot be understood any more.
     """
-    folder, attempted = erasure.label.folder, f"erase {erasure.label.label}"
-    with alone_on_medium(folder.parent, attempted=attempted), on_storage(attempted):
+    attempted = f"erase {erasure.label.label}"
+    root = root_of_medium(erasure.label.folder)
+    with alone_on_medium(root, attempted=attempted), on_storage(attempted):
         _require_as_planned(erasure)
         progress.begin(attempted, total_bytes=erasure.size_bytes)
         try:
@@ -281,10 +284,13 @@ def _require_one_story(folder: Path, label: MediumLabel) -> None:
 def _require_written_from(home: Path, label: MediumLabel) -> None:
     if is_kept(home / SETS, label.set_name, set_id=label.set_id):
         return
-    record = find_set_record(home, set_name=label.set_name, set_id=label.set_id)
+    attempted = f"erase {label.set_name}"
+    record = find_set_record(
+        home, set_name=label.set_name, set_id=label.set_id, attempted=attempted
+    )
     if record.set_id != label.set_id:
         raise StorageError(
-            f"erase {label.set_name}",
+            attempted,
             found=f"the set {label.set_id}",
             expected=f"{record.set_id}, which was written from {home} under that name",
             hint="this is another set: look at the label on the medium",

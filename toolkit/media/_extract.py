@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toolkit.errors import StorageError
 from toolkit.filesystem import sync_folder
-from toolkit.media._device import free_bytes, holds, on_storage
+from toolkit.media._device import free_bytes, gone_on_error, holds, on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._place import require_elsewhere
 from toolkit.media._set import PAYLOAD
@@ -54,14 +54,12 @@ def extract_payloads(
 
 def _extract(medium: Medium, target: Target, path: Path, progress: Progress) -> None:
     part = path.with_name(f"{path.name}.part")
-    try:
+    with gone_on_error(part):
         with part.open("wb") as out:
             medium.copy_target(target.name, out, progress=progress)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

@@ -23,12 +23,11 @@ from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import sync_folder
-from toolkit.media._bag import TAG_MANIFEST, read_manifest
 from toolkit.media._custody import ReceiptKind
-from toolkit.media._device import on_storage, write_durably
+from toolkit.media._device import gone_on_error, on_storage, write_durably
 from toolkit.media._keys import as_instant, read_instant
-from toolkit.media._lock import one_at_a_time
-from toolkit.media._medium import MediumLabel
+from toolkit.media._lock import alone_in_book, one_at_a_time
+from toolkit.media._medium import Medium
 from toolkit.media._names import check_set_name
 from toolkit.media._receipts import metadata_digest, read_custody
 from toolkit.media._set import COMPLETE, SET_PATH, TUF, read_small
@@ -91,10 +90,10 @@ class LedgerRow:
 
 def keep_set(
     home: Path,
-    label: MediumLabel,
+    medium: Medium,
     *,
     clusters: Sequence[tuple[str, str]],
-    is_written: bool = False,
+    own_key: str,
 ) -> SetRecord:
     """Remember a set that was written, to know it again when it comes back and to write pieces of it again.
 
@@ -102,19 +101,21 @@ def keep_set(
 
     Args:
         home: The catalog's folder.
-        label: The set, proven.
+        medium: One of the set's, proven.
         clusters: Cluster and site id of whom it is for.
-        is_written: Whether it was written just now: a first receipt beside an earlier one of this medium is that of
-            a new copy then. On a medium that was only read, it may have been put there.
+        own_key: Fingerprint of the key with which this catalog signs receipts: a first receipt on the medium that
+            is signed with it left from here, when it was written or at another time; any other may have been put there.
 
     Raises:
         StorageError: The folder cannot be written, or the medium not be read.
         InputError: An earlier record cannot be understood.
     """
-    chain = read_custody(label.folder, set_id=label.set_id, keys={})
-    first = next(
-        (seen for seen in chain.entries if seen.receipt and seen.receipt.kind == ReceiptKind.WRITE),
-        None,
+    label = medium.describe()
+    chain = read_custody(label.folder, set_id=label.set_id, keys={own_key: "this catalog"})
+    receipts = tuple(
+        FirstReceipt(medium=label.medium, name=seen.name, sha256=seen.sha256)
+        for seen in chain.authentic()
+        if seen.receipt and seen.receipt.kind == ReceiptKind.WRITE
     )
     record = SetRecord(
         set_id=label.set_id,
@@ -122,27 +123,25 @@ def keep_set(
         issued_at=label.issued_at,
         expires_at=label.expires_at,
         metadata=metadata_digest(label.folder),
-        receipts=(FirstReceipt(medium=label.medium, name=first.name, sha256=first.sha256),)
-        if first
-        else (),
+        receipts=receipts,
         clusters=tuple(Bound(cluster=cluster, site_id=site) for cluster, site in clusters),
     )
     folder = home / SETS
     path = folder / f"{record.set_name}.json"
-    with on_storage(f"write {path}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        _keep_signed(label.folder, signed_folder(home, record.set_id))
+    attempted = f"write {path}"
+    with alone_in_book(folder, attempted=attempted), on_storage(attempted):
+        _keep_signed(medium, signed_folder(home, record.set_id))
         if path.exists():
             known = _read_record(path)
             if known.set_id != record.set_id:
                 path = folder / f"{record.set_name}.{record.set_id[:8]}.json"
             else:
-                numbers = {seen.medium for seen in known.receipts}
-                new = (seen for seen in record.receipts if is_written or seen.medium not in numbers)
-                left = dict.fromkeys((*known.receipts, *new))
+                # one that left with another medium is not this one's, whoever copied it there
+                left = {seen.sha256 for seen in known.receipts}
+                new = (seen for seen in record.receipts if seen.sha256 not in left)
                 record = replace(
                     record,
-                    receipts=tuple(sorted(left, key=lambda seen: seen.medium)),
+                    receipts=tuple(sorted((*known.receipts, *new), key=lambda seen: seen.medium)),
                     clusters=tuple(dict.fromkeys((*known.clusters, *record.clusters))),
                 )
         document = {"format": _FORMAT, "kind": "ferry-set-record", **asdict(record)}
@@ -164,13 +163,14 @@ def signed_folder(home: Path, set_id: str) -> Path:
         raise InputError("read the id of the set", found=repr(set_id), expected="a UUID") from error
 
 
-def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
-    """Return what is remembered of a set that came back.
+def find_set_record(home: Path, *, set_name: str, set_id: str, attempted: str) -> SetRecord:
+    """Return what is remembered of a set that was written from here.
 
     Args:
         home: The catalog's folder.
         set_name: The name of its folder.
         set_id: Its UUID as the medium says; empty where it does not.
+        attempted: What it is looked for, for the error.
 
     Raises:
         StorageError: Nothing is remembered of it, or the folder cannot be read.
@@ -186,7 +186,7 @@ def find_set_record(home: Path, *, set_name: str, set_id: str) -> SetRecord:
     if len(records) == 1:
         return records[0]
     raise StorageError(
-        f"receive the set {set_name}",
+        attempted,
         found=f"{home / SETS} knows no such set",
         expected="a set that was written from this catalog",
         hint="name the catalog from which it was written: --catalog DIR",
@@ -249,18 +249,18 @@ def receiving(home: Path) -> Iterator[None]:
         yield
 
 
-def _keep_signed(medium: Path, folder: Path) -> None:
-    """Copy what was signed of a set; the folder appears by one rename, after everything in it is flushed."""
+def _keep_signed(medium: Medium, folder: Path) -> None:
+    """Copy what proves a set, and nothing else that lies beside it; the folder appears by one rename, after everything in it is flushed."""
     if folder.exists():
         return
     draft = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
-    tags = read_manifest(read_small(medium / TAG_MANIFEST), file=TAG_MANIFEST)
-    metadata = [path for path in tags if path.startswith(f"{TUF}/")]
-    for path in (*metadata, SET_PATH, COMPLETE):
-        (draft / path).parent.mkdir(parents=True, exist_ok=True)
-        write_durably(draft / path, read_small(medium / path))
-    draft.rename(folder)
+    metadata = [f"{TUF}/{name}" for name in medium.metadata_names]
+    with gone_on_error(draft):
+        for path in (*metadata, SET_PATH, COMPLETE):
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            write_durably(draft / path, read_small(medium.folder / path))
+        draft.rename(folder)
     sync_folder(folder.parent)
 
 

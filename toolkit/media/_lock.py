@@ -1,4 +1,4 @@
-"""One process at a time: in one folder on a local disk, and on one medium.
+"""One process at a time: in one folder on a local disk, in what home keeps of its sets, and on one medium.
 
 Nothing is put onto a medium for that, which may be full: the kernel locks its root folder. Where a folder cannot be
 locked (Windows, some network disks), a file in the temporary folder of this user stands for it. Either lock ends with
@@ -8,6 +8,7 @@ its process, however that ends.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 import sys
@@ -19,9 +20,11 @@ from filelock import FileLock, Timeout
 
 from toolkit.errors import StorageError
 from toolkit.media._device import on_storage
+from toolkit.media._place import device_of
 
 _USER: int | None
 """Whose temporary folder it is; None: each user has one."""
+_BOOK_TIMEOUT_S = 60
 _BUSY_MEDIUM = "another ferry is writing it, or erasing a set on it"
 
 
@@ -71,6 +74,40 @@ def alone_on_medium(root: Path, *, attempted: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def alone_in_book(book: Path, *, attempted: str) -> Iterator[None]:
+    """Let one process at a time change what home keeps of its sets, a matter of moments; the next one waits.
+
+    Args:
+        book: Where home keeps its sets; made if missing.
+        attempted: What is to be changed.
+
+    Raises:
+        StorageError: Another process holds the lock for long, or it cannot be taken.
+    """
+    with on_storage(attempted):
+        book.mkdir(parents=True, exist_ok=True)
+    busy = "another ferry is changing what this catalog knows of its sets"
+    with one_at_a_time(book / ".lock", attempted=attempted, busy=busy, timeout_s=_BOOK_TIMEOUT_S):
+        yield
+
+
+@contextlib.contextmanager
+def measuring_alone(book: Path, *, attempted: str) -> Iterator[None]:
+    """Let one process at a time measure and sign a new set that is cut or spread, which may take an hour.
+
+    Args:
+        book: Where home keeps its sets.
+        attempted: What cannot be done while another process does.
+
+    Raises:
+        StorageError: Another process does, or the lock cannot be taken.
+    """
+    busy = "another ferry is measuring a new set of this catalog, which may be the same one"
+    with one_at_a_time(book / ".measuring.lock", attempted=attempted, busy=busy, timeout_s=0):
+        yield
+
+
 def _in_use(attempted: str, busy: str) -> StorageError:
     return StorageError(
         attempted, found=busy, hint="wait for it to end, then run the same command again"
@@ -85,8 +122,9 @@ def _stand_in(root: Path) -> Path:
     made = folder.lstat()
     if not stat.S_ISDIR(made.st_mode) or _USER not in (None, made.st_uid):
         raise NotADirectoryError(None, "not a folder of this user", str(folder))
-    info = root.stat()
-    return folder / f"{info.st_dev:x}-{info.st_ino:x}.lock"
+    drive, device = device_of(root)
+    place = hashlib.sha256(f"{drive} {device} {root.stat().st_ino}".encode()).hexdigest()[:16]
+    return folder / f"{place}.lock"
 
 
 if sys.platform == "win32":

@@ -165,6 +165,11 @@ class Medium:
         return self._plan
 
     @property
+    def metadata_names(self) -> tuple[str, ...]:
+        """Names in `tuf/` of what proves the set."""
+        return self._checked.names
+
+    @property
     def pieces(self) -> tuple[tuple[SetFile, SetPiece], ...]:
         """What this medium carries, each piece with its target."""
         return self._plan.on_medium(self.number, self.supplement)
@@ -334,10 +339,14 @@ class Medium:
             )
         return found
 
+    @on_storage("look for what is missing on a medium")
     def missing(self) -> tuple[str, ...]:
         """Return what this medium, finished, would have and lacks: files absent or cut short.
 
         What lies on a supplement that goes with it is not lacking: complete.json, too, says the same there.
+
+        Raises:
+            StorageError: A folder of it cannot be read.
         """
         places = (self.folder, *self._repaired)
         lacking = [] if any((place / COMPLETE).is_file() for place in places) else [COMPLETE]
@@ -541,6 +550,7 @@ class Medium:
             ) from error
 
 
+@on_storage("read the label of a medium")
 def describe_medium(root: Path) -> MediumLabel:
     """Return what a set says of itself, WITHOUT proving a word of it (`is_verified` is False).
 

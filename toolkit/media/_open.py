@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +13,10 @@ from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
 from toolkit.media._set import (
-    COMPLETE,
     REPAIRED,
     SET_TARGET,
-    WRITING,
-    Intent,
     find_set_folder,
-    read_small,
+    is_supplement,
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
@@ -61,21 +57,23 @@ def open_medium(
         InputError: Several sets on the medium, one medium named twice, or a damaged trust state.
     """
     named = (root, *others)
-    folder, others = _main_first(find_set_folder(root), others)
-    with trust_lock(trust_dir):
-        checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
-        repaired, further = _same_set(folder, others, checked)
-        medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
-        missing = medium.missing()
-        if not missing and not medium.supplement:
-            save_state(trust_dir, checked.state)
-        elif missing and not accept_incomplete:
-            raise StorageError(
-                f"open the set {folder}",
-                found=f"it is not complete, missing {', '.join(missing[:5])}",
-                expected="every file of the set, and complete.json, which is written last",
-                hint=how_to_complete(folder),
-            )
+    with on_storage(f"open the set {root}"):
+        folder, others = _main_first(find_set_folder(root), others)
+        with trust_lock(trust_dir):
+            trust = load_trust(trust_dir)
+            checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
+            repaired, further = _same_set(folder, others, checked)
+            medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
+            missing = medium.missing()
+            if not missing and not medium.supplement:
+                save_state(trust_dir, checked.state)
+            elif missing and not accept_incomplete:
+                raise StorageError(
+                    f"open the set {folder}",
+                    found=f"it is not complete, missing {', '.join(missing[:5])}",
+                    expected="every file of the set, and complete.json, which is written last",
+                    hint=how_to_complete(folder),
+                )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
     return medium
@@ -116,20 +114,12 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
 
 def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
     """Return a medium of the set and the other places; a supplement comes first only where there is none."""
-    if _is_supplement(folder):
+    if is_supplement(folder):
         for root in others:
             other = find_set_folder(root)
-            if not (_is_supplement(other) or (other / REPAIRED).is_file()):
+            if not (is_supplement(other) or (other / REPAIRED).is_file()):
                 return other, (folder, *(item for item in others if item != root))
     return folder, others
-
-
-def _is_supplement(folder: Path) -> bool:
-    """Whether a folder says that it is one; which pieces are good on it is seen when they are read."""
-    for name in (COMPLETE, WRITING):
-        with contextlib.suppress(OSError, InputError):
-            return bool(Intent.from_bytes(read_small(folder / name), file=name).supplement)
-    return False
 
 
 def _same_set(
@@ -155,7 +145,7 @@ def _same_set(
                 expected="each medium of the set once",
                 hint="leave it out, or name the medium that you meant",
             )
-        (media if found is None and not _is_supplement(folder) else repaired).append(folder)
+        (media if found is None and not is_supplement(folder) else repaired).append(folder)
         found = found or describe_medium(folder).set_id
         if found != checked.plan.set_id:
             raise InputError(

@@ -39,6 +39,21 @@ RETURN = "return"
 _MOST_FILES = 2 * LAST_COUNTER
 
 
+def check_person(name: str) -> None:
+    """Refuse what cannot stand in a receipt as the name of whoever answers for it; empty: nobody was named.
+
+    Raises:
+        InputError: It is not one line.
+    """
+    if name != name.strip() or (name and not name.isprintable()):
+        raise InputError(
+            "write a receipt",
+            found=f"the name {name!r}",
+            expected="the name of a person on one line",
+            hint="give the name without line ends, tabs, or blanks around it",
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scribe:
     """Who writes receipts in one place: the key that signs and the person who answers.
@@ -57,13 +72,7 @@ class Scribe:
 
     def __post_init__(self) -> None:
         """Refuse a bad name here: hours of work may lie before the receipt."""
-        if self.by != self.by.strip() or (self.by and not self.by.isprintable()):
-            raise InputError(
-                "write a receipt",
-                found=f"the name {self.by!r}",
-                expected="the name of a person on one line",
-                hint="give the name without line ends, tabs, or blanks around it",
-            )
+        check_person(self.by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

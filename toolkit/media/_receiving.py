@@ -122,7 +122,9 @@ def receive_medium(
     """
     folder = find_set_folder(root)
     set_id, number = _claims(folder)
-    record = find_set_record(home, set_name=folder.name, set_id=set_id)
+    record = find_set_record(
+        home, set_name=folder.name, set_id=set_id, attempted=f"receive the set {folder.name}"
+    )
     left = {seen.sha256: seen.name for seen in record.receipts if seen.medium == number}
     chain = read_custody(folder, set_id=record.set_id, keys=keys, receipts=receipts)
     if not any(entry.sha256 in left for entry in chain.entries):

@@ -11,8 +11,16 @@ from toolkit.errors import DigestError, StorageError, ToolkitError
 from toolkit.media._names import medium_label
 from toolkit.media._set import COMPLETE
 
-WRITE_ANEW = "have it written anew: `ferry media erase`, then the same `ferry media write`"
-"""What to do about a medium that was complete; writing does not go on with one."""
+
+def writing_command(*, is_supplement: bool) -> str:
+    """Return the command that writes such a medium, as a hint names it."""
+    return f"`ferry media {'supplement' if is_supplement else 'write'}`"
+
+
+def write_anew(*, is_supplement: bool) -> str:
+    """Return what to do about a medium that was complete; writing does not go on with one."""
+    command = writing_command(is_supplement=is_supplement)
+    return f"have it written anew: `ferry media erase`, then the same {command}"
 
 
 class Verdict(StrEnum):
@@ -26,6 +34,10 @@ class Verdict(StrEnum):
     """Left by an operating system; harmless."""
     FOREIGN = "foreign"
     """Nobody listed it; it is never read."""
+
+
+BAD = (Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING)
+"""What is listed and not good, gravest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,7 @@ class MediumReport:
             made_good: Paths that count as good, because they were proven on a supplement.
         """
         attempted = f"verify the medium {self.label}"
+        anew = write_anew(is_supplement=bool(self.supplement))
 
         def bad(verdict: Verdict) -> tuple[FileReport, ...]:
             return tuple(file for file in self.having(verdict) if file.path not in made_good)
@@ -103,7 +116,7 @@ class MediumReport:
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
                 hint=_remedy(damaged)
-                or f"do not import from it; {WRITE_ANEW}; or have only what is bad written: `ferry media request`",
+                or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
             return StorageError(
@@ -117,9 +130,10 @@ class MediumReport:
             return StorageError(
                 attempted,
                 found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint="have the writing finished: the same `ferry media write` goes on"
+                hint="have the writing finished: the same "
+                f"{writing_command(is_supplement=bool(self.supplement))} goes on"
                 if any(file.path == COMPLETE for file in missing)
-                else f"it was complete once; {WRITE_ANEW}, or copy it again",
+                else f"it was complete once; {anew}, or copy it again",
             )
         return None
 

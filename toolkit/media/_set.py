@@ -8,6 +8,7 @@ read back. Neither is signed and neither is believed: they only tell unfinished 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -197,7 +198,7 @@ class SetPlan:
                 expires_at=read_instant(document["expires_at"]),
                 media_count=int(document["media_count"]),
                 files=tuple(map(_read_file, document["files"])),
-                roots=tuple(map(_digest, document["roots"])),
+                roots=tuple(map(read_digest, document["roots"])),
                 encryption=SetEncryption.from_row(document["encryption"])
                 if document["format"] == ENCRYPTED_FORMAT
                 else None,
@@ -322,7 +323,7 @@ class Intent:
                 expires_at=read_instant(document["expires_at"]),
                 root=str(document["root"]),
                 payloads=tuple(
-                    (str(row["name"]), _count(row["size_bytes"]), _digest(row["sha256"]))
+                    (str(row["name"]), _count(row["size_bytes"]), read_digest(row["sha256"]))
                     for row in document["payloads"]
                 ),
                 medium=_count(document["medium"]),
@@ -346,9 +347,9 @@ def read_noted(data: bytes) -> dict[str, Noted]:
     try:
         return {
             str(row["path"]): Noted(
-                sha256=_digest(row["sha256"]),
-                blocks=tuple(map(_digest, row["blocks"])),
-                parity={_name(name): _digest(digest) for name, digest in row["parity"].items()},
+                sha256=read_digest(row["sha256"]),
+                blocks=tuple(map(read_digest, row["blocks"])),
+                parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
             for row in json.loads(data)["noted"]
         }
@@ -376,6 +377,17 @@ def find_set_folders(root: Path) -> tuple[Path, ...]:
         # some litter ("System Volume Information") may not be looked into
         inside = (item for item in root.iterdir() if item.is_dir() and not is_litter(item.name))
         return tuple(sorted(item for item in inside if _is_set_folder(item)))
+
+
+def root_of_medium(place: Path) -> Path:
+    """Return the root of a medium, resolved, also where one set folder on it is named.
+
+    Raises:
+        StorageError: It cannot be looked at.
+    """
+    with on_storage(f"look for a set on {place}"):
+        whole = place.resolve()  # the parent of `.` is `.`
+        return whole.parent if _is_set_folder(whole) else whole
 
 
 def find_set_folder(root: Path) -> Path:
@@ -418,6 +430,14 @@ def find_set_above(folder: Path) -> Path | None:
     return next((above for above in (whole, *whole.parents) if _has_mark(above)), None)
 
 
+def is_supplement(folder: Path) -> bool:
+    """Whether a folder says that it is one; which pieces are good on it is seen when they are read."""
+    for name in (COMPLETE, WRITING):
+        with contextlib.suppress(OSError, InputError):
+            return bool(Intent.from_bytes(read_small(folder / name), file=name).supplement)
+    return False
+
+
 def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
     """Return a small file whole; its size is bounded.
 
@@ -436,6 +456,17 @@ def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
             expected=f"{limit_bytes} bytes at most",
         )
     return data
+
+
+def read_digest(text: object) -> Sha256:
+    """Return a SHA-256 as a document gives it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(text, str) or not _SHA256.match(text):
+        raise ValueError(f"{text!r} is not a SHA-256")
+    return Sha256(text)
 
 
 def _is_set_folder(folder: Path) -> bool:
@@ -469,7 +500,7 @@ def _load(data: bytes, *, kind: str, file: str) -> dict[str, Any]:
 
 def _read_file(row: dict[str, Any]) -> SetFile:
     """Read one target with its pieces; cuts fall on block borders, so that each piece is proven alone."""
-    size, digest = _count(row["size_bytes"]), _digest(row["sha256"])
+    size, digest = _count(row["size_bytes"]), read_digest(row["sha256"])
     pieces: list[SetPiece] = []
     offset = 0
     for item in row["pieces"]:
@@ -480,7 +511,7 @@ def _read_file(row: dict[str, Any]) -> SetFile:
             medium=_count(item["medium"]),
             offset=offset,
             size_bytes=_count(item["size_bytes"]),
-            sha256=_digest(item["sha256"]),
+            sha256=read_digest(item["sha256"]),
         )
         pieces.append(piece)
         offset += piece.size_bytes
@@ -491,12 +522,6 @@ def _read_file(row: dict[str, Any]) -> SetFile:
 
 def _not_understood(file: str, error: Exception) -> InputError:
     return InputError("read", file=file, found=misread(error))
-
-
-def _digest(text: object) -> Sha256:
-    if not isinstance(text, str) or not _SHA256.match(text):
-        raise ValueError(f"{text!r} is not a SHA-256")
-    return Sha256(text)
 
 
 def _name(text: str) -> str:

@@ -19,7 +19,7 @@ from toolkit.media._device import on_storage
 from toolkit.media._medium import Medium
 from toolkit.media._open import open_medium
 from toolkit.media._place import device_of
-from toolkit.media._report import MediumReport, Verdict
+from toolkit.media._report import BAD, MediumReport
 from toolkit.media._scan import Scan, Scanner, scan_medium
 from toolkit.media._set import COMPLETE
 from toolkit.model import Progress
@@ -167,7 +167,7 @@ def _supplemented(found: Sequence[Examined]) -> list[Examined]:
 def _made_good(item: Examined, proven: Mapping[str, set[str]]) -> Examined:
     if item.report is None or item.report.supplement:
         return item
-    bad = item.report.having(Verdict.DAMAGED, Verdict.UNREADABLE, Verdict.MISSING)
+    bad = item.report.having(*BAD)
     good = proven.get(item.report.set_id, set())
     made_good = tuple(file.path for file in bad if file.path in good)
     return replace(item, made_good=made_good, problem=item.report.problem(made_good=made_good))

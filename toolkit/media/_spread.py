@@ -39,6 +39,7 @@ from toolkit.media._device import (
 from toolkit.media._encryption import Encrypting
 from toolkit.media._keys import SigningKeys
 from toolkit.media._layout import Layout, MediumSize, Part
+from toolkit.media._lock import alone_in_book
 from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
 from toolkit.media._set_key import SetKey, new_key, store_key
 from toolkit.media._sign import PlacedPayload, sign_set
@@ -85,8 +86,9 @@ class Spread:
 
     def mark_done(self, number: int) -> Spread:
         """Remember that a medium was completed; what another process remembered meanwhile is kept."""
-        done = read_spread(self.folder).done | {number}
-        write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
+        with alone_in_book(self.folder.parent, attempted=f"note medium {number} as written"):
+            done = read_spread(self.folder).done | {number}
+            write_durably(self.folder / _STATE, _state(self.intent, self.sizes, done))
         return replace(self, done=done)
 
     def parts(self, payloads: Mapping[TargetName, HeldPayload]) -> tuple[Part, ...]:

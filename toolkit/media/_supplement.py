@@ -26,11 +26,11 @@ from toolkit.media._foresight import foresee_supplement
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
 from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
-from toolkit.media._names import SUPPLEMENT, is_litter
+from toolkit.media._names import SUPPLEMENT
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
 from toolkit.media._repair import is_good, read_repaired
-from toolkit.media._report import FileReport, Verdict
+from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import (
     TUF,
     Intent,
@@ -52,8 +52,6 @@ from toolkit.media._verify import Checked, check_set
 from toolkit.media._write import write_signed
 from toolkit.model import HeldPayload, Progress, Sha256, Silent, SolutionVersion, Target
 from toolkit.signed import LIMIT_BYTES
-
-_BAD = (Verdict.MISSING, Verdict.DAMAGED, Verdict.UNREADABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +115,7 @@ def find_lacking(
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
     good = {file.path for file in reports if file.verdict is Verdict.OK}
-    bad = {file.path: file for file in reversed(reports) if file.verdict in _BAD}
+    bad = {file.path: file for file in reversed(reports) if file.verdict in BAD}
     numbers = {medium.number for medium in opened}
     pieces = [
         piece
@@ -319,7 +317,9 @@ def _asked(piece: SetPiece, found: FileReport | None) -> AskedPiece:
 def _left(home: Path, request: SupplementRequest, now: datetime) -> SetRecord:
     """Return the record of the set that a request is about, if that set may still be written."""
     attempted = f"write a supplement of {request.set_name}"
-    record = find_set_record(home, set_name=request.set_name, set_id=request.set_id)
+    record = find_set_record(
+        home, set_name=request.set_name, set_id=request.set_id, attempted=attempted
+    )
     if record.set_id != request.set_id:
         raise StorageError(
             attempted,
@@ -355,19 +355,18 @@ def _kept(folder: Path, record: SetRecord, now: datetime) -> tuple[Checked, Sign
             hint="restore it from a backup of the catalog; else write the whole medium again: ferry media write",
         )
     with on_storage(attempted):
-        metadata = {
-            item.name: read_small(item)
-            for item in (folder / TUF).iterdir()
-            if not is_litter(item.name)
-        }
-    if "1.root.json" not in metadata or metadata_digest(folder) != record.metadata:
+        first = folder / TUF / "1.root.json"
+        root = read_small(first) if first.is_file() else b""
+    if not root or metadata_digest(folder) != record.metadata:
         raise DigestError(
             attempted,
             found=f"other metadata in {folder / TUF} than those that left",
             expected=f"a timestamp.json with the sha256 {record.metadata}",
             hint="restore that folder from a backup of the catalog",
         )
-    checked = check_set(folder, new_trust(metadata["1.root.json"]), now=now)
+    checked = check_set(folder, new_trust(root), now=now)
+    with on_storage(attempted):
+        metadata = {name: read_small(folder / TUF / name) for name in checked.names}
     return checked, Signed(plan=checked.plan, metadata=metadata)
 
 

@@ -6,7 +6,6 @@ the set as it left.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,13 +16,12 @@ from toolkit import __version__
 from toolkit.errors import InputError, misread
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import check_set_name, check_together
-from toolkit.media._report import Verdict
+from toolkit.media._report import BAD, Verdict
+from toolkit.media._set import read_digest
 from toolkit.model import Sha256
 from toolkit.signed import SUPPLEMENT_REQUEST, Sealed, SigningKey, seal, unseal
 
 FORMAT = 1
-_BAD = (Verdict.MISSING, Verdict.DAMAGED, Verdict.UNREADABLE)
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +88,7 @@ def read_supplement_request(
             site_id=_uuid(body["site_id"]),
             set_id=_uuid(body["set_id"]),
             set_name=str(body["set_name"]),
-            metadata=_digest(body["metadata"]),
+            metadata=read_digest(body["metadata"]),
             pieces=tuple(map(_piece, body["pieces"])),
         )
         if not request.pieces:
@@ -112,10 +110,10 @@ def _piece(row: Mapping[str, Any]) -> AskedPiece:
     found = Verdict(row["found"])
     if type(size) is not int or size < 0:
         raise ValueError(f"{size!r} is not a size")
-    if found not in _BAD:
+    if found not in BAD:
         raise ValueError(f"a piece that was found {found}")
     return AskedPiece(
-        path=str(row["path"]), size_bytes=size, sha256=_digest(row["sha256"]), found=found
+        path=str(row["path"]), size_bytes=size, sha256=read_digest(row["sha256"]), found=found
     )
 
 
@@ -123,9 +121,3 @@ def _uuid(text: object) -> str:
     if not isinstance(text, str) or str(uuid.UUID(text)) != text:
         raise ValueError(f"{text!r} is not a UUID in lower case")
     return text
-
-
-def _digest(text: object) -> Sha256:
-    if not isinstance(text, str) or not _SHA256.match(text):
-        raise ValueError(f"{text!r} is not a SHA-256")
-    return Sha256(text)

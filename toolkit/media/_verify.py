@@ -30,10 +30,19 @@ from toolkit.errors import (
     StorageError,
     system_says,
 )
-from toolkit.media._device import NotRegularError
+from toolkit.media._device import NotRegularError, on_storage
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
-from toolkit.media._report import WRITE_ANEW
-from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, SET_TARGET, TUF, SetPlan, read_small
+from toolkit.media._report import write_anew, writing_command
+from toolkit.media._set import (
+    COMPLETE,
+    PAYLOAD,
+    SET_PATH,
+    SET_TARGET,
+    TUF,
+    SetPlan,
+    is_supplement,
+    read_small,
+)
 from toolkit.media._trust import OUTRUN, Trust, TrustState
 
 _BASE_URL = "medium:///"
@@ -44,7 +53,8 @@ _STRANGER = (
     "do not use this medium: nobody whom this site trusts signed these bytes. Have it written again, and "
     "ask the publisher whose root it is made under"
 )
-WRITE_AGAIN = f"the medium does not hold what was written to it; do not use it, {WRITE_ANEW}"
+_NOT_AS_WRITTEN = "the medium does not hold what was written to it; do not use it,"
+WRITE_AGAIN = f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=False)}"
 """What to do about wrong bytes; whether a copy, the device or a person made them so, nobody can tell."""
 CONTRADICTS = "do not use this medium: its publisher contradicts himself; have it written again"
 
@@ -62,8 +72,11 @@ class Checked:
     state: TrustState
     """What the site will remember if it accepts the medium."""
     warnings: tuple[str, ...]
+    names: tuple[str, ...]
+    """Of the files in `tuf/` that this rests on; whatever else lies there was not looked at."""
 
 
+@on_storage("verify the metadata of a set")
 def check_set(folder: Path, trust: Trust, *, now: datetime, whole: Trust | None = None) -> Checked:
     """Prove metadata and set.json of one set folder; nothing is written but a temporary copy.
 
@@ -110,7 +123,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime, whole: Trust | None 
                 trusted.targets,
             )
         metadata = _pack(work)
-    _require_same_bytes(folder, fetcher, metadata)
+    names = _require_same_bytes(folder, fetcher, metadata)
     plan = _read_plan(folder, targets, finished=finished)
     _require_same_roots(folder, plan, trust)
     issued_at = read_instant(trusted.timestamp.unrecognized_fields.get(ISSUED_AT))
@@ -121,6 +134,7 @@ def check_set(folder: Path, trust: Trust, *, now: datetime, whole: Trust | None 
         fingerprint=fingerprint(trust.root),
         state=TrustState(metadata=metadata, floor=max(trust.state.floor, issued_at)),
         warnings=_clock_warnings(now, max(trust.state.floor, issued_at), reference),
+        names=(*(f"{number}.root.json" for number in range(1, len(plan.roots) + 1)), *names),
     )
 
 
@@ -308,15 +322,21 @@ def _unfinished(folder: Path, found: str) -> StorageError:
 
 def how_to_complete(folder: Path) -> str:
     """Return what to do about a set of which something is missing."""
+    is_one = is_supplement(folder)
     if (folder / COMPLETE).is_file():
-        return f"it was complete once; {WRITE_ANEW}, or copy it again"
-    return "run the same `ferry media write` again where it was made; it goes on from there"
+        return f"it was complete once; {write_anew(is_supplement=is_one)}, or copy it again"
+    command = writing_command(is_supplement=is_one)
+    return f"run the same {command} again where it was made; it goes on from there"
 
 
 def _require_same_bytes(
     folder: Path, fetcher: _FolderFetcher, metadata: Mapping[str, bytes]
-) -> None:
-    """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit."""
+) -> tuple[str, ...]:
+    """Compare tuf/ with what the client believed, whether it read it just now or on an earlier visit.
+
+    Returns:
+        The names that it looked at: every role but the roots.
+    """
     timestamp = metadata["timestamp.json"]
     _require_canonical(folder, timestamp)
     meta = Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta
@@ -336,6 +356,7 @@ def _require_same_bytes(
             raise StorageError(f"read {folder / TUF / name}", found=system_says(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
+    return tuple(names)
 
 
 def _require_canonical(folder: Path, data: bytes) -> None:
@@ -413,7 +434,7 @@ def _differs(folder: Path, name: str, error: Exception | None = None) -> DigestE
         f"verify {folder / name}",
         found="bytes other than the signed ones" + (f" ({error})" if error else ""),
         expected="the bytes that the publisher wrote",
-        hint=WRITE_AGAIN,
+        hint=f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=is_supplement(folder))}",
     )
 
 

@@ -50,7 +50,7 @@ from toolkit.media._layout import (
     lay_out,
 )
 from toolkit.media._leaflet import leaflet
-from toolkit.media._lock import alone_on_medium
+from toolkit.media._lock import alone_on_medium, measuring_alone
 from toolkit.media._medium import Medium
 from toolkit.media._names import check_file_name, check_set_name, check_together
 from toolkit.media._parity import (
@@ -60,7 +60,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
-from toolkit.media._report import WRITE_ANEW, Verdict
+from toolkit.media._report import Verdict, write_anew
 from toolkit.media._set import (
     BAG_DECLARATION,
     COMPLETE,
@@ -76,8 +76,10 @@ from toolkit.media._set import (
     SetPlan,
     as_rows,
     find_set_folders,
+    is_supplement,
     read_noted,
     read_small,
+    root_of_medium,
 )
 from toolkit.media._set_key import (
     SetKey,
@@ -131,15 +133,15 @@ def write_medium(
     cut or spread is measured and signed first, and kept in `book` until its last medium is complete.
 
     Args:
-        root: Root of the medium; never made, so that an absent drive or mount is noticed.
+        root: Root of the medium, or one set folder on it; never made, so that an absent drive or mount is
+            noticed.
         payloads: What to carry, as the catalog holds it.
         keys: Opened publisher keys.
         expires_at: Valid until (aware, UTC); not later than the root's own expiry.
         set_name: Name of the set folder; by default one is made from release and a random ending.
         media: What each medium of the set holds; by default there is one, this one.
         number: Which of them to write; by default the one begun here, else the first not complete.
-        book: Where home keeps sets that are cut or spread, the keys of encrypted ones, and which media
-            are being written.
+        book: Where home keeps sets that are cut or spread, and the keys of encrypted ones.
         parity: Parity to write beside the payloads; None: none.
         custody_key: Public key of home's receipts (hex), which the signed metadata vouch for.
         before_write: Called with the payloads that this medium will carry, before the first of them is
@@ -178,7 +180,8 @@ def write_medium(
     )
     with on_storage(f"write a medium at {root}"), contextlib.ExitStack() as alone:
         place = check_place(root)
-        alone.enter_context(alone_on_medium(_root_of(root), attempted=f"write a medium at {root}"))
+        named, root = root.resolve(), root_of_medium(root)
+        alone.enter_context(alone_on_medium(root, attempted=f"write a medium at {root}"))
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -188,7 +191,7 @@ def write_medium(
                 hint="`ferry media plan` shows what lies on which",
             )
         if layout.is_simple:
-            folder, intent = _begin(root, wanted, book)
+            folder, intent = _begin(root, wanted, book, among=find_set_folders(named))
             spread = None
         else:
             spread = _spread(root, wanted, layout, book, progress, number=number or 1)
@@ -227,7 +230,7 @@ def write_signed(
     """Write a supplement of a set that is signed already, and read it back; the same call goes on.
 
     Args:
-        root: Root of the medium; never made.
+        root: Root of the medium, or one set folder on it; never made.
         intent: Which pieces of which set.
         signed: The set's plan and metadata.
         payloads: Those that the pieces are of, as the catalog holds them.
@@ -249,6 +252,7 @@ def write_signed(
     attempted = f"write a supplement at {root}"
     with on_storage(attempted), contextlib.ExitStack() as alone:
         place = check_place(root)
+        root = root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=attempted))
         folder = root / intent.set_name
         here = _read_intent(folder) if folder.is_dir() else None
@@ -377,15 +381,12 @@ def _check_names(payloads: Sequence[HeldPayload], *, is_encrypted: bool) -> None
     check_together("X" * 13, (f"data/{_target(held)}{ending}" for held in payloads))
 
 
-def _root_of(root: Path) -> Path:
-    """Return the root of the medium, also where one set folder on it was named."""
-    return root.parent if root in find_set_folders(root) else root
-
-
-def _begin(root: Path, wanted: _Wanted, book: Path | None) -> tuple[Path, Intent]:
-    """Find this set of whole payloads, complete or unfinished, on the medium, or begin it."""
+def _begin(
+    root: Path, wanted: _Wanted, book: Path | None, *, among: Sequence[Path]
+) -> tuple[Path, Intent]:
+    """Find this set of whole payloads, complete or unfinished, among those on the medium, or begin it."""
     new = wanted.intent(root)
-    for folder in find_set_folders(root):
+    for folder in among:
         if wanted.set_name not in (None, folder.name):
             continue
         intent = _read_intent(folder)
@@ -447,20 +448,27 @@ def _spread(
         )
     book.mkdir(parents=True, exist_ok=True)
     new = wanted.intent(book, media_count=len(layout.media))
-    known = find_spread(book, new, layout.media, set_name=wanted.set_name, now=wanted.now)
-    if known is not None:
-        return known
-    if (book / new.set_name).exists():
-        raise StorageError(
-            f"write the set {new.set_name}",
-            found=f"home keeps another set of that name in {book}",
-            hint="choose another --name",
+
+    def known() -> Spread | None:
+        return find_spread(book, new, layout.media, set_name=wanted.set_name, now=wanted.now)
+
+    if (found := known()) is not None:
+        return found
+    attempted = f"write the set {new.set_name}"
+    with measuring_alone(book, attempted=attempted):
+        if (found := known()) is not None:  # another ferry has made it just now
+            return found
+        if (book / new.set_name).exists():
+            raise StorageError(
+                attempted,
+                found=f"home keeps another set of that name in {book}",
+                hint="choose another --name",
+            )
+        first = [part for part in layout.parts if part.medium == number]
+        _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
+        return make_spread(
+            book, new, layout, wanted.keys, custody_key=wanted.custody_key, progress=progress
         )
-    first = [part for part in layout.parts if part.medium == number]
-    _require_room(root, new.set_name, first, wanted.parity)  # before an hour of measuring
-    return make_spread(
-        book, new, layout, wanted.keys, custody_key=wanted.custody_key, progress=progress
-    )
 
 
 def _begin_one_of(root: Path, spread: Spread, number: int | None) -> tuple[Path, Intent]:
@@ -542,7 +550,8 @@ def _opened(
     try:
         medium = Medium(folder, check_set(folder, new_trust(root), now=now))
     except SignatureError as error:
-        error.hint = f"do not use it; {WRITE_ANEW}"  # it is our own set, or was
+        anew = write_anew(is_supplement=is_supplement(folder))
+        error.hint = f"do not use it; {anew}"  # it is our own set, or was
         raise
     if was_complete:
         progress.say(
@@ -931,7 +940,9 @@ def _require_room(
                 attempted,
                 found=f"{part.path} has {part.size_bytes} bytes",
                 expected=f"at most {limit} bytes a file on this file system (FAT)",
-                hint="say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
+                hint="format the medium as exFAT or NTFS"
+                if is_supplement(folder)
+                else "say --fs fat32 when the set is made, or format the medium as exFAT or NTFS",
             )
     absent = [part for part in parts if not (folder / part.path).exists()]
     missing = sum(part.size_bytes for part in absent)
@@ -940,12 +951,14 @@ def _require_room(
     needed = int(missing * (1 + RESERVE)) + METADATA_ROOM_BYTES
     free = free_bytes(folder)
     if free < needed:
+        spread = ", or spread the set over several: --size 32GB --size 32GB"
         raise StorageError(
             attempted,
             found=f"{free} bytes free",
             expected=f"{needed} bytes (payloads, parity, metadata and 2 % reserve)",
-            hint="free space, and the same command goes on, or take a larger medium, or spread the set over "
-            "several: --size 32GB --size 32GB; of the missing payloads none was written yet",
+            hint="free space, and the same command goes on, or take a larger medium"
+            + ("" if is_supplement(folder) else spread)
+            + "; of the missing payloads none was written yet",
         )
 
 

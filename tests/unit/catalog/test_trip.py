@@ -161,6 +161,26 @@ def test_files_of_an_sbe_are_found_again_by_their_hashes(holding, publish, fetch
     assert {held.sha256 for held in found} == wanted.keys()
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_bytes_that_one_shelf_has_lost_are_taken_from_another(
+    holding, publish, fetch, monkeypatch, order
+):
+    """In whichever order they are looked at."""
+    publish()
+    (held,) = (item for item in fetch() if item.name.endswith(".zip"))
+    store = holding.payloads.store
+    (whole,) = (item for item in store.records() if item.held.sha256 == held.sha256)
+    gone = replace(whole, held=replace(held, shelf="12.2603", path=held.path.with_name("gone")))
+    monkeypatch.setattr(type(store), "records", lambda *_: (gone, whole)[::order])
+    monkeypatch.setattr("toolkit.catalog._trip.held_on", lambda *_: ())
+    wanted = {held.sha256: VERSION}
+    (found,) = choose_by_hash(holding.payloads, MANIFESTS, wanted, progress=holding.listener)
+    assert found.path == held.path
+    monkeypatch.setattr(type(store), "records", lambda *_: (gone,))
+    with pytest.raises(StorageError, match="no such file as"):
+        choose_by_hash(holding.payloads, MANIFESTS, wanted, progress=holding.listener)
+
+
 def test_an_sbe_that_was_recalled_since_is_not_written_again(holding, publish, fetch):
     publish()
     held = fetch()

@@ -717,5 +717,15 @@ def test_extracting_with_a_named_root_takes_a_named_identity(
 
 def test_what_is_no_recipient_is_told_with_where_to_get_one(write):
     code, _, err = write(VERSION, "--encrypt-to", "age1nonsense")
-    assert code == 7
-    assert "ferry site identity" in err
+    assert code == 2
+    assert "the recipient 'age1nonsense' (expected: one in the age format" in " ".join(err.split())
+    assert "ferry site identity" in " ".join(err.split())
+
+
+def test_a_name_of_two_lines_is_a_usage_error(write, tmp_path):
+    code, _, err = write(VERSION, "--by", "Ada\nLund")
+    assert code == 2
+    assert "the name 'Ada\\nLund' (expected: the name of a person on one line)" in " ".join(
+        err.split()
+    )
+    assert list((tmp_path / "medium").iterdir()) == []

@@ -96,6 +96,25 @@ def test_more_signatures_than_keys_are_a_usage_error(ferry, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "keys_of_root"),
+    [
+        (("add-key", "root"), 2),
+        (("renew",), 1),
+        (("rotate-key", "root"), 1),
+        (("remove-key", "root", "x"), 0),
+    ],
+)
+def test_more_signatures_than_keys_of_the_next_root_are_a_usage_error(
+    ferry, keys, words, keys_of_root
+):
+    before = sorted(item.name for item in keys.iterdir())
+    code, _, err = ferry(*words, "--threshold", "3", "--keys", "keys")
+    said = f"3 signatures of root asked for, and {keys_of_root} keys (expected: at least"
+    assert (code, said in " ".join(err.split())) == (2, True)
+    assert sorted(item.name for item in keys.iterdir()) == before
+
+
 def test_a_change_says_that_signatures_are_gone(ferry, keys, tmp_path):
     init = ("--root-keys", "2", "--root-threshold", "2")
     assert ferry("init", "--keys", "two", *init)[0] == 0

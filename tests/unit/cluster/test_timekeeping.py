@@ -115,6 +115,12 @@ def test_without_agreement_the_clock_counts_and_that_is_told(times, words):
     assert "judged by this machine's clock, 2040-08-04 12:00 UTC" in time.warning
 
 
+@pytest.mark.parametrize(("times", "is_said"), [((None, None), False), ((NOW,), True)])
+def test_a_clock_is_called_wrong_only_where_clocks_differ(times, is_said):
+    warning = judged(at(days=5000), *times).warning
+    assert ("Set the clock that is wrong" in warning) is is_said
+
+
 def test_nodes_that_disagree_are_told_also_where_the_clock_is_with_one_of_them():
     assert "The nodes do not agree" in judged(NOW, NOW, at(days=1)).warning
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from toolkit.media import (
     Medium,
     SigningKeys,
+    describe_medium,
     fingerprint,
     init_trust,
     open_keys,
@@ -15,6 +16,8 @@ from toolkit.media import (
     pin_root,
     write_medium,
 )
+from toolkit.media._trust import new_trust
+from toolkit.media._verify import check_set
 from toolkit.model import (
     Acceptance,
     FileVerdict,
@@ -121,6 +124,13 @@ class SiteTrust:
         return {
             item.name: item.read_bytes() for item in self.folder.iterdir() if item.name != "lock"
         }
+
+
+def proven(root: Path) -> Medium:
+    """Open a medium under the first root that lies on it, at the time it was issued."""
+    label = describe_medium(root)
+    trust = new_trust((label.folder / "tuf" / "1.root.json").read_bytes())
+    return Medium(label.folder, check_set(label.folder, trust, now=label.issued_at))
 
 
 def flip(path: Path, bit: int) -> None:

@@ -2,16 +2,14 @@
 
 import errno
 import json
-import os
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from tests.unit.media.making import NOW, SiteTrust, days, flip, make_payload
+from tests.unit.media.making import NOW, SiteTrust, days, flip, make_payload, proven
 from tests.unit.media.receipts import HOME
 from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
 from tests.unit.media.test_write import StopAt, Stopped
@@ -330,12 +328,14 @@ def test_what_cannot_be_proven_at_a_site_is_told_how_to_go(medium, folder, site)
 def test_home_erases_what_was_written_from_its_catalog(medium, folder, written_receipt, tmp_path):
     home = tmp_path / "home"
     label = describe_medium(folder)
-    keep_set(home, label, clusters=())
+    keep_set(home, proven(folder), clusters=(), own_key=HOME.fingerprint)
     plan_erasure(medium, home=home)
     (home / "sets" / f"{label.set_name}.json").unlink()
-    with pytest.raises(StorageError, match="knows no such set"):
+    with pytest.raises(StorageError, match=r"erase .*knows no such set"):
         plan_erasure(medium, home=home)
-    keep_set(home, replace(label, set_id=str(UUID(int=7))), clusters=())
+    keep_set(home, proven(folder), clusters=(), own_key=HOME.fingerprint)
+    record = home / "sets" / f"{label.set_name}.json"
+    record.write_text(record.read_text("utf-8").replace(label.set_id, str(UUID(int=7))), "utf-8")
     with pytest.raises(StorageError, match="written from"):
         plan_erasure(medium, home=home)
 
@@ -359,4 +359,4 @@ def test_home_knows_a_spread_set_before_it_is_finished(tmp_path, publisher):
     (folder,) = stick.iterdir()
     erase(stick, home=home)
     assert not folder.exists()
-    assert os.listdir(home / "sets") == [folder.name]  # noqa: PTH208 - what home keeps stays
+    assert [kept.name for kept in (home / "sets").glob("[!.]*")] == [folder.name]

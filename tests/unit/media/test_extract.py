@@ -54,6 +54,19 @@ def test_damage_leaves_nothing_under_any_name(opened, folder, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_damage_is_told_also_where_the_half_file_cannot_be_removed(
+    opened, folder, tmp_path, monkeypatch
+):
+    flip(folder / "data/payload" / BUNDLE, 8 * 700)
+
+    def refuse(path, **more):
+        raise PermissionError(13, "in use by another process")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(DigestError, match="block 0"):
+        extract_payloads(opened, tmp_path / "out")
+
+
 def test_too_little_room_is_told_before_a_byte(opened, tmp_path, monkeypatch):
     monkeypatch.setattr(extracting, "free_bytes", lambda folder: 1000)
     with pytest.raises(StorageError, match=" free "):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.media.making import make_payload
+from tests.unit.media.making import NOW, days, make_payload
 from toolkit.errors import StorageError
-from toolkit.media import erase_set, plan_erasure
+from toolkit.media import erase_set, plan_erasure, write_medium
 from toolkit.media._lock import alone_on_medium
 from toolkit.model import Silent
 
@@ -82,19 +82,26 @@ def test_one_that_is_written_is_not_erased(locks, root, publisher, payload):
     assert written.verify().is_tidy(strict=True)
 
 
-@pytest.mark.parametrize("place", ["root", "set folder"])
+@pytest.mark.parametrize("place", ["root", "set folder", "here"])
+@pytest.mark.parametrize("erased", ["root", "here"])
 def test_one_that_is_erased_is_neither_written_nor_erased(
-    locks, medium, folder, publisher, payload, place
+    locks, medium, folder, publisher, payload, place, erased, monkeypatch
 ):
-    def write():
-        publisher.write(medium if place == "root" else folder, payload)
+    places = {"root": medium, "set folder": folder, "here": Path()}
+    monkeypatch.chdir(folder)
 
-    planned = plan_erasure(medium)
+    def write():
+        write_medium(
+            places[place], [payload], keys=publisher.keys, expires_at=NOW + days(9), now=NOW
+        )
+
+    planned = plan_erasure(places[erased])
     for act in (write, lambda: erase_set(planned, progress=Silent())):
         heard = During(act)
         with pytest.raises(Stopped):
             erase_set(planned, progress=Stopping(heard))
         assert "another ferry is writing it, or erasing" in str(heard.refusals[0])
+    monkeypatch.chdir(medium)  # nobody stands in what is to go
     erase_set(plan_erasure(medium), progress=Silent())
     assert list(medium.iterdir()) == []
 
@@ -130,6 +137,30 @@ def test_what_was_written_after_it_was_looked_at_is_not_left_without_its_record(
         erase_set(planned, progress=Silent())
     assert "run the same command again" in caught.value.hint
     assert publisher.write(root, payload).verify().is_tidy(strict=True)
+
+
+@posix
+def test_copied_sticks_in_two_drives_are_written_at_once(
+    unlockable, tmp_path, publisher, payload, monkeypatch
+):
+    """Windows gives them one number, and their roots as well."""
+    monkeypatch.setattr("toolkit.media._lock.device_of", lambda root: (root.name, 7))
+    honest = Path.stat
+
+    def stat_of(path, **more):
+        info = honest(path, **more)
+        return os.stat_result((info[0], 5, *info[2:])) if path.name in ("E", "F") else info
+
+    monkeypatch.setattr(Path, "stat", stat_of)
+    heard = During(lambda: publisher.write(tmp_path / "F", payload))
+    publisher.write(tmp_path / "E", payload, progress=heard)
+    assert heard.refusals == []
+    with (
+        alone_on_medium(tmp_path / "E", attempted="write"),
+        pytest.raises(StorageError, match="another ferry"),
+        alone_on_medium(tmp_path / "E", attempted="write"),
+    ):
+        pass
 
 
 @posix

@@ -1,6 +1,8 @@
+import contextlib
 import io
 import json
 import shutil
+from pathlib import Path
 
 import filelock
 import pytest
@@ -21,11 +23,19 @@ from toolkit.errors import (
     RollbackError,
     SignatureError,
     StorageError,
+    ToolkitError,
     TrustError,
     UnknownTargetError,
 )
-from toolkit.media import _trust, open_keys, recall
-from toolkit.model import PayloadKind, SolutionVersion
+from toolkit.media import (
+    _trust,
+    describe_medium,
+    examine_media,
+    open_keys,
+    recall,
+    vouched_key,
+)
+from toolkit.model import PayloadKind, Silent, SolutionVersion
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -55,6 +65,35 @@ def test_a_copied_target_has_the_vendor_s_bytes(site, medium, folder):
     sink = io.BytesIO()
     site.open(medium).copy_target(BUNDLE, sink)
     assert sink.getvalue() == (folder / "data" / BUNDLE).read_bytes()
+
+
+@pytest.fixture(params=["complete.json", "repaired.json", "1.root.json", "payload"])
+def bad_sector(request, monkeypatch):
+    """Nothing can be learned of a file of this name, or in a folder of it."""
+
+    def fails(honest):
+        def look(path, **more):
+            if request.param in path.parts:
+                raise OSError(5, "Input/output error", str(path))
+            return honest(path, **more)
+
+        return look
+
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(Path, name, fails(getattr(Path, name)))
+
+
+def test_a_bad_sector_under_a_folder_is_the_medium_s_fault(site, medium, folder, bad_sector):
+    """Python asks again of some errors only whether a file is there."""
+    for act in (
+        lambda: site.open(medium),
+        lambda: site.open(folder, others=[folder]),
+        lambda: describe_medium(medium),
+        lambda: vouched_key(medium, site.folder, now=NOW),
+    ):
+        with contextlib.suppress(ToolkitError):
+            act()
+    assert all(item.problem for item in examine_media([medium], site.folder, progress=Silent()))
 
 
 def test_a_medium_can_be_named_by_its_set_folder(site, medium, folder):

@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import filelock
 import pytest
 
 from tests.made_requests import make_request
-from tests.unit.media.making import NOW, days
+from tests.unit.media.making import NOW, days, proven
 from tests.unit.media.receipts import HOME, SITE, STRANGER, sha256
 from toolkit.errors import InputError, SignatureError, StorageError
 from toolkit.media import (
@@ -24,6 +25,7 @@ from toolkit.media import (
     put_returns,
     receive_medium,
 )
+from toolkit.media import _home as home_module
 from toolkit.media._keys import fingerprint
 from toolkit.model import Silent
 from toolkit.request import to_bytes
@@ -54,7 +56,7 @@ class Trip:
 
     def leave(self, *clusters):
         Register(label=self.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-        return keep_set(self.home, self.label, clusters=clusters)
+        return keep_set(self.home, proven(self.medium), clusters=clusters, own_key=HOME.fingerprint)
 
     def verify(self):
         medium = open_medium(self.medium, self.trust, now=NOW, accept_incomplete=True)
@@ -135,13 +137,44 @@ def test_a_medium_that_was_erased_and_written_again_comes_home_whole(trip):
     kept = first.read_bytes()
     first.unlink()
     Register(label=trip.label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
-    keep_set(trip.home, trip.label, clusters=(), is_written=True)
+    keep_set(trip.home, proven(trip.medium), clusters=(), own_key=HOME.fingerprint)
     assert trip.receive().chain.is_whole
     (second,) = (trip.label.folder / "custody").iterdir()
     second.unlink()
     assert not trip.receive().chain.is_whole
     first.write_bytes(kept)
     assert trip.receive().chain.is_whole
+
+
+def test_two_that_are_remembered_at_once_are_both_known(trip, tmp_path, monkeypatch):
+    """Two sticks of one set, written by two ferries: between reading and writing the record stands nobody else."""
+    other = shutil.copytree(trip.medium, tmp_path / "spare")
+    labels = [describe_medium(root) for root in (trip.medium, other)]
+    for label in labels:
+        shutil.rmtree(label.folder / "custody")
+        Register(label=label, scribe=Scribe(key=HOME, by="Ada"), now=lambda: NOW).write()
+    for path in (trip.home / "sets").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    honest, others = home_module.write_durably, []
+
+    def write_durably(path, data):
+        if not others:
+            others.append(threading.Thread(target=keep, args=(labels[1],)))
+            others[0].start()
+            others[0].join(0.5)
+        honest(path, data)
+
+    def keep(label):
+        keep_set(trip.home, proven(label.folder), clusters=(), own_key=HOME.fingerprint)
+
+    monkeypatch.setattr(home_module, "write_durably", write_durably)
+    keep(labels[0])
+    others[0].join()
+    for root in (trip.medium, other):
+        trip.medium = root
+        assert trip.receive().chain.is_whole
+    (record,) = (trip.home / "sets").glob("*.json")
+    assert len(json.loads(record.read_bytes())["receipts"]) == 2
 
 
 # --- sites --------------------------------------------------------------------------------------
@@ -316,11 +349,12 @@ def test_a_set_that_is_remembered_twice_keeps_whom_it_is_for(trip):
     ]
 
 
-def test_a_first_receipt_made_anew_is_not_the_one_that_left(trip):
+def test_a_first_receipt_made_anew_elsewhere_is_not_the_one_that_left(trip):
     shutil.rmtree(trip.label.folder / "custody")
     before = trip.home / "sets" / "AZL-2603-TEST.json"
     remembered = before.read_bytes()
-    trip.leave()
+    Register(label=trip.label, scribe=Scribe(key=STRANGER, by="Ada"), now=lambda: NOW).write()
+    keep_set(trip.home, proven(trip.medium), clusters=(), own_key=HOME.fingerprint)
     assert before.read_bytes() == remembered
     assert not trip.receive().chain.is_whole
 

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.media.making import NOW, days, flip, make_payload
+from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import MediumSize, Verdict, describe_medium
 from toolkit.media import _write as writing
 from toolkit.media._device import BLOCK_BYTES
 from toolkit.media._layout import METADATA_ROOM_BYTES, RESERVE, lay_out
+from toolkit.model import Silent
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -273,7 +275,7 @@ def test_a_changed_catalog_file_is_noticed_before_anything_is_kept(tmp_path, pub
     flip(spoilt, 8 * BLOCK_BYTES + 3)
     with pytest.raises(DigestError, match="write Combined"):
         write(publisher, tmp_path, replace(bundle, path=spoilt))
-    assert not list((tmp_path / "book").iterdir())
+    assert not list((tmp_path / "book").glob("[!.]*"))
 
 
 def test_a_damaged_book_is_an_input_error(tmp_path, sticks, publisher, bundle, sbe):
@@ -345,3 +347,39 @@ def test_before_each_medium_is_written_somebody_may_look_at_what_it_will_carry(t
             before_write=lambda held: seen.append([item.name for item in held]),
         )
     assert seen == [["SBE_1.zip"], ["SBE_2.zip"]]
+
+
+class First(Silent):
+    """Does something when the first step begins, and remembers how it was refused."""
+
+    def __init__(self, act):
+        self.act, self.refusal = act, None
+
+    def begin(self, what, *, total_bytes):
+        act, self.act = self.act, lambda: None
+        try:
+            act()
+        except StorageError as error:
+            self.refusal = error
+
+
+@pytest.mark.parametrize("name", [None, "AZL-2603-NEW"])
+def test_of_two_that_begin_one_set_at_once_the_second_goes_on_with_the_set_of_the_first(
+    tmp_path, publisher, name
+):
+    """While the first measures, the second is refused: each would make a set of its own, or take the other's draft."""
+    payloads = [
+        make_payload(tmp_path / "made", name=f"SBE_{n}.zip", data=bytes([n]) * PAYLOAD_BYTES)
+        for n in (1, 2)
+    ]
+    more = {"media": [HOLDS_ONE] * 2, "book": tmp_path / "book", "set_name": name}
+
+    def second():
+        return publisher.write(tmp_path / "stick2", *payloads, **more, number=2)
+
+    heard = First(second)
+    first = publisher.write(tmp_path / "stick1", *payloads, **more, progress=heard)
+    assert "another ferry is measuring a new set" in str(heard.refusal)
+    assert "run the same command again" in heard.refusal.hint
+    assert second().set_id == first.set_id
+    assert len(list((tmp_path / "book").glob("*/spread.json"))) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_payload
+from tests.unit.media.making import NOW, Publisher, SiteTrust, days, flip, make_payload, proven
 from tests.unit.media.receipts import HOME, SITE, STRANGER
 from tests.unit.media.test_spread import TWO
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content
@@ -82,7 +82,7 @@ class Crossing:
                 set_name=name,
                 **{**self.more, **more},
             )
-            keep_set(self.home, written.describe(), clusters=())
+            keep_set(self.home, written, clusters=(), own_key=HOME.fingerprint)
         return self
 
     def stick(self, name):
@@ -460,6 +460,25 @@ def test_an_edited_request_is_refused(damaged):
         damaged.prepare(path)
 
 
+def test_only_what_proves_the_set_is_kept_and_reaches_a_supplement(cross):
+    """The manifest of tags is signed by nobody: it may list what somebody put there."""
+    crossing = cross().write("A")
+    shutil.rmtree(crossing.home / "sets")
+    names = {item.name for item in crossing.file("A", "tuf").iterdir()}
+    for name in ("3.root.json", "9.targets.json", "read me.html"):
+        crossing.file("A", f"tuf/{name}").write_bytes(b"{}")
+        with crossing.file("A", "tagmanifest-sha256.txt").open("ab") as out:
+            out.write(f"{hashlib.sha256(b'{}').hexdigest()}  tuf/{name}\n".encode())
+    written = proven(crossing.stick("A"))
+    keep_set(crossing.home, written, clusters=(), own_key=HOME.fingerprint)
+    kept = crossing.home / "sets" / written.set_id / "tuf"
+    assert {item.name for item in kept.iterdir()} == names
+    (kept / "9.targets.json").write_bytes(b"{}")
+    flip(crossing.file("A", f"data/{BUNDLE}"), 800)
+    crossing.answer(crossing.ask("A"))
+    assert {item.name for item in crossing.file("S", "tuf").iterdir()} == names
+
+
 def test_a_request_of_a_set_that_home_does_not_know_is_refused(damaged):
     path = damaged.ask("A")
     (damaged.home / "sets/AZL-2603-TEST.json").unlink()
@@ -655,11 +674,58 @@ def test_an_earlier_ferry_takes_it_for_an_incomplete_medium(damaged, monkeypatch
         damaged.open("S")
 
 
+def test_what_is_wrong_with_a_supplement_is_mended_by_the_command_that_writes_it(
+    damaged, monkeypatch
+):
+    path = damaged.ask("A")
+    damaged.stick("S").mkdir()
+    hints = []
+
+    def refused(act, *errors):
+        with pytest.raises(errors) as caught:
+            act()
+        hints.append(caught.value.hint)
+
+    with monkeypatch.context() as small:
+        small.setattr("toolkit.media._write.free_bytes", lambda folder: 1000)
+        refused(lambda: damaged.answer(path), StorageError)
+    with monkeypatch.context() as fat:
+        fat.setattr("toolkit.media._write.largest_file_bytes", lambda folder: 1000)
+        refused(lambda: damaged.answer(path), StorageError)
+    refused(lambda: damaged.open("S"), StorageError)
+    damaged.answer(path)
+    payload = damaged.file("S", f"data/{BUNDLE}")
+    flip(payload, 7)
+    refused(lambda: damaged.answer(path), DigestError)
+    payload.unlink()
+    refused(lambda: damaged.answer(path), StorageError)
+    refused(lambda: damaged.open("S"), StorageError)
+    flip(damaged.file("S", "data/plan/set.json"), 7)
+    refused(lambda: damaged.open("S"), DigestError)
+    for hint in hints:
+        assert "media write" not in hint
+        assert "--" not in hint
+    assert ["`ferry media supplement`" in hint for hint in hints] == [False] * 2 + [True] * 5
+
+
 def test_a_supplement_is_erased_like_a_medium(damaged):
     damaged.answer(damaged.ask("A"))
     erasure = plan_erasure(damaged.stick("S"), home=damaged.home)
     assert not erasure.foreign
     assert f"data/{BUNDLE}" in [path for path, _ in erasure.removed]
+
+
+def test_the_folder_that_was_printed_may_be_named_again(damaged):
+    """And that of the damaged set is refused: nothing is begun within either."""
+    path = damaged.ask("A")
+    written = damaged.answer(path)
+    again = write_supplement(written.folder, damaged.prepare(path), damaged.payloads, now=NOW)
+    assert again.folder == written.folder
+    damaged_folder = damaged.stick("A") / "AZL-2603-TEST"
+    with pytest.raises(StorageError, match="1/1"):
+        write_supplement(damaged_folder, damaged.prepare(path), damaged.payloads, now=NOW)
+    for folder in (written.folder, damaged_folder):
+        assert not (folder / folder.name).exists()
 
 
 # --- receipts, and the way home -----------------------------------------------------------------
@@ -687,7 +753,7 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     for stick in ("S", "again"):
         written = damaged.answer(path, stick=stick)
         register(written, HOME).write()
-        record = keep_set(damaged.home, written.describe(), clusters=(), is_written=True)
+        record = keep_set(damaged.home, written, clusters=(), own_key=HOME.fingerprint)
     assert [seen.medium for seen in record.receipts] == [0, 0]
     home = {"keys": KEYS, "progress": Silent(), "now": NOW}
     for stick in ("S", "again"):
@@ -695,6 +761,28 @@ def test_a_supplement_that_lost_its_first_receipt_is_noticed_though_another_one_
     shutil.rmtree(damaged.file("again", "custody"))
     chain = receive_medium(damaged.stick("again"), damaged.home, **home).chain
     assert [seen.flaw for seen in chain.breaks] == ["missing", "missing"]
+
+
+def test_a_first_receipt_is_remembered_only_if_this_catalog_signed_it(damaged):
+    """Also later, where the writing had ended before it was; not one that was put there, or is of another medium."""
+    path = damaged.ask("A")
+
+    def kept(key, stick):
+        written = damaged.answer(path, stick=stick)
+        if key is not None:
+            register(written, key).write()
+        return keep_set(damaged.home, written, clusters=(), own_key=HOME.fingerprint)
+
+    assert [seen.medium for seen in kept(HOME, "S").receipts] == [0]
+    assert len(kept(STRANGER, "strange").receipts) == 1
+    assert len(kept(None, "late").receipts) == 1
+    record = kept(HOME, "late")
+    assert [seen.medium for seen in record.receipts] == [0, 0]
+    shutil.copytree(damaged.file("S", "custody"), damaged.file("A", "custody"))
+    again = keep_set(
+        damaged.home, proven(damaged.stick("A")), clusters=(), own_key=HOME.fingerprint
+    )
+    assert again.receipts == record.receipts
 
 
 def test_a_request_travels_with_the_medium_and_is_taken_in(damaged):

@@ -522,3 +522,17 @@ def test_an_sbe_without_an_update_is_not_written(root, publisher, payload):
     with pytest.raises(InputError, match="no update"):
         publisher.write(root, payload, alone)
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_another_set_is_begun_beside_the_set_folder_that_was_named(
+    medium, folder, publisher, payload, monkeypatch, is_here
+):
+    monkeypatch.chdir(folder)
+    place = Path() if is_here else folder
+    written = write_medium(
+        place, [payload], keys=publisher.keys, expires_at=NOW + days(9), set_name="AZL-2", now=NOW
+    )
+    assert written.folder == medium / "AZL-2"
+    assert written.verify().is_tidy(strict=True)
+    assert sorted(item.name for item in medium.iterdir()) == ["AZL-2", "AZL-2603-TEST"]
