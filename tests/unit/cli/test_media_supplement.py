@@ -283,7 +283,8 @@ def test_a_set_from_the_future_is_told_before_anything_is_written(
     future = datetime.now(UTC).replace(microsecond=0) + timedelta(days=400)
     held = make_payload(tmp_path / "more", version=VERSION)
     medium = publisher.write(tmp_path / "F", held, set_name="AZL-AHEAD", now=future)
-    keep_set(tmp_path / "catalog", medium, clusters=(), own_key="")
+    own = open_key(tmp_path / "catalog/catalog.key.pem").fingerprint
+    keep_set(tmp_path / "catalog", medium, clusters=(), own_key=own)
     (tmp_path / "B").mkdir()
     words = ("--catalog", "catalog", "--keys", publisher.folder, "--to", "B", "--parity", "0")
     for command in (ANSWER, ("media", "write", VERSION, *words)):

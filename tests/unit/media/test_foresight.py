@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.media.making import NOW, PASSPHRASE, Publisher, SiteTrust, days, flip, make_payload
-from tests.unit.media.receipts import SITE
+from tests.unit.media.receipts import HOME, SITE
 from toolkit.errors import ExpiredError, SignatureError
 from toolkit.media import (
     Ceremony,
@@ -31,7 +31,7 @@ class Home:
     def write(self, name, *, data=b"vendor bytes", now=NOW, **more):
         held = make_payload(self.base / f"held-{name}", data=data)
         medium = self.publisher.write(self.base / name, held, set_name=name, now=now, **more)
-        keep_set(self.catalog, medium, clusters=(), own_key="")
+        keep_set(self.catalog, medium, clusters=(), own_key=HOME.fingerprint)
         return medium.folder
 
     def draft(self, change, *more):
