@@ -107,8 +107,7 @@ def test_what_is_taken_from_both_is_what_was_signed(crossing, bad, gone, worse, 
             on["A"][number].unlink()
         for number in worse:
             flip(on["S"][number], 9)
-        good = {number for number in (0, 1) if number not in worse}
-        good |= {number for number in (2, 3) if number not in bad | gone}
+        good = {0, 1} - worse | set(range(COUNT)) - bad - gone
         found = set()
         with contextlib.suppress(StorageError):  # nothing can be copied of an incomplete set
             medium = crossing.open(*order)
