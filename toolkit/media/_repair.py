@@ -88,18 +88,18 @@ def repair_medium(
     repaired: list[str] = []
     hopeless: list[tuple[str, str]] = []
     with on_storage(attempted), contextlib.ExitStack() as alone:
+        if folder.is_dir() or any(report.verdict is not Verdict.MISSING for report, _ in bad):
+            folder.mkdir(parents=True, exist_ok=True)
+            alone.enter_context(alone_on_medium(folder, attempted=attempted))
         good = {piece for _, piece in bad if is_good(folder / piece.path, piece, progress)}
         missing = tuple(
             piece.path
             for report, piece in bad
             if report.verdict is Verdict.MISSING and piece not in good
         )
-        if all(piece.path in missing for _, piece in bad):
-            return Repair(folder=None, repaired=(), hopeless=(), missing=missing)
-        folder.mkdir(parents=True, exist_ok=True)
-        alone.enter_context(alone_on_medium(folder, attempted=attempted))
         damaged = [(report, piece) for report, piece in bad if piece.path not in missing]
-        good = {piece for _, piece in damaged if is_good(folder / piece.path, piece, progress)}
+        if not damaged:
+            return Repair(folder=None, repaired=(), hopeless=(), missing=missing)
         _require_room(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
         )
