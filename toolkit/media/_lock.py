@@ -1,4 +1,4 @@
-"""One process at a time: in one folder on a local disk, in what home keeps of its sets, and on one medium.
+"""One process at a time: in one folder on a local disk, in what home keeps of its sets, on one medium, and in one scratch folder.
 
 Nothing is put onto a medium for that, which may be full: the kernel locks its root folder. Where a folder cannot be
 locked (Windows, some network disks), a file in the temporary folder of this user stands for it. Either lock ends with
@@ -25,7 +25,6 @@ from toolkit.media._place import device_of
 _USER: int | None
 """Whose temporary folder it is; None: each user has one."""
 _BOOK_TIMEOUT_S = 60
-_BUSY_MEDIUM = "another ferry is writing it, or erasing a set on it"
 
 
 @contextlib.contextmanager
@@ -64,13 +63,31 @@ def alone_on_medium(root: Path, *, attempted: str) -> Iterator[None]:
     Raises:
         StorageError: Another process writes or erases there, or the lock cannot be taken.
     """
-    with contextlib.ExitStack() as held:
-        if not _lock_folder(root, held, attempted=attempted):
-            with on_storage(attempted):
-                path = _stand_in(root)
-            held.enter_context(
-                one_at_a_time(path, attempted=attempted, busy=_BUSY_MEDIUM, timeout_s=0)
-            )
+    with _alone_in(
+        root, attempted=attempted, busy="another ferry is writing it, or erasing a set on it"
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def repairing_alone(folder: Path, *, attempted: str) -> Iterator[None]:
+    """Let one process at a time repair media of a set in one scratch folder.
+
+    Args:
+        folder: Where the repaired files of the set lie; who holds the lock may remove it.
+        attempted: What cannot be done while another process does.
+
+    Raises:
+        StorageError: Another process repairs there, or the lock cannot be taken.
+    """
+    busy = "another ferry is repairing media of this set there"
+    with on_storage(attempted):
+        before = folder.stat()
+    with _alone_in(folder, attempted=attempted, busy=busy):
+        with on_storage(attempted):
+            is_still_there = folder.is_dir() and os.path.samestat(before, folder.stat())
+        if not is_still_there:  # who held the lock has removed it just now
+            raise _in_use(attempted, busy)
         yield
 
 
@@ -108,6 +125,16 @@ def measuring_alone(book: Path, *, attempted: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _alone_in(folder: Path, *, attempted: str, busy: str) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        if not _lock_folder(folder, held, attempted=attempted, busy=busy):
+            with on_storage(attempted):
+                path = _stand_in(folder)
+            held.enter_context(one_at_a_time(path, attempted=attempted, busy=busy, timeout_s=0))
+        yield
+
+
 def _in_use(attempted: str, busy: str) -> StorageError:
     return StorageError(
         attempted, found=busy, hint="wait for it to end, then run the same command again"
@@ -130,7 +157,9 @@ def _stand_in(root: Path) -> Path:
 if sys.platform == "win32":
     _USER = None
 
-    def _lock_folder(folder: Path, held: contextlib.ExitStack, *, attempted: str) -> bool:
+    def _lock_folder(
+        folder: Path, held: contextlib.ExitStack, *, attempted: str, busy: str
+    ) -> bool:
         return False
 
 else:
@@ -138,7 +167,9 @@ else:
 
     _USER = os.getuid()
 
-    def _lock_folder(folder: Path, held: contextlib.ExitStack, *, attempted: str) -> bool:
+    def _lock_folder(
+        folder: Path, held: contextlib.ExitStack, *, attempted: str, busy: str
+    ) -> bool:
         """Have the folder itself locked until `held` is closed; return whether that is possible.
 
         Raises:
@@ -152,7 +183,7 @@ else:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise _in_use(attempted, _BUSY_MEDIUM) from error
+            raise _in_use(attempted, busy) from error
         except OSError:
             return False  # NFS locks no folder, and some servers nothing
         return True

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from toolkit.errors import DigestError, InputError, StorageError, misread, system_says
 from toolkit.media._device import (
@@ -21,7 +21,7 @@ from toolkit.media._device import (
     require_regular,
     write_durably,
 )
-from toolkit.media._lock import alone_on_medium
+from toolkit.media._lock import repairing_alone
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
 from toolkit.media._place import require_elsewhere
@@ -89,8 +89,7 @@ def repair_medium(
     hopeless: list[tuple[str, str]] = []
     with on_storage(attempted), contextlib.ExitStack() as alone:
         if folder.is_dir() or any(report.verdict is not Verdict.MISSING for report, _ in bad):
-            folder.mkdir(parents=True, exist_ok=True)
-            alone.enter_context(alone_on_medium(folder, attempted=attempted))
+            alone.enter_context(_alone_in(folder, [piece for _, piece in bad], attempted=attempted))
         good = {piece for _, piece in bad if is_good(folder / piece.path, piece, progress)}
         missing = tuple(
             piece.path
@@ -142,6 +141,28 @@ def read_repaired(folder: Path) -> str | None:
         raise InputError(
             "read what was repaired", file=str(folder / REPAIRED), found=misread(error)
         ) from error
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path, pieces: Iterable[SetPiece], *, attempted: str) -> Iterator[None]:
+    """Have a folder to repair these pieces in, alone; where nothing was put into it, none is left."""
+    made = [above for above in folder.parents if not above.exists()]
+    ways = {above for piece in pieces for above in PurePosixPath(piece.path).parents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with repairing_alone(folder, attempted=attempted):
+            try:
+                yield
+            finally:
+                _remove_empty(folder / way for way in sorted(ways, reverse=True))
+    finally:
+        _remove_empty(made)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):  # not there, or not empty
+            folder.rmdir()
 
 
 def _repair(

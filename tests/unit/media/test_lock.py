@@ -11,8 +11,9 @@ import pytest
 
 from tests.unit.media.making import NOW, days, make_payload
 from toolkit.errors import StorageError
+from toolkit.media import _lock as locking
 from toolkit.media import erase_set, plan_erasure, write_medium
-from toolkit.media._lock import alone_on_medium
+from toolkit.media._lock import alone_on_medium, repairing_alone
 from toolkit.model import Silent
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
@@ -137,6 +138,41 @@ def test_what_was_written_after_it_was_looked_at_is_not_left_without_its_record(
         erase_set(planned, progress=Silent())
     assert "run the same command again" in caught.value.hint
     assert publisher.write(root, payload).verify().is_tidy(strict=True)
+
+
+def test_two_do_not_repair_in_one_folder(locks, tmp_path):
+    with (
+        repairing_alone(tmp_path, attempted="repair"),
+        pytest.raises(StorageError, match="another ferry is repairing media of this set there"),
+        repairing_alone(tmp_path, attempted="repair"),
+    ):
+        pass
+    with repairing_alone(tmp_path, attempted="repair"):
+        pass
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_folder_that_was_removed_meanwhile_is_not_repaired_in(
+    locks, tmp_path, monkeypatch, is_made_again
+):
+    """Whoever had it locked ended without a repair between the opening of the folder and its lock."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    honest = locking._lock_folder
+
+    def lock_folder(*words, **more):
+        is_locked = honest(*words, **more)
+        folder.rename(tmp_path / "removed")
+        if is_made_again:
+            folder.mkdir()
+        return is_locked
+
+    monkeypatch.setattr(locking, "_lock_folder", lock_folder)
+    with (
+        pytest.raises(StorageError, match=r"another ferry is repairing|not there"),
+        repairing_alone(folder, attempted="repair"),
+    ):
+        pass
 
 
 @posix

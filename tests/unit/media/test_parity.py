@@ -158,7 +158,8 @@ def test_two_cannot_repair_one_set_in_one_folder(stick, site):
     heard = During(repair_too)
     assert repair_medium(site.open(stick), scratch, progress=heard).problem() is None
     assert heard.refusals
-    assert "another ferry" in str(heard.refusals[0])
+    assert "another ferry is repairing media of this set there" in str(heard.refusals[0])
+    assert "writing" not in str(heard.refusals[0])
     assert "wait for it to end" in heard.refusals[0].hint
 
 
@@ -350,3 +351,38 @@ def test_room_is_asked_for_what_will_be_repaired_and_its_damaged_copy(stick, sit
     shutil.rmtree(stick / "AZL-1/parity")
     shutil.rmtree(stick.parent / "scratch")
     assert repair_medium(site.open(stick), stick.parent / "scratch").hopeless
+
+
+@pytest.mark.parametrize("there", ["", "scratch", "scratch/AZL-1/data/payload"])
+def test_a_repair_without_room_leaves_no_folder(stick, site, monkeypatch, there):
+    damage(stick, [1_000_000])
+    (stick.parent / there).mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(repairing, "free_bytes", lambda folder: SIZE)
+    with pytest.raises(StorageError, match="once more"):
+        repair_medium(site.open(stick), stick.parent / "scratch")
+    assert not (stick.parent / "scratch/AZL-1").exists()
+    assert (stick.parent / "scratch").exists() is bool(there)
+
+
+def test_a_repair_without_room_leaves_what_was_there(stick, site, monkeypatch):
+    damage(stick, [1_000_000])
+    other = stick.parent / "scratch/AZL-1/notes/mine.txt"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    (stick.parent / "scratch/AZL-1/own").mkdir()
+    monkeypatch.setattr(repairing, "free_bytes", lambda folder: SIZE)
+    with pytest.raises(StorageError, match="once more"):
+        repair_medium(site.open(stick), stick.parent / "scratch")
+    assert {path.name for path in other.parents[1].rglob("*")} == {"notes", "mine.txt", "own"}
+
+
+def test_a_disk_that_is_full_in_the_middle_has_no_empty_folders(stick, site, monkeypatch):
+    damage(stick, [1_000_000])
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(parity_module, "rescue", full)
+    with pytest.raises(StorageError, match="full"):
+        repair_medium(site.open(stick), stick.parent / "scratch")
+    assert not (stick.parent / "scratch").exists()
