@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.stage import VERSION
+from tests.system.conftest import content
 from tests.unit.media.making import flip
 
 pytestmark = pytest.mark.skipif(shutil.which("par2") is None, reason="no par2 to repair with")
@@ -25,6 +26,17 @@ def damaged(carried):
 def repair(stage, scratch, *, expect):
     words = ("media", "repair", "medium", "--scratch", str(scratch), "--site", "site")
     return stage.ferry(*words, expect=expect)
+
+
+def test_what_is_repaired_already_needs_no_room(damaged, mount):
+    scratch = mount("scratch", "size=32m")
+    repair(damaged, scratch, expect=0)
+    before = content(scratch)
+    with pytest.raises(OSError, match="No space left"):
+        (scratch / "holiday.mov").write_bytes(bytes(32 * MIB))
+    assert "1 repaired" in repair(damaged, scratch, expect=0).out
+    (scratch / "holiday.mov").unlink()
+    assert content(scratch) == before
 
 
 @pytest.mark.parametrize("size", ["size=4m", "size=4m,nr_inodes=2"])

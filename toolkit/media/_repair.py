@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -111,14 +111,7 @@ def repair_medium(
                     continue
             progress.say(f"{piece.path} is good again, and has the signed hash")
             repaired.append(piece.path)
-        document = {
-            "format": 1,
-            "kind": "ferry-repair",
-            "set_id": medium.set_id,
-            "set_name": medium.set_name,
-            "files": repaired,
-        }
-        write_durably(folder / REPAIRED, (json.dumps(document, indent=1) + "\n").encode())
+        _note(medium, folder, unproven={piece.path for _, piece in bad} - set(repaired))
     return Repair(
         folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless), missing=missing
     )
@@ -163,6 +156,29 @@ def _remove_empty(folders: Iterable[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(OSError):  # not there, or not empty
             folder.rmdir()
+
+
+def _note(medium: Medium, folder: Path, *, unproven: Collection[str]) -> None:
+    """Say which files of the set lie in the folder, unless that is said there: the disk may be full meanwhile.
+
+    Args:
+        medium: A medium of the set; the files may be of others, too.
+        folder: The folder of repaired files.
+        unproven: Paths of what is not good there, whatever lies there.
+    """
+    paths = (piece.path for file in medium.plan.files for piece in file.pieces)
+    document = {
+        "format": 1,
+        "kind": "ferry-repair",
+        "set_id": medium.set_id,
+        "set_name": medium.set_name,
+        "files": [path for path in paths if path not in unproven and (folder / path).is_file()],
+    }
+    data = (json.dumps(document, indent=1) + "\n").encode()
+    with contextlib.suppress(OSError, InputError):  # then it is written, which says what is wrong
+        if read_small(folder / REPAIRED) == data:
+            return
+    write_durably(folder / REPAIRED, data)
 
 
 def _repair(

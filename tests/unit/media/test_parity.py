@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import random
 import shutil
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.media.making import SiteTrust, flip, make_payload
 from tests.unit.media.test_lock import During
+from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
@@ -386,3 +388,53 @@ def test_a_disk_that_is_full_in_the_middle_has_no_empty_folders(stick, site, mon
     with pytest.raises(StorageError, match="full"):
         repair_medium(site.open(stick), stick.parent / "scratch")
     assert not (stick.parent / "scratch").exists()
+
+
+def test_where_nothing_is_left_to_repair_nothing_is_written(stick, site, monkeypatch):
+    damage(stick, [5])
+    first = repair_medium(site.open(stick), stick.parent / "scratch")
+    before = content(first.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(repairing, "write_durably", None)  # must not be needed
+        assert repair_medium(site.open(stick), stick.parent / "scratch") == first
+    (first.folder / "repaired.json").write_bytes(b"{}")
+    repair_medium(site.open(stick), stick.parent / "scratch")
+    assert content(first.folder) == before
+
+
+def test_what_lies_in_scratch_is_what_is_noted_there(stick, site):
+    """Also when it spoils there, and parity no longer makes it good."""
+    damage(stick, [5])
+    first = repair_medium(site.open(stick), stick.parent / "scratch")
+    noted = first.folder / "repaired.json"
+    assert json.loads(noted.read_bytes())["files"] == [f"data/payload/{NAME}"]
+    flip(first.folder / "data/payload" / NAME, 8)
+    shutil.rmtree(stick / "AZL-1/parity")
+    assert repair_medium(site.open(stick), stick.parent / "scratch").hopeless
+    assert json.loads(noted.read_bytes())["files"] == []
+
+
+def test_what_was_repaired_of_each_medium_of_a_set_is_noted_once(tmp_path, publisher, site):
+    names = (NAME, "SBE_Contoso.zip")
+    held = [
+        make_payload(
+            tmp_path / "held", name=name, data=random.Random(name).randbytes(PAYLOAD_BYTES)
+        )
+        for name in names
+    ]
+    more = {"media": (HOLDS_ONE, HOLDS_ONE), "book": tmp_path / "book", "set_name": "AZL-2"}
+    opened = []
+    for stick in (tmp_path / "one", tmp_path / "two"):
+        publisher.write(stick, *held, parity=Parity(tool=TOOL, percent=5), **more)
+        (path,) = stick.rglob("*.zip")
+        flip(path, 800)
+        opened.append(site.open(stick))
+    scratch = tmp_path / "scratch"
+    for medium in opened:
+        assert len(repair_medium(medium, scratch).repaired) == 1
+    noted = scratch / "AZL-2/repaired.json"
+    assert json.loads(noted.read_bytes())["files"] == [f"data/payload/{name}" for name in names]
+    before = noted.stat().st_mtime_ns
+    for medium in opened:
+        repair_medium(medium, scratch)
+    assert noted.stat().st_mtime_ns == before
