@@ -599,9 +599,7 @@ class Medium:
         return tuple(map(Sha256, custom.get(BLOCKS, ())))
 
     def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
-        first, count = piece.offset // BLOCK_BYTES, -(-piece.size_bytes // BLOCK_BYTES)
-        blocks = self._blocks(file)[first : first + count]
-        return blocks if len(blocks) == count else ()  # not signed for every one
+        return piece.blocks_of(self._blocks(file))
 
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}

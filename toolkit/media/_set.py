@@ -65,6 +65,12 @@ class SetPiece:
     size_bytes: int
     sha256: Sha256
 
+    def blocks_of(self, target: Sequence[Sha256]) -> tuple[Sha256, ...]:
+        """Return the hashes of its blocks, of those of its target; none, if they are not known of each."""
+        first, count = self.offset // BLOCK_BYTES, -(-self.size_bytes // BLOCK_BYTES)
+        blocks = tuple(target[first : first + count])
+        return blocks if len(blocks) == count else ()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetFile:
@@ -227,6 +233,7 @@ class Noted:
 
     sha256: Sha256
     blocks: tuple[Sha256, ...]
+    """As they were hashed, or are signed."""
     parity: Mapping[str, Sha256]
     """The files of its parity by name; empty: it has none so far."""
 

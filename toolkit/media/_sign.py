@@ -8,6 +8,7 @@ signatures are deterministic): an interrupted set is finished as it would have b
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,9 @@ from typing import TypeVar
 
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
+from toolkit.errors import InputError, misread
 from toolkit.media._keys import ISSUED_AT, SNAPSHOT, TARGETS, TIMESTAMP, SigningKeys, as_instant
-from toolkit.media._set import SET_TARGET
+from toolkit.media._set import SET_TARGET, read_digest
 from toolkit.model import HeldPayload, Sha256, TargetName
 
 CUSTODY_KEY = "custody_key"
@@ -84,6 +86,26 @@ def sign_set(
         f"{version}.snapshot.json": snapshot_bytes,
         "timestamp.json": _signed(timestamp, keys, TIMESTAMP),
     }
+
+
+def read_blocks(targets: bytes) -> dict[str, tuple[Sha256, ...]]:
+    """Return the hashes of the blocks of each payload, by target, from signed targets that home made.
+
+    Raises:
+        InputError: They cannot be understood.
+    """
+    try:
+        return {
+            name: tuple(map(read_digest, row["custom"].get(BLOCKS, ())))
+            for name, row in json.loads(targets)["signed"]["targets"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            "read what was signed of a set",
+            file="targets.json",
+            found=misread(error),
+            hint="restore from a backup what home keeps of this set, or write a new one: --name with a name of your own",
+        ) from error
 
 
 def _target(item: PlacedPayload) -> TargetFile:

@@ -42,7 +42,7 @@ from toolkit.media._layout import Layout, MediumSize, Part
 from toolkit.media._lock import alone_in_book
 from toolkit.media._set import TUF, Intent, SetFile, SetPiece, SetPlan, read_small
 from toolkit.media._set_key import SetKey, new_key, store_key
-from toolkit.media._sign import PlacedPayload, sign_set
+from toolkit.media._sign import PlacedPayload, read_blocks, sign_set
 from toolkit.model import HeldPayload, Progress, Sha256, TargetName
 
 _SET = "set.json"
@@ -114,6 +114,21 @@ def parts_of(
         )
         for file, piece in plan.on_medium(intent.medium, intent.supplement)
     )
+
+
+def blocks_of(signed: Signed | Spread) -> dict[str, tuple[Sha256, ...]]:
+    """Return the signed hashes of the blocks of every piece, by path.
+
+    Raises:
+        InputError: What was signed cannot be understood.
+    """
+    of_targets = (data for name, data in signed.metadata.items() if name.endswith(".targets.json"))
+    blocks = read_blocks(next(of_targets, b""))
+    return {
+        piece.path: piece.blocks_of(blocks.get(file.target, ()))
+        for file in signed.plan.files
+        for piece in file.pieces
+    }
 
 
 def read_metadata(folder: Path, names: Iterable[str]) -> dict[str, bytes]:

@@ -96,6 +96,7 @@ from toolkit.media._spread import (
     Signed,
     Spread,
     as_stored,
+    blocks_of,
     changed_in_catalog,
     changed_since_measured,
     find_spread,
@@ -616,12 +617,16 @@ class _Writing:
     """What stands on the medium, by path, as it was hashed when it was written."""
     fresh: set[str] = field(default_factory=set)
     """Paths of what this run wrote; what an earlier one noted is not believed before it was read."""
+    blocks: Mapping[str, tuple[Sha256, ...]] = field(default_factory=dict)
+    """Of what was signed before, the signed hashes of blocks by path: it is not hashed by block again."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
 
     def prepare(self, parts: Sequence[Part]) -> None:
         """Clear away what is half, and refuse a medium that cannot take what is missing of `parts`."""
+        if self.signed is not None:
+            self.blocks = blocks_of(self.signed)
         for left in sorted(self.folder.rglob("*.part")):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         folders = {(self.folder / part.path).parent for part in parts}
@@ -648,10 +653,12 @@ class _Writing:
 
     def speeds(self) -> str:
         """Return how fast payloads were written and read back, for people."""
-        return (
-            f"written with {human_speed(self.writing.bytes_per_s)}, "
-            f"read back with {human_speed(self.reading.bytes_per_s)}"
+        written = (
+            f"written with {human_speed(self.writing.bytes_per_s)}"
+            if self.fresh
+            else "its payloads stood there already"
         )
+        return f"{written}, read back with {human_speed(self.reading.bytes_per_s)}"
 
     def _standing(self, parts: Sequence[Part]) -> dict[str, Noted]:
         """Return what earlier runs finished; what else stands under a part's name is removed."""
@@ -746,7 +753,15 @@ class _Writing:
 
     def _note(self, part: Part, note: Noted) -> None:
         self.placed[part.path] = note
-        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=as_rows(self.placed)))
+        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=self._rows()))
+
+    def _rows(self) -> list[dict[str, object]]:
+        return as_rows(
+            {
+                path: replace(note, blocks=self.blocks.get(path, note.blocks))
+                for path, note in self.placed.items()
+            }
+        )
 
     def _changed(self, part: Part) -> DigestError:
         if not part.is_whole or self.key is not None:
@@ -928,12 +943,13 @@ class _Writing:
                 "bytes": sum(part.size_bytes for part in parts) + sum(map(len, small.values())),
                 "bytes_per_s": self.reading.bytes_per_s,
             },
-            "written": {
+        }
+        if self.fresh:
+            completion["written"] = {
                 "bytes": self.writing.size_bytes,
                 "bytes_per_s": self.writing.bytes_per_s,
-            },
-        }
-        state = self.intent.to_bytes(noted=as_rows(self.placed), **completion)
+            }
+        state = self.intent.to_bytes(noted=self._rows(), **completion)
         write_durably(self.folder / WRITING, state)
         (self.folder / WRITING).replace(self.folder / COMPLETE)
         sync_folder(self.folder)

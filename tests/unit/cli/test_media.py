@@ -157,6 +157,22 @@ def test_repairing_a_medium_without_its_payload_ends_with_no_and_names_it(ferry,
     assert "ferry media request" in ferry("media", "verify", "medium", "--site", "site")[2]
 
 
+def test_a_set_that_lost_its_last_file_says_what_it_said_and_nothing_that_was_not_measured(
+    write, folder
+):
+    complete = folder / "complete.json"
+    before = json.loads(complete.read_bytes())
+    complete.unlink()
+    code, out, err = write()
+    assert (code, "complete" in out) == (0, True)
+    assert "its payloads stood there already, read back with" in err
+    assert "warning" not in err
+    after = json.loads(complete.read_bytes())
+    assert after["noted"] == before["noted"]
+    assert before["noted"][0]["blocks"]
+    assert before.keys() - after.keys() == {"written"}
+
+
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
     (path,) = (tmp_path / "catalog" / "sets").glob("*.json")
     record = json.loads(path.read_bytes())

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.media.making import SiteTrust, flip, make_payload
 from tests.unit.media.test_lock import During
 from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
-from tests.unit.media.test_write import Heard, StopAt, Stopped, content
+from tests.unit.media.test_write import Heard, StopAt, Stopped, content, noted_in
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
 from toolkit.media import _parity as parity_module
@@ -300,6 +300,20 @@ def test_parity_of_an_earlier_run_is_kept_if_it_reads_back(root, publisher, two,
     publisher.write(root, *two, parity=parity, progress=heard)
     assert (f"parity of {NAME}" in heard.steps) is is_damaged
     assert early.read_bytes() == before
+
+
+def test_a_finishing_that_was_stopped_does_not_write_payloads_again(root, publisher, two):
+    """A finished set had lost its last file; what was looked at is noted with its parity."""
+    more = {"parity": Parity(tool=TOOL, percent=5), "set_name": "AZL-1"}
+    complete = publisher.write(root, *two, **more).folder / "complete.json"
+    noted = noted_in(complete)
+    complete.unlink()
+    with pytest.raises(Stopped):
+        publisher.write(root, *two, progress=StopAt("read back"), **more)
+    heard = Heard()
+    publisher.write(root, *two, progress=heard, **more)
+    assert heard.steps == [f"read back {held.name}" for held in two]
+    assert noted_in(complete) == noted
 
 
 def test_parity_is_the_default_only_where_it_can_be_made(monkeypatch):

@@ -94,8 +94,32 @@ def test_what_stood_already_was_not_written_by_this_run(publisher, root, payload
         publisher.write(root, payload, progress=StopAt("read back"))
     folder = publisher.write(root, payload).folder
     complete = json.loads((folder / "complete.json").read_bytes())
-    assert complete["written"] == {"bytes": 0, "bytes_per_s": None}
+    assert "written" not in complete
     assert complete["read_back"]["bytes_per_s"] is None
+
+
+def test_nothing_is_called_written_where_all_of_it_stood_already(timed, publisher, root, payload):
+    timed(1)
+    folder = publisher.write(root, payload).folder
+    (folder / "complete.json").unlink()
+    heard = Heard()
+    publisher.write(root, payload, progress=heard)
+    complete = json.loads((folder / "complete.json").read_bytes())
+    assert "written" not in complete
+    assert complete["read_back"]["bytes_per_s"] == payload.size_bytes  # as it was measured now
+    (said,) = (text for text in heard.said if "is complete" in text)
+    assert said.endswith("its payloads stood there already, read back with 1.3 KiB/s")
+
+
+def test_of_what_was_lost_only_that_is_called_written(timed, publisher, root, payload, tmp_path):
+    timed(1)
+    other = make_payload(tmp_path / "catalog", name="SBE_1.zip", data=b"sbe")
+    folder = publisher.write(root, payload, other).folder
+    for name in ("complete.json", "data/payload/SBE_1.zip"):
+        (folder / name).unlink()
+    publisher.write(root, payload, other)
+    complete = json.loads((folder / "complete.json").read_bytes())
+    assert complete["written"] == {"bytes": 3, "bytes_per_s": 3}
 
 
 def test_the_speed_of_reading_is_in_the_report(timed, site, medium):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.media.making import NOW, days, flip, make_payload
 from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
-from tests.unit.media.test_write import Heard, StopAt, Stopped, content
+from tests.unit.media.test_write import Heard, StopAt, Stopped, content, noted_in
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import MediumSize, Verdict, describe_medium
 from toolkit.media import _write as writing
@@ -89,6 +89,42 @@ def test_the_same_metadata_lie_on_every_medium(sticks):
     )
     assert first == second
     assert len({(stick / "AZL-2603-TWO/data/plan/set.json").read_bytes() for stick in sticks}) == 1
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_each_medium_notes_the_blocks_of_its_own_pieces(
+    sticks, publisher, bundle, sbe, tmp_path, is_lost
+):
+    """As they are signed, and also when its last file was lost and it is finished again."""
+    for stick in sticks:
+        complete = stick / "AZL-2603-TWO/complete.json"
+        if is_lost:
+            complete.unlink()
+            publisher.write(
+                stick, bundle, sbe, media=TWO, book=tmp_path / "book", set_name="AZL-2603-TWO"
+            )
+        for row in noted_in(complete):
+            data = (complete.parent / row["path"]).read_bytes()
+            starts = range(0, len(data), BLOCK_BYTES)
+            blocks = [data[start : start + BLOCK_BYTES] for start in starts]
+            assert row["blocks"] == [hashlib.sha256(block).hexdigest() for block in blocks]
+
+
+@pytest.mark.parametrize("name", ["targets.json", "nothing"])
+def test_a_set_whose_metadata_spoiled_at_home_is_refused(
+    sticks, root, publisher, bundle, sbe, tmp_path, name
+):
+    (targets,) = (tmp_path / "book/AZL-2603-TWO/tuf").glob("*.targets.json")
+    if name == "nothing":
+        targets.unlink()
+    else:
+        targets.write_bytes(b'{"signed": []}')
+    with pytest.raises(InputError, match="read what was signed of a set") as caught:
+        publisher.write(
+            root, bundle, sbe, media=TWO, book=tmp_path / "book", set_name="AZL-2603-TWO", number=1
+        )
+    assert "backup" in caught.value.hint
+    assert not list(root.rglob("*.seg"))
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -33,6 +33,7 @@ def small_blocks(monkeypatch):
     """Signed blocks of 512 bytes instead of 64 MiB, read in chunks of 4096."""
     monkeypatch.setattr(device, "BLOCK_BYTES", 512)
     monkeypatch.setattr("toolkit.media._medium.BLOCK_BYTES", 512)
+    monkeypatch.setattr("toolkit.media._set.BLOCK_BYTES", 512)
     monkeypatch.setattr(device, "CHUNK_BYTES", 4096)
 
 

@@ -41,6 +41,10 @@ class Heard(Silent):
         self.said.append(message)
 
 
+def noted_in(complete):
+    return json.loads(complete.read_bytes())["noted"]
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a set but complete.json, which tells when it was completed."""
     return {
@@ -477,6 +481,18 @@ def test_a_finished_set_that_lost_its_last_file_is_finished_again(
     assert not [step for step in heard.steps if step.startswith("write ")]
     assert site.open(root).missing() == ()
     assert again.verify().is_tidy(strict=True)
+
+
+def test_such_a_set_notes_again_what_it_noted(root, publisher, payload, second):
+    """By whom and when it was finished is of this time."""
+    first = publisher.write(root, payload, second)
+    complete = first.folder / "complete.json"
+    noted = noted_in(complete)
+    assert all(row["blocks"] == [row["sha256"]] for row in noted)  # of one block each
+    complete.unlink()
+    publisher.write(root, payload, second, now=NOW + days(1))
+    assert noted_in(complete) == noted
+    assert json.loads(complete.read_bytes())["completed_at"] == "2026-11-02T12:00:00Z"
 
 
 def test_what_else_such_a_set_lost_is_written_again(root, publisher, payload, second):
