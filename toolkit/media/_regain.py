@@ -16,7 +16,16 @@ from toolkit.media import _bag
 from toolkit.media._device import write_durably
 from toolkit.media._keys import fingerprint
 from toolkit.media._medium import Medium
-from toolkit.media._set import COMPLETE, PAYLOAD, SET_PATH, WRITING, Intent, SetPlan, read_small
+from toolkit.media._set import (
+    COMPLETE,
+    PAYLOAD,
+    SET_PATH,
+    WRITING,
+    Intent,
+    SetPlan,
+    is_signed_before,
+    read_small,
+)
 from toolkit.media._spread import Signed, read_metadata
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
@@ -88,8 +97,17 @@ def regain(folder: Path, wanted: Intent, root: bytes, *, now: datetime) -> tuple
     intent = intent_of(medium, signed, number=numbers[0])
     if (intent.purpose, intent.media_count) != (wanted.purpose, wanted.media_count):
         raise _refused(folder, "it was written with other keys, recipients, sizes or payloads")
-    _say_again(folder, intent)
+    if not is_under_way(folder):  # else its notes stay
+        _say_again(folder, intent)
     return signed, intent
+
+
+def is_under_way(folder: Path) -> bool:
+    """Whether a set that lost its last file was being finished when that was stopped: its signatures stay as they are."""
+    try:
+        return not (folder / COMPLETE).exists() and is_signed_before(read_small(folder / WRITING))
+    except (OSError, InputError):
+        return False
 
 
 def regain_supplement(folder: Path, intent: Intent, signed: Signed) -> bool:
@@ -118,7 +136,7 @@ def _is_called(folder: Path, label: str) -> bool:
 
 def _say_again(folder: Path, intent: Intent) -> None:
     (folder / COMPLETE).unlink(missing_ok=True)
-    write_durably(folder / WRITING, intent.to_bytes())
+    write_durably(folder / WRITING, intent.to_bytes(signed=True))
     sync_folder(folder)
 
 

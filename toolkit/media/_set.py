@@ -364,6 +364,14 @@ def read_noted(data: bytes) -> dict[str, Noted]:
         return {}  # what stands there is hashed then
 
 
+def is_signed_before(data: bytes) -> bool:
+    """Whether writing.json says that the metadata of its set were signed before it was begun."""
+    try:
+        return json.loads(data)["signed"] is True
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return False
+
+
 def read_back_method(data: bytes) -> str:
     """Return how the writer read the set back, from complete.json; empty where it does not say."""
     try:

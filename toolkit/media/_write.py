@@ -60,7 +60,7 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
-from toolkit.media._regain import holds_targets, regain, regain_supplement
+from toolkit.media._regain import holds_targets, is_under_way, regain, regain_supplement
 from toolkit.media._report import Verdict, write_anew
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -402,6 +402,9 @@ def _begin(
         ):
             continue  # a cut set: it goes on as it was signed, or not at all
         if intent.media_count == 1 and intent.expires_at > wanted.now:
+            if is_under_way(folder):
+                signed, intent = regain(folder, new, wanted.keys.roots[0], now=wanted.now)
+                return folder, intent, signed
             return folder, intent, None
     return (*_begin_new(root, new), None)
 
@@ -753,7 +756,8 @@ class _Writing:
 
     def _note(self, part: Part, note: Noted) -> None:
         self.placed[part.path] = note
-        write_durably(self.folder / WRITING, self.intent.to_bytes(noted=self._rows()))
+        before = {} if self.signed is None else {"signed": True}
+        write_durably(self.folder / WRITING, self.intent.to_bytes(**before, noted=self._rows()))
 
     def _rows(self) -> list[dict[str, object]]:
         return as_rows(

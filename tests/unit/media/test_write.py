@@ -515,6 +515,32 @@ def test_such_a_finishing_can_be_stopped(root, publisher, payload, second):
     assert content(publisher.write(root, payload, second).folder) == before
 
 
+@pytest.mark.parametrize("step", ["look at", "read back"])
+def test_a_stopped_finishing_goes_on_with_the_signatures_that_a_site_accepted(
+    root, publisher, payload, second, site, step
+):
+    first = publisher.write(root, payload, second)
+    site.open(root)
+    before = content(first.folder)
+    (first.folder / "complete.json").unlink()
+    told = replace(payload, witnesses=())  # what the catalog knows of it has changed
+    with pytest.raises(Stopped):
+        publisher.write(root, told, second, progress=StopAt(step))
+    publisher.write(root, told, second)
+    assert content(first.folder) == before
+    assert site.open(root).verify().is_tidy(strict=True)
+
+
+def test_a_stopped_finishing_that_is_not_proven_any_more_is_refused(root, publisher, payload):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, progress=StopAt("look at"))
+    (first.folder / "tuf/timestamp.json").unlink()
+    with pytest.raises(StorageError, match="finish the set"):
+        publisher.write(root, payload)
+
+
 @pytest.mark.parametrize("name", ["tuf/timestamp.json", "bag-info.txt"])
 def test_beside_such_a_set_of_which_nothing_is_proven_no_second_one_is_begun(
     root, publisher, payload, name
