@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import sys
 from dataclasses import fields, replace
 from datetime import timedelta
 
@@ -95,6 +96,19 @@ def test_the_complete_json_of_another_set_is_not_taken_for_it(
     assert other.set_id in judged(site, root)[0].detail
     assert publisher.write(root, payload, now=NOW + days(1)).folder == written.folder
     assert [item.name for item in root.iterdir()] == [written.set_name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_a_complete_json_that_is_a_link_is_as_one_that_is_gone(
+    root, publisher, payload, site, tmp_path
+):
+    complete = publisher.write(root, payload).folder / "complete.json"
+    complete.rename(tmp_path / "elsewhere")
+    complete.symlink_to(tmp_path / "elsewhere")
+    assert "ferry media write" in judged(site, root)[1].hint
+    publisher.write(root, payload)
+    assert judged_good(site, root)
+    assert not complete.is_symlink()
 
 
 def test_another_set_that_says_what_it_is_stays_another(root, publisher, other_publisher, payload):
