@@ -33,7 +33,8 @@ from toolkit.errors import (
     StorageError,
     ToolkitError,
 )
-from toolkit.media._set import SET_PATH, SET_TARGET
+from toolkit.media import fingerprint
+from toolkit.media._set import COMPLETE, SET_PATH, SET_TARGET
 
 ROLES = ("root", "targets", "snapshot", "timestamp")
 ONLINE = ("targets", "snapshot", "timestamp")
@@ -154,6 +155,9 @@ class Set:
             (self.folder / "tuf" / f"{number}.root.json").write_bytes(data)
             plan["roots"].append(hashes(data)["sha256"])
         self.plan(plan)
+        complete = self.folder / COMPLETE
+        said = json.loads(complete.read_bytes())
+        complete.write_text(json.dumps({**said, "root": fingerprint(data)}))
 
     def plan(self, document: object) -> None:
         """Replace set.json, signed."""

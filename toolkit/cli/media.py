@@ -267,8 +267,8 @@ def write(
     Only what is proven, or was accepted by name, is written; each archive is looked into once before. With a
     plan, an SBE that would hide a cluster's updates is refused. What a scanner says no to ends it with 3, a
     scanner without a verdict with 7; its verdict stands in the first receipt. A medium that is complete already is
-    read whole, as `media verify` does: 3 or 6 if it is not what was written. One whose complete.json is missing or
-    unreadable is finished as it was signed, or refused with 6.
+    read whole, as `media verify` does: 3 or 6 if it is not what was written. One whose complete.json is missing,
+    unreadable or another set's is finished as it was signed, or refused with 6.
 
     Changes: adds one set folder to the medium; nothing else on it is touched. The first receipt in its
     custody/ is signed with the catalog's key, made by the first. The catalog remembers the set (sets/), the key of

@@ -197,8 +197,12 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
 
 def fingerprint(root_bytes: bytes) -> str:
     """Return the SHA-256 of a root.json, in groups of four for reading aloud."""
-    digits = hashlib.sha256(root_bytes).hexdigest()
-    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
+    return aloud(hashlib.sha256(root_bytes).hexdigest())
+
+
+def aloud(digest: str) -> str:
+    """Return a digest in groups of four."""
+    return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
 
 
 def read_fingerprint(text: str) -> str:

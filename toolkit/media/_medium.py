@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import stat
@@ -38,7 +37,9 @@ from toolkit.media._device import (
     weakest,
 )
 from toolkit.media._encryption import Decrypting
-from toolkit.media._names import SUPPLEMENT, is_litter_path, medium_label
+from toolkit.media._identity import contradiction, part_of
+from toolkit.media._keys import aloud
+from toolkit.media._names import is_litter_path, medium_label
 from toolkit.media._parity import PARITY, has_parity
 from toolkit.media._report import Damage, FileReport, MediumReport, Verdict
 from toolkit.media._set import (
@@ -139,7 +140,7 @@ class Medium:
         """All that is read from."""
         self._checked = checked
         self._plan: SetPlan = checked.plan
-        self.number, self.supplement = _part(folder, checked.plan)
+        self.number, self.supplement = part_of(folder, checked.plan)
         """Which medium of the set this is, from 1; 0: a supplement, with the paths of its pieces."""
         self._key: SetKey | None = None
 
@@ -216,6 +217,29 @@ class Medium:
             self._target(file)
             for file in sorted(self._plan.files, key=lambda item: item.target)
             if file.target.startswith(PAYLOAD)
+        )
+
+    def intent(self, number: int, supplement: tuple[str, ...] = ()) -> Intent:
+        """Return what `complete.json` says on a medium of this set, by what was signed.
+
+        Args:
+            number: Which medium; 0: a supplement.
+            supplement: Paths of the pieces that a supplement carries.
+
+        Raises:
+            SignatureError: A signed target without the facts a payload needs.
+        """
+        return Intent(
+            set_id=self.set_id,
+            set_name=self.set_name,
+            issued_at=self._plan.issued_at,
+            expires_at=self._plan.expires_at,
+            root=aloud(self._plan.roots[-1]),
+            payloads=self._payloads(),
+            medium=number,
+            media_count=self._plan.media_count,
+            recipients=self._plan.encryption.recipients if self._plan.encryption else (),
+            supplement=supplement,
         )
 
     def copy_target(self, name: str, sink: BinaryIO, *, progress: Progress | None = None) -> None:
@@ -414,6 +438,7 @@ class Medium:
 
         Raises:
             StorageError: A folder of it cannot be read.
+            SignatureError: What is signed of an encrypted target contradicts itself.
         """
         places = (self.folder, *self._repaired)
         lacking = [] if any(map(self._is_finished, places)) else [COMPLETE]
@@ -425,13 +450,21 @@ class Medium:
         return tuple(lacking)
 
     def _is_finished(self, place: Path) -> bool:
-        """Whether `complete.json` there says that this set was written to its end."""
+        """Whether `complete.json` there says, as it was signed, that this set was written to its end."""
         try:
-            return (
-                Intent.from_bytes(read_small(place / COMPLETE), file=COMPLETE).set_id == self.set_id
-            )
+            return not self._contradiction(place)
         except (OSError, InputError):
             return False
+
+    def _contradiction(self, place: Path) -> str:
+        """Return how `complete.json` there differs from what was signed; empty: in nothing.
+
+        Raises:
+            OSError: It is missing or cannot be read.
+            InputError: It cannot be understood.
+        """
+        said = Intent.from_bytes(read_small(place / COMPLETE), file=COMPLETE)
+        return contradiction(said, self.intent(*part_of(place, self._plan)))
 
     @on_storage("verify a medium")
     def verify(self, progress: Progress | None = None) -> MediumReport:
@@ -442,6 +475,7 @@ class Medium:
 
         Raises:
             StorageError: The medium went away, or a folder of it cannot be read.
+            SignatureError: What is signed of an encrypted target contradicts itself.
         """
         progress = progress or Silent()
         methods: list[ReadMethod] = []
@@ -497,14 +531,19 @@ class Medium:
             expires_at=self.expires_at,
             is_complete=not self.missing(),
             read_back=_read_back(self.folder),
-            payloads=tuple(
-                (target.name.removeprefix(PAYLOAD), target.size_bytes, target.sha256)
-                for target in self.targets()
-            ),
+            payloads=self._payloads(),
             medium=self.number,
             media_count=self._plan.media_count,
             recipients=self._plan.encryption.recipients if self._plan.encryption else (),
             supplement=self.supplement,
+        )
+
+    def _payloads(self) -> tuple[tuple[str, int, Sha256], ...]:
+        """Return name, size and hash of every payload, in order of names, as it is when it was decrypted."""
+        return tuple(
+            (file.target.removeprefix(PAYLOAD), *self._as_published(file))
+            for file in sorted(self._plan.files, key=lambda item: item.target)
+            if file.target.startswith(PAYLOAD)
         )
 
     def _judge_bag(self, signed: dict[str, Sha256], methods: list[ReadMethod]) -> list[FileReport]:
@@ -559,9 +598,8 @@ class Medium:
         return {}
 
     def _judge_completion(self) -> list[FileReport]:
-        path = self.folder / COMPLETE
         try:
-            intent = Intent.from_bytes(read_small(path), file=COMPLETE)
+            against = self._contradiction(self.folder)
         except FileNotFoundError:
             return [FileReport(path=COMPLETE, verdict=Verdict.MISSING)]
         except NotRegularError as error:
@@ -572,9 +610,8 @@ class Medium:
         except OSError as error:
             detail = system_says(error)
             return [FileReport(path=COMPLETE, verdict=Verdict.UNREADABLE, detail=detail)]
-        if intent.set_id != self.set_id or intent.supplement != self.supplement:
-            detail = f"belongs to set {intent.set_id}, or to another medium of it"
-            return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=detail)]
+        if against:
+            return [FileReport(path=COMPLETE, verdict=Verdict.DAMAGED, detail=f"says {against}")]
         return [FileReport(path=COMPLETE, verdict=Verdict.OK)]
 
     def _judge_others(self, known: set[str]) -> list[FileReport]:
@@ -603,23 +640,28 @@ class Medium:
 
     def _target(self, file: SetFile) -> Target:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
-        plain = self._plaintext(file)
+        size_bytes, sha256 = self._as_published(file)
         try:
             return Target(
                 name=TargetName(file.target),
-                size_bytes=file.size_bytes if plain is None else int(plain["size_bytes"]),
-                sha256=file.sha256 if plain is None else Sha256(plain["sha256"]),
+                size_bytes=size_bytes,
+                sha256=sha256,
                 kind=PayloadKind(custom["kind"]),
                 version=SolutionVersion.parse(str(custom["version"])),
                 url=str(custom.get("url", "")),
             )
         except (KeyError, ValueError, TypeError) as error:
-            raise SignatureError(
-                f"read the signed facts of {file.target}",
-                found=misread(error),
-                expected="a kind and a solution version that this ferry knows",
-                hint="a newer ferry may have written the medium; use that one",
-            ) from error
+            raise _unknown_facts(file, "a kind and a solution version", error) from error
+
+    def _as_published(self, file: SetFile) -> tuple[int, Sha256]:
+        """Return size and hash of a payload as its vendor published it."""
+        plain = self._plaintext(file)
+        if plain is None:
+            return file.size_bytes, file.sha256
+        try:
+            return int(plain["size_bytes"]), Sha256(plain["sha256"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unknown_facts(file, "size and hash of what is encrypted", error) from error
 
 
 @on_storage("read the label of a medium")
@@ -658,20 +700,13 @@ def describe_medium(root: Path) -> MediumLabel:
     )
 
 
-def _part(folder: Path, plan: SetPlan) -> tuple[int, tuple[str, ...]]:
-    """Return which medium of its set a folder is; where it does not say so itself, its files do."""
-    known = {piece.path for file in plan.files for piece in file.pieces}
-    for name in (COMPLETE, WRITING):
-        with contextlib.suppress(OSError, InputError):
-            intent = Intent.from_bytes(read_small(folder / name), file=name)
-            if intent.set_id != plan.set_id:
-                continue
-            if intent.supplement and known.issuperset(intent.supplement):
-                return SUPPLEMENT, intent.supplement
-            if 1 <= intent.medium <= plan.media_count:
-                return intent.medium, ()
-    pieces = (piece for file in plan.files for piece in file.pieces)
-    return next((piece.medium for piece in pieces if (folder / piece.path).exists()), 1), ()
+def _unknown_facts(file: SetFile, expected: str, error: Exception) -> SignatureError:
+    return SignatureError(
+        f"read the signed facts of {file.target}",
+        found=misread(error),
+        expected=f"{expected} that this ferry knows",
+        hint="a newer ferry may have written the medium; use that one",
+    )
 
 
 def _is_there(path: Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.media._device import on_storage
+from toolkit.media._identity import is_supplement
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
@@ -17,7 +18,6 @@ from toolkit.media._set import (
     REPAIRED,
     SET_TARGET,
     find_set_folder,
-    is_supplement,
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock

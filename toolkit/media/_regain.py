@@ -1,20 +1,20 @@
 """A finished set that lost its last file: what was signed says what it is to become, so it is finished and not begun again.
 
-`complete.json` is the only file of a set that nothing else vouches for: it may be missing, empty or of another kind
-while every payload stands. The metadata that are there are used again as they are: sites may have accepted them.
+`complete.json` is the only file of a set that nothing else vouches for: it may be missing, empty, of another kind or
+another set's while every payload stands. The metadata that are there are used again as they are: sites may have accepted them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, ToolkitError
 from toolkit.filesystem import sync_folder
 from toolkit.media import _bag
 from toolkit.media._device import write_durably
-from toolkit.media._keys import fingerprint
+from toolkit.media._identity import contradiction, label_of
 from toolkit.media._medium import Medium
 from toolkit.media._set import (
     COMPLETE,
@@ -30,6 +30,8 @@ from toolkit.media._spread import Signed, read_metadata
 from toolkit.media._trust import new_trust
 from toolkit.media._verify import check_set
 
+_ANY_TIME = datetime.min.replace(tzinfo=UTC)
+
 
 def holds_targets(folder: Path, wanted: Collection[str], *, now: datetime) -> bool:
     """Whether a set folder's plan, of which nothing is proven, lists exactly these payloads and is valid."""
@@ -41,34 +43,21 @@ def holds_targets(folder: Path, wanted: Collection[str], *, now: datetime) -> bo
     return found == set(wanted) and plan.expires_at > now
 
 
-def intent_of(
-    medium: Medium, signed: Signed, *, number: int, supplement: tuple[str, ...] = ()
-) -> Intent:
-    """Return what a medium of a set is to become, from what was signed.
+def is_contradicted(folder: Path, said: Intent, root: bytes) -> bool:
+    """Whether a complete set says of itself something else than was signed of it under this root.
 
-    Args:
-        medium: Any proven medium of the set.
-        signed: What was signed of it.
-        number: Which medium; 0: a supplement.
-        supplement: Paths of the pieces that a supplement carries.
+    What is not proven, or of another publisher, contradicts nothing.
     """
-    label = medium.describe()
-    return Intent(
-        set_id=label.set_id,
-        set_name=label.set_name,
-        issued_at=label.issued_at,
-        expires_at=signed.plan.expires_at,
-        root=fingerprint(signed.roots[-1]),
-        payloads=label.payloads,
-        medium=number,
-        media_count=label.media_count,
-        recipients=label.recipients,
-        supplement=supplement,
-    )
+    try:
+        # expired or not: it is asked what it is, not whether it may be used
+        medium = Medium(folder, check_set(folder, new_trust(root), now=_ANY_TIME))
+        return bool(contradiction(said, medium.intent(medium.number, medium.supplement)))
+    except (ToolkitError, OSError):
+        return False
 
 
 def regain(folder: Path, wanted: Intent, root: bytes, *, now: datetime) -> tuple[Signed, Intent]:
-    """Have a set whose `complete.json` says nothing say again what it is to become (`writing.json`).
+    """Have a set whose `complete.json` says nothing, or something else than was signed, say again what it is to become (`writing.json`).
 
     Args:
         folder: The set folder.
@@ -88,13 +77,13 @@ def regain(folder: Path, wanted: Intent, root: bytes, *, now: datetime) -> tuple
         numbers = [
             number
             for number in range(1, signed.plan.media_count + 1)
-            if _is_called(folder, signed.plan.label(number))
+            if label_of(folder) == signed.plan.label(number)
         ]
     except (ToolkitError, OSError) as error:
         raise _refused(folder, str(error)) from error
     if not numbers:
         raise _refused(folder, f"{_bag.INFO} does not call it a medium of its set")
-    intent = intent_of(medium, signed, number=numbers[0])
+    intent = medium.intent(numbers[0])
     if (intent.purpose, intent.media_count) != (wanted.purpose, wanted.media_count):
         raise _refused(folder, "it was written with other keys, recipients, sizes or payloads")
     if not is_under_way(folder):  # else its notes stay
@@ -118,7 +107,7 @@ def regain_supplement(folder: Path, intent: Intent, signed: Signed) -> bool:
     """
     try:
         is_same = read_small(folder / SET_PATH) == signed.plan.to_bytes()
-        if not is_same or not _is_called(folder, intent.label):
+        if not is_same or label_of(folder) != intent.label:
             return False
     except (OSError, InputError):
         return False
@@ -127,11 +116,6 @@ def regain_supplement(folder: Path, intent: Intent, signed: Signed) -> bool:
         return False
     _say_again(folder, intent)
     return True
-
-
-def _is_called(folder: Path, label: str) -> bool:
-    info = read_small(folder / _bag.INFO).decode(errors="replace").splitlines()
-    return f"External-Identifier: {label}" in info
 
 
 def _say_again(folder: Path, intent: Intent) -> None:

@@ -99,7 +99,8 @@ class MediumReport:
         """Return the error this report amounts to, gravest first, or None when the set is good.
 
         Damaged bytes cannot be proven (DigestError), missing or unreadable ones are the medium's
-        fault (StorageError). Foreign files and litter are no error: see `is_tidy`.
+        fault (StorageError); so is a `complete.json` that does not say what was signed: it proves
+        nothing, and counts as one that is missing. Foreign files and litter are no error: see `is_tidy`.
 
         Args:
             made_good: Paths that count as good, because they were proven elsewhere.
@@ -110,13 +111,13 @@ class MediumReport:
         def bad(verdict: Verdict) -> tuple[FileReport, ...]:
             return tuple(file for file in self.having(verdict) if file.path not in made_good)
 
-        if damaged := bad(Verdict.DAMAGED):
+        damaged = bad(Verdict.DAMAGED)
+        if damaged and {file.path for file in damaged} != {COMPLETE}:
             return DigestError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
                 hint=_remedy(damaged)
-                or self._how_to_finish({file.path for file in damaged})
                 or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
@@ -127,11 +128,14 @@ class MediumReport:
                 or "unplug it, plug it in again and verify again; else use another medium, or ask home for what is "
                 "bad: ferry media request",
             )
-        if missing := bad(Verdict.MISSING):
+        missing = bad(Verdict.MISSING)
+        if lacking := (*damaged, *missing):
+            found = [f"{file.path} {file.detail}" for file in damaged]
+            found += ["missing " + ", ".join(file.path for file in missing[:5])] if missing else []
             return StorageError(
                 attempted,
-                found="incomplete, missing " + ", ".join(file.path for file in missing[:5]),
-                hint=self._how_to_get({file.path for file in missing}),
+                found=f"incomplete, {'; '.join(found)}",
+                hint=self._how_to_get({file.path for file in lacking}),
             )
         return None
 
@@ -144,16 +148,6 @@ class MediumReport:
         if any(path.startswith("data/") and path != SET_PATH for path in missing):
             hint += "; or have only what is missing written: `ferry media request`"
         return hint
-
-    def _how_to_finish(self, damaged: set[str]) -> str | None:
-        """Return what to do where nothing is wrong but the last file that is written."""
-        if damaged != {COMPLETE}:
-            return None
-        is_one = bool(self.supplement)
-        return (
-            f"have the writing finished: the same {writing_command(is_supplement=is_one)} goes on; else "
-            f"{write_anew(is_supplement=is_one)}"
-        )
 
     def is_tidy(self, *, strict: bool = False) -> bool:
         """Whether nothing lies in the set folder that does not belong there."""

@@ -8,7 +8,6 @@ read back. Neither is signed and neither is believed: they only tell unfinished 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
@@ -429,14 +428,6 @@ def find_set_folder(root: Path) -> Path:
             hint=f"name the folder: {folders[-1]}",
         )
     return folders[0]
-
-
-def is_supplement(folder: Path) -> bool:
-    """Whether a folder says that it is one; which pieces are good on it is seen when they are read."""
-    for name in (COMPLETE, WRITING):
-        with contextlib.suppress(OSError, InputError):
-            return bool(Intent.from_bytes(read_small(folder / name), file=name).supplement)
-    return False
 
 
 def find_set_above(folder: Path) -> Path | None:

@@ -28,7 +28,6 @@ from toolkit.media._medium import Medium
 from toolkit.media._names import SUPPLEMENT
 from toolkit.media._parity import Parity
 from toolkit.media._receipts import metadata_digest
-from toolkit.media._regain import intent_of
 from toolkit.media._repair import is_good, read_repaired
 from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import (
@@ -213,7 +212,7 @@ def prepare_supplement(
     return Supplement(
         request=request,
         signer=keys[sealed.fingerprint],
-        intent=intent_of(whole, signed, number=SUPPLEMENT, supplement=paths),
+        intent=whole.intent(SUPPLEMENT, paths),
         signed=signed,
         key=_key(home / SETS, checked.plan),
         targets=tuple(target for target in whole.targets() if target.name in names),

@@ -31,6 +31,7 @@ from toolkit.errors import (
     system_says,
 )
 from toolkit.media._device import NotRegularError, on_storage
+from toolkit.media._identity import is_supplement
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
 from toolkit.media._report import write_anew, writing_command
 from toolkit.media._set import (
@@ -40,7 +41,6 @@ from toolkit.media._set import (
     SET_TARGET,
     TUF,
     SetPlan,
-    is_supplement,
     read_small,
 )
 from toolkit.media._trust import OUTRUN, Trust, TrustState

@@ -28,6 +28,7 @@ from toolkit.filesystem import largest_file_bytes, sync_folder
 from toolkit.media import _bag
 from toolkit.media._device import (
     Measured,
+    NotRegularError,
     ReadMethod,
     StreamDigest,
     copy_durably,
@@ -38,6 +39,7 @@ from toolkit.media._device import (
     write_durably,
 )
 from toolkit.media._encryption import Decrypting
+from toolkit.media._identity import is_supplement
 from toolkit.media._keys import SigningKeys, as_instant, fingerprint
 from toolkit.media._layout import (
     ENCRYPTED_ENDING,
@@ -60,7 +62,13 @@ from toolkit.media._parity import (
     parity_folder,
 )
 from toolkit.media._place import check_place
-from toolkit.media._regain import holds_targets, is_under_way, regain, regain_supplement
+from toolkit.media._regain import (
+    holds_targets,
+    is_contradicted,
+    is_under_way,
+    regain,
+    regain_supplement,
+)
 from toolkit.media._report import Verdict, write_anew
 from toolkit.media._set import (
     BAG_DECLARATION,
@@ -77,7 +85,6 @@ from toolkit.media._set import (
     SetPlan,
     as_rows,
     find_set_folders,
-    is_supplement,
     read_noted,
     read_small,
     root_of_medium,
@@ -262,7 +269,7 @@ def write_signed(
         root = root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=attempted))
         folder = root / intent.set_name
-        here = _read_intent(folder) if folder.is_dir() else None
+        here = _read_intent(folder, signed.roots[0]) if folder.is_dir() else None
         if here is None or here.set_id != intent.set_id:
             if here is not None or not regain_supplement(folder, intent, signed):
                 _begin_new(root, intent)
@@ -390,7 +397,7 @@ def _begin(
     for folder in among:
         if wanted.set_name not in (None, folder.name):
             continue
-        intent = _read_intent(folder)
+        intent = _read_intent(folder, wanted.keys.roots[0])
         if intent is None and holds_targets(folder, wanted.payloads, now=wanted.now):
             signed, intent = regain(folder, new, wanted.keys.roots[0], now=wanted.now)
             return folder, intent, signed
@@ -431,7 +438,7 @@ def _tell_others(
     for other in find_set_folders(root):
         if other == folder:
             continue
-        begun = _read_intent(other)
+        begun = _read_intent(other, wanted.keys.roots[0])
         label = other.name if begun is None else begun.label
         if (
             holds_targets(other, wanted.payloads, now=wanted.now)
@@ -493,7 +500,7 @@ def _begin_one_of(
     """Find the medium of this set that was begun here, or begin the next one."""
     plan = spread.plan
     folder = root / plan.set_name
-    here = _read_intent(folder) if folder.is_dir() else None
+    here = _read_intent(folder, wanted.keys.roots[0]) if folder.is_dir() else None
     if here is None and holds_targets(folder, wanted.payloads, now=wanted.now):
         _, here = regain(folder, spread.intent, wanted.keys.roots[0], now=wanted.now)
     if here is not None and here.set_id == plan.set_id and not here.supplement:
@@ -1000,12 +1007,19 @@ def _require_room(
         )
 
 
-def _read_intent(folder: Path) -> Intent | None:
+def _read_intent(folder: Path, root: bytes) -> Intent | None:
+    """Return what a set says that it is to become; None: nothing, or once complete something else than was signed.
+
+    Args:
+        folder: The set folder.
+        root: `1.root.json` of who may have signed it.
+    """
     for name in (COMPLETE, WRITING):
         try:
-            return Intent.from_bytes(read_small(folder / name), file=str(folder / name))
-        except (FileNotFoundError, InputError):
+            intent = Intent.from_bytes(read_small(folder / name), file=str(folder / name))
+        except (FileNotFoundError, NotRegularError, InputError):
             continue
+        return None if name == COMPLETE and is_contradicted(folder, intent, root) else intent
     return None
 
 

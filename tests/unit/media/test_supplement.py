@@ -669,17 +669,6 @@ def test_a_medium_that_calls_itself_a_supplement_of_what_it_has_not_is_not_prove
     assert "complete.json" in str(item.problem)
 
 
-def test_an_earlier_ferry_takes_it_for_an_incomplete_medium(damaged, monkeypatch):
-    """It knows no `supplement`: then the files say which medium it is, and the others are missing."""
-    damaged.answer(damaged.ask("A"))
-    path = damaged.file("S", "complete.json")
-    document = json.loads(path.read_bytes())
-    del document["supplement"]
-    path.write_text(json.dumps(document))
-    with pytest.raises(StorageError, match=r"missing .*data/payload/SBE"):
-        damaged.open("S")
-
-
 def test_what_is_wrong_with_a_supplement_is_mended_by_the_command_that_writes_it(
     damaged, monkeypatch
 ):
