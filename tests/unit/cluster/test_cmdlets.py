@@ -1,15 +1,29 @@
+import re
 from datetime import UTC, datetime, timedelta
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import pytest
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._cmdlets import reading
 from toolkit.errors import InputError
 from toolkit.model import UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
 from toolkit.sbe import Hardware
 
 FILE = PureWindowsPath(r"C:\Windows\Temp\x.evtx")
+
+
+def test_no_command_is_made_outside_the_list_that_a_reviewer_reads():
+    listed = Path(_cmdlets.__file__).parent
+    toolkit = listed.parent.parent
+    makers = {
+        path
+        for path in toolkit.rglob("*.py")
+        if re.search(r"\bCmdlet\(|\bCmdlet as\b", path.read_text(encoding="utf-8"))
+    }
+    assert {path for path in makers if path.parent != listed} == set()
+    assert listed / "__init__.py" in makers
 
 
 def test_enumerations_are_asked_for_by_name():
@@ -118,7 +132,7 @@ def test_no_runs_at_all_are_an_empty_tuple():
     ],
 )
 def test_times_are_read_as_utc_or_not_at_all(text, expected):
-    assert _cmdlets._time(text) == expected
+    assert reading.time(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,7 +146,7 @@ def test_times_are_read_as_utc_or_not_at_all(text, expected):
     ],
 )
 def test_spans_are_read_in_both_shapes(value, expected):
-    assert _cmdlets._span(value) == expected
+    assert reading.span(value) == expected
 
 
 # --- what a request tells -----------------------------------------------------------------------

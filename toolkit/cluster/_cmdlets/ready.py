@@ -1,0 +1,1 @@
+"""Commands that ask whether a cluster is ready for an update. Pure; none changes anything."""

@@ -1,0 +1,1 @@
+"""Commands that an import needs on the infrastructure share. Pure."""
