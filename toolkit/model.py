@@ -542,6 +542,21 @@ class UpdateRun:
     progress: Step | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One row of `Get-SolutionUpdateRun` without its step tree."""
+
+    resource_id: ResourceId
+    update_id: ResourceId
+    """The update it belongs to."""
+    state: RunState
+    state_raw: str
+    started_at: datetime | None
+    updated_at: datetime | None
+    is_preparation: bool | None
+    """Whether it only prepares; None: that cannot be told."""
+
+
 # --- evidence -----------------------------------------------------------------------------------
 
 
