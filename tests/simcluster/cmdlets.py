@@ -8,6 +8,9 @@ from tests.simcluster import (
     generic,
     netcmdlets,
     nodecmdlets,
+    readycmdlets,
+    runcmdlets,
+    settingscmdlets,
     updatecmdlets,
     wevtutil,
 )
@@ -22,5 +25,8 @@ for _part in (
     wevtutil,
     updatecmdlets,
     clustercmdlets,
+    readycmdlets,
+    settingscmdlets,
+    runcmdlets,
 ):
     LIBRARY.include(_part.LIBRARY)

@@ -23,6 +23,13 @@ Kind = Literal[
     "fail-node",
     "delay-discovery",
     "other-update",
+    "move-update-service",
+    "gateway-timeout",
+    "cau",
+    "smb-drop",
+    "slow-disk",
+    "share-full",
+    "read-only-share",
 ]
 
 
@@ -39,6 +46,13 @@ class Fault:
     fail-node: the CAU run fails on `node`, in the way `words` names (default: installer-blocked).
     delay-discovery: an added update is listed after `count` polls.
     other-update: another update is in progress as long as the fault is armed.
+    move-update-service: the update service goes to `node` and does not answer for `seconds`.
+    gateway-timeout: the update service answers GatewayTimeout when asked more than `count` times in `seconds`.
+    cau: the CAU run goes wrong in the way `words` names.
+    smb-drop: SMB connections of `node` are cut, `times` times.
+    slow-disk: each MiB that is written on the share takes `seconds`.
+    share-full: the share has no room left as long as the fault is armed.
+    read-only-share: nothing may be written on the share as long as the fault is armed.
     """
 
     kind: Kind

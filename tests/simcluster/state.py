@@ -18,12 +18,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from tests.simcluster.baddays import BadDays
 from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.readystate import ClusterReady, NodeReady
+from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
 from tests.simcluster.steps import Step
 from tests.simcluster.story import PREPARATION, Failure, Story, cau_run
+from tests.simcluster.values import Value
 
 SHARE = r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1"
 PACKAGES = SHARE + r"\Updates\Packages"
@@ -158,6 +162,10 @@ class Node:
     """`SystemSKU` as its firmware says."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables of the machine, apart from the usual ones."""
+    registry: dict[str, dict[str, Value]] = field(default_factory=dict)
+    r"""Further keys and values, and others for the usual ones; keys in lower case: `hklm:\system\…`."""
+    ready: NodeReady = field(default_factory=NodeReady)
+    settings: NodeSettings = field(default_factory=NodeSettings)
     channels: dict[str, list[Event]] = field(default_factory=dict)
     """Event log channel → events, apart from those of the run that is going on."""
 
@@ -282,6 +290,9 @@ class World:
     runs: list[UpdateRun] = field(default_factory=list)
     reports: list[dict[str, object]] = field(default_factory=list)
     """CAU reports in the form `Get-CauReport -Detailed | ConvertTo-Json` prints them."""
+    ready: ClusterReady = field(default_factory=ClusterReady)
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
+    bad_days: BadDays = field(default_factory=BadDays)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_updated: datetime | None = None
