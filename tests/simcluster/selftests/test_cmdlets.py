@@ -664,6 +664,88 @@ def test_environment_of_the_machine_is_in_the_registry(site):
     assert values.properties["DISCONNECTED_OPS_SUPPORT"] == "True"
 
 
+def test_several_registry_keys_are_read_in_one_call_and_say_which_they_are(site):
+    site.node.registry = {
+        r"hklm:\system\currentcontrolset\control\filesystem": {"LongPathsEnabled": 1},
+        r"hklm:\software\microsoft\windows nt\currentversion": {"UBR": 32370},
+    }
+    keys = [
+        r"HKLM:\SYSTEM\CurrentControlSet\Control\FileSystem",
+        r"HKLM:\SOFTWARE\Nowhere",
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+    ]
+    heard = site.run(
+        ("Get-ItemProperty", {"LiteralPath": keys}),
+        (
+            "Select-Object",
+            {"Property": ["PSPath", "LongPathsEnabled", "CurrentBuildNumber", "UBR"]},
+        ),
+    )
+    root = "Microsoft.PowerShell.Core\\Registry::HKEY_LOCAL_MACHINE\\"
+    assert [list(row.properties.values()) for row in heard.values] == [
+        [root + r"SYSTEM\CurrentControlSet\Control\FileSystem", 1, None, None],
+        [root + r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", None, "26100", 32370],
+    ]
+    (error,) = heard.errors
+    assert error.error_id == "PathNotFound,Microsoft.PowerShell.Commands.GetItemPropertyCommand"
+
+
+def test_missing_registry_key_can_be_passed_over_in_silence(site):
+    key = {"LiteralPath": [r"HKLM:\SOFTWARE\Nowhere"], "ErrorAction": "SilentlyContinue"}
+    heard = site.run(("Get-ItemProperty", key))
+    assert (heard.values, heard.errors) == ([], [])
+
+
+def test_key_without_values_of_its_own_yields_nothing(site):
+    key = {"LiteralPath": r"HKLM:\SOFTWARE\Microsoft"}
+    heard = site.run(("Get-ItemProperty", key))
+    assert (heard.values, heard.errors) == ([], [])
+
+
+def test_paths_of_every_drive_are_tested_in_the_order_of_the_question(site):
+    site.node.registry = {r"hklm:\software\vendor\rebootpending": {}}
+    paths = [
+        r"HKLM:\SOFTWARE\Vendor\RebootPending",
+        r"C:\Windows\Temp",
+        r"HKLM:\SOFTWARE\Vendor\RebootRequired",
+        r"C:\Windows\Nothing",
+        r"WSMan:\localhost\MaxEnvelopeSizekb",
+        r"WSMan:\localhost\Nothing",
+        r"HKLM:\SOFTWARE\Vendor",
+    ]
+    expected = [True, True, False, False, True, False, True]
+    assert site.values(("Test-Path", {"LiteralPath": paths})) == expected
+    folders = {"LiteralPath": [paths[0], paths[4]], "PathType": "Container"}
+    assert site.values(("Test-Path", folders)) == [True, False]
+
+
+def test_pattern_that_matches_nothing_is_one_no(site):
+    paths = {"Path": [r"C:\Windows\T*", r"C:\Windows\X*"]}
+    assert site.values(("Test-Path", paths)) == [True, False]
+
+
+def test_settings_of_winrm_are_items_with_a_value(site):
+    site.node.ready.wsman[r"Client\TrustedHosts"] = "node1,node2"
+    paths = [r"WSMan:\localhost\MaxEnvelopeSizekb", r"WSMan:\localhost\Client\TrustedHosts"]
+    rows = site.values(
+        ("Get-Item", {"LiteralPath": paths}), ("Select-Object", {"Property": ["Name", "Value"]})
+    )
+    assert [tuple(row.properties.values()) for row in rows] == [
+        ("MaxEnvelopeSizekb", "500"),
+        ("TrustedHosts", "node1,node2"),
+    ]
+
+
+def test_registry_key_is_an_item_and_a_missing_one_an_error(site):
+    key = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+    heard = site.run(("Get-Item", {"LiteralPath": [key, r"HKLM:\SOFTWARE\Nowhere"]}))
+    (item,) = heard.values
+    assert item.properties["Name"] == "HKEY_LOCAL_MACHINE" + key.removeprefix("HKLM:")
+    assert "UBR" in item.properties["Property"]
+    (error,) = heard.errors
+    assert error.error_id == "PathNotFound,Microsoft.PowerShell.Commands.GetItemCommand"
+
+
 def test_name_outside_has_an_address_only_if_the_world_says_so(site):
     site.world.resolvable = {"aka.ms"}
     (record,) = site.values(("Resolve-DnsName", {"Name": "AKA.ms", "Type": "A"}))
