@@ -332,6 +332,7 @@ def _new_update(package: Package, resource_id: str) -> SolutionUpdate:
         package_path=f"{PACKAGES}\\{package.name}",
         package_size_in_mb=package.size_in_mb,
         os_build=package.os_build,
+        validated_for=package.validated_for,
         additional_properties={"SBEFamily": package.family, "SBEPublisher": package.publisher}
         if is_sbe
         else {},
