@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
     by_option,
@@ -249,4 +250,5 @@ def _print_needs(needs: NeededSbe) -> None:
         echo(f"  release notes: {needs.release_link}")
 
 
+group.add_command(check)
 group.add_command(request)
