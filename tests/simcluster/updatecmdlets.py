@@ -141,13 +141,14 @@ def invoke_precheck(call: Call) -> Iterator[Value]:
 )
 def get_discovery_info(call: Call) -> Iterator[Value]:
     """Say where manifests are looked for, and how the last look at the SBE's ended."""
-    uri = f"https://aka.ms/AzureStackSBEUpdate/{call.world.manufacturer}"
+    outside = call.world.outside
+    uri = outside.sbe_uri or f"https://aka.ms/AzureStackSBEUpdate/{call.world.manufacturer}"
     yield NetObject(
         (f"{MODELS}.DiscoveryDiagnosticInfo", OBJECT),
         {
             "Configuration": NetObject(
                 (f"{MODELS}.DiscoveryConfiguration", OBJECT),
-                {"ComponentUris": {"SBE": uri, "Solution": "https://aka.ms/AzureEdgeUpdates"}},
+                {"ComponentUris": {"SBE": uri, "Solution": outside.solution_uri}},
             ),
             "SbeManifestResult": NetObject(
                 (f"{MODELS}.ManifestResult", OBJECT),
