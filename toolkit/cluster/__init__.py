@@ -35,6 +35,7 @@ from toolkit.cluster._importing import (
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.cluster._sbe_foresight import NeededSbe
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
     TIME_STEP,
@@ -75,6 +76,7 @@ __all__ = [
     "Cluster",
     "ImportResult",
     "JudgedTime",
+    "NeededSbe",
     "NodeTime",
     "Overview",
     "Phase",
@@ -274,6 +276,7 @@ class Cluster:
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        hides_reason: str = "",
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from an earlier try.
 
@@ -283,6 +286,7 @@ class Cluster:
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
+            hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -303,6 +307,7 @@ class Cluster:
                 clock=self._clock,
                 poll_s=poll_s,
                 wait_s=wait_s,
+                hides_reason=hides_reason,
             ).run()
 
         if judged is not None:

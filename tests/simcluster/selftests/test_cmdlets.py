@@ -380,6 +380,20 @@ def test_sbe_that_is_foreign_or_older_hides_the_update_until_the_right_one_is_ad
     assert listed[update] == "Ready"
 
 
+@pytest.mark.parametrize(
+    ("validated", "state"), [("12.2603.*.*", "HasPrerequisite"), ("12.2602.*.*", "Ready")]
+)
+def test_sbe_waits_for_a_version_that_it_is_validated_for(site, validated, state):
+    make_sbe(
+        site.drive(FOLDER), "Contoso", "GenA", "4.2.2603.1",
+        supported_model="X", validated=(validated,),
+    )  # fmt: skip
+    add(site)
+    for _ in range(3):
+        site.run("Get-SolutionUpdate")
+    assert site.state("redmond/SBE4.2.2603.1") == state
+
+
 def test_sbe_without_its_payload_is_refused(site):
     *_, payload = make_sbe(
         site.drive(FOLDER), "Contoso", "GenA", "4.2.2603.1", supported_model="Contoso680"
