@@ -11,7 +11,7 @@ Source: Windows security policy "Maximum tolerance for computer clock synchroniz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -121,12 +121,20 @@ def ask_times(
         except (ClusterError, InputError) as error:
             problem = str(error)
         told.append((NodeTime(node=node.name, at=at, problem=problem), read_at))
-    end = clock()
-    times = (
-        replace(item, at=item.at and _later(item.at, seconds=end - read_at))
+    return as_of(clock(), told), tuple(lost)
+
+
+def as_of(moment: float, told: Iterable[tuple[NodeTime, float]]) -> tuple[NodeTime, ...]:
+    """Bring times to one moment.
+
+    Args:
+        moment: By the monotonic clock.
+        told: What each node said, and when, by the same clock.
+    """
+    return tuple(
+        replace(item, at=item.at and _later(item.at, seconds=moment - read_at))
         for item, read_at in told
     )
-    return tuple(times), tuple(lost)
 
 
 def judge_time(clock: datetime, nodes: Sequence[NodeTime], *, floor: datetime) -> JudgedTime:
