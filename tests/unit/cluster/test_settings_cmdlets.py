@@ -140,6 +140,10 @@ def test_rules_of_defender_are_read_with_their_actions():
         "be9b": "1",
     }
     assert parse((dict(zip(names, ("D1E4", 1), strict=True)),)) == {"d1e4": "1"}
+    assert parse((dict(zip(names, (["a", "b"], b"\x00\x06"), strict=True)),)) == {
+        "a": "0",
+        "b": "6",
+    }
     assert parse((dict.fromkeys(names),)) == {}
     with pytest.raises(InputError, match="2 rules and 1 actions"):
         parse((dict(zip(names, (["a", "b"], [1]), strict=True)),))

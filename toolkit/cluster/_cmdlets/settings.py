@@ -362,7 +362,9 @@ def _event(event: Element) -> InstalledUpdate:
 
 
 def _rules(row: dict[str, Plain], ids: str, actions: str) -> dict[str, str]:
-    rules, does = reading.items(row.get(ids)), reading.items(row.get(actions))
+    """Join rules and actions; the actions are an array of bytes (MSFT_MpPreference)."""
+    rules, told = reading.items(row.get(ids)), row.get(actions)
+    does = list(told) if isinstance(told, bytes) else reading.items(told)
     if len(rules) != len(does):
         raise InputError(
             "read the rules of Defender",
