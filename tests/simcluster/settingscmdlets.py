@@ -132,7 +132,7 @@ def get_cau_cluster_role(call: Call) -> Iterator[Value]:
     settings = call.world.settings.cau_role
     if not settings:
         raise call.failure(
-            f"The CAU clustered role is not installed on cluster '{call.world.name}'.",
+            "The current cluster is not configured with a Cluster-Aware Updating clustered role.",
             "ClusterRoleNotInstalled",
             "ObjectNotFound",
             exception="Microsoft.ClusterAwareUpdating.ClusterUpdateException",

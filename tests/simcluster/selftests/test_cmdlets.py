@@ -858,7 +858,7 @@ def test_dvd_drives_are_those_of_all_machines_or_of_one(site):
 
 
 def test_cau_role_that_is_not_installed_is_an_error(site):
-    with pytest.raises(PsError, match="not installed"):
+    with pytest.raises(PsError, match="not configured"):
         site.run(("Get-CauClusterRole", {"ClusterName": "cluster1"}))
     site.world.settings.cau_role = {"DaysOfWeek": 4}
     (told,) = site.values(("Get-CauClusterRole", {"ClusterName": "cluster1"}))

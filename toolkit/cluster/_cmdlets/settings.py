@@ -223,8 +223,13 @@ def cau_reports(cluster: str) -> Command[tuple[CauReport, ...]]:
 
 
 def cau_role_is_installed() -> Command[bool]:
-    """Ask whether CAU can update the cluster by itself; only then `cau_role` tells how."""
-    where = (("Property", "ResourceType"), ("EQ", None), ("Value", _CAU_ROLE))
+    """Ask whether there is a CAU role; only then `cau_role` tells how the cluster updates by itself.
+
+    Compared by `-Like`, which takes the type of a resource as text.
+
+    Source: clusapi.h (`CLUS_RESTYPE_NAME_CAU`).
+    """
+    where = (("Property", "ResourceType"), ("Like", None), ("Value", _CAU_ROLE))
     return Command(
         pipeline=(
             Cmdlet("Get-ClusterResource"),
