@@ -134,5 +134,6 @@ def test_baseline_that_somebody_edited_is_refused_before_the_cluster_is_asked(ca
     assert dict(plant7.journal.commands) == asked
 
 
-def test_nobody_takes_a_baseline_without_a_name(carried):
-    carried.ferry("cluster", "baseline", expect=2)
+@pytest.mark.parametrize("words", [(), ("--show", "--by", "Ben Okri")])
+def test_baseline_is_taken_by_somebody_and_shown_to_everybody(carried, words):
+    carried.ferry("cluster", "baseline", *words, expect=2)

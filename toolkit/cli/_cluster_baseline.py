@@ -65,6 +65,10 @@ def baseline(
     Changes: nothing on the cluster; one file at the site (the earlier one is kept beside it).
     Exit 1: the nodes differ, and nothing was remembered.
     """
+    if show and (by or accepts_differences):
+        raise click.UsageError(
+            "--show takes no baseline: leave --by and --although-nodes-differ out."
+        )
     if show:
         return _show(Site(site_dir), cluster_name, json_output=json_output)
     if not by:

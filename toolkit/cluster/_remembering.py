@@ -18,7 +18,7 @@ from toolkit.cluster._checking import CheckSession, NodeAsk
 from toolkit.cluster._checks._drift import ask_setup
 from toolkit.filesystem import on_storage, write_beside
 from toolkit.model import Node, Progress
-from toolkit.site import Site
+from toolkit.site import REMOVED_STEP, Site
 
 BASELINE_STEP = "baseline"
 """What the journal calls it."""
@@ -77,8 +77,10 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
 def kept_baseline(site: Site, cluster: str) -> Baseline | None:
     """Return the baseline of a cluster that is kept at the site; None: there is none.
 
+    One that was taken before the cluster was removed from the site is of another cluster of its name.
+
     Raises:
-        InputError: The file is not what `keep_baseline` wrote.
+        InputError: The file is not what `keep_baseline` wrote, or the journal cannot be understood.
         StorageError: It cannot be read.
     """
     path = _file(site, cluster)
@@ -87,7 +89,10 @@ def kept_baseline(site: Site, cluster: str) -> Baseline | None:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
-    return read_baseline(data, file=str(path))
+    baseline = read_baseline(data, file=str(path))
+    entries = site.journal.entries(cluster=cluster, subject="site")
+    removed = [entry.at for entry in entries if entry.step == REMOVED_STEP]
+    return baseline if max(removed, default=baseline.taken_at) <= baseline.taken_at else None
 
 
 def _file(site: Site, cluster: str) -> Path:

@@ -238,9 +238,7 @@ def test_setting_that_changed_on_all_nodes_is_known_by_the_baseline(check, chang
 def test_what_an_update_changes_is_not_compared_with_a_baseline_of_another_version():
     newer = [setup(hotfixes=("KB9",), time_zone="Tokyo Standard Time")] * 2
     given = answers(*newer, baseline=baseline(version="12.2601.1002.503"))
-    ((verdict, _, evidence),) = said("drift-hotfixes", given)
-    assert verdict == "pass"
-    assert evidence == "KB9; the baseline is of 12.2601.1002.503 and is not compared"
+    assert said("drift-hotfixes", given) == [("pass", "", "KB9")]
     assert verdicts("drift-time-zone", given) == [("warning", "node1"), ("warning", "node2")]
 
 
@@ -249,8 +247,17 @@ def test_without_the_installed_version_the_baseline_is_no_pass_for_what_an_updat
     silent = replace(
         given, cluster=replace(given.cluster, ready=ClusterReadyAnswers(runs=Told(value=())))
     )
-    assert ("unknown", "") in verdicts("drift-modules", silent)
+    assert verdicts("drift-modules", silent) == [("unknown", ""), ("pass", "")]
     assert verdicts("drift-time-zone", silent) == [("pass", "")]
+
+
+def test_node_that_the_baseline_does_not_know_is_no_pass_of_its_own():
+    given = answers(baseline=baseline(SETUP.settings("node1")))
+    assert said("drift-culture", given)[0] == (
+        "unknown",
+        "node2",
+        "the baseline of 2026-11-17 does not hold: culture, display language",
+    )
 
 
 def test_node_that_did_not_tell_is_unknown_beside_the_others():
@@ -312,9 +319,15 @@ def test_cau_run_with_windows_update_after_the_last_update_is_critical():
     ((verdict, _, evidence),) = said("cau-windows-update", given)
     assert (verdict, evidence) == (
         "critical",
-        "1 CAU runs in 90 days used it, the newest run-1, 2026-11-24 12:00 UTC, Succeeded; no update was "
-        "installed since",
+        "CAU runs in 90 days that used it: 1, the newest run-1, 2026-11-24 12:00 UTC, Succeeded; no update "
+        "was installed since",
     )
+
+
+def test_preparation_alone_is_no_update_that_was_installed():
+    prepared = replace(run(1), is_preparation=True)
+    given = answers(reports=(report(40, WINDOWS_UPDATE),), runs=(prepared,))
+    assert verdicts("cau-windows-update", given) == [("critical", "")]
 
 
 def test_cau_run_with_windows_update_before_the_last_update_is_a_warning():
@@ -379,6 +392,7 @@ def test_automatic_updates_speak_unless_policy_forbids_them(policy, verdict):
         ((report(10.5, ended_at=None),), (), True),
         ((report(11.5, ended_at=None),), (), False),
         ((report(10.1, started_at=None),), (), False),
+        ((report(10.1, WINDOWS_UPDATE),), (), False),
         ((), (run(10.1),), True),
         ((), (run(10.2),), False),
         ((), (run(10.2, RunState.InProgress, hours=1),), True),

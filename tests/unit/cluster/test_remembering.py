@@ -176,3 +176,14 @@ def test_damaged_baseline_names_its_file(site):
     path.write_bytes(b"{}")
     with pytest.raises(InputError, match=r"plant7\.json"):
         kept_baseline(site, "plant7")
+
+
+def test_baseline_of_a_cluster_that_was_removed_counts_no_more(site):
+    keep_baseline(site, KEPT)
+    with site.lock():
+        site.add_cluster(KnownCluster(name="plant7", nodes=NODES), ca_file=None)
+        site.remove_cluster("plant7")
+    assert kept_baseline(site, "plant7") is None
+    newer = replace(KEPT, taken_at=datetime.now(UTC) + timedelta(minutes=1))
+    keep_baseline(site, newer)
+    assert kept_baseline(site, "plant7") == newer

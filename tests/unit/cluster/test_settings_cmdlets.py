@@ -201,6 +201,13 @@ def test_report_without_times_is_kept_and_comes_last():
     ]
 
 
+def test_run_that_would_end_after_all_time_has_no_end():
+    late = report(1, StartTimestamp="9999-12-31T12:00:00Z", RunDuration="P1D")
+    endless = report(1, RunDuration="P9999999999D")
+    told = settings.cau_reports("plant7").parse((late, endless))
+    assert [item.ended_at for item in told] == [None, None]
+
+
 def test_settings_of_the_cau_role_are_texts():
     rows = ({"Name": "DaysOfWeek", "Value": 4}, {"Name": "WeeksOfMonth", "Value": [1, 3]})
     assert settings.cau_role("plant7").parse(rows) == {"DaysOfWeek": "4", "WeeksOfMonth": "1, 3"}

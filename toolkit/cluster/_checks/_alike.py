@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from toolkit.cluster._baseline import Drift, Setting, drift_between, drift_from
+from toolkit.cluster._baseline import NodeSettings, Setting, drift_between, drift_from
 from toolkit.cluster._checks import _saying
 from toolkit.cluster._checks._check import Check, CheckId, CheckVerdict, Reads, Said
 from toolkit.model import SolutionVersion
@@ -20,6 +21,7 @@ _MODULES_OF_2411 = {
     "Az.Resources": "6.12.0",
     "Az.ConnectedMachine": "0.8.0",
 }
+_BUILD = re.compile(r"[0-9]+\.[0-9]+")
 _BEST_PRACTICES = "update-best-practices.md"
 _OUT_OF_BAND = "about-updates-23h2.md, update-via-powershell-23h2.md"
 _SET_BACK = (
@@ -39,36 +41,59 @@ def _alike(
 
     def judge(answers: Answers) -> Iterator[Said]:
         nodes = [node.settings.setup.settings(node.name) for node in answers.nodes]
-        then: Iterable[Drift] = ()
-        note = "; there is no baseline to compare with"
-        if answers.baseline is not None:
-            taken, told = answers.baseline, answers.cluster.ready.environment
-            note = f"; as on {taken.taken_at:%Y-%m-%d}"
-            if not any(setting.follows_updates for setting in settings):
-                then = drift_from(taken, nodes)
-            elif told.value is None:
-                yield _saying.unknown(
-                    f"it is not known which version is installed, so nothing is compared with the "
-                    f"baseline of {taken.solution_version}: {told.why}"
-                )
-            elif told.value.current_version == taken.solution_version:
-                then = drift_from(taken, nodes)
-            else:
-                note = f"; the baseline is of {taken.solution_version} and is not compared"
-        found = False
-        for drifts, verdict in ((drift_between(nodes), differing), (then, changed)):
-            for drift in drifts:
-                if drift.setting in settings:
-                    found = True
-                    yield Said(verdict=verdict, node=drift.node, evidence=drift.evidence)
-        if not found:
-            values = {
-                text for node in nodes for name in settings for text in node.values.get(name, ())
-            }
-            shown = ", ".join(sorted(values)) if len(values) < 4 else f"{len(values)} on every node"
-            yield _saying.passes(f"{shown or 'none'}{note}")
+        said = [*_between(nodes, settings, differing), *_since(answers, nodes, settings, changed)]
+        yield from said
+        if not any(one.verdict in (differing, changed) for one in said):
+            yield _saying.passes(_alike_in(nodes, settings))
 
     return judge
+
+
+def _between(
+    nodes: Sequence[NodeSettings], settings: Sequence[Setting], verdict: CheckVerdict
+) -> Iterator[Said]:
+    for drift in drift_between(nodes):
+        if drift.setting in settings:
+            yield Said(verdict=verdict, evidence=drift.evidence)
+
+
+def _since(
+    answers: Answers,
+    nodes: Sequence[NodeSettings],
+    settings: Sequence[Setting],
+    verdict: CheckVerdict,
+) -> Iterator[Said]:
+    """Compare with the baseline, if there is one that is still to be compared with."""
+    baseline, told = answers.baseline, answers.cluster.ready.environment
+    if baseline is None:
+        return
+    if any(setting.follows_updates for setting in settings):
+        if told.value is None:
+            yield _saying.unknown(
+                f"it is not known whether the baseline's version, {baseline.solution_version}, is still "
+                f"installed: {told.why}"
+            )
+        if told.value is None or told.value.current_version != baseline.solution_version:
+            return
+    then = {node.node.casefold(): node.values for node in baseline.nodes}
+    for node in nodes:
+        kept = then.get(node.node.casefold(), {})
+        lacking = [name.words for name in settings if name in node.values and name not in kept]
+        if lacking:
+            yield _saying.unknown(
+                f"the baseline of {baseline.taken_at:%Y-%m-%d} does not hold: {', '.join(lacking)}",
+                node.node,
+                remedy="Look whether it is right, and take a new baseline: ferry cluster baseline.",
+            )
+    for drift in drift_from(baseline, nodes):
+        if drift.setting in settings:
+            yield Said(verdict=verdict, node=drift.node, evidence=drift.evidence)
+
+
+def _alike_in(nodes: Sequence[NodeSettings], settings: Sequence[Setting]) -> str:
+    values = {text for node in nodes for name in settings for text in node.values.get(name, ())}
+    shown = ", ".join(sorted(values)) if len(values) < 4 else f"{len(values)} on every node"
+    return shown or "none"
 
 
 def _grounds(*settings: Setting) -> _saying.Grounds:
@@ -104,7 +129,7 @@ def _published(answers: Answers) -> Iterator[Said]:
         return
     version = _saying.installed(answers)
     release = next((one for one in answers.manifests.releases if one.version == version), None)
-    if release is None or not release.os_build:
+    if release is None or not _BUILD.fullmatch(release.os_build):
         yield _saying.unknown(
             f"this ferry does not know which build belongs to {told.current_version or 'nothing'}",
             remedy="Bring a newer ferry, or the manifest of that version (FERRY_MANIFESTS), and check again.",

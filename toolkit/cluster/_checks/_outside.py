@@ -1,7 +1,8 @@
 """Checks of whether something else than the orchestrator updates, or did, and of what stops its CAU run. Pure.
 
-Theory of operation. An update that Windows installed belongs to the orchestrator if it lies in the time of a CAU
-run or an update run, with some minutes more at both ends. Whatever lies outside was installed by somebody else.
+Theory of operation. An update that Windows installed belongs to the orchestrator if it lies in the time of an
+update run, or of a CAU run that did not ask Windows Update, with some minutes more at both ends. Whatever lies
+outside was installed by somebody else.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from toolkit.cluster._checks import _saying
 from toolkit.cluster._checks._check import Check, CheckId, Reads, Said, Told
-from toolkit.cluster._cmdlets.settings import InstalledUpdate
+from toolkit.cluster._cmdlets.settings import CauReport, InstalledUpdate
 from toolkit.model import RunState
 
 if TYPE_CHECKING:
@@ -44,30 +45,39 @@ def _plugin(answers: Answers) -> Iterator[Said]:
     reports = answers.cluster.settings.reports.value
     if reports is None:
         return
-    since = _saying.time_there(answers) - LOOK_BACK
-    recent = [one for one in reports if one.started_at is None or one.started_at >= since]
+    now = _saying.time_there(answers)
+    recent = [one for one in reports if one.started_at is None or now - one.started_at <= LOOK_BACK]
     unnamed = [one for one in recent if not one.plugin]
     if unnamed:
         yield _saying.unknown(f"the reports of {len(unnamed)} CAU runs do not name their plug-ins")
-    outside = [one for one in recent if _WINDOWS_UPDATE_PLUGIN in one.plugin]
+    outside = [one for one in recent if not _is_ours(one)]
     if not outside:
         yield _saying.passes(f"{len(recent)} reports of CAU runs in 90 days")
         return
     newest = outside[0]
     evidence = (
-        f"{len(outside)} CAU runs in 90 days used it, the newest {newest.run_id}, "
+        f"CAU runs in 90 days that used it: {len(outside)}, the newest {newest.run_id}, "
         f"{_minute(newest.started_at)}, {newest.status or 'without a result'}"
     )
     runs = answers.cluster.ready.runs
     if runs.value is None:
         yield _saying.warns(f"{evidence}; when the last update was installed was not told")
         return
-    installed = [one.updated_at for one in runs.value if one.state is RunState.Succeeded]
-    last = max((at for at in installed if at is not None), default=None)
+    installed = [
+        one.updated_at
+        for one in runs.value
+        if one.state is RunState.Succeeded and not one.is_preparation and one.updated_at is not None
+    ]
+    last = max(installed, default=None)
     if newest.started_at is not None and last is not None and newest.started_at < last:
         yield _saying.warns(f"{evidence}; an update was installed since, {_minute(last)}")
     else:
         yield _saying.critical(f"{evidence}; no update was installed since")
+
+
+def _is_ours(report: CauReport) -> bool:
+    """Whether a CAU run may be the orchestrator's: it never uses that plug-in."""
+    return _WINDOWS_UPDATE_PLUGIN not in report.plugin
 
 
 def _self_updating(answers: Answers) -> Iterator[Said]:
@@ -142,24 +152,30 @@ def _outside(answers: Answers) -> dict[str, list[InstalledUpdate]] | None:
     if reports is None or runs is None:
         return None
     now = _saying.time_there(answers)
-    spans = [
-        *((one.started_at, one.ended_at) for one in reports),
+    ours = [
+        *((one.started_at, one.ended_at) for one in reports if _is_ours(one)),
         *(
             (one.started_at, now if one.state is RunState.InProgress else one.updated_at)
             for one in runs
         ),
     ]
-    ours = [(begin, end or begin + _UNTOLD_END) for begin, end in spans if begin is not None]
     return {
         node: [
             one
             for one in updates
-            if one.at >= now - LOOK_BACK
+            if now - one.at <= LOOK_BACK
             and not one.kbs & _DEFENDER
-            and not any(begin - _TOLERANCE <= one.at <= end + _TOLERANCE for begin, end in ours)
+            and not any(_lies_in(one.at, begin, end) for begin, end in ours)
         ]
         for node, updates in _saying.told(answers, lambda node: node.settings.installed)
     }
+
+
+def _lies_in(at: datetime, begin: datetime | None, end: datetime | None) -> bool:
+    """Whether a moment lies in a run, or close to it; of a run whose beginning is not told it does not."""
+    if begin is None or begin - at > _TOLERANCE:
+        return False
+    return at - (end or begin) <= _TOLERANCE + (timedelta() if end else _UNTOLD_END)
 
 
 def _listed(updates: list[InstalledUpdate]) -> str:
@@ -252,8 +268,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.BOTH,
         asked=("wevtutil.exe", "Get-CauReport", "Get-SolutionUpdateRun"),
         rule="In the last 90 days the agent of Windows Update installed something (event 19) more than 15 "
-        "minutes before or after every CAU run and every update run: warning. Updates of Defender do not "
-        "count. The event log may not go back so far.",
+        "minutes before or after every update run, and every CAU run without the Windows Update plug-in: "
+        "warning. Updates of Defender do not count. The event log may not go back so far.",
         remedy=_WHO,
         source="about-updates-23h2.md; that such an event means it: our own conclusion",
         confidence="inferred",

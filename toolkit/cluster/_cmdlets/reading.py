@@ -94,4 +94,9 @@ def span(value: Plain) -> timedelta | None:
     if found is None:
         return None
     days, hours, minutes, rest = found.groups(default="0")
-    return timedelta(days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(rest))
+    try:
+        return timedelta(
+            days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(rest)
+        )
+    except (OverflowError, ValueError):  # longer than any time; or digits without end
+        return None

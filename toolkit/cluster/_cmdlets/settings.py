@@ -33,6 +33,7 @@ _UPDATE_AGENT = "Microsoft-Windows-WindowsUpdateClient"
 _INSTALLED = 19
 _MOST_EVENTS = 1000
 _CAU_ROLE = "ClusterAwareUpdatingResource"
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _KB = re.compile(r"KB\d{6,8}", re.IGNORECASE)
 
 
@@ -332,7 +333,7 @@ def _windows(reply: tuple[Plain, ...]) -> WindowsSettings:
         next((text for row in rows if (text := reading.text(row, name))), "")
         for name in ("CurrentBuildNumber", "UBR", "NoAutoUpdate")
     )
-    if not build.isdecimal() or not revision.isdecimal():
+    if not _NUMBER.fullmatch(build) or not _NUMBER.fullmatch(revision):
         raise InputError(
             "read the build of Windows",
             found=f"{build or 'nothing'}.{revision or 'nothing'}",
@@ -410,11 +411,18 @@ def _report(row: dict[str, Plain]) -> CauReport:
     told = row.get("ClusterResult")
     result = told if isinstance(told, dict) else {}
     started_at = reading.time(result.get("StartTimestamp"))
-    took: timedelta | None = reading.span(result.get("RunDuration"))
+    took = reading.span(result.get("RunDuration"))
     return CauReport(
         run_id=reading.text(result, "RunId"),
         plugin=_joined(row.get("Plugin")),
         status=reading.text(result, "Status"),
         started_at=started_at,
-        ended_at=started_at + took if started_at is not None and took is not None else None,
+        ended_at=_later(started_at, took),
     )
+
+
+def _later(at: datetime | None, by: timedelta | None) -> datetime | None:
+    try:
+        return at + by if at is not None and by is not None else None
+    except OverflowError:
+        return None
