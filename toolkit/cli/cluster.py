@@ -8,6 +8,7 @@ import click
 
 from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
@@ -252,5 +253,6 @@ def _print_needs(needs: NeededSbe) -> None:
         echo(f"  release notes: {needs.release_link}")
 
 
+group.add_command(baseline)
 group.add_command(check)
 group.add_command(request)
