@@ -23,7 +23,7 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import CheckResult, CheckVerdict, Readiness, kept_baseline
+from toolkit.cluster import CheckResult, CheckVerdict, JudgedTime, Readiness, kept_baseline
 from toolkit.errors import StorageError, system_says
 
 
@@ -67,23 +67,25 @@ def check(
     accepted of a MEDIUM is remembered, so that an older one is refused.
     Exit 1: a check is critical.
     """
-    from toolkit.media import open_medium, recall  # with TUF; help needs none
+    from toolkit.media import Medium, open_medium, recall  # with TUF; help needs none
 
     version = None if wanted is None else read_version(wanted)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     floor = recall(site.trust_dir).floor
-    medium = None
-    if media:
+
+    def opened(judged: JudgedTime) -> Medium:
         medium = open_medium(
             media[0],
             site.trust_dir,
             others=media[1:],
-            now=cluster.tell_time(floor=floor).now,
+            now=judged.now,
             progress=TerminalProgress(quiet=json_output),
         )
         medium.unlock(identity or site.identity)
+        return medium
+
     readiness = cluster.check(
-        medium,
+        opened if media else None,
         version,
         floor=floor,
         manifests=load_manifests(manifest_dirs),

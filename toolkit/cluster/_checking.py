@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,6 +91,14 @@ def facts_of(medium: LabelledMedium) -> MediumFacts:
         ),
         sbes=carried_sbes(medium),
     )
+
+
+def with_medium(answers: Answers, facts: MediumFacts) -> Answers:
+    """Add what a medium carries; where no update was named, the only one on it is the wanted one."""
+    version = answers.version
+    if version is None and len(facts.zips) == 1:
+        version = facts.zips[0].version
+    return replace(answers, medium=facts, version=version)
 
 
 class CheckSession(Protocol):
@@ -173,7 +181,6 @@ class Checking:
         *,
         floor: datetime,
         manifests: Manifests,
-        medium: MediumFacts | None = None,
         version: SolutionVersion | None = None,
         baseline: Baseline | None = None,
     ) -> Answers:
@@ -216,7 +223,7 @@ class Checking:
             nodes=tuple(told[node.name] for node in self.known.nodes),
             cluster=cluster,
             time=judge_time(self.now(), as_of(end, times), floor=floor),
-            medium=medium,
+            medium=None,
             version=version,
             baseline=baseline,
             manifests=manifests,

@@ -169,7 +169,7 @@ def test_no_node_that_answers_is_an_error_and_no_verdict(cluster_of):
 
 def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
     readiness = cluster_of({"n1": Asked("n1", log)}).check(
-        LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
+        lambda judged: LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
     )
     assert (readiness.version, readiness.set_name) == (VERSION, "set")
 
