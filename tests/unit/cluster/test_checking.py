@@ -1,4 +1,5 @@
 import threading
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -140,6 +141,27 @@ def test_refusal_of_a_cmdlet_is_kept_in_its_words_and_not_asked_again(log):
 def test_node_is_sent_few_pipelines(log):
     check({"n1": Asked("n1", log), "n2": Asked("n2", log)})
     assert len([name for node, name, _ in log if node == "n2"]) <= 22
+
+
+def test_stopped_by_hand_it_waits_for_one_answer_of_a_node_and_no_more(log):
+    stopped = threading.Event()
+
+    class Stopped(Asked):
+        def invoke(self, command):
+            if command.pipeline[0].name == "Get-ClusterNode":
+                stopped.set()
+                raise KeyboardInterrupt
+            return super().invoke(command)
+
+    class Waiting(Asked):
+        def invoke(self, command):
+            stopped.wait(10)
+            time.sleep(0.2)
+            return super().invoke(command)
+
+    with pytest.raises(KeyboardInterrupt):
+        check({"n1": Stopped("n1", log), "n2": Waiting("n2", log)})
+    assert len([name for node, name, _ in log if node == "n2"]) == 1
 
 
 @pytest.fixture
