@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._checks._asking import Ask
 from toolkit.cluster._checks._check import (
+    NOT_ASKED,
     Check,
     CheckId,
     CheckVerdict,
@@ -26,7 +27,6 @@ from toolkit.cluster._checks._check import (
     Told,
 )
 from toolkit.cluster._checks._endpoints import GROUPS, Endpoint, EndpointGroup
-from toolkit.cluster._checks._readiness import NOT_ASKED
 from toolkit.cluster._cmdlets import payload
 from toolkit.cluster._cmdlets.payload import MachineVariables, Registration
 from toolkit.model import Node, SolutionVersion, Update, UpdateEnvironment
