@@ -6,13 +6,13 @@ import pytest
 from tests.simcluster.cluster import SimCluster
 from tests.simcluster.healthy import make_healthy
 from tests.stage import PASSWORD, USER, Stage
-from tests.system import checkcases_payload, checkcases_ready
+from tests.system import checkcases_dont, checkcases_payload, checkcases_ready
 from tests.system.conftest import base_address, content
 from toolkit.cluster import CHECKS
 
 pytestmark = pytest.mark.network
 
-BATCHES = {**checkcases_ready.BATCHES, **checkcases_payload.BATCHES}
+BATCHES = {**checkcases_ready.BATCHES, **checkcases_dont.BATCHES, **checkcases_payload.BATCHES}
 CASES = [(check, name) for name, batch in BATCHES.items() for check in batch.fires]
 CHANGING = ("Add-", "Set-", "New-", "Remove-", "Move-", "Start-", "Invoke-", "Expand-", "Out-File")
 ORDER = ["critical", "warning", "unknown", "pass"]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
@@ -190,6 +192,7 @@ def import_(
         )
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
+        cluster.require_importing(lowest=load_manifests().rules.lowest_importing)
         if dry_run:
             seen = cluster.discover()
             if json_output:
@@ -250,5 +253,6 @@ def _print_needs(needs: NeededSbe) -> None:
         echo(f"  release notes: {needs.release_link}")
 
 
+group.add_command(baseline)
 group.add_command(check)
 group.add_command(request)

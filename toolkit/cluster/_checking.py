@@ -101,7 +101,7 @@ class CheckSession(Protocol):
 
 
 @dataclass(slots=True)
-class _NodeAsk:
+class NodeAsk:
     """Asks one node; after it is gone, says so of every further question."""
 
     session: CheckSession
@@ -137,7 +137,7 @@ class _NodeAsk:
 class _ClusterAsk:
     """Asks the cluster through one node after the other; what was replied to is not asked again."""
 
-    through: _NodeAsk
+    through: NodeAsk
     replied: dict[str, Told[Any]] = field(default_factory=dict)
     has_losses: bool = False
 
@@ -189,7 +189,7 @@ class Checking:
         waiting = iter(self.known.nodes)
         for node in waiting:
             with self.open(node) as session:
-                ask = _NodeAsk(session)
+                ask = NodeAsk(session)
                 ask(_cmdlets.cluster_name())
                 if isinstance(ask.error, AuthenticationError):
                     raise ask.error
@@ -204,7 +204,7 @@ class Checking:
                     told |= {answers.name: answers for answers in others}
             for other in self._others(node, told) if about.has_losses else ():
                 with self.open(other) as session:
-                    about = _ClusterAsk(_NodeAsk(session), about.replied)
+                    about = _ClusterAsk(NodeAsk(session), about.replied)
                     cluster = self._ask_cluster(about, other)
                 if not about.has_losses:
                     break
@@ -231,9 +231,9 @@ class Checking:
 
     def _visit(self, node: Node) -> NodeAnswers:
         with self.open(node) as session:
-            return self._answers(_NodeAsk(session), node)
+            return self._answers(NodeAsk(session), node)
 
-    def _answers(self, ask: _NodeAsk, node: Node) -> NodeAnswers:
+    def _answers(self, ask: NodeAsk, node: Node) -> NodeAnswers:
         """Ask a node everything about itself."""
         self.progress.say(f"{node.name}: asking")
         at = ask(_cmdlets.node_time())

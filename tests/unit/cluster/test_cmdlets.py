@@ -141,11 +141,16 @@ def test_times_are_read_as_utc_or_not_at_all(text, expected):
         ("01:02:03", timedelta(hours=1, minutes=2, seconds=3)),
         ("1.00:00:00.5", timedelta(days=1, seconds=0.5)),
         ({"TotalSeconds": 90}, timedelta(seconds=90)),
+        ("PT1H30M", timedelta(minutes=90)),
+        ("P1DT0.5S", timedelta(days=1, seconds=0.5)),
+        ("P2D", timedelta(days=2)),
+        ("P", None),
+        ("PT", None),
         ({}, None),
         (None, None),
     ],
 )
-def test_spans_are_read_in_both_shapes(value, expected):
+def test_spans_are_read_in_every_shape(value, expected):
     assert reading.span(value) == expected
 
 
