@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
@@ -170,6 +171,7 @@ def import_(
         )
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
+        cluster.require_importing(lowest=load_manifests().rules.lowest_importing)
         if dry_run:
             seen = cluster.discover()
             if json_output:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._admitting import require_importing
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
 from toolkit.cluster._checks import (
@@ -229,6 +230,27 @@ class Cluster:
         if answers.cluster.ready.has_share.value is False:
             raise self._not_azure_local("any node")
         return judge_all(answers)
+
+    def require_importing(self, *, lowest: SolutionVersion) -> None:
+        """Refuse what nothing may be imported into; nothing is changed.
+
+        Args:
+            lowest: The lowest installed version that can import.
+
+        Raises:
+            InputError: The nodes belong to different clusters.
+            StateError: The installed version cannot import, or it is no Azure Local cluster.
+            ReachError: No node answered, or one refused the credential.
+            ClusterError: The update service does not tell the installed version.
+        """
+        environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
+        require_importing(
+            self.known,
+            self._connect,
+            installed=environment.current_version,
+            lowest=lowest,
+            progress=self._progress,
+        )
 
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
