@@ -61,7 +61,8 @@ github.com/Azure/AzureLocal-Supportability.
         found = [check for check in CHECKS if check.about == about]
         if found:
             yield f"## {heading}\n"
-            yield NOTES.get(about, "")
+        if found and about in NOTES:
+            yield NOTES[about]
         for check in found:
             yield f"### {check.id}\n\n{check.title}.\n"
             needs = f" Needs: {', '.join(sorted(check.needs))}." if check.needs else ""
