@@ -44,7 +44,7 @@ def _alike(
         said = [*_between(nodes, settings, differing), *_since(answers, nodes, settings, changed)]
         yield from said
         if not any(one.verdict in (differing, changed) for one in said):
-            yield _saying.passes(_alike_in(nodes, settings))
+            yield _saying.passes(_alike_in(nodes, settings) + _outdated(answers, settings))
 
     return judge
 
@@ -65,16 +65,14 @@ def _since(
 ) -> Iterator[Said]:
     """Compare with the baseline, if there is one that is still to be compared with."""
     baseline, told = answers.baseline, answers.cluster.ready.environment
-    if baseline is None:
+    if baseline is None or _outdated(answers, settings):
         return
-    if any(setting.follows_updates for setting in settings):
-        if told.value is None:
-            yield _saying.unknown(
-                f"it is not known whether the baseline's version, {baseline.solution_version}, is still "
-                f"installed: {told.why}"
-            )
-        if told.value is None or told.value.current_version != baseline.solution_version:
-            return
+    if told.value is None and any(setting.follows_updates for setting in settings):
+        yield _saying.unknown(
+            f"it is not known whether the baseline's version, {baseline.solution_version}, is still "
+            f"installed: {told.why}"
+        )
+        return
     then = {node.node.casefold(): node.values for node in baseline.nodes}
     for node in nodes:
         kept = then.get(node.node.casefold(), {})
@@ -88,6 +86,18 @@ def _since(
     for drift in drift_from(baseline, nodes):
         if drift.setting in settings:
             yield Said(verdict=verdict, node=drift.node, evidence=drift.evidence)
+
+
+def _outdated(answers: Answers, settings: Sequence[Setting]) -> str:
+    """Return that an update came after the baseline, where updates change these; empty: none is known of."""
+    baseline, told = answers.baseline, answers.cluster.ready.environment.value
+    if baseline is None or told is None or told.current_version == baseline.solution_version:
+        return ""
+    if not any(setting.follows_updates for setting in settings):
+        return ""
+    return (
+        f"; the baseline is of {baseline.solution_version}, before an update, and is not compared"
+    )
 
 
 def _alike_in(nodes: Sequence[NodeSettings], settings: Sequence[Setting]) -> str:
