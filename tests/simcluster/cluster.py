@@ -24,6 +24,7 @@ from tests.simcluster.machine import Certificate, Machine, Ports, Share
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
 from tests.simcluster.smb import SmbServer
+from tests.simcluster.smb_faults import ArmedFaults
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
 
@@ -219,6 +220,7 @@ class SimCluster:
             self._ports.smb,
             accounts=accounts,
             shares=shares,
+            hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
         )
 
