@@ -12,7 +12,7 @@ Nothing is retried in here. Keep a session short: nodes restart under it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
 from typing import BinaryIO
 
@@ -58,12 +58,26 @@ class Session:
             reply = self._shell.run(command)
         return command.parse(reply)
 
-    def upload(self, path: PureWindowsPath, *, size_bytes: int) -> Upload:
-        """Begin or resume an upload to `<path>.part`; its `finish` gives the file its name.
+    def upload(
+        self,
+        path: PureWindowsPath,
+        *,
+        size_bytes: int,
+        part: str | None = None,
+        must_exist: bool = False,
+        safe_bytes: int | None = None,
+        on_flushed: Callable[[int], None] | None = None,
+    ) -> Upload:
+        """Begin or resume an upload to an unfinished file; its `finish` gives the file its name.
 
         Args:
             path: With a drive letter; the folder exists.
             size_bytes: Length of the whole stream.
+            part: Name of the unfinished file in the same folder; None: `<name>.part`.
+            must_exist: Never make a new unfinished file: go on with one, or fail.
+            safe_bytes: How much of the unfinished file can be relied on, where the node restarted since it
+                was written; None: all that was acknowledged.
+            on_flushed: Told now and then how much of the file the node has on its disk.
 
         Raises:
             ConnectError: No SMB 3 connection to the node.
@@ -73,7 +87,16 @@ class Session:
             InputError: A path without a drive letter.
         """
         with self._offered_once():
-            return _smb.begin_upload(self.node, self._credential, path, size_bytes=size_bytes)
+            return _smb.begin_upload(
+                self.node,
+                self._credential,
+                path,
+                size_bytes=size_bytes,
+                part=part,
+                must_exist=must_exist,
+                safe_bytes=safe_bytes,
+                on_flushed=on_flushed,
+            )
 
     def download(
         self, path: PureWindowsPath, sink: BinaryIO, *, progress: Progress

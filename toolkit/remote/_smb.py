@@ -5,10 +5,12 @@ Theory of operation:
 
 * One connection per file. Up to `_DEPTH` requests of `_CHUNK_BYTES` are on their way at once, so memory is
   bounded by their product and the line is never idle.
-* An upload goes to `<name>.part`. When it is cut off, requests that were on their way may have arrived in
-  any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have holes; everything below was
-  acknowledged. That is where the next upload resumes. The caller proves the whole file with the node's own
-  hash, so a remainder that is not ours only costs a second copy.
+* An upload goes to `<name>.part`, or to another name that the caller keeps. When it is cut off, requests
+  that were on their way may have arrived in any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote
+  file may have holes; everything below was acknowledged. That is where the next upload resumes. The caller
+  proves the whole file with the node's own hash, so a remainder that is not ours only costs a second copy.
+* What was acknowledged may lie in the node's memory only; when it restarts, its disk has what was flushed.
+  So each `_FLUSH_BYTES` are flushed and told, if the caller wants to know: after a restart it resumes there.
 * smbprotocol accepts an answer that is neither encrypted nor signed; `_refuse_bare_answers` does not.
 
 Source: [MS-SMB2], in particular 3.2.4.1.2 (credits) and 3.2.5.1.1, 3.2.5.1.3 (decrypting, verifying).
@@ -73,6 +75,8 @@ _CHUNK_BYTES = 1 << 20
 _DEPTH = 4
 """1 MiB x 4 was the fastest of 64 KiB–4 MiB x 1–8, encrypted and signed, against Samba."""
 _CREDIT_BYTES = 1 << 16
+_FLUSH_BYTES = 64 << 20
+"""So much is sent again at most after a restart of the node."""
 _CONNECT_S = 30
 _PATIENCE_S = 120
 """Longest wait for one answer; a flush of gigabytes to a slow disk is the longest we know."""
@@ -88,6 +92,8 @@ class Upload:
         node: Node,
         path: PureWindowsPath,
         size_bytes: int,
+        safe_bytes: int | None = None,
+        on_flushed: Callable[[int], None] | None = None,
     ) -> None:
         """Open what stands there from earlier tries and find out where to go on.
 
@@ -96,10 +102,14 @@ class Upload:
             node: For messages.
             path: The name it gets at last.
             size_bytes: Length of the whole stream.
+            safe_bytes: How much of what stands there can be relied on; None: what was acknowledged.
+            on_flushed: Told how much of the file the node has on its disk.
         """
         self._node = node
         self._path = path
         self._size_bytes = size_bytes
+        self._on_flushed = on_flushed
+        self._unflushed_bytes = 0
         self._attempted = f"copy {path.name} to {path.parent} on node {node.name}"
         self._fed_bytes = 0
         self._sent_bytes = 0
@@ -110,8 +120,14 @@ class Upload:
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
-        self.resumed_at_bytes = max(0, there - _DEPTH * _CHUNK_BYTES)
+        acknowledged = max(0, there - _DEPTH * _CHUNK_BYTES)
+        self.resumed_at_bytes = acknowledged if safe_bytes is None else min(safe_bytes, there)
         """Bytes below this stand on the node already and are skipped, not sent again."""
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
+        return self.resumed_at_bytes + self._sent_bytes
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -158,8 +174,7 @@ class Upload:
             )
         if self._block:
             self._send_block()
-        while self._on_the_way:
-            self._on_the_way.popleft()()
+        self._settle()
         with _translated(self._attempted, self._node):
             self._file.set_size(self._size_bytes)
             self._file.flush()
@@ -172,8 +187,7 @@ class Upload:
     def __exit__(self, kind: object, value: object, trace: object) -> None:
         """Let go of the file; without `finish`, what arrived stays for the next try."""
         with contextlib.suppress(ToolkitError):
-            while self._on_the_way:
-                self._on_the_way.popleft()()
+            self._settle()
         self._on_the_way.clear()
         self._held.close()
 
@@ -182,9 +196,23 @@ class Upload:
         self._block.clear()
         self._send(data)
 
+    def _settle(self) -> None:
+        while self._on_the_way:
+            self._on_the_way.popleft()()
+
+    def _flush(self, tell: Callable[[int], None]) -> None:
+        self._settle()
+        with _translated(self._attempted, self._node):
+            self._file.flush()
+        self._unflushed_bytes = 0
+        tell(self.sent_to_bytes)
+
     def _send(self, data: bytes) -> None:
-        offset = self.resumed_at_bytes + self._sent_bytes
+        if self._on_flushed is not None and self._unflushed_bytes >= _FLUSH_BYTES:
+            self._flush(self._on_flushed)
+        offset = self.sent_to_bytes
         self._sent_bytes += len(data)
+        self._unflushed_bytes += len(data)
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
         with _translated(self._attempted, self._node):
@@ -200,12 +228,27 @@ class Upload:
 
 
 def begin_upload(
-    node: Node, credential: Credential, path: PureWindowsPath, *, size_bytes: int
+    node: Node,
+    credential: Credential,
+    path: PureWindowsPath,
+    *,
+    size_bytes: int,
+    part: str | None = None,
+    must_exist: bool = False,
+    safe_bytes: int | None = None,
+    on_flushed: Callable[[int], None] | None = None,
 ) -> Upload:
-    """Open `<path>.part` on the node; `Session.upload` documents it."""
-    part = path.with_name(path.name + ".part") if path.name else path
-    opened = _opened(node, credential, part, is_upload=True)
-    return Upload(opened, node=node, path=path, size_bytes=size_bytes)
+    """Open the unfinished file on the node; `Session.upload` documents it."""
+    unfinished = path.with_name(part or path.name + ".part") if path.name else path
+    disposition = CreateDisposition.FILE_OPEN if must_exist else CreateDisposition.FILE_OPEN_IF
+    return Upload(
+        _opened(node, credential, unfinished, writes=disposition),
+        node=node,
+        path=path,
+        size_bytes=size_bytes,
+        safe_bytes=safe_bytes,
+        on_flushed=on_flushed,
+    )
 
 
 def download(
@@ -217,7 +260,7 @@ def download(
     progress: Progress,
 ) -> tuple[int, Sha256]:
     """Copy a file of the node into `sink`; `Session.download` documents it."""
-    with _opened(node, credential, path, is_upload=False) as file:
+    with _opened(node, credential, path) as file:
         progress.begin(f"{path.name} from {node.name}", total_bytes=file.size_bytes)
         try:
             return _drain(file, sink, f"copy {path} from node {node.name}", node, progress)
@@ -340,9 +383,12 @@ def _inside_drive(path: PureWindowsPath) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    node: Node, credential: Credential, path: PureWindowsPath, *, is_upload: bool
+    node: Node, credential: Credential, path: PureWindowsPath, *, writes: int | None = None
 ) -> Iterator[_File]:
-    """Open one file over a connection of its own: drive `C:` of a path is the share `C$`."""
+    """Open one file over a connection of its own: drive `C:` of a path is the share `C$`.
+
+    `writes` is the create disposition of a file that is written; None: it is read.
+    """
     if not (len(path.drive) == 2 and path.root and path.name):
         raise InputError(
             f"reach a file on node {node.name}",
@@ -354,11 +400,11 @@ def _opened(
         share = f"{path.drive[0].upper()}$"
         with _translated(f"reach share {share} of node {node.name} by SMB", node, opening=True):
             tree = _tree(connection, node, credential, share)
-            chunk_bytes, depth = _grow_window(connection, tree, is_upload=is_upload)
+            chunk_bytes, depth = _grow_window(connection, tree, is_upload=writes is not None)
         handle = Open(tree, _inside_drive(path))
-        verb = "write" if is_upload else "read"
+        verb = "read" if writes is None else "write"
         with _translated(f"{verb} {path} on node {node.name}", node):
-            _create(handle, is_upload=is_upload)
+            _create(handle, writes)
         yield _File(
             connection=connection, tree=tree, handle=handle, chunk_bytes=chunk_bytes, depth=depth
         )
@@ -368,16 +414,16 @@ def _opened(
         connection.disconnect(close=False)
 
 
-def _create(handle: Any, *, is_upload: bool) -> None:
+def _create(handle: Any, writes: int | None) -> None:
     access = FilePipePrinterAccessMask
     options = CreateOptions.FILE_NON_DIRECTORY_FILE
-    if is_upload:
+    if writes is not None:
         handle.create(
             ImpersonationLevel.Impersonation,
             access.GENERIC_READ | access.GENERIC_WRITE | access.DELETE,
             FileAttributes.FILE_ATTRIBUTE_NORMAL,
             ShareAccess.FILE_SHARE_READ,  # nobody else writes it at the same time
-            CreateDisposition.FILE_OPEN_IF,
+            writes,
             options,
         )
     else:
