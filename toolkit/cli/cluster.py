@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
     by_option,
@@ -229,4 +230,5 @@ def import_(
     return 0
 
 
+group.add_command(check)
 group.add_command(request)

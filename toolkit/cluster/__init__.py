@@ -13,9 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._baseline import Baseline
+from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
+from toolkit.cluster._checks import (
+    CHECKS,
+    CheckId,
+    CheckResult,
+    CheckVerdict,
+    Readiness,
+    judge_all,
+)
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._import_states import Patience
@@ -54,15 +64,23 @@ from toolkit.model import (
 from toolkit.request import SiteRequest
 from toolkit.site import Journal
 
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
+
 __all__ = [
+    "CHECKS",
     "CLUSTER_SOURCES",
     "NODE_SOURCES",
+    "CheckId",
+    "CheckResult",
+    "CheckVerdict",
     "Cluster",
     "ImportResult",
     "JudgedTime",
     "NodeTime",
     "Overview",
     "Phase",
+    "Readiness",
     "Sight",
     "SignedRequest",
     "TimeSource",
@@ -162,6 +180,51 @@ class Cluster:
             if told.problem:
                 self._progress.say(f"{told.node} did not tell its time: {told.problem}")
         return judge_time(now(), times, floor=floor)
+
+    def check(
+        self,
+        medium: LabelledMedium | None,
+        version: SolutionVersion | None,
+        *,
+        floor: datetime,
+        manifests: Manifests,
+        baseline: Baseline | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Readiness:
+        """Judge by every check whether an update will succeed; nothing is changed.
+
+        Args:
+            medium: What the update is carried on, opened and accepted by this site; None: none is at hand.
+            version: The wanted update; None: the only one on the medium, or none.
+            floor: It is at least this late.
+            manifests: What is known of releases, paths and known issues.
+            baseline: The settings that a person once called right.
+            now: This machine's clock.
+
+        Raises:
+            AuthenticationError: The first node that was reached refused the credential; no other was asked.
+            ReachError: No node answered.
+            StateError: No node that answered is one of an Azure Local cluster.
+            TrustError: What the medium says of an SBE is not what was signed.
+        """
+        facts = None if medium is None else facts_of(medium)
+        if version is None and facts is not None and len(facts.zips) == 1:
+            version = facts.zips[0].version
+        checking = Checking(
+            known=self.known,
+            open=self._connect,
+            progress=self._progress,
+            clock=self._clock,
+            now=now,
+        )
+        answers = checking.run(
+            floor=floor, manifests=manifests, medium=facts, version=version, baseline=baseline
+        )
+        if len(checking.lost) == len(self.known.nodes):
+            raise self._unreached(checking.lost)
+        if answers.cluster.ready.has_share.value is False:
+            raise self._not_azure_local("any node")
+        return judge_all(answers)
 
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
@@ -390,13 +453,16 @@ class Cluster:
         """Open a session with a node that answers and has the infrastructure share."""
         with self._connect(node) as session:
             if not session.invoke(_cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)):
-                raise StateError(
-                    f"work with cluster {self.known.name} through node {node.name}",
-                    current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
-                    expected="the infrastructure share of an Azure Local cluster",
-                    hint="is this the right machine, and its infrastructure volume online?",
-                )
+                raise self._not_azure_local(f"node {node.name}")
             yield session
+
+    def _not_azure_local(self, through: str) -> StateError:
+        return StateError(
+            f"work with cluster {self.known.name} through {through}",
+            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
+            expected="the infrastructure share of an Azure Local cluster",
+            hint="is this the right machine, and its infrastructure volume online?",
+        )
 
     def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:
