@@ -30,6 +30,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import state_import
+from toolkit.model import Road
 
 
 @click.group(cls=Noun, name="cluster")
@@ -105,6 +106,11 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 )
 @identity_option
 @click.option(
+    "--through-winrm",
+    is_flag=True,
+    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says how slow.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Check the cluster, and of the medium what is signed and which files are there; change nothing.",
@@ -125,6 +131,7 @@ def import_(
     by: str,
     receipts_dir: Path | None,
     *,
+    through_winrm: bool,
     dry_run: bool,
     is_wanted: bool,
     json_output: bool,
@@ -180,7 +187,12 @@ def import_(
                 )
             return 0
         result = cluster.import_update(
-            opened, version, judged=judged, poll_s=poll_seconds, wait_s=wait_minutes * 60
+            opened,
+            version,
+            judged=judged,
+            poll_s=poll_seconds,
+            wait_s=wait_minutes * 60,
+            road=Road.WINRM if through_winrm else Road.SMB,
         )
     if json_output:
         print_json("import", result)

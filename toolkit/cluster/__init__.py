@@ -41,6 +41,7 @@ from toolkit.model import (
     KnownCluster,
     Node,
     Progress,
+    Road,
     RunState,
     Silent,
     SolutionVersion,
@@ -189,6 +190,7 @@ class Cluster:
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        road: Road = Road.SMB,
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from an earlier try.
 
@@ -198,6 +200,7 @@ class Cluster:
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
+            road: How the bytes get to the node.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -218,6 +221,7 @@ class Cluster:
                 clock=self._clock,
                 poll_s=poll_s,
                 wait_s=wait_s,
+                road=road,
             ).run()
 
         if judged is not None:

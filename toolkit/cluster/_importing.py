@@ -19,6 +19,7 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._byte_road import ByteUpload
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
 from toolkit.errors import (
     CommandError,
@@ -30,6 +31,7 @@ from toolkit.model import (
     Command,
     PayloadKind,
     Progress,
+    Road,
     SolutionVersion,
     T,
     Target,
@@ -108,6 +110,7 @@ class Import:
     clock: Callable[[], float]
     poll_s: float
     wait_s: float
+    road: Road = Road.SMB
     _copied_bytes: int = 0
 
     @property
@@ -178,7 +181,7 @@ class Import:
             self._refuse_foreign(step, path)
             self.session.invoke(_cmdlets.remove(path))
         self._note(step, "intent", path=str(path), size_bytes=str(target.size_bytes))
-        with self.session.upload(path, size_bytes=target.size_bytes) as sink:
+        with self._upload(path, target.size_bytes) as sink:
             self.medium.copy_target(target.name, cast("BinaryIO", sink), progress=self.progress)
             sink.finish()
             self._copied_bytes += target.size_bytes - sink.resumed_at_bytes
@@ -196,6 +199,18 @@ class Import:
             )
         self._note(step, "done", sha256=arrived)
         return path
+
+    def _upload(self, path: PureWindowsPath, size_bytes: int) -> UploadSink:
+        if self.road is Road.SMB:
+            return self.session.upload(path, size_bytes=size_bytes)
+        return ByteUpload(
+            self.session,
+            path,
+            size_bytes=size_bytes,
+            progress=self.progress,
+            clock=self.clock,
+            sleep=self.sleep,
+        )
 
     def _node_hash(self, path: PureWindowsPath, timeout_s: float) -> str:
         return self.session.invoke(_cmdlets.file_hash(path, timeout_s=timeout_s))
