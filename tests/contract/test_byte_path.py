@@ -158,7 +158,7 @@ def test_longer_remainder_of_another_file_is_begun_anew(session, local, part):
 def test_nothing_above_the_known_offset_is_believed(session, local, part):
     part.write_bytes(bytes(3 * MIB))
     data = os.urandom(4 * MIB)
-    assert send(session, data, resume_at=MIB) == 0
+    assert send(session, data, safe_bytes=MIB) == 0
     assert local.read_bytes() == data
 
 

@@ -196,7 +196,7 @@ def test_unfinished_file_that_must_exist_is_not_made(server, part):
 def test_nothing_above_the_known_offset_is_believed(server, local, part):
     data = os.urandom(12 * MIB)
     part.write_bytes(data[: 3 * MIB] + bytes(9 * MIB))  # a restart lost what was not flushed
-    assert send_with(server, data, resume_at=3 * MIB) == 3 * MIB
+    assert send_with(server, data, safe_bytes=3 * MIB) == 3 * MIB
     assert local.read_bytes() == data
 
 

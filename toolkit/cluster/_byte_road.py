@@ -48,7 +48,7 @@ class ByteUpload:
         sleep: Callable[[float], None],
         part: str | None = None,
         must_exist: bool = False,
-        resume_at: int | None = None,
+        safe_bytes: int | None = None,
     ) -> None:
         """Look what stands there from earlier tries and find out where to go on.
 
@@ -61,7 +61,7 @@ class ByteUpload:
             sleep: Waits.
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
-            resume_at: Believe nothing above this offset of what stands there.
+            safe_bytes: Believe nothing above this offset of what stands there.
 
         Raises:
             ReachError: The node did not answer; the same command continues.
@@ -78,13 +78,18 @@ class ByteUpload:
         self._fed_bytes = 0
         self._block = bytearray()
         there = self._found(must_exist=must_exist)
-        if there > min(size_bytes, size_bytes if resume_at is None else resume_at):
+        if there > min(size_bytes, size_bytes if safe_bytes is None else safe_bytes):
             session.invoke(_cmdlets.remove(self._part))
             there = 0
         self.resumed_at_bytes = there
         """Bytes below this stand on the node already and are skipped, not sent again."""
         self.acknowledged_bytes = 0
         """How many bytes of this try the node has acknowledged."""
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
+        return self.resumed_at_bytes + self.acknowledged_bytes
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -145,7 +150,7 @@ class ByteUpload:
     def _send(self) -> None:
         data = bytes(self._block)
         self._block.clear()
-        expected = self.resumed_at_bytes + self.acknowledged_bytes + len(data)
+        expected = self.sent_to_bytes + len(data)
         began = self._clock()
         self._session.invoke(roads.append_bytes(self._part, data))
         found = self._measured()
@@ -164,7 +169,7 @@ class ByteUpload:
         return self._session.invoke(roads.measure(self._part)).size_bytes
 
     def _tell_how_long(self, per_s: float) -> None:
-        left_bytes = self._size_bytes - self.resumed_at_bytes - self.acknowledged_bytes
+        left_bytes = self._size_bytes - self.sent_to_bytes
         left = timedelta(minutes=round(left_bytes / per_s / 60))
         self._progress.say(
             f"through WinRM at {human_size(round(per_s))} a second: the remaining {human_size(left_bytes)} of "

@@ -65,7 +65,7 @@ class Session:
         size_bytes: int,
         part: str | None = None,
         must_exist: bool = False,
-        resume_at: int | None = None,
+        safe_bytes: int | None = None,
         on_flushed: Callable[[int], None] | None = None,
         stall_s: float = STALL_S,
     ) -> Upload:
@@ -76,7 +76,7 @@ class Session:
             size_bytes: Length of the whole stream.
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
-            resume_at: Believe nothing above this offset of what stands there.
+            safe_bytes: Believe nothing above this offset of what stands there.
             on_flushed: Told now and then below which offset the node has written everything to its disk.
             stall_s: Hang up when the node acknowledges nothing for so long.
 
@@ -96,7 +96,7 @@ class Session:
                 size_bytes=size_bytes,
                 part=part,
                 must_exist=must_exist,
-                resume_at=resume_at,
+                safe_bytes=safe_bytes,
                 on_flushed=on_flushed,
                 stall_s=stall_s,
             )

@@ -100,7 +100,7 @@ class Upload:
         node: Node,
         path: PureWindowsPath,
         size_bytes: int,
-        resume_at: int | None = None,
+        safe_bytes: int | None = None,
         on_flushed: Callable[[int], None] | None = None,
         stall_s: float = STALL_S,
     ) -> None:
@@ -111,7 +111,7 @@ class Upload:
             node: For messages.
             path: The name it gets at last.
             size_bytes: Length of the whole stream.
-            resume_at: What the node is known to hold on its disk; nothing above it is believed.
+            safe_bytes: What the node is known to hold on its disk; nothing above it is believed.
             on_flushed: Told below which offset the node has written everything to its disk.
             stall_s: So long may the node acknowledge nothing.
         """
@@ -132,11 +132,16 @@ class Upload:
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
-        there = max(0, there - _DEPTH * _CHUNK_BYTES)
-        self.resumed_at_bytes = there if resume_at is None else min(there, resume_at)
+        acknowledged = max(0, there - _DEPTH * _CHUNK_BYTES)
+        self.resumed_at_bytes = acknowledged if safe_bytes is None else min(safe_bytes, there)
         """Bytes below this stand on the node already and are skipped, not sent again."""
         self.acknowledged_bytes = 0
         """How many bytes of this try the node has acknowledged."""
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
+        return self.resumed_at_bytes + self._sent_bytes
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -258,7 +263,7 @@ def begin_upload(
     size_bytes: int,
     part: str | None,
     must_exist: bool,
-    resume_at: int | None,
+    safe_bytes: int | None,
     on_flushed: Callable[[int], None] | None,
     stall_s: float,
 ) -> Upload:
@@ -271,7 +276,7 @@ def begin_upload(
         node=node,
         path=path,
         size_bytes=size_bytes,
-        resume_at=resume_at,
+        safe_bytes=safe_bytes,
         on_flushed=on_flushed,
         stall_s=stall_s,
     )
