@@ -24,3 +24,17 @@ def test_through_winrm_arrives_whole_and_says_how_long(carried, simulate):
     assert "through WinRM at" in told.err
     assert "open port 445" in told.err
     assert digest(cluster.share_folder / "import" / BUNDLE) == digest(payload(carried))
+
+
+def test_slow_way_of_expanding_is_said(carried, simulate):
+    cluster = simulate(carried, run_seconds=1)
+    for node in cluster.world.nodes:
+        node.drive.resolve(r"C:\Windows\System32\tar.exe").unlink()
+    assert "expanding the slow way" in import_(carried).err
+    assert cluster.journal.commands["Expand-Archive"] == 1
+
+
+def test_node_with_tar_expands_quickly(carried, simulate):
+    cluster = simulate(carried, run_seconds=1)
+    assert "slow way" not in import_(carried).err
+    assert "Expand-Archive" not in cluster.journal.commands

@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload
+from toolkit.cluster._expanding import expand
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
 from toolkit.errors import (
     CommandError,
@@ -230,7 +231,7 @@ class Import:
         self._note(step, "intent", path=str(final))
         self.progress.say(f"expanding {archive.name} on {self.node}")
         timeout_s = 600 + bundle.size_bytes / _NODE_BYTES_PER_S
-        self.session.invoke(_cmdlets.expand(archive, part, timeout_s=timeout_s))
+        expand(self.session, archive, part, timeout_s=timeout_s, progress=self.progress)
         self.session.invoke(_cmdlets.move(part, final))
         self._note(step, "done", path=str(final))
         return final
