@@ -117,7 +117,9 @@ class SimCluster:
 
     def _drive(self, name: str) -> FileTree:
         root = self.folder / "nodes" / name
-        (root / "Windows" / "Temp").mkdir(parents=True, exist_ok=True)
+        for folder in ("Temp", "System32"):
+            (root / "Windows" / folder).mkdir(parents=True, exist_ok=True)
+        (root / "Windows" / "System32" / "tar.exe").touch()
         return FileTree(root, {"ClusterStorage": self.csv})
 
     @property

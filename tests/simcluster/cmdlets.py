@@ -11,6 +11,7 @@ from tests.simcluster import (
     readycmdlets,
     runcmdlets,
     settingscmdlets,
+    tar,
     updatecmdlets,
     wevtutil,
 )
@@ -22,6 +23,7 @@ for _part in (
     filecmdlets,
     nodecmdlets,
     netcmdlets,
+    tar,
     wevtutil,
     updatecmdlets,
     clustercmdlets,

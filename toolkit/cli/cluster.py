@@ -31,6 +31,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import state_import
+from toolkit.model import Road
 
 
 @click.group(cls=Noun, name="cluster")
@@ -120,6 +121,11 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 )
 @identity_option
 @click.option(
+    "--through-winrm",
+    is_flag=True,
+    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says how slow.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Check the cluster, and of the medium what is signed and which files are there; change nothing.",
@@ -142,6 +148,7 @@ def import_(
     by: str,
     receipts_dir: Path | None,
     *,
+    through_winrm: bool,
     dry_run: bool,
     is_wanted: bool,
     json_output: bool,
@@ -208,6 +215,7 @@ def import_(
             wait_s=wait_minutes * 60,
             patience_s=patience_minutes * 60,
             stall_s=stall_seconds,
+            road=Road.WINRM if through_winrm else Road.SMB,
         )
     if json_output:
         print_json("import", result)

@@ -54,6 +54,7 @@ from toolkit.model import (
     KnownCluster,
     Node,
     Progress,
+    Road,
     RunState,
     Silent,
     SolutionVersion,
@@ -258,6 +259,7 @@ class Cluster:
         wait_s: float = 1800,
         patience_s: float = 900,
         stall_s: float = 120,
+        road: Road = Road.SMB,
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from any earlier try.
 
@@ -272,6 +274,7 @@ class Cluster:
             wait_s: How long to wait for the version to be listed.
             patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
             stall_s: How long another laptop's import must stand still before this one takes over.
+            road: How the bytes get to the node.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -308,6 +311,7 @@ class Cluster:
             clock=self._clock,
             poll_s=poll_s,
             wait_s=wait_s,
+            road=road,
         ).run()
 
     def start(

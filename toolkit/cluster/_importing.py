@@ -18,15 +18,17 @@ folder).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 from typing import Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._byte_road import ByteUpload
 from toolkit.cluster._cmdlets import share
 from toolkit.cluster._cmdlets.share import ShareItem
+from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
@@ -54,6 +56,7 @@ from toolkit.model import (
     Node,
     PayloadKind,
     Progress,
+    Road,
     SolutionVersion,
     T,
     Target,
@@ -176,6 +179,7 @@ class Import:
     clock: Callable[[], float]
     poll_s: float
     wait_s: float
+    road: Road = Road.SMB
     _session: NodeSession = field(init=False)
     _node: str = field(init=False)
     """The node that is worked through now."""
@@ -185,6 +189,8 @@ class Import:
     """What a node hashed in this run, as it stood there then."""
     _arrived: set[PureWindowsPath] = field(default_factory=set)
     """What this run has copied whole."""
+    _members: Mapping[str, int] | None = None
+    """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
     _read: dict[str, ShareRecord | None] = field(default_factory=dict)
     """Share records by the names of their files; None: torn."""
     _sent: set[str] = field(default_factory=set)
@@ -413,21 +419,40 @@ class Import:
         if parts and not must_exist:
             self._take_over(parts[0], part)
             must_exist = True
-        with self._session.upload(
-            path,
-            size_bytes=target.size_bytes,
-            part=part,
-            must_exist=must_exist,
-            on_flushed=lambda _: self.patience.moved(),
-        ) as sink:
+        with self._upload(path, target.size_bytes, part=part, must_exist=must_exist) as sink:
+            tail = TailSink(sink, target.size_bytes)
             try:
-                self.medium.copy_target(target.name, cast("BinaryIO", sink), progress=self.progress)
+                self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
                 self.claim.check(self._session)
                 sink.finish()
             finally:
                 self._count(path, sink)
+        if delivery.is_archive:
+            self._members = tail.members()
         self._arrived.add(path)
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
+
+    def _upload(
+        self, path: PureWindowsPath, size_bytes: int, *, part: str, must_exist: bool
+    ) -> UploadSink:
+        if self.road is Road.SMB:
+            return self._session.upload(
+                path,
+                size_bytes=size_bytes,
+                part=part,
+                must_exist=must_exist,
+                on_flushed=lambda _: self.patience.moved(),
+            )
+        return ByteUpload(
+            self._session,
+            path,
+            size_bytes=size_bytes,
+            progress=self.progress,
+            clock=self.clock,
+            sleep=self.sleep,
+            part=part,
+            must_exist=must_exist,
+        )
 
     def _take_over(self, part: ShareItem, name: str) -> None:
         """Make an unfinished file ours; it is refused as long as its earlier writer holds it."""
@@ -493,8 +518,11 @@ class Import:
         )
         self.progress.say(f"expanding {archive.name} on {self._node}")
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
-        self._session.invoke(_cmdlets.expand(archive, part, timeout_s=timeout_s))
+        expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
         items = self._session.invoke(share.tree(part))
+        if self._members is not None:
+            files = ((item.path, item.size_bytes) for item in items if not item.is_folder)
+            check_expanded(self._members, files, part)
         self.claim.check(self._session)
         self._record(
             delivery,

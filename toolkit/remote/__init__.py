@@ -20,7 +20,7 @@ from toolkit.errors import AuthenticationError
 from toolkit.model import Command, Credential, Node, Progress, Sha256, T
 from toolkit.remote import _smb
 from toolkit.remote._psrp import Shell
-from toolkit.remote._smb import Upload
+from toolkit.remote._smb import STALL_S, Upload
 
 __all__ = ["Session", "Upload", "connect"]
 
@@ -67,22 +67,24 @@ class Session:
         must_exist: bool = False,
         safe_bytes: int | None = None,
         on_flushed: Callable[[int], None] | None = None,
+        stall_s: float = STALL_S,
     ) -> Upload:
-        """Begin or resume an upload to an unfinished file; its `finish` gives the file its name.
+        """Begin or resume an upload to an unfinished file; its `finish` gives it its name.
 
         Args:
             path: With a drive letter; the folder exists.
             size_bytes: Length of the whole stream.
-            part: Name of the unfinished file in the same folder; None: `<name>.part`.
-            must_exist: Never make a new unfinished file: go on with one, or fail.
-            safe_bytes: How much of the unfinished file can be relied on, where the node restarted since it
-                was written; None: all that was acknowledged.
-            on_flushed: Told now and then how much of the file the node has on its disk.
+            part: Name of the unfinished file, in the same folder; None: `<name>.part`.
+            must_exist: Go on with an unfinished file that stands there, never make one.
+            safe_bytes: Believe nothing above this offset of what stands there.
+            on_flushed: Told now and then below which offset the node has written everything to its disk.
+            stall_s: Hang up when the node acknowledges nothing for so long.
 
         Raises:
             ConnectError: No SMB 3 connection to the node.
             AuthenticationError: It refused the credential; this session does not offer it again.
-            ClusterError: The node does not let us write there, in its own words.
+            ClusterError: The node does not let us write there, in its own words; or `must_exist`, and
+                nothing stands there.
             TransferError: Somebody else has the unfinished file open.
             InputError: A path without a drive letter.
         """
@@ -96,6 +98,7 @@ class Session:
                 must_exist=must_exist,
                 safe_bytes=safe_bytes,
                 on_flushed=on_flushed,
+                stall_s=stall_s,
             )
 
     def download(
