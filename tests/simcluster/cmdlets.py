@@ -12,6 +12,7 @@ from tests.simcluster import (
     readycmdlets,
     runcmdlets,
     settingscmdlets,
+    tar,
     updatecmdlets,
     wevtutil,
 )
@@ -24,6 +25,7 @@ for _part in (
     nodecmdlets,
     netcmdlets,
     outsidecmdlets,
+    tar,
     wevtutil,
     updatecmdlets,
     clustercmdlets,

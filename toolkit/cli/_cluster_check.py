@@ -24,7 +24,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import CheckResult, CheckVerdict, JudgedTime, Readiness, kept_baseline
-from toolkit.errors import StorageError, system_says
+from toolkit.signed import write_document
 
 
 @click.command("check")
@@ -38,7 +38,9 @@ from toolkit.errors import StorageError, system_says
 @identity_option
 @manifests_option
 @click.option(
-    "--save", type=OUTPUT_FILE, help="Also write the result (JSON), to be shown to others."
+    "--save",
+    type=OUTPUT_FILE,
+    help="Also write the result (JSON), to be shown to others; an earlier one of that name is replaced.",
 )
 @json_option
 def check(
@@ -92,20 +94,13 @@ def check(
         baseline=kept_baseline(site, cluster.known.name),
     )
     document = json_document("readiness", readiness)
-    if save is not None:
-        _save(save, document)
     if json_output:
         echo(document)
     else:
         _print(readiness)
+    if save is not None:
+        write_document(save, f"{document}\n".encode(), mark='"readiness"')
     return EXIT_NO if readiness.worst() is CheckVerdict.CRITICAL else 0
-
-
-def _save(path: Path, document: str) -> None:
-    try:
-        path.write_text(document + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"write {path}", found=system_says(error)) from error
 
 
 def _print(readiness: Readiness) -> None:

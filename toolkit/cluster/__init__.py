@@ -6,6 +6,7 @@ us during an update; a node that does not answer is passed over, a refused passw
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ from toolkit.cluster._checks import (
     judge_all,
 )
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
+from toolkit.cluster._fencing import Claim
+from toolkit.cluster._import_states import Patience
 from toolkit.cluster._importing import (
     Import,
     ImportResult,
@@ -54,6 +57,7 @@ from toolkit.model import (
     KnownCluster,
     Node,
     Progress,
+    Road,
     RunState,
     Silent,
     SolutionVersion,
@@ -304,43 +308,38 @@ class Cluster:
         medium: SourceMedium,
         version: SolutionVersion,
         *,
+        site_id: str,
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        patience_s: float = 900,
+        stall_s: float = 120,
+        road: Road = Road.SMB,
         hides_reason: str = "",
     ) -> ImportResult:
-        """Bring a version from a verified medium into the cluster; going on from an earlier try.
+        """Bring a version from a verified medium into the cluster; going on from any earlier try.
+
+        A lost session is followed by another, with the next node, until nothing gets further.
 
         Args:
             medium: Opened and accepted by this site.
             version: One that the medium carries.
+            site_id: Of this site; stands on the share with what is written there.
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
+            patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
+            stall_s: How long another laptop's import must stand still before this one takes over.
+            road: How the bytes get to the node.
             hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
-            ReachError: No node answered, or the session was lost; the same command continues.
+            ReachError: Nothing got further within `patience_s`; the same command continues.
+            StateError: Another laptop imports, or something in the import folder is not ours.
+            StorageError: The share is full.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
-
-        def on(session: Session, node: Node) -> ImportResult:
-            return Import(
-                session=session,
-                node=node.name,
-                cluster=self.known.name,
-                medium=medium,
-                version=version,
-                journal=self._journal,
-                progress=self._progress,
-                sleep=self._sleep,
-                clock=self._clock,
-                poll_s=poll_s,
-                wait_s=wait_s,
-                hides_reason=hides_reason,
-            ).run()
-
         if judged is not None:
             self._journal.append(
                 cluster=self.known.name,
@@ -349,7 +348,29 @@ class Cluster:
                 outcome="done",
                 **judged.facts(),
             )
-        return self._on_some_node(on, only_first_answer=True)
+        return Import(
+            nodes=self.known.nodes,
+            open=self._session,
+            cluster=self.known.name,
+            medium=medium,
+            version=version,
+            journal=self._journal,
+            claim=Claim(
+                version=version,
+                site_id=site_id,
+                progress=self._progress,
+                sleep=self._sleep,
+                stall_s=stall_s,
+            ),
+            patience=Patience(patience_s=patience_s),
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+            poll_s=poll_s,
+            wait_s=wait_s,
+            road=road,
+            hides_reason=hides_reason,
+        ).run()
 
     def start(
         self,
@@ -477,13 +498,8 @@ class Cluster:
         for node in self.known.nodes:
             answered = False
             try:
-                with self._connect(node) as session:
-                    is_azure_local = session.invoke(
-                        _cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)
-                    )
+                with self._session(node) as session:
                     answered = True
-                    if not is_azure_local:
-                        raise self._not_azure_local(f"node {node.name}")
                     return act(session, node)
             except AuthenticationError:
                 raise
@@ -493,6 +509,14 @@ class Cluster:
                 _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
         raise self._unreached(lost)
+
+    @contextlib.contextmanager
+    def _session(self, node: Node) -> Iterator[Session]:
+        """Open a session with a node that answers and has the infrastructure share."""
+        with self._connect(node) as session:
+            if not session.invoke(_cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)):
+                raise self._not_azure_local(f"node {node.name}")
+            yield session
 
     def _not_azure_local(self, through: str) -> StateError:
         return StateError(
