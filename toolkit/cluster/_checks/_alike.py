@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from toolkit.cluster._baseline import NodeSettings, Setting, drift_between, drift_from
 from toolkit.cluster._checks import _saying
-from toolkit.cluster._checks._check import Check, CheckId, CheckVerdict, Reads, Said
-from toolkit.model import SolutionVersion
+from toolkit.cluster._checks._check import Check, CheckId, CheckVerdict, Reads, Said, Told
 
 if TYPE_CHECKING:
-    from toolkit.cluster._checks._answers import Answers
+    from toolkit.cluster._checks._answers import Answers, NodeAnswers
 
 _COMMA_CRASHES = 2508
 """The release whose update service ends where decimals are written with a comma."""
@@ -115,7 +114,7 @@ def _grounds(*settings: Setting) -> _saying.Grounds:
 
 
 def _decimal_point(answers: Answers) -> Iterator[Said]:
-    releases = {version.release for version in _versions(answers)}
+    releases = {version.release for version in _saying.versions(answers)}
     for node, culture in _saying.told(answers, lambda node: node.settings.setup.culture):
         evidence = f"{culture.name} writes 1{culture.decimal_separator}5"
         if culture.decimal_separator == ".":
@@ -124,13 +123,6 @@ def _decimal_point(answers: Answers) -> Iterator[Said]:
             yield _saying.critical(f"{evidence}: the update service of 2508 ends at it", node)
         else:
             yield _saying.warns(evidence, node)
-
-
-def _versions(answers: Answers) -> Iterator[SolutionVersion]:
-    """Yield the installed version and the wanted one, as far as they are known."""
-    for version in (_saying.installed(answers), answers.version):
-        if version is not None:
-            yield version
 
 
 def _published(answers: Answers) -> Iterator[Said]:
@@ -164,11 +156,27 @@ def _number(build: str) -> tuple[int, ...]:
     return tuple(int(part) for part in build.split("."))
 
 
+def _modules_of(node: NodeAnswers) -> Told[tuple[str, ...]]:
+    return node.settings.setup.modules
+
+
+def _newest(modules: Sequence[str]) -> frozenset[tuple[str, tuple[int, ...]]]:
+    """Return the version of each module of Az that is used: of several side by side the newest."""
+    versions: dict[str, tuple[int, ...]] = {}
+    for name, _, version in (module.partition(" ") for module in modules):
+        if name.startswith("Az."):
+            number = tuple(int(part) for part in re.findall(r"[0-9]{1,9}", version))
+            versions[name] = max(number, versions.get(name, ()))
+    return frozenset(versions.items())
+
+
 def _modules(answers: Answers) -> Iterator[Said]:
-    yield from _alike(Setting.MODULES, differing=CheckVerdict.CRITICAL)(answers)
-    if 2411 not in {version.release for version in _versions(answers)}:
+    newest = {_newest(told) for _, told in _saying.told(answers, _modules_of)}
+    differing = CheckVerdict.CRITICAL if len(newest) > 1 else CheckVerdict.WARNING
+    yield from _alike(Setting.MODULES, differing=differing)(answers)
+    if 2411 not in {version.release for version in _saying.versions(answers)}:
         return
-    for node, modules in _saying.told(answers, lambda node: node.settings.setup.modules):
+    for node, modules in _saying.told(answers, _modules_of):
         wrong = [
             f"{module} (expected {expected})"
             for module in modules
@@ -286,7 +294,8 @@ CHECKS: tuple[Check, ...] = (
         about="dont",
         reads=Reads.NODE,
         asked=("Get-ChildItem",),
-        rule="The nodes differ: critical. They are others than in a baseline of the same solution version: "
+        rule="The newest version of a module of Az differs between the nodes: critical. Older ones beside it, or "
+        "another module, differ: warning. They are others than in a baseline of the same solution version: "
         "warning. With 2411, other versions of Az.Accounts, Az.Resources or Az.ConnectedMachine than it "
         "works with: warning.",
         remedy="Remove what was installed by hand, and close every PowerShell session on the nodes; the "
