@@ -350,6 +350,14 @@ class Transport(StrEnum):
     HTTP = "http"
 
 
+class Road(StrEnum):
+    """How the bytes of a file get to a node."""
+
+    SMB = "smb"
+    WINRM = "winrm"
+    """As parameters of commands, where the port of SMB is closed: slow."""
+
+
 class AuthMethod(StrEnum):
     """How a node is asked to accept us; names as pypsrp takes them."""
 
@@ -512,6 +520,8 @@ class Update:
     progress_text: str = ""
     """`UpdateStateProperties` as text: "80% complete."."""
     package_path: str = ""
+    package_size_bytes: int | None = None
+    """None: the cluster does not tell it."""
     prerequisites: tuple[str, ...] = ()
 
 
@@ -540,6 +550,21 @@ class UpdateRun:
     started_at: datetime | None
     updated_at: datetime | None
     progress: Step | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One row of `Get-SolutionUpdateRun` without its step tree."""
+
+    resource_id: ResourceId
+    update_id: ResourceId
+    """The update it belongs to."""
+    state: RunState
+    state_raw: str
+    started_at: datetime | None
+    updated_at: datetime | None
+    is_preparation: bool | None
+    """Whether it only prepares; None: that cannot be told."""
 
 
 # --- evidence -----------------------------------------------------------------------------------

@@ -23,7 +23,9 @@ from tests.simcluster.logons import CountedAccounts
 from tests.simcluster.machine import Certificate, Machine, Ports, Share
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
+from tests.simcluster.settingsstate import install_modules
 from tests.simcluster.smb import SmbServer
+from tests.simcluster.smb_faults import ArmedFaults
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
 
@@ -116,7 +118,10 @@ class SimCluster:
 
     def _drive(self, name: str) -> FileTree:
         root = self.folder / "nodes" / name
-        (root / "Windows" / "Temp").mkdir(parents=True, exist_ok=True)
+        for folder in ("Temp", "System32"):
+            (root / "Windows" / folder).mkdir(parents=True, exist_ok=True)
+        (root / "Windows" / "System32" / "tar.exe").touch()
+        install_modules(root)
         return FileTree(root, {"ClusterStorage": self.csv})
 
     @property
@@ -219,6 +224,7 @@ class SimCluster:
             self._ports.smb,
             accounts=accounts,
             shares=shares,
+            hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
         )
 

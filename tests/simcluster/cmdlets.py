@@ -8,6 +8,11 @@ from tests.simcluster import (
     generic,
     netcmdlets,
     nodecmdlets,
+    outsidecmdlets,
+    readycmdlets,
+    runcmdlets,
+    settingscmdlets,
+    tar,
     updatecmdlets,
     wevtutil,
 )
@@ -19,8 +24,13 @@ for _part in (
     filecmdlets,
     nodecmdlets,
     netcmdlets,
+    outsidecmdlets,
+    tar,
     wevtutil,
     updatecmdlets,
     clustercmdlets,
+    readycmdlets,
+    settingscmdlets,
+    runcmdlets,
 ):
     LIBRARY.include(_part.LIBRARY)

@@ -23,6 +23,13 @@ Kind = Literal[
     "fail-node",
     "delay-discovery",
     "other-update",
+    "move-update-service",
+    "gateway-timeout",
+    "cau",
+    "smb-drop",
+    "slow-disk",
+    "share-full",
+    "read-only-share",
 ]
 
 
@@ -39,6 +46,14 @@ class Fault:
     fail-node: the CAU run fails on `node`, in the way `words` names (default: installer-blocked).
     delay-discovery: an added update is listed after `count` polls.
     other-update: another update is in progress as long as the fault is armed.
+    move-update-service: the update service goes to `node` and does not answer for `seconds`.
+    gateway-timeout: the update service answers GatewayTimeout when asked more than `count` times in `seconds`.
+    cau: the CAU run goes wrong in the way `words` names.
+    smb-drop: cut an SMB connection of `node` at the write with which it has written `after_bytes`;
+        that write is carried out and never answered.
+    slow-disk: each MiB that is written on the share takes `seconds`.
+    share-full: the share has no room left as long as the fault is armed.
+    read-only-share: nothing may be written on the share as long as the fault is armed.
     """
 
     kind: Kind
@@ -51,11 +66,12 @@ class Fault:
     skip: int = 0
     """drop, slow: let this many matching requests pass first."""
     times: int | None = 1
-    """drop, slow, refuse-add: how often; None: always."""
+    """drop, slow, refuse-add, smb-drop: how often; None: always."""
     when: Literal["before", "after"] = "before"
     seconds: float = 0.0
     words: str = ""
     count: int = 0
+    after_bytes: int = 0
 
 
 class Faults:
@@ -88,6 +104,7 @@ class Faults:
         cmdlets: frozenset[str] | set[str] = frozenset(),
         verb: str = "",
         when: str = "",
+        written_bytes: int = 0,
     ) -> Fault | None:
         """Return a fault that strikes this request, and count it."""
         with self._lock:
@@ -99,6 +116,8 @@ class Faults:
                 if fault.verb and fault.verb.lower() != verb.lower():
                     continue
                 if fault.cmdlet and fault.cmdlet.lower() not in cmdlets:
+                    continue
+                if written_bytes < fault.after_bytes:
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
+from tests.simcluster import providers
 from tests.simcluster.pipeline import (
     Call,
     Library,
@@ -76,19 +77,30 @@ def _missing(call: Call, path: str, error_id: str = "PathNotFound") -> None:
     )
 
 
+def _paths(call: Call) -> Iterator[tuple[str, bool]]:
+    """Yield each path that was named, and whether it may be a pattern."""
+    for path in call["LiteralPath"] or []:
+        yield path, False
+    for path in call["Path"] or []:
+        yield path, True
+
+
+def _found(call: Call, path: str, *, may_match: bool) -> Iterator[tuple[str, Path]]:
+    """Yield what a path names, also if it is not there; or what it matches."""
+    if not may_match or ("*" not in path and "?" not in path.removeprefix("\\\\?\\")):
+        yield path, locate(call, path)
+        return
+    folder = PureWindowsPath(path).parent
+    pattern = PureWindowsPath(path).name.lower()
+    for name, found in _entries(call, str(folder)):
+        if fnmatch.fnmatch(name.lower(), pattern):
+            yield str(folder / name), found
+
+
 def _named(call: Call) -> Iterator[tuple[str, Path]]:
     """Yield each path -LiteralPath names, or that -Path names or matches."""
-    for path in call["LiteralPath"] or []:
-        yield path, locate(call, path)
-    for path in call["Path"] or []:
-        if "*" not in path and "?" not in path.removeprefix("\\\\?\\"):
-            yield path, locate(call, path)
-            continue
-        folder = PureWindowsPath(path).parent
-        pattern = PureWindowsPath(path).name.lower()
-        for name, found in _entries(call, str(folder)):
-            if fnmatch.fnmatch(name.lower(), pattern):
-                yield str(folder / name), found
+    for path, may_match in _paths(call):
+        yield from _found(call, path, may_match=may_match)
 
 
 def _existing(call: Call, error_id: str = "PathNotFound") -> Iterator[tuple[str, Path]]:
@@ -142,22 +154,39 @@ def file_object(path: str, found: Path) -> NetObject:
     owner=f"{_COMMANDS}.TestPathCommand",
 )
 def test_path(call: Call) -> Iterator[Value]:
-    """Say whether a path exists."""
+    """Say of each path whether it exists."""
     kind = (call["PathType"] or "Any").lower()
-    found = [item for _, item in _named(call)]
-    for item in found:
-        yield {"leaf": item.is_file, "container": item.is_dir}.get(kind, item.exists)()
-    if not found:
-        yield False
+    for path, may_match in _paths(call):
+        if providers.is_elsewhere(path):
+            there = providers.item(call, path)
+            is_folder = there is not None and there.properties["PSIsContainer"]
+            yield there is not None and kind in {"any", "container" if is_folder else "leaf"}
+            continue
+        found = [item for _, item in _found(call, path, may_match=may_match)]
+        yield any(
+            {"leaf": item.is_file, "container": item.is_dir}.get(kind, item.exists)()
+            for item in found
+        )
 
 
 @LIBRARY.cmdlet(
     "Get-Item", _PATH, _LITERAL, Parameter("Force", switch), owner=f"{_COMMANDS}.GetItemCommand"
 )
 def get_item(call: Call) -> Iterator[Value]:
-    """Describe one file or folder."""
-    for path, found in _existing(call):
-        yield file_object(path, found)
+    """Describe files, folders, registry keys and settings of WinRM."""
+    for path, may_match in _paths(call):
+        if providers.is_elsewhere(path):
+            there = providers.item(call, path)
+            if there is None:
+                _missing(call, path)
+            else:
+                yield there
+            continue
+        for shown, found in _found(call, path, may_match=may_match):
+            if found.exists():
+                yield file_object(shown, found)
+            else:
+                _missing(call, shown)
 
 
 @LIBRARY.cmdlet(

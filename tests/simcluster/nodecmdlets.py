@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tests.simcluster import providers
 from tests.simcluster.cmdlet_names import enumeration
-from tests.simcluster.pipeline import Call, Library, Parameter, anything, switch, text
+from tests.simcluster.pipeline import Call, Library, Parameter, anything, switch, text, texts
 from tests.simcluster.values import (
     OBJECT,
     NetChar,
@@ -17,7 +18,6 @@ from tests.simcluster.values import (
     NetVersion,
     Value,
     custom,
-    text_of,
 )
 
 LIBRARY = Library()
@@ -36,17 +36,19 @@ def get_date(call: Call) -> Iterator[Value]:
     owner="Microsoft.PowerShell.Commands.GetTimeZoneCommand",
 )
 def get_time_zone(call: Call) -> Iterator[Value]:
-    """Nodes keep UTC."""
+    """Tell the node's time zone; only UTC is described in full."""
+    zone = call.node.settings.time_zone
+    shown = "(UTC) Coordinated Universal Time" if zone == "UTC" else zone
     yield NetObject(
         ("System.TimeZoneInfo", OBJECT),
         {
-            "Id": "UTC",
-            "DisplayName": "(UTC) Coordinated Universal Time",
-            "StandardName": "Coordinated Universal Time",
+            "Id": zone,
+            "DisplayName": shown,
+            "StandardName": shown.removeprefix("(UTC) "),
             "BaseUtcOffset": timedelta(),
             "SupportsDaylightSavingTime": False,
         },
-        text="(UTC) Coordinated Universal Time",
+        text=shown,
     )
 
 
@@ -136,58 +138,32 @@ def get_variable(call: Call) -> Iterator[Value]:
         )
 
 
-_WINDOWS_VERSION = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
-_BIOS = r"HKLM:\HARDWARE\DESCRIPTION\System\BIOS"
-_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
-
-
-def _registry(call: Call) -> dict[str, dict[str, Value]]:
-    world = call.world
-    return {
-        _WINDOWS_VERSION.lower(): {
-            "ProductName": "Azure Stack HCI",
-            "CurrentBuildNumber": "26100",
-            "UBR": 32522,
-            "DisplayVersion": "24H2",
-        },
-        _BIOS.lower(): {
-            "SystemManufacturer": world.manufacturer,
-            "SystemProductName": world.hardware_model,
-            "SystemSKU": call.node.sku,
-        },
-        _ENVIRONMENT.lower(): {
-            "ComSpec": r"C:\Windows\system32\cmd.exe",
-            "OS": "Windows_NT",
-            **call.node.variables,
-        },
-    }
-
-
 @LIBRARY.cmdlet(
     "Get-ItemProperty",
-    Parameter("Path", text, position=0),
-    Parameter("LiteralPath"),
-    Parameter("Name", anything, position=1),
+    Parameter("Path", texts, position=0),
+    Parameter("LiteralPath", texts, aliases=("PSPath",)),
+    Parameter("Name", texts, position=1),
     owner="Microsoft.PowerShell.Commands.GetItemPropertyCommand",
 )
 def get_item_property(call: Call) -> Iterator[Value]:
-    """Read one of the few registry keys a node has here."""
-    path = str(call["LiteralPath"] or call["Path"])
-    values = _registry(call).get(path.rstrip("\\").lower())
-    if values is None:
-        call.error(
-            call.failure(
-                f"Cannot find path '{path}' because it does not exist.",
-                "PathNotFound",
-                "ObjectNotFound",
-                exception="System.Management.Automation.ItemNotFoundException",
-                target=path,
+    """Read registry keys; one without any of the wanted values yields nothing."""
+    wanted = {name.lower() for name in call["Name"] or ()}
+    for path in call["LiteralPath"] or call["Path"] or ():
+        values = providers.registry_values(call, path)
+        if values is None:
+            call.error(
+                call.failure(
+                    f"Cannot find path '{path}' because it does not exist.",
+                    "PathNotFound",
+                    "ObjectNotFound",
+                    exception="System.Management.Automation.ItemNotFoundException",
+                    target=path,
+                )
             )
-        )
-        return
-    wanted = call["Name"]
-    names = [text_of(one).lower() for one in (wanted if isinstance(wanted, list) else [wanted])]
-    yield custom({k: v for k, v in values.items() if wanted is None or k.lower() in names})
+            continue
+        found = {k: v for k, v in values.items() if not wanted or k.lower() in wanted}
+        if found:
+            yield custom(found | {"PSPath": providers.registry_path(path)})
 
 
 @LIBRARY.cmdlet(

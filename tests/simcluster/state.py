@@ -10,6 +10,7 @@ Source: update-phases-23h2.md and Azure REST specification azurestackhci 2024-04
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import threading
 import time
 from collections.abc import Callable
@@ -18,16 +19,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from tests.simcluster.baddays import BadDays
 from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.outside import Outside
+from tests.simcluster.readystate import ClusterReady, NodeReady
+from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
 from tests.simcluster.steps import Step
 from tests.simcluster.story import PREPARATION, Failure, Story, cau_run
+from tests.simcluster.values import Value
 
 SHARE = r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1"
 PACKAGES = SHARE + r"\Updates\Packages"
 
+_NEXT_OS_BUILD = "26100.32522"
+"""What an update installs that does not say it: the build that was published for 12.2603."""
 _GB = 1 << 30
 _RECOVERY = 499 << 20
 
@@ -156,8 +164,14 @@ class Node:
     volumes: list[Volume] = field(default_factory=lambda: list(NODE_VOLUMES))
     sku: str = "0A6B"
     """`SystemSKU` as its firmware says."""
+    os_build: str = "26100.32370"
+    """Build and revision of Windows: that of 12.2602.1002.501."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables of the machine, apart from the usual ones."""
+    registry: dict[str, dict[str, Value]] = field(default_factory=dict)
+    r"""Further keys and values, and others for the usual ones; keys in lower case: `hklm:\system\…`."""
+    ready: NodeReady = field(default_factory=NodeReady)
+    settings: NodeSettings = field(default_factory=NodeSettings)
     channels: dict[str, list[Event]] = field(default_factory=dict)
     """Event log channel → events, apart from those of the run that is going on."""
 
@@ -203,6 +217,8 @@ class SolutionUpdate:
     os_build: str = ""
     installed_at: datetime | None = None
     notify_message: str = ""
+    validated_for: tuple[str, ...] = ()
+    """Solution versions that an SBE may be installed on, as patterns; empty: every one."""
     additional_properties: dict[str, str] = field(default_factory=dict)
 
     def move(self, state: str) -> None:
@@ -282,9 +298,14 @@ class World:
     runs: list[UpdateRun] = field(default_factory=list)
     reports: list[dict[str, object]] = field(default_factory=list)
     """CAU reports in the form `Get-CauReport -Detailed | ConvertTo-Json` prints them."""
+    ready: ClusterReady = field(default_factory=ClusterReady)
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
+    outside: Outside = field(default_factory=Outside)
+    bad_days: BadDays = field(default_factory=BadDays)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_updated: datetime | None = None
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _undiscovered: list[tuple[SolutionUpdate, int]] = field(default_factory=list)
 
     # --- time ----------------------------------------------------------------------------------
@@ -332,6 +353,8 @@ class World:
             self.current_sbe_version = update.sbe_version
         else:
             self.current_version = update.version
+            for node in self.nodes:
+                node.os_build = update.os_build or _NEXT_OS_BUILD
 
     @property
     def active_run(self) -> UpdateRun | None:
@@ -365,6 +388,8 @@ class World:
 
     def _is_hidden(self, update: SolutionUpdate) -> bool:
         """Whether an added SBE that is not the one asked for leaves this update without a valid match."""
+        if self.outside.lists_although_hidden:
+            return False
         return update.state == "AdditionalContentRequired" and any(
             _is_sbe(other) and other.state != "Installed" for other in self.updates
         )
@@ -382,7 +407,7 @@ class World:
 
     def _resting_state(self, update: SolutionUpdate) -> str:
         busy = self.active_run is not None or self.is_other_update_running
-        if _is_sbe(update) and not self._is_fitting(update):
+        if _is_sbe(update) and not (self._is_fitting(update) and self._is_validated(update)):
             return "HasPrerequisite"
         if update.package_type == "Solution" and version_key(update.version) <= version_key(
             self.current_version
@@ -422,6 +447,15 @@ class World:
             sbe.sbe_version
         ) >= version_key(self.current_sbe_version)
 
+    def _is_validated(self, sbe: SolutionUpdate) -> bool:
+        """Whether an SBE may be installed on the version that runs.
+
+        Source: Update-missing-after-importing-SBE.md, scenarios A and B.
+        """
+        return not sbe.validated_for or any(
+            fnmatch.fnmatchcase(self.current_version, pattern) for pattern in sbe.validated_for
+        )
+
     def start(
         self, update: SolutionUpdate, *, is_prepare_only: bool, ignores_warnings: bool = False
     ) -> UpdateRun:
@@ -458,7 +492,7 @@ class World:
             failing_node=self.failing_node,
             failure=self.failure,
             domain=self.domain,
-            os_build=update.os_build or "26100.32522",
+            os_build=update.os_build or _NEXT_OS_BUILD,
             clock_offsets={node.name: node.clock_offset for node in self.nodes},
         )
 

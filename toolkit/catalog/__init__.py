@@ -1,4 +1,4 @@
-"""What exists and what we hold, on the connected side.
+"""What exists and what we hold, on the connected side; and, for the site, what is known of it.
 
 ::
 
@@ -12,7 +12,8 @@
 
 `load_manifests` reads what we know of updates, `find_sbes` asks a hardware vendor, `inspect_zip` looks into one
 archive; only an `HttpsFetcher` reaches the network, and `Catalog` makes one if it is given none. The types of
-what they return are named here for type checkers only.
+what they return are named here for type checkers only. The site asks what an update's known issues are
+(`match_issues`), what an archive holds (`members_at_end`), how much room its import needs (`room_at_site`) and what the cluster will list then (`predict`).
 """
 
 import importlib
@@ -25,32 +26,65 @@ from toolkit.catalog._loading import load_manifests
 
 if TYPE_CHECKING:
     from toolkit.catalog._inside import ZipReport as ZipReport
-    from toolkit.catalog._inside import inspect_zip
+    from toolkit.catalog._inside import inspect_zip, members_at_end
+    from toolkit.catalog._issues import Bearing, match_issues
+    from toolkit.catalog._loading import Manifests as Manifests
+    from toolkit.catalog._paths import SbeMoment
     from toolkit.catalog._plan_text import plan_text
+    from toolkit.catalog._prediction import (
+        HIDDEN,
+        Confidence,
+        ImportCase,
+        PredictedUpdate,
+        predict,
+    )
     from toolkit.catalog._proposals import Refresh as Refresh
     from toolkit.catalog._refreshing import refresh
     from toolkit.catalog._sbe import find_sbes
     from toolkit.catalog._sbe_offers import SbeOffers as SbeOffers
+    from toolkit.catalog._space import EXPANSION, room_at_site
     from toolkit.catalog._upkeep import CatalogStatus as CatalogStatus
     from toolkit.catalog._upkeep import Pruning as Pruning
     from toolkit.catalog._verifying import VerifiedPayload as VerifiedPayload
 
 __all__ = [
+    "EXPANSION",
+    "HIDDEN",
+    "Bearing",
     "Catalog",
+    "Confidence",
     "HttpsFetcher",
+    "ImportCase",
     "Limits",
+    "PredictedUpdate",
+    "SbeMoment",
     "find_sbes",
     "inspect_zip",
     "load_manifests",
+    "match_issues",
+    "members_at_end",
     "plan_text",
+    "predict",
     "refresh",
+    "room_at_site",
 ]
 
 _LATER = {
+    "EXPANSION": "_space",
+    "HIDDEN": "_prediction",
+    "Bearing": "_issues",
+    "Confidence": "_prediction",
+    "ImportCase": "_prediction",
+    "PredictedUpdate": "_prediction",
+    "SbeMoment": "_paths",
     "find_sbes": "_sbe",
     "inspect_zip": "_inside",
+    "match_issues": "_issues",
+    "members_at_end": "_inside",
     "plan_text": "_plan_text",
+    "predict": "_prediction",
     "refresh": "_refreshing",
+    "room_at_site": "_space",
 }
 """Loaded when asked for: a download need not wait for readers of pages and signatures."""
 

@@ -14,6 +14,7 @@ from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
 from tests.simcluster.pipeline import Stage, run_pipeline
 from tests.simcluster.psjson import to_json
+from tests.simcluster.settingsstate import DvdDrive
 from tests.simcluster.state import Clock, HealthCheck, Node, SolutionUpdate, World, first_events
 from tests.simcluster.values import NetEnum, NetObject, NetVersion, PsError, custom, text_of
 from tests.vendorsite.bundle import make_bundle, make_sbe
@@ -380,6 +381,20 @@ def test_sbe_that_is_foreign_or_older_hides_the_update_until_the_right_one_is_ad
     assert listed[update] == "Ready"
 
 
+@pytest.mark.parametrize(
+    ("validated", "state"), [("12.2603.*.*", "HasPrerequisite"), ("12.2602.*.*", "Ready")]
+)
+def test_sbe_waits_for_a_version_that_it_is_validated_for(site, validated, state):
+    make_sbe(
+        site.drive(FOLDER), "Contoso", "GenA", "4.2.2603.1",
+        supported_model="X", validated=(validated,),
+    )  # fmt: skip
+    add(site)
+    for _ in range(3):
+        site.run("Get-SolutionUpdate")
+    assert site.state("redmond/SBE4.2.2603.1") == state
+
+
 def test_sbe_without_its_payload_is_refused(site):
     *_, payload = make_sbe(
         site.drive(FOLDER), "Contoso", "GenA", "4.2.2603.1", supported_model="Contoso680"
@@ -664,6 +679,88 @@ def test_environment_of_the_machine_is_in_the_registry(site):
     assert values.properties["DISCONNECTED_OPS_SUPPORT"] == "True"
 
 
+def test_several_registry_keys_are_read_in_one_call_and_say_which_they_are(site):
+    site.node.registry = {
+        r"hklm:\system\currentcontrolset\control\filesystem": {"LongPathsEnabled": 1},
+        r"hklm:\software\microsoft\windows nt\currentversion": {"UBR": 32370},
+    }
+    keys = [
+        r"HKLM:\SYSTEM\CurrentControlSet\Control\FileSystem",
+        r"HKLM:\SOFTWARE\Nowhere",
+        r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+    ]
+    heard = site.run(
+        ("Get-ItemProperty", {"LiteralPath": keys}),
+        (
+            "Select-Object",
+            {"Property": ["PSPath", "LongPathsEnabled", "CurrentBuildNumber", "UBR"]},
+        ),
+    )
+    root = "Microsoft.PowerShell.Core\\Registry::HKEY_LOCAL_MACHINE\\"
+    assert [list(row.properties.values()) for row in heard.values] == [
+        [root + r"SYSTEM\CurrentControlSet\Control\FileSystem", 1, None, None],
+        [root + r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", None, "26100", 32370],
+    ]
+    (error,) = heard.errors
+    assert error.error_id == "PathNotFound,Microsoft.PowerShell.Commands.GetItemPropertyCommand"
+
+
+def test_missing_registry_key_can_be_passed_over_in_silence(site):
+    key = {"LiteralPath": [r"HKLM:\SOFTWARE\Nowhere"], "ErrorAction": "SilentlyContinue"}
+    heard = site.run(("Get-ItemProperty", key))
+    assert (heard.values, heard.errors) == ([], [])
+
+
+def test_key_without_values_of_its_own_yields_nothing(site):
+    key = {"LiteralPath": r"HKLM:\SOFTWARE\Microsoft"}
+    heard = site.run(("Get-ItemProperty", key))
+    assert (heard.values, heard.errors) == ([], [])
+
+
+def test_paths_of_every_drive_are_tested_in_the_order_of_the_question(site):
+    site.node.registry = {r"hklm:\software\vendor\rebootpending": {}}
+    paths = [
+        r"HKLM:\SOFTWARE\Vendor\RebootPending",
+        r"C:\Windows\Temp",
+        r"HKLM:\SOFTWARE\Vendor\RebootRequired",
+        r"C:\Windows\Nothing",
+        r"WSMan:\localhost\MaxEnvelopeSizekb",
+        r"WSMan:\localhost\Nothing",
+        r"HKLM:\SOFTWARE\Vendor",
+    ]
+    expected = [True, True, False, False, True, False, True]
+    assert site.values(("Test-Path", {"LiteralPath": paths})) == expected
+    folders = {"LiteralPath": [paths[0], paths[4]], "PathType": "Container"}
+    assert site.values(("Test-Path", folders)) == [True, False]
+
+
+def test_pattern_that_matches_nothing_is_one_no(site):
+    paths = {"Path": [r"C:\Windows\T*", r"C:\Windows\X*"]}
+    assert site.values(("Test-Path", paths)) == [True, False]
+
+
+def test_settings_of_winrm_are_items_with_a_value(site):
+    site.node.ready.wsman[r"Client\TrustedHosts"] = "node1,node2"
+    paths = [r"WSMan:\localhost\MaxEnvelopeSizekb", r"WSMan:\localhost\Client\TrustedHosts"]
+    rows = site.values(
+        ("Get-Item", {"LiteralPath": paths}), ("Select-Object", {"Property": ["Name", "Value"]})
+    )
+    assert [tuple(row.properties.values()) for row in rows] == [
+        ("MaxEnvelopeSizekb", "500"),
+        ("TrustedHosts", "node1,node2"),
+    ]
+
+
+def test_registry_key_is_an_item_and_a_missing_one_an_error(site):
+    key = r"HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion"
+    heard = site.run(("Get-Item", {"LiteralPath": [key, r"HKLM:\SOFTWARE\Nowhere"]}))
+    (item,) = heard.values
+    assert item.properties["Name"] == "HKEY_LOCAL_MACHINE" + key.removeprefix("HKLM:")
+    assert "UBR" in item.properties["Property"]
+    (error,) = heard.errors
+    assert error.error_id == "PathNotFound,Microsoft.PowerShell.Commands.GetItemCommand"
+
+
 def test_name_outside_has_an_address_only_if_the_world_says_so(site):
     site.world.resolvable = {"aka.ms"}
     (record,) = site.values(("Resolve-DnsName", {"Name": "AKA.ms", "Type": "A"}))
@@ -723,3 +820,73 @@ def test_discovery_tells_how_the_look_at_the_sbe_manifest_ended(site):
         site.world.sbe_discovery = status
         (told,) = site.values("Get-SolutionDiscoveryDiagnosticInfo")
         assert told.properties["SbeManifestResult"].properties["Status"].name == status
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cmdlet", "field", "value", "properties"),
+    [
+        ("Get-TimeZone", "time_zone", "Tokyo Standard Time", ["Id"]),
+        ("Get-Culture", "culture", "de-DE", ["Name"]),
+        ("Get-UICulture", "ui_culture", "fr-FR", ["Name"]),
+        ("Get-WinSystemLocale", "system_locale", "ja-JP", ["Name"]),
+        ("Get-WinHomeLocation", "geo_id", 94, ["GeoId"]),
+    ],
+)
+def test_setting_of_a_node_is_told(site, cmdlet, field, value, properties):
+    setattr(site.node.settings, field, value)
+    (told,) = site.values(cmdlet)
+    assert [told.properties[name] for name in properties] == [value]
+
+
+def test_decimal_separator_is_that_of_the_number_format(site):
+    site.node.settings.decimal_separator = ","
+    stages = ("Get-Culture", ("Select-Object", {"ExpandProperty": "NumberFormat"}))
+    (numbers,) = site.values(*stages)
+    assert numbers.properties["NumberDecimalSeparator"] == ","
+
+
+def test_hotfixes_are_listed_or_found_by_id(site):
+    site.node.settings.hotfixes = ["KB1", "KB2"]
+    (told,) = site.values(("Get-HotFix", {"Id": "kb2"}))
+    assert told.properties["HotFixID"] == "KB2"
+    assert len(site.values("Get-HotFix")) == 2
+
+
+def test_actions_of_attack_surface_rules_are_bytes(site):
+    site.node.settings.attack_surface_rules = {"a": 1, "b": 2}
+    (told,) = site.values("Get-MpPreference")
+    assert list(told.properties.values()) == [["a", "b"], b"\x01\x02"]
+    site.node.settings.attack_surface_rules = {}
+    (told,) = site.values("Get-MpPreference")
+    assert list(told.properties.values()) == [None, None]
+
+
+def test_dvd_drives_are_those_of_all_machines_or_of_one(site):
+    site.node.settings.dvd_drives += [DvdDrive(vm="db-01", path=r"D:\iso\setup.iso")]
+    told = [drive.properties["Path"] for drive in site.values(("Get-VMDvdDrive", {"VMName": "*"}))]
+    assert told == [None, r"D:\iso\setup.iso"]
+    assert len(site.values(("Get-VMDvdDrive", {"VMName": "DB-01"}))) == 1
+
+
+def test_cau_role_that_is_not_installed_is_an_error(site):
+    with pytest.raises(PsError, match="not configured"):
+        site.run(("Get-CauClusterRole", {"ClusterName": "cluster1"}))
+    site.world.settings.cau_role = {"DaysOfWeek": 4}
+    (told,) = site.values(("Get-CauClusterRole", {"ClusterName": "cluster1"}))
+    assert told.properties == {"Name": "DaysOfWeek", "Value": 4}
+
+
+def test_events_are_queried_by_provider_and_id(site):
+    def asked(provider, event_id):
+        query = f"/q:*[System[Provider[@Name='{provider}'] and EventID={event_id}]]"
+        return len(site.values(("wevtutil.exe", ["qe", "System", query])))
+
+    assert asked("EventLog", 6005) == 1
+    assert (asked("EventLog", 19), asked("Microsoft-Windows-Eventlog", 6005)) == (0, 0)
+    heard = site.run(("wevtutil.exe", ["qe", "System", "/q:*[System[Level=2]]"]))
+    assert [error.message for error in heard.errors] == [
+        "Failed to read events. The specified query is invalid."
+    ]

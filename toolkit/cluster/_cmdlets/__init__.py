@@ -1,9 +1,12 @@
 """Every command ever sent to a node: a typed value and the parser of its reply. Pure.
 
-This is the list a security reviewer reads. Each command is a pipeline of in-box cmdlets (and
-`wevtutil.exe`) with parameters, so it also runs where PowerShell is in constrained language mode; no
-script text is sent. `Select-Object` is used where enumerations are read: it makes them arrive by name.
+This package is the list a security reviewer reads: no command is made anywhere else. Each command is a
+pipeline of in-box cmdlets (and `wevtutil.exe`) with parameters, so it also runs where PowerShell is in
+constrained language mode; no script text is sent. `Select-Object` is used where enumerations are read: it makes them arrive by name.
 Replies are read tolerantly: fields we do not know are ignored, missing ones become empty.
+
+Here stand the commands that discovery, import, requests and collection use; further ones in the module of
+their subject: `ready`, `settings`, `payload`, `share`, `runs`. `building` and `reading` are what all of them share.
 
 Source: azure-local/update/update-via-powershell-23h2.md (cmdlets and properties), Azure REST
 specification azurestackhci 2024-04-01 (states), import-discover-updates-offline-23h2.md (import).
@@ -14,9 +17,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import PureWindowsPath
 
+from toolkit.cluster._cmdlets import building, reading
 from toolkit.errors import InputError
 from toolkit.model import (
     Cmdlet,
@@ -61,10 +65,6 @@ class MachineSettings:
     """Web traffic goes through a proxy; its address may hold a password and is not read home."""
 
 
-_JSON_DEPTH = 30
-"""Step trees are more than 8 levels deep; ConvertTo-Json cuts at 2 by default."""
-
-
 # --- files on a node ----------------------------------------------------------------------------
 
 
@@ -79,14 +79,16 @@ def path_exists(path: PureWindowsPath) -> Command[bool]:
 def make_folder(path: PureWindowsPath) -> Command[None]:
     """Make a folder and its parents; one that exists is left alone."""
     parameters = (("ItemType", "Directory"), ("Path", str(path)), ("Force", None))
-    return Command(pipeline=(Cmdlet("New-Item", parameters),), parse=_nothing, changes_cluster=True)
+    return Command(
+        pipeline=(Cmdlet("New-Item", parameters),), parse=reading.nothing, changes_cluster=True
+    )
 
 
 def remove(path: PureWindowsPath) -> Command[None]:
     """Remove a file or folder that ferry wrote."""
     parameters = (("LiteralPath", str(path)), ("Recurse", None), ("Force", None))
     return Command(
-        pipeline=(Cmdlet("Remove-Item", parameters),), parse=_nothing, changes_cluster=True
+        pipeline=(Cmdlet("Remove-Item", parameters),), parse=reading.nothing, changes_cluster=True
     )
 
 
@@ -94,7 +96,7 @@ def move(path: PureWindowsPath, destination: PureWindowsPath) -> Command[None]:
     """Give a finished folder its final name."""
     parameters = (("LiteralPath", str(path)), ("Destination", str(destination)))
     return Command(
-        pipeline=(Cmdlet("Move-Item", parameters),), parse=_nothing, changes_cluster=True
+        pipeline=(Cmdlet("Move-Item", parameters),), parse=reading.nothing, changes_cluster=True
     )
 
 
@@ -111,7 +113,7 @@ def expand(
     parameters = (("LiteralPath", str(archive)), ("DestinationPath", str(destination)))
     return Command(
         pipeline=(Cmdlet("Expand-Archive", parameters),),
-        parse=_nothing,
+        parse=reading.nothing,
         timeout_s=timeout_s,
         changes_cluster=True,
     )
@@ -131,6 +133,7 @@ _UPDATE_PROPERTIES = [
     "RebootRequired",
     "UpdateStateProperties",
     "PackagePath",
+    "PackageSizeInMb",
     "Prerequisites",
 ]
 
@@ -152,16 +155,20 @@ def environment() -> Command[UpdateEnvironment]:
     """Read the cluster's installed versions, state and health."""
     stages = (
         Cmdlet("Get-SolutionUpdateEnvironment", (("FullHealthCheckDetails", None),)),
-        _select(_ENVIRONMENT_PROPERTIES),
+        building.select(_ENVIRONMENT_PROPERTIES),
     )
-    return Command(pipeline=stages, parse=lambda reply: _environment(_only(reply, stages[0])))
+    return Command(
+        pipeline=stages, parse=lambda reply: _environment(reading.only(reply, stages[0]))
+    )
 
 
 def updates() -> Command[tuple[Update, ...]]:
     """Read the updates the cluster offers; asking also triggers its discovery."""
     return Command(
-        pipeline=(Cmdlet("Get-SolutionUpdate"), _select(_UPDATE_PROPERTIES)),
-        parse=lambda reply: tuple(_update(_row(item, "Get-SolutionUpdate")) for item in reply),
+        pipeline=(Cmdlet("Get-SolutionUpdate"), building.select(_UPDATE_PROPERTIES)),
+        parse=lambda reply: tuple(
+            _update(reading.row(item, "Get-SolutionUpdate")) for item in reply
+        ),
     )
 
 
@@ -169,7 +176,7 @@ def add_update(folder: PureWindowsPath) -> Command[None]:
     """Hand an expanded solution bundle, or the three files of an SBE, to the update service."""
     return Command(
         pipeline=(Cmdlet("Add-SolutionUpdate", (("SourceFolder", str(folder)),)),),
-        parse=_nothing,
+        parse=reading.nothing,
         timeout_s=1800,
         changes_cluster=True,
     )
@@ -198,7 +205,7 @@ def update_runs(resource_id: ResourceId) -> Command[tuple[UpdateRun, ...]]:
     the runs' states are read by `run_states`.
     """
     return Command(
-        pipeline=(*_runs_of(resource_id), _to_json()),
+        pipeline=(*_runs_of(resource_id), building.to_json()),
         parse=_runs,
         timeout_s=300,
     )
@@ -207,10 +214,10 @@ def update_runs(resource_id: ResourceId) -> Command[tuple[UpdateRun, ...]]:
 def run_states(resource_id: ResourceId) -> Command[dict[str, str]]:
     """Read the state of each run of an update by name: run id → state."""
     return Command(
-        pipeline=(*_runs_of(resource_id), _select(["ResourceId", "State"])),
+        pipeline=(*_runs_of(resource_id), building.select(["ResourceId", "State"])),
         parse=lambda reply: {
-            _text(row, "ResourceId"): _text(row, "State")
-            for row in (_row(item, "Get-SolutionUpdateRun") for item in reply)
+            reading.text(row, "ResourceId"): reading.text(row, "State")
+            for row in (reading.row(item, "Get-SolutionUpdateRun") for item in reply)
         },
         timeout_s=300,
     )
@@ -243,9 +250,9 @@ def listed_updates() -> Command[tuple[ListedUpdate, ...]]:
     Source: solution-builder-extension.md (AdditionalProperties of an update that needs an SBE).
     """
     return Command(
-        pipeline=(Cmdlet("Get-SolutionUpdate"), _select(_LISTED_PROPERTIES)),
+        pipeline=(Cmdlet("Get-SolutionUpdate"), building.select(_LISTED_PROPERTIES)),
         parse=lambda reply: tuple(
-            _listed_update(_row(item, "Get-SolutionUpdate")) for item in reply
+            _listed_update(reading.row(item, "Get-SolutionUpdate")) for item in reply
         ),
     )
 
@@ -259,18 +266,18 @@ def discovery() -> Command[tuple[DiscoverySource, ...]]:
     stage = Cmdlet("Get-SolutionDiscoveryDiagnosticInfo")
     properties = ["Configuration", "SolutionManifestResult", "SbeManifestResult"]
     return Command(
-        pipeline=(stage, _select(properties)),
-        parse=lambda reply: _discovery_sources(_only(reply, stage)),
+        pipeline=(stage, building.select(properties)),
+        parse=lambda reply: _discovery_sources(reading.only(reply, stage)),
     )
 
 
 def cluster_nodes() -> Command[tuple[tuple[str, str], ...]]:
     """Read the cluster's nodes and their states: (`node1`, `Up`)."""
     return Command(
-        pipeline=(Cmdlet("Get-ClusterNode"), _select(["Name", "State"])),
+        pipeline=(Cmdlet("Get-ClusterNode"), building.select(["Name", "State"])),
         parse=lambda reply: tuple(
-            (_text(row, "Name"), _text(row, "State"))
-            for row in (_row(item, "Get-ClusterNode") for item in reply)
+            (reading.text(row, "Name"), reading.text(row, "State"))
+            for row in (reading.row(item, "Get-ClusterNode") for item in reply)
         ),
     )
 
@@ -279,14 +286,14 @@ def local_volumes(node: str) -> Command[Volumes]:
     """Read the space on every volume of a node that has a drive letter and stays in the machine."""
     name, properties = "Get-Volume", ["DriveLetter", "DriveType", "Size", "SizeRemaining"]
     return Command(
-        pipeline=(Cmdlet(name), _select(properties)),
+        pipeline=(Cmdlet(name), building.select(properties)),
         parse=lambda reply: _volumes(
             node,
             [
                 (f"{letter}:", row.get("SizeRemaining"), row.get("Size"))
-                for row in (_row(item, name) for item in reply)
-                if (letter := _text(row, "DriveLetter").strip("\0 "))
-                and _text(row, "DriveType").lower() not in _NOT_FIXED
+                for row in (reading.row(item, name) for item in reply)
+                if (letter := reading.text(row, "DriveLetter").strip("\0 "))
+                and reading.text(row, "DriveType").lower() not in _NOT_FIXED
             ],
         ),
     )
@@ -297,12 +304,12 @@ def shared_volumes() -> Command[Volumes]:
     name = "Get-ClusterSharedVolume"
     stages = (
         Cmdlet(name),
-        _expand_property("SharedVolumeInfo"),
-        _select(["FriendlyVolumeName", "Partition"]),
+        building.expand_property("SharedVolumeInfo"),
+        building.select(["FriendlyVolumeName", "Partition"]),
     )
     return Command(
         pipeline=stages,
-        parse=lambda reply: _volumes("", [_partition(_row(item, name)) for item in reply]),
+        parse=lambda reply: _volumes("", [_partition(reading.row(item, name)) for item in reply]),
     )
 
 
@@ -311,10 +318,10 @@ def language_mode() -> Command[str]:
     variable = (("Name", "ExecutionContext"), ("ValueOnly", None))
     stages = (
         Cmdlet("Get-Variable", variable),
-        _expand_property("SessionState"),
-        _select(["LanguageMode"]),
+        building.expand_property("SessionState"),
+        building.select(["LanguageMode"]),
     )
-    return Command(pipeline=stages, parse=lambda reply: _mode(_only(reply, stages[0])))
+    return Command(pipeline=stages, parse=lambda reply: _mode(reading.only(reply, stages[0])))
 
 
 def hardware() -> Command[Hardware]:
@@ -322,8 +329,8 @@ def hardware() -> Command[Hardware]:
 
     Source: Troubleshooting-SBEHealth-Test-Endpoint-Matches-ModelSKU.md.
     """
-    stages = _registry(_BIOS, ["SystemManufacturer", "SystemProductName", "SystemSKU"])
-    return Command(pipeline=stages, parse=lambda reply: _firmware(_only(reply, stages[0])))
+    stages = building.registry(_BIOS, ["SystemManufacturer", "SystemProductName", "SystemSKU"])
+    return Command(pipeline=stages, parse=lambda reply: _firmware(reading.only(reply, stages[0])))
 
 
 def machine_settings() -> Command[MachineSettings]:
@@ -332,17 +339,19 @@ def machine_settings() -> Command[MachineSettings]:
     Source: disconnected-operations-update.md (`DISCONNECTED_OPS_SUPPORT` is `True`),
     azure-arc/servers/manage-agent.md (`HTTPS_PROXY`).
     """
-    stages = _registry(_ENVIRONMENT, ["DISCONNECTED_OPS_SUPPORT", "HTTPS_PROXY", "HTTP_PROXY"])
-    return Command(pipeline=stages, parse=lambda reply: _settings(_only(reply, stages[0])))
+    stages = building.registry(
+        _ENVIRONMENT, ["DISCONNECTED_OPS_SUPPORT", "HTTPS_PROXY", "HTTP_PROXY"]
+    )
+    return Command(pipeline=stages, parse=lambda reply: _settings(reading.only(reply, stages[0])))
 
 
 def resolves(host: str) -> Command[bool]:
     """Ask the node's name service for an address of a host; an unknown name is an error of the cmdlet."""
     parameters = (("Name", host), ("Type", "A"), ("DnsOnly", None), ("QuickTimeout", None))
     return Command(
-        pipeline=(Cmdlet("Resolve-DnsName", parameters), _select(["IPAddress"])),
+        pipeline=(Cmdlet("Resolve-DnsName", parameters), building.select(["IPAddress"])),
         parse=lambda reply: any(
-            _text(_row(item, "Resolve-DnsName"), "IPAddress") for item in reply
+            reading.text(reading.row(item, "Resolve-DnsName"), "IPAddress") for item in reply
         ),
         timeout_s=30,
     )
@@ -375,30 +384,36 @@ def export_log(channel: str, file: PureWindowsPath, *, since: datetime | None) -
     arguments = ["epl", channel, str(file), "/ow:true"]
     if since is not None:
         arguments.append(f"/q:{_since_query(since)}")
-    return Command(pipeline=(_program("wevtutil.exe", arguments),), parse=_nothing, timeout_s=600)
+    return Command(
+        pipeline=(building.program("wevtutil.exe", arguments),),
+        parse=reading.nothing,
+        timeout_s=600,
+    )
 
 
 def render_log(channel: str, file: PureWindowsPath) -> Command[None]:
     """Write a channel's events as XML with their message texts to a file on the node."""
     return Command(
         pipeline=(
-            _program("wevtutil.exe", ["qe", channel, "/f:RenderedXml"]),
-            _to_file(file),
+            building.program("wevtutil.exe", ["qe", channel, "/f:RenderedXml"]),
+            building.to_file(file),
         ),
-        parse=_nothing,
+        parse=reading.nothing,
         timeout_s=600,
     )
 
 
 def save_environment(file: PureWindowsPath) -> Command[None]:
     """Write versions, state and every health check result as JSON to a file on the node."""
-    return _save(Cmdlet("Get-SolutionUpdateEnvironment", (("FullHealthCheckDetails", None),)), file)
+    return building.save(
+        Cmdlet("Get-SolutionUpdateEnvironment", (("FullHealthCheckDetails", None),)), file
+    )
 
 
 def updates_as_told() -> Command[tuple[Plain, ...]]:
     """Read every listed update for the log bundle: over the wire, where states arrive by name."""
     return Command(
-        pipeline=(Cmdlet("Get-SolutionUpdate"), _select(_UPDATE_PROPERTIES)),
+        pipeline=(Cmdlet("Get-SolutionUpdate"), building.select(_UPDATE_PROPERTIES)),
         parse=lambda reply: reply,
         timeout_s=300,
     )
@@ -406,7 +421,7 @@ def updates_as_told() -> Command[tuple[Plain, ...]]:
 
 def save_update_runs(file: PureWindowsPath) -> Command[None]:
     """Write the runs of every listed update, with full step trees, as JSON to a file on the node."""
-    return _save(Cmdlet("Get-SolutionUpdate"), file, Cmdlet("Get-SolutionUpdateRun"))
+    return building.save(Cmdlet("Get-SolutionUpdate"), file, Cmdlet("Get-SolutionUpdateRun"))
 
 
 def save_cau_reports(file: PureWindowsPath, cluster: str, since: datetime) -> Command[None]:
@@ -416,49 +431,18 @@ def save_cau_reports(file: PureWindowsPath, cluster: str, since: datetime) -> Co
         ("StartDate", since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
         ("Detailed", None),
     )
-    return _save(Cmdlet("Get-CauReport", parameters), file)
+    return building.save(Cmdlet("Get-CauReport", parameters), file)
 
 
 def cluster_name() -> Command[str]:
     """Read the failover cluster's own name."""
     return Command(
-        pipeline=(Cmdlet("Get-Cluster"), _select(["Name"])),
-        parse=lambda reply: _text(_only(reply, Cmdlet("Get-Cluster")), "Name"),
+        pipeline=(Cmdlet("Get-Cluster"), building.select(["Name"])),
+        parse=lambda reply: reading.text(reading.only(reply, Cmdlet("Get-Cluster")), "Name"),
     )
 
 
 # --- building -----------------------------------------------------------------------------------
-
-
-def _select(properties: list[str]) -> Cmdlet:
-    return Cmdlet("Select-Object", (("Property", list[Plain](properties)),))
-
-
-def _expand_property(name: str) -> Cmdlet:
-    return Cmdlet("Select-Object", (("ExpandProperty", name),))
-
-
-def _registry(key: str, values: list[str]) -> tuple[Cmdlet, Cmdlet]:
-    """Read values of a registry key; one that is not there is no error."""
-    return Cmdlet("Get-ItemProperty", (("LiteralPath", key),)), _select(values)
-
-
-def _to_json() -> Cmdlet:
-    return Cmdlet("ConvertTo-Json", (("Depth", _JSON_DEPTH), ("Compress", None)))
-
-
-def _to_file(file: PureWindowsPath) -> Cmdlet:
-    return Cmdlet("Set-Content", (("LiteralPath", str(file)), ("Encoding", "UTF8")))
-
-
-def _program(name: str, arguments: list[str]) -> Cmdlet:
-    return Cmdlet(name, tuple((None, argument) for argument in arguments))
-
-
-def _save(first: Cmdlet, file: PureWindowsPath, *more: Cmdlet) -> Command[None]:
-    return Command(
-        pipeline=(first, *more, _to_json(), _to_file(file)), parse=_nothing, timeout_s=600
-    )
 
 
 def _runs_of(resource_id: ResourceId) -> tuple[Cmdlet, Cmdlet]:
@@ -476,51 +460,8 @@ def _since_query(since: datetime) -> str:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _nothing(reply: tuple[Plain, ...]) -> None:
-    """Ignore what a command prints besides its effect."""
-
-
-def _row(item: Plain, cmdlet: str) -> dict[str, Plain]:
-    if not isinstance(item, dict):
-        raise InputError(
-            f"read the reply of {cmdlet}", found=type(item).__name__, expected="an object"
-        )
-    return item
-
-
-def _only(reply: tuple[Plain, ...], cmdlet: Cmdlet) -> dict[str, Plain]:
-    if not reply:
-        raise InputError(
-            f"read the reply of {cmdlet.name}",
-            found="no object",
-            expected="one",
-            hint="is this an Azure Local cluster, and its update service online?",
-        )
-    return _row(reply[-1], cmdlet.name)
-
-
-def _text(row: dict[str, Plain], *keys: str) -> str:
-    for key in keys:
-        value = row.get(key)
-        if value is not None:
-            return str(value)
-    return ""
-
-
-def _items(value: Plain) -> list[Plain]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def _pairs(value: Plain) -> tuple[tuple[str, str], ...]:
-    """Read a dictionary of texts."""
-    rows = value.items() if isinstance(value, dict) else ()
-    return tuple((name, "" if item is None else str(item)) for name, item in rows)
-
-
 def _hash(reply: tuple[Plain, ...]) -> Sha256:
-    value = _text(_only(reply, Cmdlet("Get-FileHash")), "Hash").lower()
+    value = reading.text(reading.only(reply, Cmdlet("Get-FileHash")), "Hash").lower()
     if not re.fullmatch(r"[0-9a-f]{64}", value):
         raise InputError("read the reply of Get-FileHash", found=repr(value), expected="SHA-256")
     return Sha256(value)
@@ -528,77 +469,81 @@ def _hash(reply: tuple[Plain, ...]) -> Sha256:
 
 def _environment(row: dict[str, Plain]) -> UpdateEnvironment:
     packages = []
-    for item in _items(row.get("PackageVersions")):
+    for item in reading.items(row.get("PackageVersions")):
         if isinstance(item, dict):
             if "PackageType" in item:
-                packages.append((_text(item, "PackageType"), _text(item, "Version")))
+                packages.append((reading.text(item, "PackageType"), reading.text(item, "Version")))
             else:
                 packages += [(name, str(version)) for name, version in item.items()]
         else:
             name, _, version = str(item).partition(":")
             packages.append((name.strip(), version.strip()))
     return UpdateEnvironment(
-        current_version=_text(row, "CurrentVersion"),
-        current_sbe_version=_text(row, "CurrentSbeVersion"),
-        state=_text(row, "State"),
-        health_state=_text(row, "HealthState"),
-        hardware_model=_text(row, "HardwareModel"),
-        sbe_family=_text(row, "SbeFamily"),
+        current_version=reading.text(row, "CurrentVersion"),
+        current_sbe_version=reading.text(row, "CurrentSbeVersion"),
+        state=reading.text(row, "State"),
+        health_state=reading.text(row, "HealthState"),
+        hardware_model=reading.text(row, "HardwareModel"),
+        sbe_family=reading.text(row, "SbeFamily"),
         package_versions=tuple(packages),
         health_checks=tuple(
-            _health_check(item)
-            for item in _items(row.get("HealthCheckResult"))
+            health_check(item)
+            for item in reading.items(row.get("HealthCheckResult"))
             if isinstance(item, dict)
         ),
-        additional=_pairs(row.get("AdditionalData")),
+        additional=reading.pairs(row.get("AdditionalData")),
     )
 
 
-def _health_check(row: dict[str, Plain]) -> HealthCheck:
+def health_check(row: dict[str, Plain]) -> HealthCheck:
+    """Read one `HealthCheckResult`, as it travels or as it stands in a file."""
     additional = row.get("AdditionalData")
     detail = additional.get("Detail") if isinstance(additional, dict) else None
     return HealthCheck(
-        name=_text(row, "Name"),
-        title=_text(row, "DisplayName", "Title"),
-        status=_text(row, "Status"),
-        severity=_text(row, "Severity"),
-        description=_text(row, "Description"),
-        remediation=_text(row, "Remediation"),
-        target=_text(row, "TargetResourceName", "TargetResourceID"),
+        name=reading.text(row, "Name"),
+        title=reading.text(row, "DisplayName", "Title"),
+        status=reading.text(row, "Status"),
+        severity=reading.text(row, "Severity"),
+        description=reading.text(row, "Description"),
+        remediation=reading.text(row, "Remediation"),
+        target=reading.text(row, "TargetResourceName", "TargetResourceID"),
         detail="" if detail is None else str(detail),
-        timestamp=_text(row, "Timestamp"),
+        timestamp=reading.text(row, "Timestamp"),
     )
 
 
 def _update(row: dict[str, Plain]) -> Update:
-    state = _text(row, "State")
-    resource_id = _text(row, "ResourceId")
-    version = _text(row, "Version")
+    state = reading.text(row, "State")
+    resource_id = reading.text(row, "ResourceId")
+    version = reading.text(row, "Version")
     if not version:  # SBE rows leave it empty in one published sample
-        version = _text(row, "SbeVersion") or resource_id.rpartition("/")[2]
+        version = reading.text(row, "SbeVersion") or resource_id.rpartition("/")[2]
     return Update(
         resource_id=ResourceId(resource_id),
         version=version,
-        display_name=_text(row, "DisplayName"),
+        display_name=reading.text(row, "DisplayName"),
         state=UpdateState(state),
         state_raw=state,
-        package_type=_text(row, "PackageType"),
-        sbe_version=_text(row, "SbeVersion"),
-        availability_type=_text(row, "AvailabilityType"),
-        health_state=_text(row, "HealthState"),
-        reboot_required=_text(row, "RebootRequired"),
-        progress_text=_text(row, "UpdateStateProperties"),
-        package_path=_text(row, "PackagePath"),
+        package_type=reading.text(row, "PackageType"),
+        sbe_version=reading.text(row, "SbeVersion"),
+        availability_type=reading.text(row, "AvailabilityType"),
+        health_state=reading.text(row, "HealthState"),
+        reboot_required=reading.text(row, "RebootRequired"),
+        progress_text=reading.text(row, "UpdateStateProperties"),
+        package_path=reading.text(row, "PackagePath"),
+        package_size_bytes=size << 20
+        if isinstance(size := row.get("PackageSizeInMb"), int) and size > 0
+        else None,
         prerequisites=tuple(
-            _text(item, "Version", "PackageName") if isinstance(item, dict) else str(item)
-            for item in _items(row.get("Prerequisites"))
+            reading.text(item, "Version", "PackageName") if isinstance(item, dict) else str(item)
+            for item in reading.items(row.get("Prerequisites"))
         ),
     )
 
 
 def _listed_update(row: dict[str, Plain]) -> ListedUpdate:
     update = _update(row)
-    asked = dict(_pairs(row.get("AdditionalProperties")))
+    asked = dict(reading.pairs(row.get("AdditionalProperties")))
     return ListedUpdate(
         resource_id=update.resource_id,
         version=update.version,
@@ -607,8 +552,8 @@ def _listed_update(row: dict[str, Plain]) -> ListedUpdate:
         sbe_version=update.sbe_version,
         sbe_family=asked.get("SBEFamily", ""),
         sbe_publisher=asked.get("SBEPublisher", ""),
-        min_version_required=_text(row, "MinVersionRequired"),
-        min_sbe_version_required=_text(row, "MinSbeVersionRequired"),
+        min_version_required=reading.text(row, "MinVersionRequired"),
+        min_sbe_version_required=reading.text(row, "MinSbeVersionRequired"),
         prerequisites=update.prerequisites,
     )
 
@@ -616,19 +561,19 @@ def _listed_update(row: dict[str, Plain]) -> ListedUpdate:
 def _discovery_sources(row: dict[str, Plain]) -> tuple[DiscoverySource, ...]:
     configuration = row.get("Configuration")
     uris = configuration.get("ComponentUris") if isinstance(configuration, dict) else None
-    addresses = dict(_pairs(uris))
+    addresses = dict(reading.pairs(uris))
     sources = []
     for component, name in (("Solution", "SolutionManifestResult"), ("SBE", "SbeManifestResult")):
         told = row.get(name)
         result = told if isinstance(told, dict) else {}
-        source = _text(result, "ManifestSource") or addresses.get(component, "")
+        source = reading.text(result, "ManifestSource") or addresses.get(component, "")
         if source or result:
             sources.append(
                 DiscoverySource(
                     component=component,
                     manifest_source=source,
-                    status=_text(result, "Status"),
-                    description=_text(result, "Description"),
+                    status=reading.text(result, "Status"),
+                    description=reading.text(result, "Description"),
                 )
             )
     return tuple(sources)
@@ -637,7 +582,11 @@ def _discovery_sources(row: dict[str, Plain]) -> tuple[DiscoverySource, ...]:
 def _partition(row: dict[str, Plain]) -> tuple[str, Plain, Plain]:
     told = row.get("Partition")
     partition = told if isinstance(told, dict) else {}
-    return _text(row, "FriendlyVolumeName"), partition.get("FreeSpace"), partition.get("Size")
+    return (
+        reading.text(row, "FriendlyVolumeName"),
+        partition.get("FreeSpace"),
+        partition.get("Size"),
+    )
 
 
 def _volumes(node: str, rows: list[tuple[str, Plain, Plain]]) -> Volumes:
@@ -653,21 +602,21 @@ def _volumes(node: str, rows: list[tuple[str, Plain, Plain]]) -> Volumes:
 
 def _firmware(row: dict[str, Plain]) -> Hardware:
     return Hardware(
-        manufacturer=_text(row, "SystemManufacturer").strip(),
-        model=_text(row, "SystemProductName").strip(),
-        sku=_text(row, "SystemSKU").strip(),
+        manufacturer=reading.text(row, "SystemManufacturer").strip(),
+        model=reading.text(row, "SystemProductName").strip(),
+        sku=reading.text(row, "SystemSKU").strip(),
     )
 
 
 def _settings(row: dict[str, Plain]) -> MachineSettings:
     return MachineSettings(
-        disconnected_operations=_text(row, "DISCONNECTED_OPS_SUPPORT").strip(),
-        has_proxy=any(_text(row, name).strip() for name in ("HTTPS_PROXY", "HTTP_PROXY")),
+        disconnected_operations=reading.text(row, "DISCONNECTED_OPS_SUPPORT").strip(),
+        has_proxy=any(reading.text(row, name).strip() for name in ("HTTPS_PROXY", "HTTP_PROXY")),
     )
 
 
 def _mode(row: dict[str, Plain]) -> str:
-    mode = _text(row, "LanguageMode")
+    mode = reading.text(row, "LanguageMode")
     if mode not in _LANGUAGE_MODES:
         raise InputError(
             "read the language mode of a session",
@@ -687,14 +636,14 @@ def _runs(reply: tuple[Plain, ...]) -> tuple[UpdateRun, ...]:
         raise InputError(
             "read the reply of Get-SolutionUpdateRun", found=str(error), expected="JSON"
         ) from error
-    rows = [_row(item, "Get-SolutionUpdateRun") for item in _items(document)]
+    rows = [reading.row(item, "Get-SolutionUpdateRun") for item in reading.items(document)]
     runs = [
         UpdateRun(
-            resource_id=ResourceId(_text(row, "ResourceId")),
-            state=RunState(_text(row, "State")),
-            state_raw=_text(row, "State"),
-            started_at=_time(row.get("TimeStarted")),
-            updated_at=_time(row.get("LastUpdatedTime")),
+            resource_id=ResourceId(reading.text(row, "ResourceId")),
+            state=RunState(reading.text(row, "State")),
+            state_raw=reading.text(row, "State"),
+            started_at=reading.time(row.get("TimeStarted")),
+            updated_at=reading.time(row.get("LastUpdatedTime")),
             progress=_step(progress) if isinstance(progress := row.get("Progress"), dict) else None,
         )
         for row in rows
@@ -705,21 +654,23 @@ def _runs(reply: tuple[Plain, ...]) -> tuple[UpdateRun, ...]:
 
 def _step(row: dict[str, Plain]) -> Step:
     return Step(
-        name=_text(row, "Name"),
-        description=_text(row, "Description"),
-        status=_text(row, "Status"),
-        error_message=_text(row, "ErrorMessage"),
-        started_at=_time(row.get("StartTimeUtc")),
-        ended_at=_time(row.get("EndTimeUtc")),
-        expected=_span(row.get("ExpectedExecutionTime")),
-        steps=tuple(_step(item) for item in _items(row.get("Steps")) if isinstance(item, dict)),
+        name=reading.text(row, "Name"),
+        description=reading.text(row, "Description"),
+        status=reading.text(row, "Status"),
+        error_message=reading.text(row, "ErrorMessage"),
+        started_at=reading.time(row.get("StartTimeUtc")),
+        ended_at=reading.time(row.get("EndTimeUtc")),
+        expected=reading.span(row.get("ExpectedExecutionTime")),
+        steps=tuple(
+            _step(item) for item in reading.items(row.get("Steps")) if isinstance(item, dict)
+        ),
     )
 
 
 def _instant(reply: tuple[Plain, ...]) -> datetime:
     """Read a time that says its offset: without one it could be of any place."""
     text = str(reply[-1]) if reply else ""
-    at = _time(text) if re.search(r"(Z|[+-]\d\d:\d\d)\Z", text) else None
+    at = reading.time(text) if re.search(r"(Z|[+-]\d\d:\d\d)\Z", text) else None
     if at is None:
         raise InputError(
             "read the reply of Get-Date",
@@ -727,34 +678,6 @@ def _instant(reply: tuple[Plain, ...]) -> datetime:
             expected="a time with its offset from UTC",
         )
     return at
-
-
-def _time(value: Plain) -> datetime | None:
-    """Read a time as ConvertTo-Json writes it: `/Date(ms)/`, or ISO 8601; the year 1 means none."""
-    text = "" if value is None else str(value)
-    milliseconds = re.fullmatch(r"\\?/Date\((-?\d+)([+-]\d{4})?\)\\?/", text)
-    try:
-        if milliseconds:
-            at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(milliseconds[1]))
-        else:
-            at = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
-    except (ValueError, OverflowError):
-        return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return at.astimezone(UTC) if at.year > 1 else None
-
-
-def _span(value: Plain) -> timedelta | None:
-    """Read a TimeSpan: an object with `TotalSeconds`, or its text `[d.]hh:mm:ss[.fffffff]`."""
-    if isinstance(value, dict):
-        seconds = value.get("TotalSeconds")
-        return timedelta(seconds=float(seconds)) if isinstance(seconds, int | float) else None
-    found = re.fullmatch(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)", str(value))
-    if found is None:
-        return None
-    days, hours, minutes, rest = found.groups(default="0")
-    return timedelta(days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(rest))
 
 
 def is_version(update: Update, version: SolutionVersion) -> bool:
