@@ -8,17 +8,10 @@ import click
 
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._custody import by_option, receipt_scribe, receipts_option, tell_written
-from toolkit.cli._output import (
-    FOLDER,
-    F,
-    cluster_option,
-    echo,
-    json_option,
-    print_json,
-    read_version,
-    site_option,
-)
-from toolkit.cli._reach import open_cluster, user_option
+from toolkit.cli._output import FOLDER, echo, print_json, read_version
+from toolkit.cli._reach import open_cluster
+from toolkit.cli._run_options import run_options
+from toolkit.cli._run_start import prepare, start
 from toolkit.cluster import Sight, deepest_error, state_result, walk
 from toolkit.model import Step
 
@@ -28,116 +21,12 @@ def group() -> None:
     """Prepare, start, watch and show update runs; always through the cluster's orchestrator."""
 
 
-def _run_options(command: F) -> F:
-    for option in (json_option, user_option, site_option, cluster_option):
-        command = option(command)
-    return click.argument("version")(command)
-
-
-_fixed_option = click.option(
-    "--i-have-fixed",
-    "fixed",
-    metavar="REASON",
-    help="After a failed run only: what you did about its cause. It goes to the journal.",
-)
-
-
-@group.command("prepare")
-@_run_options
-@_fixed_option
-@click.option("--dry-run", is_flag=True, help="Say whether it would be allowed; change nothing.")
-def prepare(
-    version: str,
-    cluster_name: str,
-    site_dir: Path,
-    username: str | None,
-    fixed: str | None,
-    *,
-    dry_run: bool,
-    json_output: bool,
-) -> None:
-    """Let the cluster prepare an update and check its own health; nothing is installed.
-
-    \b
-    Example:
-      ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
-
-    Changes: the cluster stages the update's files (Start-SolutionUpdate -PrepareOnly).
-    """
-    _start(
-        version,
-        cluster_name,
-        site_dir,
-        username,
-        fixed,
-        prepare_only=True,
-        dry_run=dry_run,
-        json_output=json_output,
-    )
-
-
-@group.command("start")
-@_run_options
-@_fixed_option
-@click.option("--dry-run", is_flag=True, help="Say whether it would be allowed; change nothing.")
-def start(
-    version: str,
-    cluster_name: str,
-    site_dir: Path,
-    username: str | None,
-    fixed: str | None,
-    *,
-    dry_run: bool,
-    json_output: bool,
-) -> None:
-    """Start an update; nodes will be drained and restarted one after the other.
-
-    What the static payload lacks: images for Azure Resource Bridge and AKS are fetched from the
-    internet during the update, unless this is a disconnected-operations cluster.
-
-    \b
-    Example:
-      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
-
-    Changes: the cluster installs the update (Start-SolutionUpdate).
-    """
-    _start(
-        version,
-        cluster_name,
-        site_dir,
-        username,
-        fixed,
-        prepare_only=False,
-        dry_run=dry_run,
-        json_output=json_output,
-    )
-
-
-def _start(
-    version: str,
-    cluster_name: str,
-    site_dir: Path,
-    username: str | None,
-    fixed: str | None,
-    *,
-    prepare_only: bool,
-    dry_run: bool,
-    json_output: bool,
-) -> None:
-    wanted = read_version(version)
-    site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
-    with site.lock():
-        run_id = cluster.start(wanted, prepare_only=prepare_only, fixed=fixed, dry_run=dry_run)
-    if json_output:
-        print_json("started", {"version": wanted, "run_id": run_id, "dry_run": dry_run})
-    elif dry_run:
-        echo(f"{wanted} could be started now; nothing was changed")
-    else:
-        echo(f"started, run {run_id}\n  next: ferry run watch {wanted}")
+group.add_command(prepare)
+group.add_command(start)
 
 
 @group.command("watch")
-@_run_options
+@run_options
 @click.option(
     "--poll-seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True,
     help="Pause between looks; polling often starves the update service.",
@@ -176,7 +65,7 @@ def watch(
 
 
 @group.command("show")
-@_run_options
+@run_options
 @click.option(
     "--receipt-on",
     "medium",

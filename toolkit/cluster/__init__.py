@@ -26,6 +26,8 @@ from toolkit.cluster._checks import (
     judge_all,
 )
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
+from toolkit.cluster._evidence import RunEvidence, note_evidence
+from toolkit.cluster._gate import Expected, Permit, Refusal, Window, Wish
 from toolkit.cluster._importing import (
     Import,
     ImportResult,
@@ -33,7 +35,8 @@ from toolkit.cluster._importing import (
     SourceMedium,
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.cluster._running import Phase, Sight, deepest_error, walk, watch
+from toolkit.cluster._starting import Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
     TIME_STEP,
@@ -72,17 +75,25 @@ __all__ = [
     "CheckResult",
     "CheckVerdict",
     "Cluster",
+    "Expected",
     "ImportResult",
     "JudgedTime",
     "NodeTime",
     "Overview",
+    "Permit",
     "Phase",
     "Readiness",
+    "Refusal",
+    "RunEvidence",
     "Sight",
     "SignedRequest",
+    "Started",
     "TimeSource",
+    "Window",
+    "Wish",
     "deepest_error",
     "judge_time",
+    "note_evidence",
     "sign_request",
     "state_import",
     "state_result",
@@ -291,45 +302,71 @@ class Cluster:
             )
         return self._on_some_node(on, only_first_answer=True)
 
-    def start(
+    def await_window(
         self,
         version: SolutionVersion,
+        wish: Wish,
         *,
-        prepare_only: bool,
-        fixed: str | None = None,
-        dry_run: bool = False,
-    ) -> str:
-        """Start an update (or its preparation) through the orchestrator; return the run's id.
+        floor: datetime,
+        manifests: Manifests,
+    ) -> None:
+        """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
             version: A listed update.
-            prepare_only: Prepare and check only.
-            fixed: After a failed run: what was done about its cause, in writing.
-            dry_run: Only find out whether it would be allowed; the id is empty.
+            wish: What is asked for.
+            floor: It is at least this late.
+            manifests: What is known of releases, paths and known issues.
 
         Raises:
-            StateError: The update is not in a state in which this may be done.
-            ReachError: The outcome is unknown; `look` tells whether it started.
+            StateError: It may not be started; every reason is named.
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed on the node.
+        """
+        self._starting(version, wish, floor, manifests).await_window()
+
+    def start(
+        self,
+        version: SolutionVersion,
+        wish: Wish,
+        *,
+        floor: datetime,
+        manifests: Manifests,
+        dry_run: bool = False,
+    ) -> Started:
+        """Check the cluster, judge, and start an update (or its preparation) through the orchestrator.
+
+        Args:
+            version: A listed update.
+            wish: What is asked for.
+            floor: It is at least this late.
+            manifests: What is known of releases, paths and known issues.
+            dry_run: Only find out whether it would be allowed.
+
+        Raises:
+            StateError: It may not be started; every reason is named.
+            SessionLostError: The outcome is unknown; `look` tells whether it started.
+            ReachError: No node answered; nothing was started.
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
+        return self._starting(version, wish, floor, manifests).run(dry_run=dry_run)
 
-        def on(session: Session, node: Node) -> str:
-            update = self._find(session, version)
-            check_start(update, prepare_only=prepare_only, fixed=fixed)
-            if dry_run:
-                return ""
-            facts = {"node": node.name, "state": update.state_raw}
-            if fixed:
-                facts["fixed"] = fixed
-            step = "prepare" if prepare_only else "start"
-            self._note(version, step, "intent", **facts)
-            run_id = session.invoke(
-                _cmdlets.start_update(update.resource_id, prepare_only=prepare_only)
-            )
-            self._note(version, step, "done", node=node.name, run_id=run_id)
-            return run_id
-
-        return self._on_some_node(on, only_first_answer=True)
+    def _starting(
+        self, version: SolutionVersion, wish: Wish, floor: datetime, manifests: Manifests
+    ) -> Starting:
+        return Starting(
+            cluster=self.known.name,
+            nodes=len(self.known.nodes),
+            wish=wish,
+            find=lambda session: self._find(session, version),
+            on_some_node=self._on_some_node,
+            check=lambda: self.check(None, version, floor=floor, manifests=manifests),
+            now=lambda: self.tell_time(floor=floor).reference,
+            journal=self._journal,
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
 
     def look(self, version: SolutionVersion) -> Sight:
         """Read an update and its newest run with the whole step tree.
@@ -384,7 +421,7 @@ class Cluster:
             progress=self._progress,
         ).run()
 
-    def _find(self, session: Session, version: SolutionVersion) -> Update:
+    def _find(self, session: StartSession, version: SolutionVersion) -> Update:
         listed = session.invoke(_cmdlets.updates())
         for update in listed:
             if _cmdlets.is_version(update, version):
@@ -394,15 +431,6 @@ class Cluster:
             current="listed are "
             + (", ".join(update.version for update in listed) or "no updates"),
             hint="import it first, or wait for the cluster's discovery: ferry cluster discover",
-        )
-
-    def _note(self, version: SolutionVersion, step: str, outcome: str, **facts: str) -> None:
-        self._journal.append(
-            cluster=self.known.name,
-            subject=f"run {version}",
-            step=step,
-            outcome=outcome,
-            **facts,
         )
 
     def _on_some_node(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.errors import AuthenticationError, ReachError, StateError
+from toolkit.errors import AuthenticationError, ReachError
 from toolkit.model import RunState, Step, Update, UpdateRun, UpdateState
 
 
@@ -63,43 +63,28 @@ _BLOCKED_HINTS = {
 }
 
 
-def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> None:
-    """Refuse to start (or prepare) an update in any state in which that would be wrong.
+def state_refusal(update: Update, *, prepare_only: bool) -> tuple[str, str] | None:
+    """Return why an update may not be started (or prepared) in its state, and what to do; None: it may.
+
+    What failed may be started again; whether it should be is another question.
 
     Args:
         update: As the cluster lists it now.
         prepare_only: Whether only the preparation is asked for.
-        fixed: After a failed run: what a person did about its cause, in writing.
-
-    Raises:
-        StateError: With the state found, the states allowed, and what to do.
     """
-    action = f"{'prepare' if prepare_only else 'start'} update {update.version}"
     phase = PHASES[update.state]
-    if phase is Phase.FAILED and fixed and fixed.strip():
-        return
-    if phase is Phase.FAILED:
-        raise StateError(
-            action,
-            current=f"it is {update.state_raw}",
-            hint="never run it again blindly: `ferry logs collect`, `ferry logs analyse`, cure the "
-            'cause, then repeat this command with --i-have-fixed "what you did"',
-        )
     allowed = (
         {UpdateState.Ready} if prepare_only else {UpdateState.Ready, UpdateState.ReadyToInstall}
     )
-    if update.state not in allowed:
-        hint = {
-            Phase.RUNNING: "it is running already: `ferry run watch` follows it",
-            Phase.DONE: "nothing is left to do",
-            Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
-        }.get(phase, _BLOCKED_HINTS.get(update.state))
-        raise StateError(
-            action,
-            current=f"it is {update.state_raw}",
-            expected=" or ".join(sorted(allowed)),
-            hint=hint,
-        )
+    if phase is Phase.FAILED or update.state in allowed:
+        return None
+    hint = {
+        Phase.RUNNING: "it is running already: `ferry run watch` follows it",
+        Phase.DONE: "nothing is left to do",
+        Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
+        Phase.UNRECOGNISED: "this ferry does not know that state: look at it with `ferry run show`",
+    }.get(phase) or _BLOCKED_HINTS[update.state]
+    return f"it is {update.state_raw} (expected: {' or '.join(sorted(allowed))})", hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

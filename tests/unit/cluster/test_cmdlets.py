@@ -5,7 +5,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import reading
+from toolkit.cluster._cmdlets import reading, runs
 from toolkit.errors import InputError
 from toolkit.model import UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
@@ -45,7 +45,7 @@ def test_every_command_that_changes_something_says_so():
         _cmdlets.move(FILE, FILE),
         _cmdlets.expand(FILE, FILE, timeout_s=1),
         _cmdlets.add_update(FILE),
-        _cmdlets.start_update("x", prepare_only=True),
+        runs.start_update("x", prepare_only=True),
     ]
     assert all(command.changes_cluster for command in changing)
     assert not _cmdlets.updates().changes_cluster
@@ -269,3 +269,33 @@ def test_name_is_known_only_with_an_address(reply, is_known):
 def test_port_is_reached_only_if_the_node_says_so(reply):
     assert not _cmdlets.reaches("aka.ms", 443).parse(reply)
     assert _cmdlets.reaches("aka.ms", 443).parse((*reply, True))
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def test_switches_are_sent_only_where_they_are_asked_for():
+    def sent(**switches):
+        return runs.start_update("x", **switches).pipeline[-1].parameters
+
+    assert sent(prepare_only=False) == ()
+    assert sent(prepare_only=True) == (("PrepareOnly", None),)
+    assert sent(prepare_only=False, ignores_warnings=True) == (("IgnoreWarnings", None),)
+
+
+def test_runs_of_all_updates_come_newest_first():
+    def row(name, began):
+        return {"ResourceId": name, "State": "Failed", "TimeStarted": began}
+
+    told = runs.all_runs().parse(
+        (row("redmond/SBE4.2/a", None), row("redmond/Solution12/b", "2026-11-26T12:00:00Z"))
+    )
+    assert [run.update_id for run in told] == ["redmond/Solution12", "redmond/SBE4.2"]
+    assert told[1].started_at is None
+
+
+def test_what_action_plans_were_started_with_stays_on_the_node():
+    command = runs.save_action_plans(FILE)
+    chosen = dict(command.pipeline[2].parameters)["Property"]
+    assert "AdditionalInformation" in chosen
+    assert "RuntimeParameters" not in chosen
