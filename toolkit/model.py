@@ -582,6 +582,10 @@ class Source(StrEnum):
     """Every row of `Get-SolutionUpdate`, states by name, once per cluster."""
     ENVIRONMENT = "environment.json"
     """`Get-SolutionUpdateEnvironment -FullHealthCheckDetails | ConvertTo-Json`, once per cluster."""
+    ACTION_PLANS = "action-plans.json"
+    """The newest of `Get-ActionPlanInstances | ConvertTo-Json`, once per cluster."""
+    BREADCRUMBS = "breadcrumbs.json"
+    """Marker files that failed CAU runs left on the infrastructure share: path and text, once per cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simcluster import (
+    actionplancmdlets,
     clustercmdlets,
     filecmdlets,
     generic,
@@ -28,5 +29,6 @@ for _part in (
     readycmdlets,
     settingscmdlets,
     runcmdlets,
+    actionplancmdlets,
 ):
     LIBRARY.include(_part.LIBRARY)

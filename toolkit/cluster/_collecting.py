@@ -24,6 +24,7 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._cmdlets import runs
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
@@ -62,6 +63,8 @@ CLUSTER_SOURCES: tuple[Source, ...] = (
     Source.UPDATES,
     Source.UPDATE_RUNS,
     Source.CAU_REPORTS,
+    Source.ACTION_PLANS,
+    Source.BREADCRUMBS,
 )
 
 
@@ -200,13 +203,25 @@ class Collection:
             command = _cmdlets.save_cau_reports(scratch / Source.CAU_REPORTS, name, self.since)
             return saved(command, Source.CAU_REPORTS)(session, sink)
 
+        def markers(session: CollectSession, sink: BinaryIO) -> str:
+            found = [
+                {"Path": str(path), "Text": session.invoke(runs.read_marker(path))}
+                for path in runs.CAU_MARKERS
+                if session.invoke(_cmdlets.path_exists(path))
+            ]
+            sink.write(json.dumps(found).encode())
+            return runs.read_marker(runs.CAU_MARKERS[0]).name
+
+        plans = runs.save_action_plans(scratch / Source.ACTION_PLANS)
         environment = _cmdlets.save_environment(scratch / Source.ENVIRONMENT)
-        runs = _cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)
+        update_runs = _cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)
         of_cluster: dict[Source, Produce] = {
             Source.ENVIRONMENT: saved(environment, Source.ENVIRONMENT),
             Source.UPDATES: updates,
-            Source.UPDATE_RUNS: saved(runs, Source.UPDATE_RUNS),
+            Source.UPDATE_RUNS: saved(update_runs, Source.UPDATE_RUNS),
             Source.CAU_REPORTS: reports,
+            Source.ACTION_PLANS: saved(plans, Source.ACTION_PLANS),
+            Source.BREADCRUMBS: markers,
         }
         for source, produce in of_cluster.items():
             if with_cluster and source not in self._asked:

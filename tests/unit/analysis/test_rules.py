@@ -182,6 +182,10 @@ TABLE: Table = {
         lambda: case(updates=[listed("Recalled")]),
         lambda: case(updates=[listed("Obsolete")]),
     ),
+    "solution-update-missing-after-sbe-import": (
+        lambda: case(updates=[listed("HasPrerequisite", "SBE4.1.2409.1"), listed("Installed")]),
+        lambda: case(updates=[listed("HasPrerequisite", "SBE4.1.2409.1"), listed("Ready")]),
+    ),
     "health-check-critical": (
         lambda: case(checks=[check("FAILURE", "Critical")]),
         lambda: case(checks=[check("SUCCESS", "Critical")]),

@@ -206,6 +206,12 @@ class Session:
     def _Get_CauReport(self, values, command):
         return self._save(command)
 
+    def _Get_ActionPlanInstances(self, values, command):
+        return self._save(command)
+
+    def _Get_Content(self, values, command):
+        return self.world.files[values["LiteralPath"]].decode().splitlines()[: values["TotalCount"]]
+
     def _wevtutil_exe(self, values, command):
         arguments = [value for _, value in command.pipeline[0].parameters]
         if arguments[0] == "qe":

@@ -24,6 +24,19 @@ _ACTION_PLAN_PROPERTIES = [
 ]
 """`RuntimeParameters` are left out: what plans are started with may be secret."""
 _NEWEST_PLANS = 20
+_MARKER_LINES = 200
+_MEDIA = PureWindowsPath(
+    r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1\CloudMedia"
+)
+CAU_MARKERS = (
+    _MEDIA / "SBE" / "Staged" / "metadata" / "caufailureinfo.txt",
+    _MEDIA / "MsuHostUpdate" / "Staged" / "Metadata" / "cauFailureInfo.txt",
+)
+"""Files that a failed CAU run leaves behind; while one is there, no further try is made.
+
+Source: Update-CAU-run-fails-previous-CAU-run-status-was-Canceled.md (the SBE's, 2505 and 2506),
+Previous-CAU-run-status-was-canceled.md (the other, 2604).
+"""
 
 
 def start_update(
@@ -75,6 +88,19 @@ def save_action_plans(file: PureWindowsPath) -> Command[None]:
             "Select-Object",
             (("First", _NEWEST_PLANS), ("Property", list[Plain](_ACTION_PLAN_PROPERTIES))),
         ),
+    )
+
+
+def read_marker(path: PureWindowsPath) -> Command[str]:
+    """Read a marker file; it is short, and of a longer one the beginning will do."""
+    parameters = (
+        ("LiteralPath", str(path)),
+        ("TotalCount", _MARKER_LINES),
+        ("Encoding", "UTF8"),
+    )
+    return Command(
+        pipeline=(Cmdlet("Get-Content", parameters),),
+        parse=lambda reply: "\n".join(map(str, reply)),
     )
 
 
