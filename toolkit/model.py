@@ -556,6 +556,13 @@ class RunSummary:
     is_preparation: bool | None
     """Whether it only prepares; None: that cannot be told."""
 
+    @property
+    def duration(self) -> timedelta | None:
+        """From its beginning to its last change; None where its times are missing, or of different zones."""
+        if self.started_at is None or self.updated_at is None or self.updated_at < self.started_at:
+            return None
+        return self.updated_at - self.started_at
+
 
 # --- evidence -----------------------------------------------------------------------------------
 

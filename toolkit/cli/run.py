@@ -1,4 +1,4 @@
-"""`ferry run`: prepare, start, watch and show update runs."""
+"""`ferry run`: prepare, start, watch, show and list update runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._custody import by_option, receipt_scribe, receipts_option, tell_written
 from toolkit.cli._output import FOLDER, echo, print_json, read_version
 from toolkit.cli._reach import open_cluster
+from toolkit.cli._run_history import history
 from toolkit.cli._run_options import run_options
 from toolkit.cli._run_start import prepare, start
 from toolkit.cluster import Sight, deepest_error, state_result, walk
@@ -18,9 +19,10 @@ from toolkit.model import Step
 
 @click.group(cls=Noun, name="run")
 def group() -> None:
-    """Prepare, start, watch and show update runs; always through the cluster's orchestrator."""
+    """Prepare, start, watch, show and list update runs; always through the cluster's orchestrator."""
 
 
+group.add_command(history)
 group.add_command(prepare)
 group.add_command(start)
 

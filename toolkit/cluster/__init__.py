@@ -28,6 +28,7 @@ from toolkit.cluster._checks import (
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
 from toolkit.cluster._evidence import RunEvidence, note_evidence
 from toolkit.cluster._gate import Expected, Permit, Refusal, Window, Wish
+from toolkit.cluster._history import PastRun, read_history
 from toolkit.cluster._importing import (
     Import,
     ImportResult,
@@ -80,6 +81,7 @@ __all__ = [
     "JudgedTime",
     "NodeTime",
     "Overview",
+    "PastRun",
     "Permit",
     "Phase",
     "Readiness",
@@ -405,6 +407,21 @@ class Cluster:
             poll_s=poll_s,
             patience_s=patience_s,
         )
+
+    def history(self, *, limit: int) -> tuple[PastRun, ...]:
+        """Read the newest runs of all listed updates, newest first.
+
+        Args:
+            limit: How many.
+
+        Raises:
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed on the node.
+            InputError: The journal or a reply cannot be understood.
+            StorageError: The journal cannot be read.
+        """
+        entries = tuple(self._journal.entries(cluster=self.known.name))
+        return self._on_some_node(lambda session, _: read_history(session, entries, limit=limit))
 
     def collect(self, writer: LogBundleWriter, *, since: datetime) -> tuple[Gap, ...]:
         """Gather the evidence of every node into a log bundle; return what was missing.
