@@ -63,7 +63,8 @@ def check(
     Example:
       ferry cluster check E:\\ --cluster plant7 --site C:\\ferry-site --user lcmuser
 
-    Changes: nothing (asking makes the cluster look for updates by itself).
+    Changes: nothing on the cluster (asking makes it look for updates by itself). At the site: what was
+    accepted of a MEDIUM is remembered, so that an older one is refused.
     Exit 1: a check is critical.
     """
     from toolkit.media import open_medium, recall  # with TUF; help needs none

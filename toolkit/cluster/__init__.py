@@ -232,6 +232,8 @@ class Cluster:
         )
         if len(checking.lost) == len(self.known.nodes):
             raise self._unreached(checking.lost)
+        if answers.cluster.ready.has_share.value is False:
+            raise self._not_azure_local("any node")
         return judge_all(answers)
 
     def survey(self, *, site_id: str) -> SiteRequest:
@@ -468,12 +470,7 @@ class Cluster:
                     )
                     answered = True
                     if not is_azure_local:
-                        raise StateError(
-                            f"work with cluster {self.known.name} through node {node.name}",
-                            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
-                            expected="the infrastructure share of an Azure Local cluster",
-                            hint="is this the right machine, and its infrastructure volume online?",
-                        )
+                        raise self._not_azure_local(f"node {node.name}")
                     return act(session, node)
             except AuthenticationError:
                 raise
@@ -483,6 +480,14 @@ class Cluster:
                 _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
         raise self._unreached(lost)
+
+    def _not_azure_local(self, through: str) -> StateError:
+        return StateError(
+            f"work with cluster {self.known.name} through {through}",
+            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
+            expected="the infrastructure share of an Azure Local cluster",
+            hint="is this the right machine, and its infrastructure volume online?",
+        )
 
     def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:
