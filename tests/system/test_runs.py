@@ -160,4 +160,3 @@ def test_reply_of_start_lost_is_learned_from_the_cluster(site, plant):
     assert started.data["run_id"] == run.resource_id
     intent, done = entries(site, "start")
     assert (intent["outcome"], done["facts"]["learned"]) == ("intent", "from the cluster")
-
