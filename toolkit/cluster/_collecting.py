@@ -24,7 +24,8 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import runs
+from toolkit.cluster._checks import MARKERS
+from toolkit.cluster._cmdlets import ready, runs
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
@@ -41,6 +42,8 @@ _log = logging.getLogger(__name__)
 
 _SCRATCH = PureWindowsPath(r"C:\Windows\Temp")
 _PARALLEL_NODES = 4
+_MARKER_CHARACTERS = 65_536
+"""So much is taken of a marker of a failed CAU run; they are short."""
 
 CHANNELS: dict[Source, str] = {
     Source.CAU_EVTX: "Microsoft-Windows-ClusterAwareUpdating/Admin",
@@ -205,12 +208,15 @@ class Collection:
 
         def markers(session: CollectSession, sink: BinaryIO) -> str:
             found = [
-                {"Path": str(path), "Text": session.invoke(runs.read_marker(path))}
-                for path in runs.CAU_MARKERS
+                {
+                    "Path": str(path),
+                    "Text": session.invoke(ready.text_of(path))[:_MARKER_CHARACTERS],
+                }
+                for path in MARKERS
                 if session.invoke(_cmdlets.path_exists(path))
             ]
             sink.write(json.dumps(found).encode())
-            return runs.read_marker(runs.CAU_MARKERS[0]).name
+            return ready.text_of(MARKERS[0]).name
 
         plans = runs.save_action_plans(scratch / Source.ACTION_PLANS)
         environment = _cmdlets.save_environment(scratch / Source.ENVIRONMENT)

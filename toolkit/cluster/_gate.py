@@ -20,6 +20,7 @@ update-via-powershell-23h2.md (how long runs take).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -278,7 +279,12 @@ def _is_told_by_evidence(result: CheckResult, case: Case) -> bool:
     if not case.has_failed or result.check not in _TELL_OF_FAILED_RUN:
         return False
     names = (case.update.resource_id, case.update.version, run.resource_id if run else "")
-    return any(name and name in result.evidence for name in names)
+    return any(name and _is_named(name, result.evidence) for name in names)
+
+
+def _is_named(name: str, words: str) -> bool:
+    """Whether a text names an update or run, and not another one that its name is a part of."""
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\.?\w)", words) is not None
 
 
 def _critical(results: Sequence[CheckResult]) -> Iterator[Refusal]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import runs as run_commands
+from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._running import deepest_error
 from toolkit.model import Command, ResourceId, RunState, RunSummary, T, UpdateRun
 from toolkit.site import JournalEntry
@@ -60,7 +60,7 @@ def read_history(
         ClusterError: A cmdlet failed.
         InputError: The reply is not understood.
     """
-    newest = session.invoke(run_commands.all_runs())[:limit]
+    newest = session.invoke(ready.all_runs())[:limit]
     failed = dict.fromkeys(run.update_id for run in newest if run.state is RunState.Failed)
     trees = {
         run.resource_id: run

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._checks import Readiness
-from toolkit.cluster._cmdlets import runs as run_commands
+from toolkit.cluster._cmdlets import ready
+from toolkit.cluster._cmdlets.runs import start_update
 from toolkit.cluster._evidence import evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
 from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
@@ -151,7 +152,7 @@ class Starting:
         wire.
         """
         update = self.find(session)
-        runs = session.invoke(run_commands.all_runs())
+        runs = session.invoke(ready.all_runs())
         newest = next((run for run in runs if run.update_id == update.resource_id), None)
         if newest is None or newest.state is not RunState.Failed:
             return update, runs
@@ -174,7 +175,7 @@ class Starting:
             facts = self._facts(case, permit)
             self._note(update, step, "intent", node=node.name, **facts)
             is_sent = True
-            command = run_commands.start_update(
+            command = start_update(
                 update.resource_id,
                 prepare_only=self.wish.prepare_only,
                 ignores_warnings=permit.ignores_warnings,
@@ -203,7 +204,7 @@ class Starting:
         for pause_s in _LOOKS_AFTER_S:
             self.sleep(pause_s)
             try:
-                runs = self.on_some_node(lambda session, _: session.invoke(run_commands.all_runs()))
+                runs = self.on_some_node(lambda session, _: session.invoke(ready.all_runs()))
             except AuthenticationError:
                 raise
             except (ReachError, ClusterError):

@@ -210,7 +210,7 @@ class Session:
         return self._save(command)
 
     def _Get_Content(self, values, command):
-        return self.world.files[values["LiteralPath"]].decode().splitlines()[: values["TotalCount"]]
+        return [self.world.files[values["LiteralPath"]].decode()]
 
     def _wevtutil_exe(self, values, command):
         arguments = [value for _, value in command.pipeline[0].parameters]

@@ -17,8 +17,8 @@ from tests.unit.cluster.fakes import (
     sbe_files,
 )
 from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster, judge_time
+from toolkit.cluster._checks import MARKERS
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
-from toolkit.cluster._cmdlets.runs import CAU_MARKERS
 from toolkit.errors import (
     AuthenticationError,
     CommandError,
@@ -564,8 +564,8 @@ def test_refused_password_stops_the_collection_at_the_first_node(cluster, world,
 
 
 def test_markers_of_failed_cau_runs_are_taken_with_what_stands_in_them(cluster, world, tmp_path):
-    marker = str(CAU_MARKERS[1])
-    world.files[marker] = b"CAU Run failed.\r\n" + b"x\r\n" * 300
+    marker = str(MARKERS[1])
+    world.files[marker] = b"CAU Run failed." + b"x" * 100_000
     collect(cluster, tmp_path)
     with LogBundle(tmp_path / "b.zip") as bundle:
         (member,) = [one for one in bundle.members if one.source == "breadcrumbs.json"]
@@ -573,5 +573,5 @@ def test_markers_of_failed_cau_runs_are_taken_with_what_stands_in_them(cluster, 
         bundle.copy(member, sink)
     (found,) = json.loads(sink.getvalue())
     assert (found["Path"], found["Text"][:15]) == (marker, "CAU Run failed.")
-    assert len(found["Text"].splitlines()) == 200
+    assert len(found["Text"]) == 65_536
     assert world.files[marker].startswith(b"CAU")

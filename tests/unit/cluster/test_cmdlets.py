@@ -283,17 +283,6 @@ def test_switches_are_sent_only_where_they_are_asked_for():
     assert sent(prepare_only=False, ignores_warnings=True) == (("IgnoreWarnings", None),)
 
 
-def test_runs_of_all_updates_come_newest_first():
-    def row(name, began):
-        return {"ResourceId": name, "State": "Failed", "TimeStarted": began}
-
-    told = runs.all_runs().parse(
-        (row("redmond/SBE4.2/a", None), row("redmond/Solution12/b", "2026-11-26T12:00:00Z"))
-    )
-    assert [run.update_id for run in told] == ["redmond/Solution12", "redmond/SBE4.2"]
-    assert told[1].started_at is None
-
-
 def test_what_action_plans_were_started_with_stays_on_the_node():
     command = runs.save_action_plans(FILE)
     chosen = dict(command.pipeline[2].parameters)["Property"]

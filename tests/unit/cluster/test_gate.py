@@ -290,9 +290,10 @@ def test_check_that_tells_of_the_analysed_run_is_no_reason_of_its_own():
     of_it = result("last-run", CheckVerdict.CRITICAL, evidence=f"run {ID}/run-1 Failed")
     asked = failed(readiness=readiness(of_it))
     assert judge_start(asked, Wish(fixed=REASON)).allowed
-    of_another = result("last-run", CheckVerdict.CRITICAL, evidence=f"run {OTHER}/run-7 Failed")
-    asked = failed(readiness=readiness(of_another))
-    assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["readiness"]
+    for other in (f"run {OTHER}/run-7 is Failed", f"{ID}9 is Failed"):
+        of_another = result("last-run", CheckVerdict.CRITICAL, evidence=other)
+        asked = failed(readiness=readiness(of_it, of_another))
+        assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["readiness"]
 
 
 # --- window -------------------------------------------------------------------------------------
