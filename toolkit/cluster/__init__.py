@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,7 +36,7 @@ from toolkit.cluster._importing import (
     SourceMedium,
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import Phase, Sight, deepest_error, walk, watch
+from toolkit.cluster._running import Phase, Sight, deepest_error, walk
 from toolkit.cluster._starting import Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
@@ -47,6 +47,7 @@ from toolkit.cluster._timekeeping import (
     ask_times,
     judge_time,
 )
+from toolkit.cluster._watching import Outlook, Seen, Watch, find_last_run, look_at
 from toolkit.cluster._witnessing import state_import, state_result
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
@@ -55,7 +56,6 @@ from toolkit.model import (
     KnownCluster,
     Node,
     Progress,
-    RunState,
     Silent,
     SolutionVersion,
     T,
@@ -80,6 +80,7 @@ __all__ = [
     "ImportResult",
     "JudgedTime",
     "NodeTime",
+    "Outlook",
     "Overview",
     "PastRun",
     "Permit",
@@ -87,6 +88,7 @@ __all__ = [
     "Readiness",
     "Refusal",
     "RunEvidence",
+    "Seen",
     "Sight",
     "SignedRequest",
     "Started",
@@ -372,43 +374,48 @@ class Cluster:
             clock=self._clock,
         )
 
-    def look(self, version: SolutionVersion) -> Sight:
-        """Read an update and its newest run with the whole step tree.
+    def look(
+        self, version: SolutionVersion | None, *, run_id: str = "", node: Node | None = None
+    ) -> Sight:
+        """Read an update and one of its runs with the whole step tree.
+
+        Args:
+            version: A listed update; None: the one that ran last.
+            run_id: A run of it; empty: the newest.
+            node: The node to ask; None: the first that answers.
 
         Raises:
-            StateError: The cluster does not list the version.
+            StateError: The cluster does not list the version, or does not know the run.
             ReachError: No node answered.
             ClusterError: A cmdlet failed on the node.
         """
 
-        def on(session: Session, node: Node) -> Sight:
-            update = self._find(session, version)
-            runs = session.invoke(_cmdlets.update_runs(update.resource_id))
-            if not runs:
-                return Sight(update=update, run=None)
-            states = session.invoke(_cmdlets.run_states(update.resource_id))
-            raw = states.get(runs[0].resource_id, runs[0].state_raw)
-            return Sight(update=update, run=replace(runs[0], state=RunState(raw), state_raw=raw))
+        def on(session: Session, _: Node) -> Sight:
+            update = self._find(session, version) if version else find_last_run(session)
+            return look_at(session, update, run_id)
 
-        return self._on_some_node(on)
+        return self._on_some_node(on, nodes=(node,) if node else None)
 
     def watch(
         self, version: SolutionVersion, *, poll_s: float = 30, patience_s: float = 3600
-    ) -> Iterator[Sight]:
-        """Yield what `look` sees until nothing moves any more; nodes may restart meanwhile.
+    ) -> Iterator[Seen]:
+        """Yield what is seen of a run until nothing moves any more; nodes may restart meanwhile.
 
         Raises:
-            ReachError: No node answered for `patience_s` seconds.
+            ReachError: No node answered for `patience_s` seconds, or the update service did not.
             StateError: The cluster does not list the version.
             ClusterError: A cmdlet failed on the node.
         """
-        return watch(
-            lambda: self.look(version),
+        return Watch(
+            look=lambda node: self.look(version, node=node),
+            unreached=self._unreached,
+            nodes=self.known.nodes,
+            progress=self._progress,
             sleep=self._sleep,
             clock=self._clock,
             poll_s=poll_s,
             patience_s=patience_s,
-        )
+        ).run()
 
     def history(self, *, limit: int) -> tuple[PastRun, ...]:
         """Read the newest runs of all listed updates, newest first.
@@ -453,15 +460,19 @@ class Cluster:
         )
 
     def _on_some_node(
-        self, act: Callable[[Session, Node], T], *, only_first_answer: bool = False
+        self,
+        act: Callable[[Session, Node], T],
+        *,
+        only_first_answer: bool = False,
+        nodes: Sequence[Node] | None = None,
     ) -> T:
-        """Act on the first node that answers.
+        """Act on the first node that answers; of `nodes`, where they are given.
 
         With `only_first_answer`, a session lost after the node has answered is not tried elsewhere:
         what it changed is unknown, and the same command finds out.
         """
         lost: list[tuple[Node, ReachError]] = []
-        for node in self.known.nodes:
+        for node in nodes or self.known.nodes:
             answered = False
             try:
                 with self._connect(node) as session:

@@ -1,4 +1,4 @@
-"""Update states as a table, what may be done in each, and the loop that watches a run.
+"""Update states as a table, and what may be done in each.
 
 Theory of operation. An update moves `Ready → (Downloading) → Preparing → HealthChecking →
 ReadyToInstall | Installing → Installed`; each working state has a failed twin from which
@@ -11,11 +11,10 @@ update-phases-23h2.md (the transitions), update-best-practices.md (no blind re-r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.errors import AuthenticationError, ReachError
 from toolkit.model import RunState, Step, Update, UpdateRun, UpdateState
 
 
@@ -107,40 +106,6 @@ class Sight:
         return PHASES[self.update.state] is Phase.FAILED or (
             self.run is not None and self.run.state is RunState.Failed
         )
-
-
-def watch(
-    look: Callable[[], Sight],
-    *,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-    poll_s: float,
-    patience_s: float,
-) -> Iterator[Sight]:
-    """Yield a look every `poll_s` seconds until nothing moves any more.
-
-    Nodes restart during an update, so a node (or all of them) not answering is no failure until it
-    lasts longer than `patience_s`; a refused password is raised at once.
-
-    Raises:
-        ReachError: No node answered for `patience_s` seconds.
-        AuthenticationError: A node refused the credential.
-    """
-    answered_at = clock()
-    while True:
-        try:
-            sight = look()
-        except AuthenticationError:
-            raise
-        except ReachError:
-            if clock() - answered_at > patience_s:
-                raise
-        else:
-            answered_at = clock()
-            yield sight
-            if not sight.is_moving:
-                return
-        sleep(poll_s)
 
 
 def walk(step: Step, depth: int = 0) -> Iterator[tuple[int, Step]]:

@@ -436,8 +436,8 @@ def test_update_without_a_run_is_shown_as_such(cluster, world):
 def test_watch_ends_when_nothing_moves(cluster, world, clock):
     listed(world, "Installing")
     seen = []
-    for sight in cluster.watch(VERSION, poll_s=5):
-        seen.append(sight.update.state_raw)
+    for look in cluster.watch(VERSION, poll_s=5):
+        seen.append(look.sight.update.state_raw)
         listed(world, "Installed" if len(seen) == 2 else "Installing")
     assert seen == ["Installing", "Installing", "Installed"]
     assert clock.slept == [5, 5]
@@ -455,7 +455,7 @@ def test_watch_survives_nodes_that_restart(cluster, world):
 
     cluster._sleep = back
     world.fail_on.clear()
-    assert next(looks).update.state is UpdateState.Installed
+    assert next(looks).sight.update.state is UpdateState.Installed
 
 
 def test_watch_gives_up_when_no_node_answers_for_too_long(cluster, world, clock):
