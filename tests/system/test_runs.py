@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.simcluster.state import SolutionUpdate
+from tests.simcluster.healthy import make_healthy
+from tests.simcluster.state import HealthCheck, SolutionUpdate
 from tests.stage import VERSION, Stage
 
 START = ("run", "start", VERSION)
 WATCH = ("run", "watch", VERSION, "--poll-seconds", "0.2")
+REBOOT_PENDING = (
+    r"hklm:\software\microsoft\windows\currentversion\component based servicing\rebootpending"
+)
 REASON = "took the node's disk out of read-only mode"
 
 
@@ -65,6 +69,38 @@ def test_start_refuses_what_is_critical(site, plant):
     assert "node-reached on node2" in refused.err
     assert plant.world.runs == []
     assert not (site / "site" / "journal.jsonl").exists()
+
+
+def test_warnings_are_accepted_by_name_and_journalled(site, plant):
+    slow = HealthCheck(
+        name="AzStackHci_Storage_Latency",
+        title="Latency of disks",
+        status="FAILURE",
+        severity="WARNING",
+        description="Disk 2000 of node1 is slow.",
+    )
+    plant.world.health_checks.append(slow)
+    make_healthy(plant.world)  # the files of results say the same
+    refused = site.ferry(*START, expect=5).err
+    assert "Disk 2000 of node1 is slow." in refused
+    named = refused.partition("accept by name: ")[2].split("\n")[0].split()
+    accepted = named[1::2]
+    assert "health-checks" in accepted
+    assert set(named[::2]) == {"--accept-warnings"}
+    site.ferry(*START, *named)
+    facts = entries(site, "start")[0]["facts"]
+    assert all(name in facts["accepted"] for name in accepted)
+    assert "Disk 2000 of node1 is slow." in facts["accepted"]
+    assert facts["ignores_warnings"] == "yes"
+    assert "Installed" in site.ferry(*WATCH).out
+
+
+def test_prepare_needs_less_than_start(site, plant):
+    plant.world.nodes[1].registry[REBOOT_PENDING] = {}
+    site.ferry("run", "prepare", VERSION)
+    assert "ReadyToInstall" in site.ferry(*WATCH).out
+    assert "pending-reboot on node2" in site.ferry(*START, expect=5).err
+    site.ferry(*START, "--accept-warnings", "pending-reboot")
 
 
 def test_dry_run_says_whether_it_could_be_started(site, plant):
