@@ -11,9 +11,9 @@ import click
 
 from toolkit.catalog import load_manifests
 from toolkit.cli._catalog_options import manifests_option
-from toolkit.cli._output import F, echo, print_json, read_version
+from toolkit.cli._output import F, echo, print_json
 from toolkit.cli._reach import open_cluster
-from toolkit.cli._run_options import run_options
+from toolkit.cli._run_options import read_update, run_options
 from toolkit.cluster import CHECKS, CheckId, Started, Window, Wish
 
 
@@ -157,6 +157,7 @@ def start(
     \b
     Example:
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
+      ferry run start SBE4.2.2603.1 --cluster plant7 --site C:\\ferry-site --user lcmuser
       ferry run start 12.2603.1002.15 --not-before 2026-11-28T22:00 --must-end-by 2026-11-29T08:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
@@ -186,7 +187,7 @@ def _start(
 ) -> None:
     from toolkit.media import recall  # with TUF; help needs none
 
-    wanted = read_version(version)
+    wanted = read_update(version)
     site, cluster = open_cluster(*where, quiet=json_output)
     floor, manifests = recall(site.trust_dir).floor, load_manifests(manifest_dirs)
     if not dry_run:

@@ -36,7 +36,15 @@ from toolkit.cluster._importing import (
     SourceMedium,
 )
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import Phase, Sight, deepest_error, walk, watch
+from toolkit.cluster._running import (
+    Phase,
+    Sight,
+    UpdateName,
+    deepest_error,
+    is_named,
+    walk,
+    watch,
+)
 from toolkit.cluster._starting import Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
@@ -91,6 +99,7 @@ __all__ = [
     "SignedRequest",
     "Started",
     "TimeSource",
+    "UpdateName",
     "Window",
     "Wish",
     "deepest_error",
@@ -308,7 +317,7 @@ class Cluster:
 
     def await_window(
         self,
-        version: SolutionVersion,
+        version: UpdateName,
         wish: Wish,
         *,
         floor: datetime,
@@ -317,7 +326,7 @@ class Cluster:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
-            version: A listed update.
+            version: A listed update: a solution update, or an SBE.
             wish: What is asked for.
             floor: It is at least this late.
             manifests: What is known of releases, paths and known issues.
@@ -331,7 +340,7 @@ class Cluster:
 
     def start(
         self,
-        version: SolutionVersion,
+        version: UpdateName,
         wish: Wish,
         *,
         floor: datetime,
@@ -341,7 +350,7 @@ class Cluster:
         """Check the cluster, judge, and start an update (or its preparation) through the orchestrator.
 
         Args:
-            version: A listed update.
+            version: A listed update: a solution update, or an SBE.
             wish: What is asked for.
             floor: It is at least this late.
             manifests: What is known of releases, paths and known issues.
@@ -356,15 +365,16 @@ class Cluster:
         return self._starting(version, wish, floor, manifests).run(dry_run=dry_run)
 
     def _starting(
-        self, version: SolutionVersion, wish: Wish, floor: datetime, manifests: Manifests
+        self, version: UpdateName, wish: Wish, floor: datetime, manifests: Manifests
     ) -> Starting:
+        solution = version if isinstance(version, SolutionVersion) else None
         return Starting(
             cluster=self.known.name,
             nodes=len(self.known.nodes),
             wish=wish,
             find=lambda session: self._find(session, version),
             on_some_node=self._on_some_node,
-            check=lambda: self.check(None, version, floor=floor, manifests=manifests),
+            check=lambda: self.check(None, solution, floor=floor, manifests=manifests),
             now=lambda: self.tell_time(floor=floor).reference,
             journal=self._journal,
             progress=self._progress,
@@ -440,10 +450,10 @@ class Cluster:
             progress=self._progress,
         ).run()
 
-    def _find(self, session: StartSession, version: SolutionVersion) -> Update:
+    def _find(self, session: StartSession, version: UpdateName) -> Update:
         listed = session.invoke(_cmdlets.updates())
         for update in listed:
-            if _cmdlets.is_version(update, version):
+            if is_named(update, version):
                 return update
         raise StateError(
             f"find update {version} on cluster {self.known.name}",

@@ -213,10 +213,11 @@ class Starting:
                 self._note(update, verb, "done", run_id=found, learned="from the cluster")
                 return found
         self._note(update, verb, "lost", words=str(error))
+        shown = subject_of(update.resource_id).replace("run", "run show", 1)
         raise SessionLostError(
             f"{verb} update {update.version}",
             found=f"the reply was lost ({error}), and no new run is seen",
-            hint=f"whether it began is unknown: look at `ferry run show {update.version}` in a few "
+            hint=f"whether it began is unknown: look at `ferry {shown}` in a few "
             "minutes; this command judges anew and starts nothing that runs",
         ) from error
 

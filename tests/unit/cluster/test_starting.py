@@ -288,7 +288,7 @@ def test_run_that_was_there_before_is_not_taken_for_the_new_one(plant):
     lose(plant, then=lambda: None)
     with pytest.raises(SessionLostError, match="no new run is seen") as unknown:
         plant.start()
-    assert "ferry run show" in unknown.value.hint
+    assert f"`ferry run show {VERSION}`" in unknown.value.hint
     assert plant.starts == 1
     assert plant.noted() == [("start", "intent"), ("start", "lost")]
 
