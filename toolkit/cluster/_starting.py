@@ -146,13 +146,21 @@ class Starting:
         return case, readiness, permit
 
     def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
-        """Read the update and all runs, newest first.
+        """Read the update and all runs, newest first; which of them only prepared tells the journal.
 
         When a failed run changed last is read as log bundles hold it: as JSON, which may tell another zone than the
         wire.
         """
         update = self.find(session)
-        runs = session.invoke(ready.all_runs())
+        prepared = {
+            entry.facts.get("run_id")
+            for entry in self.journal.entries(cluster=self.cluster)
+            if entry.step == "prepare"
+        }
+        runs = tuple(
+            replace(run, is_preparation=True) if run.resource_id in prepared else run
+            for run in session.invoke(ready.all_runs())
+        )
         newest = next((run for run in runs if run.update_id == update.resource_id), None)
         if newest is None or newest.state is not RunState.Failed:
             return update, runs

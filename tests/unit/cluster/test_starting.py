@@ -327,6 +327,21 @@ def test_beginning_is_awaited_after_it_was_judged(plant):
     assert plant.facts()["not_before"] == begins.isoformat()
 
 
+def test_what_only_prepared_another_update_tells_no_time(plant):
+    plant.is_listed_as("ReadyToInstall")
+    other = "redmond/Solution12.2603.1002.15"
+    plant.has_run("Succeeded", run_id=f"{other}/run-7")  # nine hours, as the wire tells them
+    assert "on this cluster" in plant.start(dry_run=True).permit.expected.basis
+    plant.journal.append(
+        cluster="plant7",
+        subject="run 12.2603.1002.15",
+        step="prepare",
+        outcome="done",
+        run_id=f"{other}/run-7",
+    )
+    assert "published" in plant.start(dry_run=True).permit.expected.basis
+
+
 def test_refusal_comes_before_the_waiting(plant):
     plant.results = (result("node-up", "critical"),)
     with pytest.raises(StateError):
