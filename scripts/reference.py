@@ -1,4 +1,4 @@
-"""Write docs/reference/cli.md from the commands themselves:  python3 scripts/reference.py [--check]"""
+"""Write docs/reference/cli.md and checks.md from the program itself:  python3 scripts/reference.py [--check]"""
 
 from __future__ import annotations
 
@@ -6,31 +6,81 @@ import sys
 
 import _venv
 
-_BODY = """
+_BODY = r'''
 import pathlib, sys
 import click
 from toolkit.cli import root
+from toolkit.cluster import CHECKS
 
-def pages(command, words):
+def commands(command, words):
     context = click.Context(command, info_name=" ".join(words), terminal_width=100, max_content_width=100)
     yield words, command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            yield from pages(command.get_command(context, name), [*words, name])
+            yield from commands(command.get_command(context, name), [*words, name])
 
-lines = ["# Commands", "", "Written by `scripts/reference.py` from the commands' own help.", ""]
-for words, text in pages(root, ["ferry"]):
-    lines += [f"## {' '.join(words)}", "", "```text", text.rstrip(), "```", ""]
-text = "\\n".join(lines)
-path = pathlib.Path("docs/reference/cli.md")
-if "--check" in sys.argv:
-    sys.exit(0 if path.exists() and path.read_text(encoding="utf-8") == text else "docs/reference/cli.md is stale: run scripts/reference.py")
-path.write_text(text, encoding="utf-8", newline="\\n")
+def cli():
+    yield "# Commands\n\nWritten by `scripts/reference.py` from the commands' own help.\n"
+    for words, text in commands(root, ["ferry"]):
+        yield f"## {' '.join(words)}\n\n```text\n{text.rstrip()}\n```\n"
+
+SECTIONS = {
+    "readiness": "Whether the cluster is ready",
+    "dont": "What should not have been changed by hand",
+    "payload": "What an update needs besides its payload",
+}
+TRUST = {
+    "confirmed": "published",
+    "inferred": "concluded from what is published",
+    "platform": "known of Windows",
+}
+
+def checks():
+    yield """# Checks
+
+What `ferry cluster check` asks of a cluster, and what the answers mean. Written by `scripts/reference.py` from the
+checks themselves. Nothing is changed by any of them.
+
+| Verdict | means |
+|---|---|
+| `critical` | an update would fail, or do harm; exit code 1 |
+| `warning` | an update may suffer from it; a person decides |
+| `unknown` | it was not told, or not in words that we know; never taken for a pass |
+| `pass` | nothing was found |
+
+Where a node does not answer, every check that rests on it says `unknown` for that node in the error's own words. A check
+whose needs are not met (a medium, the wanted version, a baseline) is named as not asked. Guides `TSG/…` are in
+github.com/Azure/AzureLocal-Supportability.
 """
+    for about, heading in SECTIONS.items():
+        found = [check for check in CHECKS if check.about == about]
+        if found:
+            yield f"## {heading}\n"
+        for check in found:
+            yield f"### {check.id}\n\n{check.title}.\n"
+            needs = f" Needs: {', '.join(sorted(check.needs))}." if check.needs else ""
+            asked = ", ".join(f"`{name}`" for name in check.asked)
+            yield "\n".join([
+                f"* Asked: {check.reads}" + (f" ({asked})." if asked else ".") + needs,
+                f"* Rule ({TRUST[check.confidence]}): {check.rule}",
+                f"* What to do: {check.remedy}",
+                f"* Source: {check.source}",
+                "",
+            ])
+
+stale = []
+for name, parts in (("cli", cli()), ("checks", checks())):
+    path, text = pathlib.Path(f"docs/reference/{name}.md"), "\n".join(parts)
+    if "--check" not in sys.argv:
+        path.write_text(text, encoding="utf-8", newline="\n")
+    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        stale.append(str(path))
+sys.exit(f"stale: {', '.join(stale)}: run scripts/reference.py" if stale else 0)
+'''
 
 
 def main() -> int:
-    """Write the page, or with --check say whether it is stale."""
+    """Write the pages, or with --check say which is stale."""
     return _venv.run("base", ["-c", _BODY, *sys.argv[1:]])
 
 

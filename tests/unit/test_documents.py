@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.cluster import CHECKS
 from toolkit.model import Source
 
 REPOSITORY = Path(__file__).parents[2]
@@ -13,7 +14,9 @@ KINDS = sorted(
     {
         kind
         for path in (REPOSITORY / "toolkit" / "cli").glob("*.py")
-        for kind in re.findall(r'print_json\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8"))
+        for kind in re.findall(
+            r'(?:print_json|json_document)\(\s*"([a-z-]+)"', path.read_text(encoding="utf-8")
+        )
     }
 )
 
@@ -26,6 +29,15 @@ def test_every_source_of_a_log_bundle_is_documented(source):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_json_document_is_documented(kind):
     assert f"`{kind}`" in FORMATS
+
+
+def test_page_of_checks_is_what_the_code_says():
+    page = (REPOSITORY / "docs" / "reference" / "checks.md").read_text(encoding="utf-8")
+    blocks = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+    assert [block.partition("\n")[0] for block in blocks] == [check.id for check in CHECKS]
+    for block, check in zip(blocks, CHECKS, strict=True):
+        for text in (check.title, check.rule, check.remedy, check.source, *check.asked):
+            assert text in block, f"run scripts/reference.py: {check.id}"
 
 
 def test_every_dependency_has_its_reason():

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._baseline import Baseline
+from toolkit.cluster._admitting import require_importing
+from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
 from toolkit.cluster._checks import (
     CHECKS,
@@ -35,6 +36,7 @@ from toolkit.cluster._importing import (
     NodeSession,
     SourceMedium,
 )
+from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import (
     Phase,
@@ -45,6 +47,7 @@ from toolkit.cluster._running import (
     walk,
     watch,
 )
+from toolkit.cluster._sbe_foresight import NeededSbe
 from toolkit.cluster._starting import Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
@@ -80,13 +83,16 @@ __all__ = [
     "CHECKS",
     "CLUSTER_SOURCES",
     "NODE_SOURCES",
+    "Baseline",
     "CheckId",
     "CheckResult",
     "CheckVerdict",
     "Cluster",
+    "Drift",
     "Expected",
     "ImportResult",
     "JudgedTime",
+    "NeededSbe",
     "NodeTime",
     "Overview",
     "PastRun",
@@ -103,7 +109,11 @@ __all__ = [
     "Window",
     "Wish",
     "deepest_error",
+    "drift_between",
+    "drift_from",
     "judge_time",
+    "keep_baseline",
+    "kept_baseline",
     "note_evidence",
     "sign_request",
     "state_import",
@@ -245,6 +255,27 @@ class Cluster:
             raise self._not_azure_local("any node")
         return judge_all(answers)
 
+    def require_importing(self, *, lowest: SolutionVersion) -> None:
+        """Refuse what nothing may be imported into; nothing is changed.
+
+        Args:
+            lowest: The lowest installed version that can import.
+
+        Raises:
+            InputError: The nodes belong to different clusters.
+            StateError: The installed version cannot import, or it is no Azure Local cluster.
+            ReachError: No node answered, or one refused the credential.
+            ClusterError: The update service does not tell the installed version.
+        """
+        environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
+        require_importing(
+            self.known,
+            self._connect,
+            installed=environment.current_version,
+            lowest=lowest,
+            progress=self._progress,
+        )
+
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
 
@@ -266,6 +297,32 @@ class Cluster:
             raise self._unreached(survey.lost)
         return request
 
+    def take_baseline(
+        self, *, by: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> Baseline:
+        """Read how every node is set up; nothing is changed, and nothing is kept yet.
+
+        Args:
+            by: The person who calls it right.
+            now: This machine's clock.
+
+        Raises:
+            ReachError: A node was not reached, or refuses the credential.
+            ClusterError: The installed version was not told.
+            InputError: The reply is not that of an Azure Local cluster.
+        """
+        version = self._on_some_node(
+            lambda session, _: session.invoke(_cmdlets.environment()).current_version
+        )
+        nodes = ask_settings(self.known.nodes, self._connect, progress=self._progress)
+        return Baseline(
+            cluster=self.known.name,
+            by=by,
+            solution_version=version,
+            nodes=tuple(nodes),
+            taken_at=now(),
+        )
+
     def import_update(
         self,
         medium: SourceMedium,
@@ -274,6 +331,7 @@ class Cluster:
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        hides_reason: str = "",
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from an earlier try.
 
@@ -283,6 +341,7 @@ class Cluster:
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
+            hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -303,6 +362,7 @@ class Cluster:
                 clock=self._clock,
                 poll_s=poll_s,
                 wait_s=wait_s,
+                hides_reason=hides_reason,
             ).run()
 
         if judged is not None:

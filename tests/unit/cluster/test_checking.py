@@ -1,13 +1,16 @@
 import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from tests.unit.cluster.fakes import Unreachable, refusal
+from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Unreachable, refusal
 from toolkit.catalog import load_manifests
+from toolkit.cluster import Cluster
 from toolkit.cluster._checking import Checking
-from toolkit.errors import AuthenticationError, ConnectError, SessionLostError
-from toolkit.model import KnownCluster, Node, Silent
+from toolkit.errors import AuthenticationError, ConnectError, SessionLostError, StateError
+from toolkit.model import KnownCluster, Node, PayloadKind, Silent
+from toolkit.site import Journal
 
 FLOOR = datetime(2026, 11, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -132,3 +135,50 @@ def test_refusal_of_a_cmdlet_is_kept_in_its_words_and_not_asked_again(log):
     _, answers = check({"n1": Asked("n1", log, {"Get-ClusterNode": words}), "n2": Asked("n2", log)})
     assert asked(log, "Get-ClusterNode") == ["n1"]
     assert "access denied" in answers.cluster.ready.nodes.why
+
+
+def test_node_is_sent_few_pipelines(log):
+    check({"n1": Asked("n1", log), "n2": Asked("n2", log)})
+    assert len([name for node, name, _ in log if node == "n2"]) <= 22
+
+
+@pytest.fixture
+def cluster_of(tmp_path):
+    def make(sessions):
+        nodes = tuple(Node(name=name, address=name) for name in sessions)
+        return Cluster(
+            KnownCluster(name="plant7", nodes=nodes),
+            connect=lambda node: sessions[node.name],
+            journal=Journal(tmp_path / "journal.jsonl"),
+        )
+
+    return make
+
+
+def test_cluster_that_is_no_azure_local_is_named(log, cluster_of):
+    sessions = {"n1": Asked("n1", log, {"Test-Path": [False] * 3})}
+    with pytest.raises(StateError, match="infrastructure share"):
+        cluster_of(sessions).check(None, None, floor=FLOOR, manifests=MANIFESTS)
+
+
+def test_no_node_that_answers_is_an_error_and_no_verdict(cluster_of):
+    sessions = {"n1": Unreachable(), "n2": Unreachable()}
+    with pytest.raises(ConnectError, match="n1: connection refused; n2: connection refused"):
+        cluster_of(sessions).check(None, None, floor=FLOOR, manifests=MANIFESTS)
+
+
+def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
+    readiness = cluster_of({"n1": Asked("n1", log)}).check(
+        LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
+    )
+    assert (readiness.version, readiness.set_name) == (VERSION, "set")
+
+
+class LabelledMedium(Medium):
+    """One that carries a solution bundle."""
+
+    def __init__(self):
+        super().__init__({"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, BUNDLE)})
+
+    def describe(self):
+        return SimpleNamespace(set_name="set", expires_at=NOW)
