@@ -48,7 +48,7 @@ from toolkit.cluster._running import (
     watch,
 )
 from toolkit.cluster._sbe_foresight import NeededSbe
-from toolkit.cluster._starting import Started, Starting, StartSession
+from toolkit.cluster._starting import Grounds, Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
     TIME_STEP,
@@ -90,6 +90,7 @@ __all__ = [
     "Cluster",
     "Drift",
     "Expected",
+    "Grounds",
     "ImportResult",
     "JudgedTime",
     "NeededSbe",
@@ -375,45 +376,30 @@ class Cluster:
             )
         return self._on_some_node(on, only_first_answer=True)
 
-    def await_window(
-        self,
-        version: UpdateName,
-        wish: Wish,
-        *,
-        floor: datetime,
-        manifests: Manifests,
-    ) -> None:
+    def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> None:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
-            version: A listed update: a solution update, or an SBE.
+            name: A listed update: a solution update, or an SBE.
             wish: What is asked for.
-            floor: It is at least this late.
-            manifests: What is known of releases, paths and known issues.
+            grounds: What checks rest on besides the cluster.
 
         Raises:
             StateError: It may not be started; every reason is named.
             ReachError: No node answered.
             ClusterError: A cmdlet failed on the node.
         """
-        self._starting(version, wish, floor, manifests).await_window()
+        self._starting(name, wish, grounds).await_window()
 
     def start(
-        self,
-        version: UpdateName,
-        wish: Wish,
-        *,
-        floor: datetime,
-        manifests: Manifests,
-        dry_run: bool = False,
+        self, name: UpdateName, wish: Wish, grounds: Grounds, *, dry_run: bool = False
     ) -> Started:
         """Check the cluster, judge, and start an update (or its preparation) through the orchestrator.
 
         Args:
-            version: A listed update: a solution update, or an SBE.
+            name: A listed update: a solution update, or an SBE.
             wish: What is asked for.
-            floor: It is at least this late.
-            manifests: What is known of releases, paths and known issues.
+            grounds: What checks rest on besides the cluster.
             dry_run: Only find out whether it would be allowed.
 
         Raises:
@@ -422,20 +408,26 @@ class Cluster:
             ReachError: No node answered; nothing was started.
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
-        return self._starting(version, wish, floor, manifests).run(dry_run=dry_run)
+        return self._starting(name, wish, grounds).run(dry_run=dry_run)
 
-    def _starting(
-        self, version: UpdateName, wish: Wish, floor: datetime, manifests: Manifests
-    ) -> Starting:
-        solution = version if isinstance(version, SolutionVersion) else None
+    def _starting(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Starting:
+        def check() -> Readiness:
+            return self.check(
+                None,
+                name if isinstance(name, SolutionVersion) else None,
+                floor=grounds.floor,
+                manifests=grounds.manifests,
+                baseline=grounds.baseline,
+            )
+
         return Starting(
             cluster=self.known.name,
             nodes=len(self.known.nodes),
             wish=wish,
-            find=lambda session: self._find(session, version),
+            find=lambda session: self._find(session, name),
             on_some_node=self._on_some_node,
-            check=lambda: self.check(None, solution, floor=floor, manifests=manifests),
-            now=lambda: self.tell_time(floor=floor).reference,
+            check=check,
+            now=lambda: self.tell_time(floor=grounds.floor).reference,
             journal=self._journal,
             progress=self._progress,
             sleep=self._sleep,

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Readiness
 from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
@@ -31,6 +32,9 @@ from toolkit.model import (
     Update,
 )
 from toolkit.site import Journal
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
 
 _LOOKS_AFTER_S = (0.0, 5.0, 15.0, 30.0, 60.0)
 """Pauses before each look for a run whose start was not answered: a node that restarts is back after minutes,
@@ -52,6 +56,18 @@ class OnSomeNode(Protocol):
         self, act: Callable[[StartSession, Node], T], *, only_first_answer: bool = False
     ) -> T:
         """With `only_first_answer`, what is lost after an answer is not tried through another node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What checks rest on besides the cluster."""
+
+    floor: datetime
+    """It is at least this late."""
+    manifests: Manifests
+    """What is known of releases, paths and known issues."""
+    baseline: Baseline | None
+    """The settings that a person once called right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
