@@ -105,16 +105,9 @@ class Starting:
             ReachError: No node answered.
             ClusterError: A cmdlet failed.
         """
-        begins = self.wish.window.not_before
-        if begins is None:
-            return
-        case, _, permit = self._judged()
-        if permit.wait_until is None:
-            return
-        end = self.clock() + (permit.wait_until - case.now).total_seconds()
-        while (left := end - self.clock()) > 0:
-            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
-            self.sleep(min(left, _LONGEST_SLEEP_S))
+        if self.wish.window.not_before is not None:
+            case, _, permit = self._judged()
+            self._wait(case, permit)
 
     def run(self, *, dry_run: bool) -> Started:
         """Judge and start.
@@ -126,6 +119,9 @@ class Starting:
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
         case, readiness, permit = self._judged()
+        while permit.wait_until is not None and not dry_run:  # the clock that counts was set back
+            self._wait(case, permit)
+            case, readiness, permit = self._judged()
         for note in permit.notes:
             self.progress.say(note)
         for result in permit.accepted:
@@ -133,6 +129,16 @@ class Starting:
             self.progress.say(f"accepted: {result.check}{where}: {result.evidence}")
         run_id = ResourceId("") if dry_run else self._started(case, permit)
         return Started(run_id=run_id, permit=permit, readiness=readiness)
+
+    def _wait(self, case: Case, permit: Permit) -> None:
+        """Wait until the window begins, and say so once a minute."""
+        begins = permit.wait_until
+        if begins is None:
+            return
+        end = self.clock() + (begins - case.now).total_seconds()
+        while (left := end - self.clock()) > 0:
+            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
+            self.sleep(min(left, _LONGEST_SLEEP_S))
 
     # --- judging -------------------------------------------------------------------------------
 

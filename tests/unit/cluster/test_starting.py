@@ -342,6 +342,16 @@ def test_what_only_prepared_another_update_tells_no_time(plant):
     assert "published" in plant.start(dry_run=True).permit.expected.basis
 
 
+def test_nothing_begins_too_early_where_the_clock_was_set_back(plant):
+    begins = NOW + timedelta(minutes=1)
+    starting = plant.starting(window=Window(not_before=begins))
+    starting.await_window()
+    plant.now -= timedelta(seconds=20)
+    starting.run(dry_run=False)
+    assert plant.slept == [60, 20]
+    assert plant.now == begins
+
+
 def test_refusal_comes_before_the_waiting(plant):
     plant.results = (result("node-up", "critical"),)
     with pytest.raises(StateError):
