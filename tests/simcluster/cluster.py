@@ -26,6 +26,7 @@ from tests.simcluster.logons import CountedAccounts
 from tests.simcluster.machine import Certificate, Machine, Ports, Share
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
+from tests.simcluster.settingsstate import install_modules
 from tests.simcluster.smb import SmbServer
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
@@ -124,6 +125,7 @@ class SimCluster:
     def _drive(self, name: str) -> FileTree:
         root = self.folder / "nodes" / name
         (root / "Windows" / "Temp").mkdir(parents=True, exist_ok=True)
+        install_modules(root)
         return FileTree(root, {"ClusterStorage": self.csv})
 
     @property

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from tests.simcluster.outside import ALL_ENDPOINTS
 from tests.simcluster.state import SHARE, Node, World
 
 _WSMAN = r"hklm:\software\microsoft\windows\currentversion\wsman"
@@ -19,6 +20,7 @@ _HEALTH_FOLDER = SHARE + r"\Updates\HealthCheck\System"
 def make_healthy(world: World) -> None:
     """Set right what every node and the cluster should be; the nodes have their addresses already."""
     world.sbe_discovery = "Ok"
+    world.reachable = set(ALL_ENDPOINTS)
     hosts = [name for node in world.nodes for name in (node.name, node.address)]
     for node in world.nodes:
         node.ready.wsman[r"Client\TrustedHosts"] = ",".join(hosts)

@@ -36,17 +36,19 @@ def get_date(call: Call) -> Iterator[Value]:
     owner="Microsoft.PowerShell.Commands.GetTimeZoneCommand",
 )
 def get_time_zone(call: Call) -> Iterator[Value]:
-    """Nodes keep UTC."""
+    """Tell the node's time zone; only UTC is described in full."""
+    zone = call.node.settings.time_zone
+    shown = "(UTC) Coordinated Universal Time" if zone == "UTC" else zone
     yield NetObject(
         ("System.TimeZoneInfo", OBJECT),
         {
-            "Id": "UTC",
-            "DisplayName": "(UTC) Coordinated Universal Time",
-            "StandardName": "Coordinated Universal Time",
+            "Id": zone,
+            "DisplayName": shown,
+            "StandardName": shown.removeprefix("(UTC) "),
             "BaseUtcOffset": timedelta(),
             "SupportsDaylightSavingTime": False,
         },
-        text="(UTC) Coordinated Universal Time",
+        text=shown,
     )
 
 

@@ -37,6 +37,8 @@ class Package:
     min_version_required: str = ""
     min_sbe_version_required: str = ""
     os_build: str = ""
+    validated_for: tuple[str, ...] = ()
+    """Of an SBE: `ValidatedConfigurations`, as its discovery manifest lists them."""
 
     @property
     def name(self) -> str:
@@ -93,7 +95,7 @@ def _solution(manifest: Path, files: dict[str, Path]) -> Package:
 def _sbe(discovery: list[Path], files: dict[str, Path]) -> Package:
     if len(discovery) > 1:
         raise PackageError("The source folder contains more than one SBE_Discovery file.")
-    _xml(discovery[0])
+    manifest = _xml(discovery[0])
     metadata = [path for path in files.values() if _METADATA.fullmatch(path.name)]
     if len(metadata) != 1:
         raise PackageError("The source folder does not contain one SBE metadata XML file.")
@@ -111,6 +113,18 @@ def _sbe(discovery: list[Path], files: dict[str, Path]) -> Package:
         size_in_mb=payload.stat().st_size >> 20,
         publisher=publisher,
         family=family,
+        validated_for=_validated(manifest, version),
+    )
+
+
+def _validated(manifest: Element, version: str) -> tuple[str, ...]:
+    """Return the solution versions that one SBE of a discovery manifest is validated for."""
+    return tuple(
+        _value(package, "Version")
+        for info in _named(manifest, "UpdateInfo")
+        if _value(info, "Version") == version
+        for configurations in _named(info, "ValidatedConfigurations")
+        for package in _named(configurations, "RequiredPackage")
     )
 
 

@@ -34,6 +34,9 @@ def get_cluster_resource(call: Call) -> Iterator[Value]:
     ready = call.world.ready
     rows = [(group.name, group.name, "Generic Service", group.state) for group in ready.groups]
     rows += [(one.name, one.group, one.kind, "Failed") for one in ready.failed_resources]
+    if role := call.world.settings.cau_role:
+        state = str(role.get("Status", "Online"))
+        rows.append(("CAUResource", "CAU", "ClusterAwareUpdatingResource", state))
     for name, group, kind, state in rows:
         if call["Name"] is None or call["Name"].lower() == name.lower():
             known = state if state in ("Online", "Offline", "Failed") else "Online"

@@ -10,6 +10,7 @@ Source: update-phases-23h2.md and Azure REST specification azurestackhci 2024-04
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.outside import Outside
 from tests.simcluster.readystate import ClusterReady, NodeReady
 from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
 from tests.simcluster.steps import Step
@@ -216,6 +218,8 @@ class SolutionUpdate:
     os_build: str = ""
     installed_at: datetime | None = None
     notify_message: str = ""
+    validated_for: tuple[str, ...] = ()
+    """Solution versions that an SBE may be installed on, as patterns; empty: every one."""
     additional_properties: dict[str, str] = field(default_factory=dict)
 
     def move(self, state: str) -> None:
@@ -305,6 +309,7 @@ class World:
     """CAU reports in the form `Get-CauReport -Detailed | ConvertTo-Json` prints them."""
     ready: ClusterReady = field(default_factory=ClusterReady)
     settings: ClusterSettings = field(default_factory=ClusterSettings)
+    outside: Outside = field(default_factory=Outside)
     bad_days: BadDays = field(default_factory=BadDays)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -412,6 +417,8 @@ class World:
 
     def _is_hidden(self, update: SolutionUpdate) -> bool:
         """Whether an added SBE that is not the one asked for leaves this update without a valid match."""
+        if self.outside.lists_although_hidden:
+            return False
         return update.state == "AdditionalContentRequired" and any(
             _is_sbe(other) and other.state != "Installed" for other in self.updates
         )
@@ -429,7 +436,7 @@ class World:
 
     def _resting_state(self, update: SolutionUpdate) -> str:
         busy = self.active_run is not None or self.is_other_update_running
-        if _is_sbe(update) and not self._is_fitting(update):
+        if _is_sbe(update) and not (self._is_fitting(update) and self._is_validated(update)):
             return "HasPrerequisite"
         if update.package_type == "Solution" and version_key(update.version) <= version_key(
             self.current_version
@@ -468,6 +475,15 @@ class World:
         return family.lower() == self.sbe_family.lower() and version_key(
             sbe.sbe_version
         ) >= version_key(self.current_sbe_version)
+
+    def _is_validated(self, sbe: SolutionUpdate) -> bool:
+        """Whether an SBE may be installed on the version that runs.
+
+        Source: Update-missing-after-importing-SBE.md, scenarios A and B.
+        """
+        return not sbe.validated_for or any(
+            fnmatch.fnmatchcase(self.current_version, pattern) for pattern in sbe.validated_for
+        )
 
     def start(
         self, update: SolutionUpdate, *, is_prepare_only: bool, ignores_warnings: bool = False

@@ -144,13 +144,14 @@ def invoke_precheck(call: Call) -> Iterator[Value]:
 )
 def get_discovery_info(call: Call) -> Iterator[Value]:
     """Say where manifests are looked for, and how the last look at the SBE's ended."""
-    uri = f"https://aka.ms/AzureStackSBEUpdate/{call.world.manufacturer}"
+    outside = call.world.outside
+    uri = outside.sbe_uri or f"https://aka.ms/AzureStackSBEUpdate/{call.world.manufacturer}"
     yield NetObject(
         (f"{MODELS}.DiscoveryDiagnosticInfo", OBJECT),
         {
             "Configuration": NetObject(
                 (f"{MODELS}.DiscoveryConfiguration", OBJECT),
-                {"ComponentUris": {"SBE": uri, "Solution": "https://aka.ms/AzureEdgeUpdates"}},
+                {"ComponentUris": {"SBE": uri, "Solution": outside.solution_uri}},
             ),
             "SbeManifestResult": NetObject(
                 (f"{MODELS}.ManifestResult", OBJECT),
@@ -343,6 +344,7 @@ def _new_update(package: Package, resource_id: str) -> SolutionUpdate:
         package_path=f"{PACKAGES}\\{package.name}",
         package_size_in_mb=package.size_in_mb,
         os_build=package.os_build,
+        validated_for=package.validated_for,
         additional_properties={"SBEFamily": package.family, "SBEPublisher": package.publisher}
         if is_sbe
         else {},

@@ -22,6 +22,8 @@ _ABSOLUTE = re.compile(
     r"TimeCreated\[\s*@SystemTime\s*(>=|<=|>|<)\s*(['\"])([^'\"]+)\2"
     r"(?:\s+and\s+@SystemTime\s*(>=|<=|>|<)\s*(['\"])([^'\"]+)\5)?"
 )
+_PROVIDER = re.compile(r"Provider\[\s*@Name\s*=\s*(['\"])([^'\"]+)\1\s*\]")
+_EVENT_ID = re.compile(r"EventID\s*=\s*(\d+)")
 _RELATIVE = re.compile(r"TimeCreated\[\s*timediff\(@SystemTime\)\s*<=\s*(\d+)\s*\]")
 
 
@@ -110,12 +112,16 @@ def _selected(call: Call, channel: str, options: dict[str, str], action: str) ->
     if query in {"", "*"}:
         return events
     begins, ends = _window(query, call.world.node_time(call.node))
-    if begins is None and ends is None:
+    provider, event_id = _PROVIDER.search(query), _EVENT_ID.search(query)
+    if not (begins or ends or provider or event_id):
         raise _FailedError(f"{action} The specified query is invalid.", 15001)
     return [
         event
         for event in events
-        if (begins is None or event.time >= begins) and (ends is None or event.time <= ends)
+        if (begins is None or event.time >= begins)
+        and (ends is None or event.time <= ends)
+        and (provider is None or event.provider == provider[2])
+        and (event_id is None or event.event_id == int(event_id[1]))
     ]
 
 

@@ -63,7 +63,7 @@ def offer(cluster) -> None:
 
 
 def test_request_tells_what_the_cluster_is_and_needs(placed, simulate):
-    cluster = simulate(placed, required_sbe_version=SBE_VERSION)
+    cluster = simulate(placed, required_sbe_version=SBE_VERSION, healthy=False)
     offer(cluster)
     out = ask(placed).out
     request = asked(placed)

@@ -117,6 +117,24 @@ def test_what_is_no_check_or_no_time_is_a_usage_error(site, plant):
         assert said in site.ferry(*START, *words, expect=2).err
 
 
+def test_sbe_is_started_by_the_name_it_is_listed_under(site, plant):
+    plant.world.updates.append(
+        SolutionUpdate(
+            resource_id="redmond/SBE4.2.2603.1",
+            version="4.2.2603.1",
+            sbe_version="4.2.2603.1",
+            package_type="SBE",
+            display_name="SBE",
+            state="Ready",
+            additional_properties={"SBEFamily": plant.world.sbe_family},
+        )
+    )
+    site.ferry("run", "start", "SBE4.2.2603.1")
+    assert [run.update.package_type for run in plant.world.runs] == ["SBE"]
+    assert "run SBE4.2.2603.1" in (site / "site" / "journal.jsonl").read_text(encoding="utf-8")
+    assert site.ferry("run", "start", "SBE4.2.2603", expect=7).err
+
+
 # --- the window ---------------------------------------------------------------------------------
 
 

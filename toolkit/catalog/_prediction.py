@@ -181,6 +181,11 @@ def _imported_sbe(case: ImportCase, sbe: Sbe) -> PredictedUpdate:
             Fit.UNKNOWN: ((blocked, ready), Confidence.UNKNOWN),
         }[found.fit]
         reason = found.text
+    if sbe.family and case.family and sbe.family.casefold() != case.family.casefold():
+        states, confidence = (blocked, ready), Confidence.UNKNOWN
+        reason = (
+            f"how an SBE of the family {sbe.family} is listed on {case.family} is not published"
+        )
     if states == (blocked,) and case.bundle is not None:
         reason += "; it is installed together with the update"
     return PredictedUpdate(

@@ -23,7 +23,7 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import CheckResult, CheckVerdict, Readiness
+from toolkit.cluster import CheckResult, CheckVerdict, Readiness, kept_baseline
 from toolkit.errors import StorageError, system_says
 
 
@@ -82,7 +82,13 @@ def check(
             progress=TerminalProgress(quiet=json_output),
         )
         medium.unlock(identity or site.identity)
-    readiness = cluster.check(medium, version, floor=floor, manifests=load_manifests(manifest_dirs))
+    readiness = cluster.check(
+        medium,
+        version,
+        floor=floor,
+        manifests=load_manifests(manifest_dirs),
+        baseline=kept_baseline(site, cluster.known.name),
+    )
     document = json_document("readiness", readiness)
     if save is not None:
         _save(save, document)

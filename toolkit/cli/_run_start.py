@@ -11,10 +11,10 @@ import click
 
 from toolkit.catalog import load_manifests
 from toolkit.cli._catalog_options import manifests_option
-from toolkit.cli._output import F, echo, print_json, read_version
+from toolkit.cli._output import F, echo, print_json
 from toolkit.cli._reach import open_cluster
-from toolkit.cli._run_options import run_options
-from toolkit.cluster import CHECKS, CheckId, Started, Window, Wish
+from toolkit.cli._run_options import read_update, run_options
+from toolkit.cluster import CHECKS, CheckId, Grounds, Started, Window, Wish, kept_baseline
 
 
 def _check_names(
@@ -157,6 +157,7 @@ def start(
     \b
     Example:
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
+      ferry run start SBE4.2.2603.1 --cluster plant7 --site C:\\ferry-site --user lcmuser
       ferry run start 12.2603.1002.15 --not-before 2026-11-28T22:00 --must-end-by 2026-11-29T08:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
@@ -186,13 +187,17 @@ def _start(
 ) -> None:
     from toolkit.media import recall  # with TUF; help needs none
 
-    wanted = read_version(version)
+    wanted = read_update(version)
     site, cluster = open_cluster(*where, quiet=json_output)
-    floor, manifests = recall(site.trust_dir).floor, load_manifests(manifest_dirs)
+    grounds = Grounds(
+        floor=recall(site.trust_dir).floor,
+        manifests=load_manifests(manifest_dirs),
+        baseline=kept_baseline(site, cluster.known.name),
+    )
     if not dry_run:
-        cluster.await_window(wanted, wish, floor=floor, manifests=manifests)
+        cluster.await_window(wanted, wish, grounds)
     with site.lock():
-        started = cluster.start(wanted, wish, floor=floor, manifests=manifests, dry_run=dry_run)
+        started = cluster.start(wanted, wish, grounds, dry_run=dry_run)
     if json_output:
         document = {"version": wanted, "dry_run": dry_run, "run_id": started.run_id}
         print_json("started", document | {"permit": started.permit})

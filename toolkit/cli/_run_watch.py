@@ -16,11 +16,10 @@ from toolkit.cli._output import (
     echo,
     json_option,
     print_json,
-    read_version,
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cli._run_options import run_options
+from toolkit.cli._run_options import read_update, run_options
 from toolkit.cluster import Outlook, Seen, Sight, deepest_error, state_result, walk
 from toolkit.model import Step
 
@@ -59,7 +58,7 @@ def watch(
     screen = _Screen()
     seen: Seen | None = None
     for seen in cluster.watch(
-        read_version(version), poll_s=poll_seconds, patience_s=patience_minutes * 60
+        read_update(version), poll_s=poll_seconds, patience_s=patience_minutes * 60
     ):
         if not json_output:
             screen.show(seen)
@@ -110,7 +109,7 @@ def show(
         site_dir, None, by, is_wanted=medium is not None, receipts_dir=receipts_dir
     )
     _, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
-    sight = cluster.look(read_version(version) if version else None, run_id=run_id)
+    sight = cluster.look(read_update(version) if version else None, run_id=run_id)
     if not json_output and sight.run is not None and sight.run.progress is not None:
         for depth, step in walk(sight.run.progress):
             echo(_step_line(depth, step))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
@@ -30,7 +32,16 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import state_import
+from toolkit.cluster import ImportResult, NeededSbe, state_import
+
+_REASON_LETTERS = 10
+"""A shorter text says nothing to whoever reads the journal."""
+
+
+def _written_reason(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value and sum(letter.isalpha() for letter in value) < _REASON_LETTERS:
+        raise click.BadParameter(f"say why in at least {_REASON_LETTERS} letters")
+    return value.strip()
 
 
 @click.group(cls=Noun, name="cluster")
@@ -104,6 +115,14 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     show_default=True,
     help="How long to wait until the update is listed.",
 )
+@click.option(
+    "--import-hides-updates",
+    "hides_reason",
+    metavar="REASON",
+    default="",
+    callback=_written_reason,
+    help="Import an SBE although it hides this update from the cluster, and say why in writing.",
+)
 @identity_option
 @click.option(
     "--dry-run",
@@ -122,6 +141,7 @@ def import_(
     wanted: str | None,
     poll_seconds: float,
     wait_minutes: float,
+    hides_reason: str,
     identity: Path | None,
     by: str,
     receipts_dir: Path | None,
@@ -148,9 +168,12 @@ def import_(
 
     What was encrypted is decrypted by the site's own identity, or by another with --identity.
 
-    Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate; with --receipt
-    one receipt in custody/ on the medium, once the cluster lists the update.
-    Exit 1: added, but not listed within the waiting time.
+    Before anything is added, what the cluster will list then is foretold; afterwards it is held against what the
+    cluster lists. An SBE that would hide the update is refused.
+
+    Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate for the update, and one
+    for an SBE that it asks for; with --receipt one receipt in custody/ on the medium, once the cluster lists the update.
+    Exit 1: added, but not listed within the waiting time, or hidden by an SBE.
     """
     from toolkit.media import Register, open_medium, recall  # with TUF; help needs none
 
@@ -169,6 +192,7 @@ def import_(
         )
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
+        cluster.require_importing(lowest=load_manifests().rules.lowest_importing)
         if dry_run:
             seen = cluster.discover()
             if json_output:
@@ -181,20 +205,17 @@ def import_(
                 )
             return 0
         result = cluster.import_update(
-            opened, version, judged=judged, poll_s=poll_seconds, wait_s=wait_minutes * 60
+            opened,
+            version,
+            judged=judged,
+            poll_s=poll_seconds,
+            wait_s=wait_minutes * 60,
+            hides_reason=hides_reason,
         )
     if json_output:
         print_json("import", result)
-    elif result.update is None:
-        echo(
-            f"the cluster does not list {version} yet\n"
-            "  next: run the same command again; it asks on, and never adds twice"
-        )
     else:
-        echo(
-            f"{version} is listed as {result.update.state_raw} "
-            f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
-        )
+        _print_import(result)
     if result.update is None:
         return EXIT_NO
     if scribe is not None:
@@ -204,5 +225,34 @@ def import_(
     return 0
 
 
+def _print_import(result: ImportResult) -> None:
+    if result.update is not None:
+        echo(
+            f"{result.version} is listed as {result.update.state_raw} "
+            f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
+        )
+    elif result.hidden_by:
+        echo(f"the cluster does not list {result.version}: {result.hidden_by} hides it")
+    else:
+        echo(f"the cluster does not list {result.version} yet")
+        echo("  next: run the same command again; it asks on, and never adds twice")
+    for difference in result.differences:
+        echo(f"  not as foretold: {difference}")
+    for step in result.advice:
+        echo(f"  next: {step}")
+    if result.needs is not None:
+        _print_needs(result.needs)
+
+
+def _print_needs(needs: NeededSbe) -> None:
+    files = ", ".join(needs.files) or f"the three files of SBE {needs.version or '(not said)'}"
+    echo(f"  next: it asks for its vendor's SBE. Bring {files}, and run the same command again")
+    if needs.notify_message:
+        echo(f"  the vendor says: {needs.notify_message}")
+    if needs.release_link:
+        echo(f"  release notes: {needs.release_link}")
+
+
+group.add_command(baseline)
 group.add_command(check)
 group.add_command(request)

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._baseline import Baseline
+from toolkit.cluster._admitting import require_importing
+from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
 from toolkit.cluster._checks import (
     CHECKS,
@@ -35,9 +36,11 @@ from toolkit.cluster._importing import (
     NodeSession,
     SourceMedium,
 )
+from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import Phase, Sight, deepest_error, walk
-from toolkit.cluster._starting import Started, Starting, StartSession
+from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
+from toolkit.cluster._sbe_foresight import NeededSbe
+from toolkit.cluster._starting import Grounds, Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
     TIME_STEP,
@@ -72,13 +75,17 @@ __all__ = [
     "CHECKS",
     "CLUSTER_SOURCES",
     "NODE_SOURCES",
+    "Baseline",
     "CheckId",
     "CheckResult",
     "CheckVerdict",
     "Cluster",
+    "Drift",
     "Expected",
+    "Grounds",
     "ImportResult",
     "JudgedTime",
+    "NeededSbe",
     "NodeTime",
     "Outlook",
     "Overview",
@@ -93,10 +100,15 @@ __all__ = [
     "SignedRequest",
     "Started",
     "TimeSource",
+    "UpdateName",
     "Window",
     "Wish",
     "deepest_error",
+    "drift_between",
+    "drift_from",
     "judge_time",
+    "keep_baseline",
+    "kept_baseline",
     "note_evidence",
     "sign_request",
     "state_import",
@@ -238,6 +250,27 @@ class Cluster:
             raise self._not_azure_local("any node")
         return judge_all(answers)
 
+    def require_importing(self, *, lowest: SolutionVersion) -> None:
+        """Refuse what nothing may be imported into; nothing is changed.
+
+        Args:
+            lowest: The lowest installed version that can import.
+
+        Raises:
+            InputError: The nodes belong to different clusters.
+            StateError: The installed version cannot import, or it is no Azure Local cluster.
+            ReachError: No node answered, or one refused the credential.
+            ClusterError: The update service does not tell the installed version.
+        """
+        environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
+        require_importing(
+            self.known,
+            self._connect,
+            installed=environment.current_version,
+            lowest=lowest,
+            progress=self._progress,
+        )
+
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
 
@@ -259,6 +292,32 @@ class Cluster:
             raise self._unreached(survey.lost)
         return request
 
+    def take_baseline(
+        self, *, by: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> Baseline:
+        """Read how every node is set up; nothing is changed, and nothing is kept yet.
+
+        Args:
+            by: The person who calls it right.
+            now: This machine's clock.
+
+        Raises:
+            ReachError: A node was not reached, or refuses the credential.
+            ClusterError: The installed version was not told.
+            InputError: The reply is not that of an Azure Local cluster.
+        """
+        version = self._on_some_node(
+            lambda session, _: session.invoke(_cmdlets.environment()).current_version
+        )
+        nodes = ask_settings(self.known.nodes, self._connect, progress=self._progress)
+        return Baseline(
+            cluster=self.known.name,
+            by=by,
+            solution_version=version,
+            nodes=tuple(nodes),
+            taken_at=now(),
+        )
+
     def import_update(
         self,
         medium: SourceMedium,
@@ -267,6 +326,7 @@ class Cluster:
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        hides_reason: str = "",
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from an earlier try.
 
@@ -276,6 +336,7 @@ class Cluster:
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
+            hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -296,6 +357,7 @@ class Cluster:
                 clock=self._clock,
                 poll_s=poll_s,
                 wait_s=wait_s,
+                hides_reason=hides_reason,
             ).run()
 
         if judged is not None:
@@ -308,45 +370,30 @@ class Cluster:
             )
         return self._on_some_node(on, only_first_answer=True)
 
-    def await_window(
-        self,
-        version: SolutionVersion,
-        wish: Wish,
-        *,
-        floor: datetime,
-        manifests: Manifests,
-    ) -> None:
+    def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> None:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
-            version: A listed update.
+            name: A listed update: a solution update, or an SBE.
             wish: What is asked for.
-            floor: It is at least this late.
-            manifests: What is known of releases, paths and known issues.
+            grounds: What checks rest on besides the cluster.
 
         Raises:
             StateError: It may not be started; every reason is named.
             ReachError: No node answered.
             ClusterError: A cmdlet failed on the node.
         """
-        self._starting(version, wish, floor, manifests).await_window()
+        self._starting(name, wish, grounds).await_window()
 
     def start(
-        self,
-        version: SolutionVersion,
-        wish: Wish,
-        *,
-        floor: datetime,
-        manifests: Manifests,
-        dry_run: bool = False,
+        self, name: UpdateName, wish: Wish, grounds: Grounds, *, dry_run: bool = False
     ) -> Started:
         """Check the cluster, judge, and start an update (or its preparation) through the orchestrator.
 
         Args:
-            version: A listed update.
+            name: A listed update: a solution update, or an SBE.
             wish: What is asked for.
-            floor: It is at least this late.
-            manifests: What is known of releases, paths and known issues.
+            grounds: What checks rest on besides the cluster.
             dry_run: Only find out whether it would be allowed.
 
         Raises:
@@ -355,19 +402,26 @@ class Cluster:
             ReachError: No node answered; nothing was started.
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
-        return self._starting(version, wish, floor, manifests).run(dry_run=dry_run)
+        return self._starting(name, wish, grounds).run(dry_run=dry_run)
 
-    def _starting(
-        self, version: SolutionVersion, wish: Wish, floor: datetime, manifests: Manifests
-    ) -> Starting:
+    def _starting(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Starting:
+        def check() -> Readiness:
+            return self.check(
+                None,
+                name if isinstance(name, SolutionVersion) else None,
+                floor=grounds.floor,
+                manifests=grounds.manifests,
+                baseline=grounds.baseline,
+            )
+
         return Starting(
             cluster=self.known.name,
             nodes=len(self.known.nodes),
             wish=wish,
-            find=lambda session: self._find(session, version),
+            find=lambda session: self._find(session, name),
             on_some_node=self._on_some_node,
-            check=lambda: self.check(None, version, floor=floor, manifests=manifests),
-            now=lambda: self.tell_time(floor=floor).reference,
+            check=check,
+            now=lambda: self.tell_time(floor=grounds.floor).reference,
             journal=self._journal,
             progress=self._progress,
             sleep=self._sleep,
@@ -375,7 +429,7 @@ class Cluster:
         )
 
     def look(
-        self, version: SolutionVersion | None, *, run_id: str = "", node: Node | None = None
+        self, version: UpdateName | None, *, run_id: str = "", node: Node | None = None
     ) -> Sight:
         """Read an update and one of its runs with the whole step tree.
 
@@ -397,7 +451,7 @@ class Cluster:
         return self._on_some_node(on, nodes=(node,) if node else None)
 
     def watch(
-        self, version: SolutionVersion, *, poll_s: float = 30, patience_s: float = 3600
+        self, version: UpdateName, *, poll_s: float = 30, patience_s: float = 3600
     ) -> Iterator[Seen]:
         """Yield what is seen of a run until nothing moves any more; nodes may restart meanwhile.
 
@@ -447,10 +501,10 @@ class Cluster:
             progress=self._progress,
         ).run()
 
-    def _find(self, session: StartSession, version: SolutionVersion) -> Update:
+    def _find(self, session: StartSession, version: UpdateName) -> Update:
         listed = session.invoke(_cmdlets.updates())
         for update in listed:
-            if _cmdlets.is_version(update, version):
+            if is_named(update, version):
                 return update
         raise StateError(
             f"find update {version} on cluster {self.known.name}",

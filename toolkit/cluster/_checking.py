@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._baseline import Baseline
-from toolkit.cluster._checks import Answers, _drift, _readiness
+from toolkit.cluster._checks import Answers, _drift, _payload, _readiness
 from toolkit.cluster._checks._answers import CarriedZip, ClusterAnswers, MediumFacts, NodeAnswers
 from toolkit.cluster._checks._check import Told
+from toolkit.cluster._checks._endpoints import in_turn
+from toolkit.cluster._checks._payload import ReachAnswers
+from toolkit.cluster._reaching import ask_reach
 from toolkit.cluster._sbe_carried import TargetSource, carried_sbes
 from toolkit.cluster._timekeeping import NodeTime, as_of, judge_time
 from toolkit.errors import (
@@ -98,7 +101,7 @@ class CheckSession(Protocol):
 
 
 @dataclass(slots=True)
-class _NodeAsk:
+class NodeAsk:
     """Asks one node; after it is gone, says so of every further question."""
 
     session: CheckSession
@@ -134,7 +137,7 @@ class _NodeAsk:
 class _ClusterAsk:
     """Asks the cluster through one node after the other; what was replied to is not asked again."""
 
-    through: _NodeAsk
+    through: NodeAsk
     replied: dict[str, Told[Any]] = field(default_factory=dict)
     has_losses: bool = False
 
@@ -162,6 +165,8 @@ class Checking:
     lost: list[tuple[Node, ReachError]] = field(default_factory=list)
     """The nodes that told nothing at all."""
     _times: dict[str, tuple[NodeTime, float]] = field(default_factory=dict)
+    _reached: ReachAnswers | None = None
+    """What one node reaches outside; asked once, because it takes its time."""
 
     def run(
         self,
@@ -184,7 +189,7 @@ class Checking:
         waiting = iter(self.known.nodes)
         for node in waiting:
             with self.open(node) as session:
-                ask = _NodeAsk(session)
+                ask = NodeAsk(session)
                 ask(_cmdlets.cluster_name())
                 if isinstance(ask.error, AuthenticationError):
                     raise ask.error
@@ -195,12 +200,12 @@ class Checking:
                     others = pool.map(self._visit, waiting)
                     told[node.name] = self._answers(ask, node)
                     about = _ClusterAsk(ask)
-                    cluster = self._ask_cluster(about)
+                    cluster = self._ask_cluster(about, node)
                     told |= {answers.name: answers for answers in others}
             for other in self._others(node, told) if about.has_losses else ():
                 with self.open(other) as session:
-                    about = _ClusterAsk(_NodeAsk(session), about.replied)
-                    cluster = self._ask_cluster(about)
+                    about = _ClusterAsk(NodeAsk(session), about.replied)
+                    cluster = self._ask_cluster(about, other)
                 if not about.has_losses:
                     break
         end = self.clock()
@@ -226,9 +231,9 @@ class Checking:
 
     def _visit(self, node: Node) -> NodeAnswers:
         with self.open(node) as session:
-            return self._answers(_NodeAsk(session), node)
+            return self._answers(NodeAsk(session), node)
 
-    def _answers(self, ask: _NodeAsk, node: Node) -> NodeAnswers:
+    def _answers(self, ask: NodeAsk, node: Node) -> NodeAnswers:
         """Ask a node everything about itself."""
         self.progress.say(f"{node.name}: asking")
         at = ask(_cmdlets.node_time())
@@ -236,16 +241,30 @@ class Checking:
         self._times[node.name] = (told, self.clock())
         ready = _readiness.ask_node(ask, node)
         settings = _drift.ask_node(ask, node)
+        needs = _payload.ask_node(ask, node)
         why_not = ""
         if not ask.has_answered and ask.error is not None:
             why_not = str(ask.error)
             self.lost.append((node, ask.error))
             _log.info("node %s did not answer: %s", node.name, ask.error)
-        return NodeAnswers(name=node.name, why_not=why_not, ready=ready, settings=settings)
+        return NodeAnswers(
+            name=node.name, why_not=why_not, ready=ready, settings=settings, payload=needs
+        )
 
-    def _ask_cluster(self, ask: _ClusterAsk) -> ClusterAnswers:
-        """Ask everything about the cluster, as far as it was not replied to."""
+    def _ask_cluster(self, ask: _ClusterAsk, node: Node) -> ClusterAnswers:
+        """Ask everything about the cluster through a node, as far as it was not replied to."""
         return ClusterAnswers(
             ready=_readiness.ask_cluster(ask, self.known),
             settings=_drift.ask_cluster(ask, self.known),
+            payload=_payload.ask_cluster(ask, lambda proxy: self._reach(node, proxy)),
         )
+
+    def _reach(self, node: Node, proxy: str) -> ReachAnswers:
+        """Ask a node what it reaches outside; the first that was asked counts."""
+        if self._reached is None:
+            self.progress.say(f"{node.name}: asking what is reached outside")
+            reached = ask_reach(
+                tuple(in_turn()), open=lambda: self.open(node), proxy=proxy, clock=self.clock
+            )
+            self._reached = ReachAnswers(node=node.name, proxy=proxy, reached=reached)
+        return self._reached

@@ -419,19 +419,20 @@ def _too_late(expected: Expected, case: Case, wish: Wish) -> Iterator[Refusal]:
     end = wish.window.must_end_by
     if end is None:
         return
-    begins = max(case.now, wish.window.not_before or case.now)
+    begins = max(case.now, wish.window.not_before or case.now).astimezone(end.tzinfo)
     if begins + expected.duration > end:
         is_split = case.update.state is not UpdateState.ReadyToInstall and not wish.prepare_only
+        hint = "choose a longer window"
+        if is_split:
+            hint += (
+                ", or let the cluster prepare before it: `ferry run prepare` installs nothing and "
+                "restarts no node"
+            )
         yield Refusal(
             kind="window",
             text=f"it would end too late: {_minute(begins)} + {_hours(expected.duration)} "
             f"({expected.basis}) = {_minute(begins + expected.duration)}, and it must end by {_minute(end)}",
-            hint="choose a longer window"
-            + (
-                ", or let the cluster prepare before it: `ferry run prepare` installs nothing and restarts no node"
-                if is_split
-                else ""
-            ),
+            hint=hint,
         )
 
 

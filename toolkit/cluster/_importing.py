@@ -19,7 +19,9 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
+from toolkit.cluster._foretelling import Foretelling
+from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
+from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.errors import (
     CommandError,
     DigestError,
@@ -91,6 +93,14 @@ class ImportResult:
     """The update as the cluster lists it; None: not listed within the waiting time."""
     copied_bytes: int
     """Bytes sent now; what stood on the share from an earlier try is not counted."""
+    differences: tuple[Difference, ...] = ()
+    """Where the cluster lists something else than was foretold."""
+    hidden_by: str = ""
+    """The SBE that hides the update; empty: it is listed, or nothing is known to hide it."""
+    advice: tuple[str, ...] = ()
+    """How a hidden update comes back."""
+    needs: NeededSbe | None = None
+    """The SBE that the update still asks for; None: it asks for none, or the cluster does not tell."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,6 +118,8 @@ class Import:
     clock: Callable[[], float]
     poll_s: float
     wait_s: float
+    hides_reason: str = ""
+    """Why an SBE may be imported that hides the update; empty: it may not."""
     _copied_bytes: int = 0
 
     @property
@@ -128,21 +140,47 @@ class Import:
         """
         bundle = self._bundle()
         sbes = carried_sbes(self.medium)
+        foretelling = self._foretelling()
         listed = self._listed()
-        if listed is None:
-            folder = self._expanded(bundle)
-            listed = self._submitted("submit", folder, _is_listed)
-        else:
+        hidden_by = "" if listed is not None else foretelling.hidden_by()
+        if listed is not None:
             self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
-        if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbes:
-            listed = self._add_sbe(listed, sbes)
+        elif not hidden_by:
+            folder = self._expanded(bundle)
+            listed = self._submitted("submit", folder, _is_listed, None)
+        asks = listed is not None and listed.state is UpdateState.AdditionalContentRequired
+        if (asks or hidden_by) and sbes:
+            listed = self._add_sbe(sbes)
         elif sbes:
             self.progress.say("the SBE on the medium was not asked for and not imported")
+        after = foretelling.after(listed)
+        needs = None
+        if listed is not None and listed.state is UpdateState.AdditionalContentRequired:
+            needs = foretelling.needed(listed.resource_id)
         return ImportResult(
             version=self.version,
             node=self.node,
             update=listed,
             copied_bytes=self._copied_bytes,
+            differences=after.differences,
+            hidden_by=after.hidden_by,
+            advice=after.advice,
+            needs=needs,
+        )
+
+    def _foretelling(self) -> Foretelling:
+        return Foretelling(
+            session=self.session,
+            version=self.version,
+            subject=self.subject,
+            note=self._note,
+            entries=lambda: self.journal.entries(cluster=self.cluster),
+            progress=self.progress,
+            sleep=self.sleep,
+            clock=self.clock,
+            poll_s=self.poll_s,
+            wait_s=self.wait_s,
+            hides_reason=self.hides_reason,
         )
 
     def _bundle(self) -> Target:
@@ -220,23 +258,29 @@ class Import:
         self._note(step, "done", path=str(final))
         return final
 
-    def _add_sbe(self, listed: Update, sbes: Sequence[CarriedSbe]) -> Update | None:
-        """Add the hardware vendor's three files, which the listed update asks for."""
-        environment = self.session.invoke(_cmdlets.environment())
-        chosen = choose_sbe(sbes, update=listed, version=self.version, environment=environment)
+    def _add_sbe(self, sbes: Sequence[CarriedSbe]) -> Update | None:
+        """Add the hardware vendor's three files, which the update asks for."""
+        sight = self._foretelling().look()
+        chosen = choose(sbes, version=self.version, sight=sight, hides_reason=self.hides_reason)
         title = chosen.sbe.title
         folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
-        self.progress.say(f"the update asks for the vendor's {title}; it is on the medium")
-        for doubt in doubts(chosen, version=self.version, environment=environment):
+        self.progress.say(f"the update asks for the vendor's SBE; {title} is on the medium")
+        for doubt in doubts(chosen, version=self.version, sight=sight):
             self.progress.say(f"not checked: {doubt}")
         for target in chosen.files:
             self._placed(target, folder)
-        return self._submitted(f"submit {title}", folder, _has_its_sbe)
+        hides = foresee(sight, bundle=self.version, sbe=chosen.sbe).hiding(self.version)
+        effect = _is_gone if hides else _has_its_sbe
+        return self._submitted(f"submit {title}", folder, effect, chosen)
 
     # --- submission ----------------------------------------------------------------------------
 
     def _submitted(
-        self, step: str, folder: PureWindowsPath, has_effect: Callable[[Update], bool]
+        self,
+        step: str,
+        folder: PureWindowsPath,
+        has_effect: Callable[[Update | None], bool],
+        sbe: CarriedSbe | None,
     ) -> Update | None:
         """Have a folder added exactly once, and wait until the cluster shows the effect."""
         outcome = self._last_outcome(step)
@@ -244,8 +288,7 @@ class Import:
             self.progress.say(f"the journal says {step}: {outcome}; asking the cluster")
             listed = self._wait_for(has_effect)
             package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
-            took_effect = listed is not None and has_effect(listed)
-            if took_effect or (
+            if has_effect(listed) or (
                 step == "submit" and self.session.invoke(_cmdlets.path_exists(package))
             ):
                 if outcome == "intent":
@@ -253,6 +296,7 @@ class Import:
                 return listed
             self.progress.say("the cluster holds nothing of it: adding it again")
             self._note(step, "lost")
+        self._foretelling().before(sbe)
         self._submit(folder, step)
         return self._wait_for(has_effect)
 
@@ -266,13 +310,13 @@ class Import:
         self._note(step, "done", folder=str(folder))
         self.progress.say(f"added to the update service from {folder}")
 
-    def _wait_for(self, has_effect: Callable[[Update], bool]) -> Update | None:
+    def _wait_for(self, has_effect: Callable[[Update | None], bool]) -> Update | None:
         """Ask until the listed update shows it; the service discovers in its own time."""
         until = self.clock() + self.wait_s
         pause_s = self.poll_s
         while True:
             listed = self._listed()
-            if (listed is not None and has_effect(listed)) or self.clock() >= until:
+            if has_effect(listed) or self.clock() >= until:
                 return listed
             state = "not listed yet" if listed is None else listed.state_raw
             self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
@@ -310,9 +354,13 @@ class Import:
             )
 
 
-def _is_listed(update: Update) -> bool:
-    return True
+def _is_listed(update: Update | None) -> bool:
+    return update is not None
 
 
-def _has_its_sbe(update: Update) -> bool:
-    return update.state is not UpdateState.AdditionalContentRequired
+def _has_its_sbe(update: Update | None) -> bool:
+    return update is not None and update.state is not UpdateState.AdditionalContentRequired
+
+
+def _is_gone(update: Update | None) -> bool:
+    return update is None

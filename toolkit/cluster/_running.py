@@ -15,7 +15,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.model import RunState, Step, Update, UpdateRun, UpdateState
+from toolkit.cluster import _cmdlets
+from toolkit.model import RunState, SolutionVersion, Step, Update, UpdateRun, UpdateState
+from toolkit.sbe import SbeVersion
+
+UpdateName = SolutionVersion | SbeVersion
+"""What a person names an update by: a solution version, or an SBE's (`SBE4.2.2603.1`)."""
+
+
+def is_named(update: Update, name: UpdateName) -> bool:
+    """Whether a listed update is the one that is named; a solution update is no SBE of the same number."""
+    if isinstance(name, SolutionVersion):
+        return _cmdlets.is_version(update, name)
+    found = update.resource_id.rpartition("/")[2].upper()
+    return found.startswith("SBE") and SbeVersion.read(found.removeprefix("SBE")) == name
 
 
 class Phase(StrEnum):

@@ -1,10 +1,6 @@
-"""Which SBE on a medium is the one that an update asks for, and why another must not be imported.
+"""The SBEs on a medium: three files each, and what their vendor's discovery manifest says of them.
 
-An SBE that is older, of another family or not validated for the update overrides what the cluster knows of
-its vendor's releases, and the update is listed no more. So one SBE is chosen by what its vendor's discovery
-manifest says of it, under the rules of `toolkit.sbe`, before anything of it is sent.
-
-Source: Update-missing-after-importing-SBE.md, update-via-powershell-23h2.md (the three files).
+Source: update-via-powershell-23h2.md (the three files).
 """
 
 from __future__ import annotations
@@ -14,28 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from toolkit.errors import InputError, StateError
+from toolkit.errors import InputError
 from toolkit.model import (
     PayloadKind,
     Progress,
     Silent,
-    SolutionVersion,
     Target,
     TargetName,
-    Update,
-    UpdateEnvironment,
 )
 from toolkit.sbe import (
     DISCOVERY_NAME,
-    ClusterFacts,
-    Hardware,
     Sbe,
-    SbeVersion,
-    belongs,
     describe_sbe,
     sbe_named,
-    unfit_reasons,
-    unsure_reasons,
 )
 from toolkit.xmltext import LIMIT_BYTES
 
@@ -71,55 +58,6 @@ def carried_sbes(medium: TargetSource) -> tuple[CarriedSbe, ...]:
         if target.kind is PayloadKind.SBE:
             folders.setdefault(target.name.rpartition("/")[0], []).append(target)
     return tuple(carried for files in folders.values() for carried in _carried(medium, files))
-
-
-def choose_sbe(
-    carried: Sequence[CarriedSbe],
-    *,
-    update: Update,
-    version: SolutionVersion,
-    environment: UpdateEnvironment,
-) -> CarriedSbe:
-    """Return the SBE that an update asks for; of several that belong on the cluster, the newest.
-
-    Raises:
-        StateError: None on the medium is known to belong on this cluster; says why for each.
-    """
-    facts = _facts(environment, version, requested=SbeVersion.read(update.sbe_version))
-    fitting = [candidate for candidate in carried if belongs(candidate.sbe, facts)]
-    if fitting:
-        return max(fitting, key=lambda candidate: candidate.sbe.version)
-    raise StateError(
-        f"import the SBE that {version} asks for",
-        current="; ".join(
-            reason
-            for sbe in (candidate.sbe for candidate in carried)
-            for reason in unfit_reasons(sbe, facts) or unsure_reasons(sbe, facts)
-        ),
-        expected=f"SBE {update.sbe_version or '(version not said)'} of the family "
-        f"{environment.sbe_family or '(not known)'}",
-        hint="nothing of it was added: a wrong SBE hides solution updates from the cluster. Bring the "
-        "three files of the right one: `ferry cluster request` says which, `ferry catalog plan` finds them",
-    )
-
-
-def doubts(
-    carried: CarriedSbe, *, version: SolutionVersion, environment: UpdateEnvironment
-) -> tuple[str, ...]:
-    """Return what is not known about a chosen SBE on this cluster, each a sentence."""
-    return unsure_reasons(carried.sbe, _facts(environment, version, requested=None))
-
-
-def _facts(
-    environment: UpdateEnvironment, version: SolutionVersion, *, requested: SbeVersion | None
-) -> ClusterFacts:
-    return ClusterFacts(
-        hardware=Hardware(model=environment.hardware_model),
-        family=environment.sbe_family,
-        installed=SbeVersion.read(environment.current_sbe_version),
-        requested=requested,
-        solution=version,
-    )
 
 
 def _carried(medium: TargetSource, files: Sequence[Target]) -> Iterator[CarriedSbe]:

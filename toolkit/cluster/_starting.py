@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Readiness
 from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
@@ -31,6 +32,9 @@ from toolkit.model import (
     Update,
 )
 from toolkit.site import Journal
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
 
 _LOOKS_AFTER_S = (0.0, 5.0, 15.0, 30.0, 60.0)
 """Pauses before each look for a run whose start was not answered: a node that restarts is back after minutes,
@@ -52,6 +56,18 @@ class OnSomeNode(Protocol):
         self, act: Callable[[StartSession, Node], T], *, only_first_answer: bool = False
     ) -> T:
         """With `only_first_answer`, what is lost after an answer is not tried through another node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What checks rest on besides the cluster."""
+
+    floor: datetime
+    """It is at least this late."""
+    manifests: Manifests
+    """What is known of releases, paths and known issues."""
+    baseline: Baseline | None
+    """The settings that a person once called right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +105,9 @@ class Starting:
             ReachError: No node answered.
             ClusterError: A cmdlet failed.
         """
-        begins = self.wish.window.not_before
-        if begins is None:
-            return
-        case, _, permit = self._judged()
-        if permit.wait_until is None:
-            return
-        end = self.clock() + (permit.wait_until - case.now).total_seconds()
-        while (left := end - self.clock()) > 0:
-            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
-            self.sleep(min(left, _LONGEST_SLEEP_S))
+        if self.wish.window.not_before is not None:
+            case, _, permit = self._judged()
+            self._wait(case, permit)
 
     def run(self, *, dry_run: bool) -> Started:
         """Judge and start.
@@ -110,6 +119,9 @@ class Starting:
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
         case, readiness, permit = self._judged()
+        while permit.wait_until is not None and not dry_run:  # the clock that counts was set back
+            self._wait(case, permit)
+            case, readiness, permit = self._judged()
         for note in permit.notes:
             self.progress.say(note)
         for result in permit.accepted:
@@ -117,6 +129,16 @@ class Starting:
             self.progress.say(f"accepted: {result.check}{where}: {result.evidence}")
         run_id = ResourceId("") if dry_run else self._started(case, permit)
         return Started(run_id=run_id, permit=permit, readiness=readiness)
+
+    def _wait(self, case: Case, permit: Permit) -> None:
+        """Wait until the window begins, and say so once a minute."""
+        begins = permit.wait_until
+        if begins is None:
+            return
+        end = self.clock() + (begins - case.now).total_seconds()
+        while (left := end - self.clock()) > 0:
+            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
+            self.sleep(min(left, _LONGEST_SLEEP_S))
 
     # --- judging -------------------------------------------------------------------------------
 
@@ -146,13 +168,21 @@ class Starting:
         return case, readiness, permit
 
     def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
-        """Read the update and all runs, newest first.
+        """Read the update and all runs, newest first; which of them only prepared tells the journal.
 
         When a failed run changed last is read as log bundles hold it: as JSON, which may tell another zone than the
         wire.
         """
         update = self.find(session)
-        runs = session.invoke(ready.all_runs())
+        prepared = {
+            entry.facts.get("run_id")
+            for entry in self.journal.entries(cluster=self.cluster)
+            if entry.step == "prepare"
+        }
+        runs = tuple(
+            replace(run, is_preparation=True) if run.resource_id in prepared else run
+            for run in session.invoke(ready.all_runs())
+        )
         newest = next((run for run in runs if run.update_id == update.resource_id), None)
         if newest is None or newest.state is not RunState.Failed:
             return update, runs
@@ -213,10 +243,11 @@ class Starting:
                 self._note(update, verb, "done", run_id=found, learned="from the cluster")
                 return found
         self._note(update, verb, "lost", words=str(error))
+        shown = subject_of(update.resource_id).replace("run", "run show", 1)
         raise SessionLostError(
             f"{verb} update {update.version}",
             found=f"the reply was lost ({error}), and no new run is seen",
-            hint=f"whether it began is unknown: look at `ferry run show {update.version}` in a few "
+            hint=f"whether it began is unknown: look at `ferry {shown}` in a few "
             "minutes; this command judges anew and starts nothing that runs",
         ) from error
 

@@ -55,7 +55,7 @@ from toolkit.media._set import (
     read_back_method,
     read_small,
 )
-from toolkit.media._set_key import SetKey, unwrap_key
+from toolkit.media._set_key import WHICH_IDENTITY, SetKey, unwrap_key
 from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
 from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
@@ -316,7 +316,7 @@ class Medium:
                 attempted,
                 found="it is encrypted, and no identity was given",
                 expected=f"the identity of {encryption.addressees}",
-                hint="name the file it lies in: --identity FILE",
+                hint=WHICH_IDENTITY,
             )
         target = self._target(file)
         key = self._key.of_payload(file.target, size_bytes=target.size_bytes, sha256=target.sha256)

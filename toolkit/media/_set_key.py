@@ -40,7 +40,7 @@ _FORMAT = 1
 _KIND = "ferry-set-key"
 _SECRET = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{58}\Z")
 _IDENTITY_LIMIT_BYTES = 64 << 10
-_WHICH = (
+WHICH_IDENTITY = (
     "name the file with the right one: --identity FILE; or have the medium written again with "
     "--encrypt-to and what `ferry site identity` prints here"
 )
@@ -160,7 +160,7 @@ def unwrap_key(encryption: SetEncryption, *, set_id: str, label: str, identity: 
             file=str(identity),
             found="no such identity",
             expected=f"the identity of {encryption.addressees}",
-            hint=_WHICH,
+            hint=WHICH_IDENTITY,
         )
     opened = _read_identities(identity)
     try:
@@ -171,7 +171,7 @@ def unwrap_key(encryption: SetEncryption, *, set_id: str, label: str, identity: 
             file=str(identity),
             found=f"the identity of {', '.join(str(one.to_public()) for one in opened)}",
             expected=f"that of {encryption.addressees}",
-            hint=_WHICH,
+            hint=WHICH_IDENTITY,
         ) from error
     if len(secret) != KEY_BYTES:
         raise SignatureError(

@@ -50,8 +50,8 @@ HISTORY = "root_history"
 _LONG_AFTER = timedelta(days=365)
 """No set lives longer by default, so a clock this far behind the newest issue is worth a look."""
 _STRANGER = (
-    "do not use this medium: nobody whom this site trusts signed these bytes. Have it written again, and "
-    "ask the publisher whose root it is made under"
+    "do not use this medium: nobody whom this site trusts signed these bytes. It may be for another site: "
+    "have it written for this one, and ask the publisher whose root it is made under"
 )
 _NOT_AS_WRITTEN = "the medium does not hold what was written to it; do not use it,"
 WRITE_AGAIN = f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=False)}"

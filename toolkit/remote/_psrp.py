@@ -396,7 +396,8 @@ def _refused(attempted: str, node: Node, error: Exception) -> AuthenticationErro
             attempted,
             found=f"the node refuses the credential ({node.auth})",
             hint="it was tried once and is not tried again, because accounts lock; check user name "
-            "(DOMAIN\\name or name@domain) and password",
+            "(DOMAIN\\name or name@domain) and password: it may be wrong, expired or locked. The password of "
+            "the deployment (LCM) user is changed with Set-AzureStackLCMUserPassword, nowhere else",
         )
     return AuthenticationError(
         attempted,
@@ -435,8 +436,8 @@ def _words(cause: BaseException) -> str:
 def _reach_hint(node: Node) -> str:
     port = node.winrm_port or (5986 if node.transport is Transport.HTTPS else 5985)
     return (
-        f"is {node.address} right, the node up, and its WinRM {node.transport} listener reachable on "
-        f"port {port}? Other nodes of the cluster answer the same questions"
+        f"is {node.address} right (`ferry site show`), node {node.name} up, and its WinRM {node.transport} "
+        f"listener reachable on port {port}? Other nodes of the cluster answer the same questions"
     )
 
 

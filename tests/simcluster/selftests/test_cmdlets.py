@@ -14,6 +14,7 @@ from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
 from tests.simcluster.pipeline import Stage, run_pipeline
 from tests.simcluster.psjson import to_json
+from tests.simcluster.settingsstate import DvdDrive
 from tests.simcluster.state import Clock, HealthCheck, Node, SolutionUpdate, World, first_events
 from tests.simcluster.values import NetEnum, NetObject, NetVersion, PsError, custom, text_of
 from tests.vendorsite.bundle import make_bundle, make_sbe
@@ -378,6 +379,20 @@ def test_sbe_that_is_foreign_or_older_hides_the_update_until_the_right_one_is_ad
         if number == 0:
             assert listed == {f"redmond/SBE{version}": "HasPrerequisite"}
     assert listed[update] == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("validated", "state"), [("12.2603.*.*", "HasPrerequisite"), ("12.2602.*.*", "Ready")]
+)
+def test_sbe_waits_for_a_version_that_it_is_validated_for(site, validated, state):
+    make_sbe(
+        site.drive(FOLDER), "Contoso", "GenA", "4.2.2603.1",
+        supported_model="X", validated=(validated,),
+    )  # fmt: skip
+    add(site)
+    for _ in range(3):
+        site.run("Get-SolutionUpdate")
+    assert site.state("redmond/SBE4.2.2603.1") == state
 
 
 def test_sbe_without_its_payload_is_refused(site):
@@ -805,3 +820,73 @@ def test_discovery_tells_how_the_look_at_the_sbe_manifest_ended(site):
         site.world.sbe_discovery = status
         (told,) = site.values("Get-SolutionDiscoveryDiagnosticInfo")
         assert told.properties["SbeManifestResult"].properties["Status"].name == status
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cmdlet", "field", "value", "properties"),
+    [
+        ("Get-TimeZone", "time_zone", "Tokyo Standard Time", ["Id"]),
+        ("Get-Culture", "culture", "de-DE", ["Name"]),
+        ("Get-UICulture", "ui_culture", "fr-FR", ["Name"]),
+        ("Get-WinSystemLocale", "system_locale", "ja-JP", ["Name"]),
+        ("Get-WinHomeLocation", "geo_id", 94, ["GeoId"]),
+    ],
+)
+def test_setting_of_a_node_is_told(site, cmdlet, field, value, properties):
+    setattr(site.node.settings, field, value)
+    (told,) = site.values(cmdlet)
+    assert [told.properties[name] for name in properties] == [value]
+
+
+def test_decimal_separator_is_that_of_the_number_format(site):
+    site.node.settings.decimal_separator = ","
+    stages = ("Get-Culture", ("Select-Object", {"ExpandProperty": "NumberFormat"}))
+    (numbers,) = site.values(*stages)
+    assert numbers.properties["NumberDecimalSeparator"] == ","
+
+
+def test_hotfixes_are_listed_or_found_by_id(site):
+    site.node.settings.hotfixes = ["KB1", "KB2"]
+    (told,) = site.values(("Get-HotFix", {"Id": "kb2"}))
+    assert told.properties["HotFixID"] == "KB2"
+    assert len(site.values("Get-HotFix")) == 2
+
+
+def test_actions_of_attack_surface_rules_are_bytes(site):
+    site.node.settings.attack_surface_rules = {"a": 1, "b": 2}
+    (told,) = site.values("Get-MpPreference")
+    assert list(told.properties.values()) == [["a", "b"], b"\x01\x02"]
+    site.node.settings.attack_surface_rules = {}
+    (told,) = site.values("Get-MpPreference")
+    assert list(told.properties.values()) == [None, None]
+
+
+def test_dvd_drives_are_those_of_all_machines_or_of_one(site):
+    site.node.settings.dvd_drives += [DvdDrive(vm="db-01", path=r"D:\iso\setup.iso")]
+    told = [drive.properties["Path"] for drive in site.values(("Get-VMDvdDrive", {"VMName": "*"}))]
+    assert told == [None, r"D:\iso\setup.iso"]
+    assert len(site.values(("Get-VMDvdDrive", {"VMName": "DB-01"}))) == 1
+
+
+def test_cau_role_that_is_not_installed_is_an_error(site):
+    with pytest.raises(PsError, match="not configured"):
+        site.run(("Get-CauClusterRole", {"ClusterName": "cluster1"}))
+    site.world.settings.cau_role = {"DaysOfWeek": 4}
+    (told,) = site.values(("Get-CauClusterRole", {"ClusterName": "cluster1"}))
+    assert told.properties == {"Name": "DaysOfWeek", "Value": 4}
+
+
+def test_events_are_queried_by_provider_and_id(site):
+    def asked(provider, event_id):
+        query = f"/q:*[System[Provider[@Name='{provider}'] and EventID={event_id}]]"
+        return len(site.values(("wevtutil.exe", ["qe", "System", query])))
+
+    assert asked("EventLog", 6005) == 1
+    assert (asked("EventLog", 19), asked("Microsoft-Windows-Eventlog", 6005)) == (0, 0)
+    heard = site.run(("wevtutil.exe", ["qe", "System", "/q:*[System[Level=2]]"]))
+    assert [error.message for error in heard.errors] == [
+        "Failed to read events. The specified query is invalid."
+    ]

@@ -69,7 +69,11 @@ def test_an_older_sbe_that_supports_the_installed_version_is_ready_itself():
 
 def test_a_newer_sbe_of_another_family_hides_the_update():
     case = case_of(sbe=gen3("4.1.2412.9", "10.2411.*.*", family="Gen4"), updates=BEFORE)
-    assert rows(case)["10.2411.0.24"] == (HIDDEN, "confirmed")
+    assert rows(case) == {
+        "4.1.2412.9": ("HasPrerequisite", "Ready", "unknown"),
+        "4.1.2412.5": (HIDDEN, "AdditionalContentRequired", "inferred"),
+        "10.2411.0.24": (HIDDEN, "confirmed"),
+    }
 
 
 def test_the_sbe_that_was_asked_for_makes_the_update_ready():

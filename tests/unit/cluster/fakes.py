@@ -68,6 +68,7 @@ class World:
     listed_after: int = 1
     state_after_add: str = "Ready"
     asks_for_sbe: str = SBE_VERSION
+    additional: dict[str, str] = field(default_factory=dict)
     flip_in_transit: bool = False
     time: str = "2026-11-26T12:00:00+00:00"
     nothing_from: set[str] = field(default_factory=set)
@@ -171,6 +172,7 @@ class Session:
                     "Version": str(VERSION),
                     "State": self.world.state_after_add,
                     "SbeVersion": self.world.asks_for_sbe,
+                    "AdditionalProperties": self.world.additional,
                 }
             )
         return []
@@ -199,6 +201,12 @@ class Session:
                 "HardwareModel": "Contoso 680",
             }
         ]
+
+    def _Get_SolutionDiscoveryDiagnosticInfo(self, values, command):
+        return [{"SbeManifestResult": {"ManifestSource": "https://oem.example/", "Status": "Ok"}}]
+
+    def _Get_ItemProperty(self, values, command):
+        return [{"SystemManufacturer": "Contoso", "SystemProductName": "Contoso 680"}]
 
     def _Get_Cluster(self, values, command):
         return [{"Name": "plant7"}]

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.cluster.fakes import (
     BUNDLE,
     SBE,
+    SBE_VERSION,
     VERSION,
     Medium,
     Session,
@@ -107,17 +108,21 @@ def test_import_copies_proves_expands_adds_and_waits_until_listed(cluster, world
         ("copy bundle.zip", "done"),
         ("expand", "intent"),
         ("expand", "done"),
+        ("predict", "done"),
         ("submit", "intent"),
         ("submit", "done"),
+        ("predicted", "done"),
     ]
 
 
 def test_polling_slows_down(cluster, world, clock):
     world.listed_after = 6
     cluster.import_update(medium(), VERSION, poll_s=30)
-    assert clock.slept == sorted(clock.slept)
-    assert clock.slept[0] == 30
-    assert clock.slept[-1] > 60
+    *polls, before_the_second_look = clock.slept
+    assert polls == sorted(polls)
+    assert polls[0] == 30
+    assert polls[-1] > 60
+    assert before_the_second_look == 120
 
 
 def test_version_not_listed_in_time_is_an_answer_not_an_error(cluster, world):
@@ -296,6 +301,24 @@ def test_another_sbe_for_the_same_update_is_sent_to_a_folder_of_its_own_and_adde
     assert {path.rpartition("\\")[2] for path in world.files if path.startswith(folder)} == set(SBE)
     assert ("submit SBE_Contoso_GenA_4.2.2604.1", "done") in outcomes(journal)
     assert ("submit SBE_Contoso_GenA_4.2.2603.1", "lost") not in outcomes(journal)
+
+
+def test_sbe_that_is_asked_for_and_not_on_the_medium_is_named_with_its_files(cluster, world):
+    world.state_after_add = "AdditionalContentRequired"
+    world.additional = {
+        "SBEPublisher": "Contoso",
+        "SBEFamily": "GenA",
+        "SBEReleaseLink": "https://oem.example/notes",
+        "SBENotifyMessage": "update the BMC first",
+    }
+    needs = cluster.import_update(medium(), VERSION).needs
+    assert needs.files == (
+        "SBE_Discovery_Contoso.xml",
+        f"SBE_Contoso_GenA_{SBE_VERSION}.xml",
+        f"SBE_Contoso_GenA_{SBE_VERSION}.zip",
+    )
+    assert needs.release_link == "https://oem.example/notes"
+    assert needs.notify_message == "update the BMC first"
 
 
 def test_sbe_is_left_alone_when_nobody_asks_for_it(cluster, world):

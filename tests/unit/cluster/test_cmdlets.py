@@ -5,9 +5,9 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import reading, runs
+from toolkit.cluster._cmdlets import payload, reading, runs
 from toolkit.errors import InputError
-from toolkit.model import UpdateState
+from toolkit.model import ResourceId, UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
 from toolkit.sbe import Hardware
 
@@ -141,11 +141,16 @@ def test_times_are_read_as_utc_or_not_at_all(text, expected):
         ("01:02:03", timedelta(hours=1, minutes=2, seconds=3)),
         ("1.00:00:00.5", timedelta(days=1, seconds=0.5)),
         ({"TotalSeconds": 90}, timedelta(seconds=90)),
+        ("PT1H30M", timedelta(minutes=90)),
+        ("P1DT0.5S", timedelta(days=1, seconds=0.5)),
+        ("P2D", timedelta(days=2)),
+        ("P", None),
+        ("PT", None),
         ({}, None),
         (None, None),
     ],
 )
-def test_spans_are_read_in_both_shapes(value, expected):
+def test_spans_are_read_in_every_shape(value, expected):
     assert reading.span(value) == expected
 
 
@@ -288,3 +293,42 @@ def test_what_action_plans_were_started_with_stays_on_the_node():
     chosen = dict(command.pipeline[2].parameters)["Property"]
     assert "AdditionalInformation" in chosen
     assert "RuntimeParameters" not in chosen
+
+
+# --- what the payload lacks ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxy"),
+    [
+        ({}, ""),
+        ({"HTTPS_PROXY": "http://proxy.lan:8080"}, "proxy.lan:8080"),
+        ({"HTTPS_PROXY": "proxy.lan"}, "proxy.lan:80"),
+        ({"HTTPS_PROXY": None, "HTTP_PROXY": "HTTP://proxy.lan:3128/"}, "proxy.lan:3128"),
+        ({"HTTPS_PROXY": "http://ada:p@ss/word@proxy.lan:8080"}, "proxy.lan:8080"),
+        ({"HTTPS_PROXY": "http://ada:secret@[2001:db8::1]:8080"}, "[2001:db8::1]:8080"),
+    ],
+)
+def test_proxy_is_kept_without_its_password(variables, proxy):
+    assert payload.machine_variables().parse((variables,)).proxy == proxy
+
+
+def test_variables_that_are_not_set_are_empty():
+    told = payload.machine_variables().parse(({"DISCONNECTED_OPS_SUPPORT": " True "},))
+    assert (told.disconnected_operations, told.revocation_mode) == ("True", "")
+
+
+@pytest.mark.parametrize("owner", ["node2", {"Name": "node2", "State": "Up"}])
+def test_owner_of_the_orchestrator_is_read_from_an_object_or_its_text(owner):
+    assert payload.orchestrator_owner().parse(({"OwnerNode": owner},)) == "node2"
+
+
+def test_registration_is_read_as_it_is_worded():
+    row = {"ConnectionStatus": "OutOfPolicy", "RegistrationStatus": "Registered"}
+    told = payload.registration().parse((row,))
+    assert (told.connection, told.registration) == ("OutOfPolicy", "Registered")
+
+
+def test_an_update_that_names_no_sbe_needs_one_of_which_nothing_is_known():
+    needed = payload.sbe_asked_for(ResourceId("redmond/Solution1")).parse(({"SbeVersion": None},))
+    assert needed.files == ()

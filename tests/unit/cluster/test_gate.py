@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.cluster import _gate
 from toolkit.cluster._checks import CHECKS, CheckId, CheckResult, CheckVerdict, Readiness
 from toolkit.cluster._evidence import RunEvidence
 from toolkit.cluster._gate import Case, Window, Wish, expect, judge_start, published_hours, refuse
@@ -174,6 +175,11 @@ def test_preparation_needs_less():
     assert kinds(judge_start(case(readiness=seen), Wish())) == ["readiness", "warnings"]
     down = readiness(result("update-service-online", CheckVerdict.CRITICAL))
     assert not judge_start(case(readiness=down), Wish(prepare_only=True)).allowed
+
+
+def test_checks_that_the_gate_names_exist():
+    known = {check.id for check in CHECKS}
+    assert {_gate._HEALTH, *_gate._TELL_OF_FAILED_RUN, *_gate._STOP_PREPARATION} <= known
 
 
 # --- warnings -----------------------------------------------------------------------------------

@@ -288,7 +288,7 @@ def test_run_that_was_there_before_is_not_taken_for_the_new_one(plant):
     lose(plant, then=lambda: None)
     with pytest.raises(SessionLostError, match="no new run is seen") as unknown:
         plant.start()
-    assert "ferry run show" in unknown.value.hint
+    assert f"`ferry run show {VERSION}`" in unknown.value.hint
     assert plant.starts == 1
     assert plant.noted() == [("start", "intent"), ("start", "lost")]
 
@@ -325,6 +325,31 @@ def test_beginning_is_awaited_after_it_was_judged(plant):
     started = starting.run(dry_run=False)
     assert (plant.checks, started.permit.wait_until) == (2, None)
     assert plant.facts()["not_before"] == begins.isoformat()
+
+
+def test_what_only_prepared_another_update_tells_no_time(plant):
+    plant.is_listed_as("ReadyToInstall")
+    other = "redmond/Solution12.2603.1002.15"
+    plant.has_run("Succeeded", run_id=f"{other}/run-7")  # nine hours, as the wire tells them
+    assert "on this cluster" in plant.start(dry_run=True).permit.expected.basis
+    plant.journal.append(
+        cluster="plant7",
+        subject="run 12.2603.1002.15",
+        step="prepare",
+        outcome="done",
+        run_id=f"{other}/run-7",
+    )
+    assert "published" in plant.start(dry_run=True).permit.expected.basis
+
+
+def test_nothing_begins_too_early_where_the_clock_was_set_back(plant):
+    begins = NOW + timedelta(minutes=1)
+    starting = plant.starting(window=Window(not_before=begins))
+    starting.await_window()
+    plant.now -= timedelta(seconds=20)
+    starting.run(dry_run=False)
+    assert plant.slept == [60, 20]
+    assert plant.now == begins
 
 
 def test_refusal_comes_before_the_waiting(plant):

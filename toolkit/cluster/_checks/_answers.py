@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks._drift import ClusterSettingsAnswers, SettingsAnswers
+from toolkit.cluster._checks._payload import ClusterPayloadAnswers, PayloadAnswers
 from toolkit.cluster._checks._readiness import ClusterReadyAnswers, ReadyAnswers
 from toolkit.cluster._sbe_carried import CarriedSbe
 from toolkit.cluster._timekeeping import JudgedTime
@@ -26,6 +27,7 @@ class NodeAnswers:
     """Why it was not reached; empty: it was."""
     ready: ReadyAnswers
     settings: SettingsAnswers
+    payload: PayloadAnswers = field(default_factory=PayloadAnswers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class ClusterAnswers:
 
     ready: ClusterReadyAnswers
     settings: ClusterSettingsAnswers
+    payload: ClusterPayloadAnswers = field(default_factory=ClusterPayloadAnswers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

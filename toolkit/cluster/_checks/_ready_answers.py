@@ -25,7 +25,6 @@ from toolkit.model import (
 from toolkit.sbe import Hardware
 
 _HKLM = "HKLM:\\"
-WINDOWS = _HKLM + r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
 FILE_SYSTEM = _HKLM + r"SYSTEM\CurrentControlSet\Control\FileSystem"
 WSMAN_SERVICE = _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\WSMAN\Service"
 WSMAN_CLIENT = _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\WSMAN\Client"
@@ -33,9 +32,7 @@ DELEGATION = _HKLM + r"SOFTWARE\Policies\Microsoft\Windows\CredentialsDelegation
 FRESH = DELEGATION + r"\AllowFreshCredentials"
 FRESH_NTLM = DELEGATION + r"\AllowFreshCredentialsWhenNTLMOnly"
 ENVIRONMENT = _HKLM + r"SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
-WINDOWS_UPDATE = _HKLM + r"SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate\AU"
 _VALUES = {
-    WINDOWS: ("CurrentBuildNumber", "UBR"),
     FILE_SYSTEM: ("LongPathsEnabled",),
     WSMAN_SERVICE: ("auth_credssp",),
     WSMAN_CLIENT: ("auth_credssp",),
@@ -48,9 +45,8 @@ _VALUES = {
         "DISCONNECTED_OPS_SUPPORT",
         "NUGET_CERT_REVOCATION_MODE",
     ),
-    WINDOWS_UPDATE: ("NoAutoUpdate",),
 }
-"""Everything that is read of a node's registry, the checks of settings and payload included."""
+"""What is read of a node's registry, for the checks of the payload too."""
 REBOOT_KEYS = (
     _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
     _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",

@@ -6,7 +6,7 @@ constrained language mode; no script text is sent. `Select-Object` is used where
 Replies are read tolerantly: fields we do not know are ignored, missing ones become empty.
 
 Here stand the commands that discovery, import, requests and collection use; further ones in the module of
-their subject: `ready`, `settings`, `share`, `runs`. `building` and `reading` are what all of them share.
+their subject: `ready`, `settings`, `payload`, `share`, `runs`. `building` and `reading` are what all of them share.
 
 Source: azure-local/update/update-via-powershell-23h2.md (cmdlets and properties), Azure REST
 specification azurestackhci 2024-04-01 (states), import-discover-updates-offline-23h2.md (import).

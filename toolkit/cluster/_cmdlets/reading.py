@@ -81,12 +81,22 @@ def time(value: Plain) -> datetime | None:
 
 
 def span(value: Plain) -> timedelta | None:
-    """Read a TimeSpan: an object with `TotalSeconds`, or its text `[d.]hh:mm:ss[.fffffff]`."""
+    """Read a TimeSpan: an object with `TotalSeconds`, or a text, `[d.]hh:mm:ss[.fffffff]` or `P1DT2H3M4.5S`.
+
+    Source: [MS-PSRP] 2.2.5.1.5 (the second form of text: XML Schema duration).
+    """
     if isinstance(value, dict):
         seconds = value.get("TotalSeconds")
         return timedelta(seconds=float(seconds)) if isinstance(seconds, int | float) else None
-    found = re.fullmatch(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)", str(value))
+    found = re.fullmatch(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)", str(value)) or re.fullmatch(
+        r"P(?=.)(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?", str(value)
+    )
     if found is None:
         return None
     days, hours, minutes, rest = found.groups(default="0")
-    return timedelta(days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(rest))
+    try:
+        return timedelta(
+            days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(rest)
+        )
+    except (OverflowError, ValueError):  # longer than any time; or digits without end
+        return None

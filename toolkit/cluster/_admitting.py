@@ -1,0 +1,86 @@
+"""Whether an import may begin at all: one cluster behind all names, and a version that can import.
+
+Source: import-discover-updates-offline-23h2.md (the lowest version).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from toolkit.cluster import _cmdlets
+from toolkit.errors import AuthenticationError, ClusterError, InputError, ReachError, StateError
+from toolkit.model import Command, KnownCluster, Node, Progress, SolutionVersion, T
+
+
+class AskedSession(Protocol):
+    """What is needed of a session with a node."""
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply."""
+
+
+def require_importing(
+    known: KnownCluster,
+    open_session: Callable[[Node], AbstractContextManager[AskedSession]],
+    *,
+    installed: str,
+    lowest: SolutionVersion,
+    progress: Progress,
+) -> None:
+    """Judge the installed version, and ask every node which cluster it belongs to.
+
+    A node that does not answer is told and passed over: another one did.
+
+    Args:
+        known: The cluster as the site knows it.
+        open_session: Opens a session with a node.
+        installed: The installed version as the cluster tells it.
+        lowest: The lowest one that can import.
+        progress: Where it is said what could not be asked.
+
+    Raises:
+        InputError: The nodes belong to different clusters.
+        StateError: The installed version cannot import.
+        AuthenticationError: A node refused the credential; no other was asked.
+    """
+    names: dict[str, str] = {}
+    for node in known.nodes:
+        try:
+            with open_session(node) as session:
+                names[node.name] = session.invoke(_cmdlets.cluster_name())
+        except AuthenticationError:
+            raise
+        except (ReachError, ClusterError, InputError) as error:
+            progress.say(f"{node.name} does not say which cluster it belongs to: {error}")
+    _require_one_cluster(known.name, names)
+    _require_version(known.name, installed, lowest)
+
+
+def _require_one_cluster(cluster: str, names: dict[str, str]) -> None:
+    if len({name.casefold() for name in names.values()}) > 1:
+        raise InputError(
+            f"work with cluster {cluster}",
+            found=", ".join(f"{node} says {name}" for node, name in names.items()),
+            expected="nodes of one cluster",
+            hint=f"nothing was changed; `ferry site remove-cluster {cluster}`, then add it again with its own "
+            "nodes only: `ferry site add-cluster`",
+        )
+
+
+def _require_version(cluster: str, installed: str, lowest: SolutionVersion) -> None:
+    try:
+        version = SolutionVersion.parse(installed)
+    except (
+        ValueError
+    ):  # `ferry cluster check` calls it unknown; the update service has the last word
+        return
+    if version < lowest:
+        raise StateError(
+            f"import into cluster {cluster}",
+            current=f"version {version}",
+            expected=f"{lowest} or later",
+            hint=f"nothing was changed; the first update to {lowest} needs the connected way, from there on "
+            "media will do",
+        )

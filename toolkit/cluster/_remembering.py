@@ -1,0 +1,99 @@
+"""Takes the baseline of a cluster, and keeps it at the site; on the cluster nothing is changed.
+
+Layout, in the site's directory::
+
+    baselines/plant7.json                          the baseline that counts
+    baselines/plant7.until-20261126T120000Z.json   one that was replaced then
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC
+from pathlib import Path
+
+from toolkit.cluster._baseline import Baseline, NodeSettings, read_baseline, write_baseline
+from toolkit.cluster._checking import CheckSession, NodeAsk
+from toolkit.cluster._checks._drift import ask_setup
+from toolkit.filesystem import on_storage, write_beside
+from toolkit.model import Node, Progress
+from toolkit.site import REMOVED_STEP, Site
+
+BASELINE_STEP = "baseline"
+"""What the journal calls it."""
+
+
+def ask_settings(
+    nodes: Sequence[Node],
+    open_session: Callable[[Node], AbstractContextManager[CheckSession]],
+    *,
+    progress: Progress,
+) -> Iterator[NodeSettings]:
+    """Ask every node how it is set up, one after the other: a refused password must not be tried twice.
+
+    Args:
+        nodes: All of a cluster.
+        open_session: Opens a session with a node.
+        progress: Where steps are reported.
+
+    Raises:
+        ReachError: A node was not reached: a baseline is of all nodes.
+    """
+    for node in nodes:
+        progress.say(f"{node.name}: asking how it is set up")
+        with open_session(node) as session:
+            ask = NodeAsk(session)
+            setup = ask_setup(ask)
+        if ask.error is not None:
+            raise ask.error
+        yield setup.settings(node.name)
+
+
+def keep_baseline(site: Site, baseline: Baseline) -> Path:
+    """Keep a baseline at the site, and an earlier one beside it; write that into the journal. Hold `lock`.
+
+    Raises:
+        StorageError: The site cannot be written.
+    """
+    path = _file(site, baseline.cluster)
+    with on_storage(f"keep the baseline of {baseline.cluster}"):
+        path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            stamp = f"{baseline.taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+            path.replace(path.with_name(f"{path.stem}.until-{stamp}.json"))
+        write_beside(path, write_baseline(baseline), is_locked=True)
+    site.journal.append(
+        cluster=baseline.cluster,
+        subject="site",
+        step=BASELINE_STEP,
+        outcome="done",
+        by=baseline.by,
+        solution_version=baseline.solution_version,
+    )
+    return path
+
+
+def kept_baseline(site: Site, cluster: str) -> Baseline | None:
+    """Return the baseline of a cluster that is kept at the site; None: there is none.
+
+    One that was taken before the cluster was removed from the site is of another cluster of its name.
+
+    Raises:
+        InputError: The file is not what `keep_baseline` wrote, or the journal cannot be understood.
+        StorageError: It cannot be read.
+    """
+    path = _file(site, cluster)
+    with on_storage(f"read the baseline of {cluster}"):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+    baseline = read_baseline(data, file=str(path))
+    entries = site.journal.entries(cluster=cluster, subject="site")
+    removed = [entry.at for entry in entries if entry.step == REMOVED_STEP]
+    return baseline if max(removed, default=baseline.taken_at) <= baseline.taken_at else None
+
+
+def _file(site: Site, cluster: str) -> Path:
+    return site.root / "baselines" / f"{cluster}.json"
