@@ -350,6 +350,14 @@ class Transport(StrEnum):
     HTTP = "http"
 
 
+class Road(StrEnum):
+    """How the bytes of a file get to a node."""
+
+    SMB = "smb"
+    WINRM = "winrm"
+    """As parameters of commands, where the port of SMB is closed: slow."""
+
+
 class AuthMethod(StrEnum):
     """How a node is asked to accept us; names as pypsrp takes them."""
 

@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import socket
+import threading
+import time
 from pathlib import PureWindowsPath
 
 import pytest
@@ -165,6 +167,48 @@ def test_longer_remainder_of_another_file_is_overwritten(server, local, part):
     assert local.read_bytes() == data
 
 
+def send_with(server, data, **settings):
+    """Upload in one piece with these settings; return where it resumed."""
+    with session(server) as opened:
+        with opened.upload(FILE, size_bytes=len(data), **settings) as sink:
+            sink.write(data)
+            sink.finish()
+        return sink.resumed_at_bytes
+
+
+def test_unfinished_file_may_have_a_name_of_the_callers(server, local):
+    data = os.urandom(9 * MIB)
+    unfinished = local.with_name("bundle.zip.t0000007.part")
+    unfinished.write_bytes(data[: 8 * MIB])
+    assert send_with(server, data, part=unfinished.name) == 8 * MIB - WINDOW_BYTES
+    assert local.read_bytes() == data
+    assert not unfinished.exists()
+
+
+def test_unfinished_file_that_must_exist_is_not_made(server, part):
+    with session(server) as opened, pytest.raises(ClusterError, match="no such file"):
+        opened.upload(FILE, size_bytes=1, must_exist=True)
+    assert not part.exists()
+    part.write_bytes(b"")
+    assert send_with(server, b"x", must_exist=True) == 0
+
+
+def test_nothing_above_the_known_offset_is_believed(server, local, part):
+    data = os.urandom(12 * MIB)
+    part.write_bytes(data[: 3 * MIB] + bytes(9 * MIB))  # a restart lost what was not flushed
+    assert send_with(server, data, safe_bytes=3 * MIB) == 3 * MIB
+    assert local.read_bytes() == data
+
+
+def test_caller_is_told_what_the_disk_holds(server, part):
+    told, data = [], os.urandom(100 * MIB)
+    part.write_bytes(data[: 10 * MIB])
+    send_with(server, data, on_flushed=told.append)
+    assert told == sorted(told)
+    assert len(told) == 2  # at 6 + 32 and 6 + 64 MiB
+    assert all(32 <= later // MIB - 6 <= 68 for later in told)
+
+
 @needs_samba
 def test_part_file_is_not_written_by_two_at_once(independent):
     server = independent()  # the simulator's server keeps no share modes
@@ -251,6 +295,31 @@ def test_holes_of_a_dropped_upload_are_filled(embedded, local, part):
     part.write_bytes(holes)
     assert send(embedded(), data) == 4 * MIB
     assert local.read_bytes() == data
+
+
+def test_node_that_acknowledges_nothing_is_hung_up_on(embedded, part):
+    release = threading.Event()
+
+    def stall(command, state):
+        if command == "WRITE" and state.bytes_written >= 2 * MIB:
+            release.wait(20)
+
+    server = embedded(hook=stall)
+    try:
+        with pytest.raises(TransferError, match="answered nothing for 1 s"):
+            send_with(server, bytes(8 * MIB), stall_s=1)
+    finally:
+        release.set()
+    assert part.stat().st_size >= 2 * MIB
+
+
+def test_node_that_is_slow_and_goes_on_is_left_alone(embedded, local):
+    def hesitate(command, state):
+        if command == "WRITE":
+            time.sleep(0.6)
+
+    send_with(embedded(hook=hesitate), bytes(5 * MIB), stall_s=2)
+    assert local.stat().st_size == 5 * MIB
 
 
 def test_dropped_download_is_a_transfer_error(embedded, local):

@@ -28,6 +28,7 @@ from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
 from tests.simcluster.settingsstate import install_modules
 from tests.simcluster.smb import SmbServer
+from tests.simcluster.smb_faults import ArmedFaults
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
 from tests.simcluster.updateservice import GROUP
@@ -124,7 +125,9 @@ class SimCluster:
 
     def _drive(self, name: str) -> FileTree:
         root = self.folder / "nodes" / name
-        (root / "Windows" / "Temp").mkdir(parents=True, exist_ok=True)
+        for folder in ("Temp", "System32"):
+            (root / "Windows" / folder).mkdir(parents=True, exist_ok=True)
+        (root / "Windows" / "System32" / "tar.exe").touch()
         install_modules(root)
         return FileTree(root, {"ClusterStorage": self.csv})
 
@@ -229,6 +232,7 @@ class SimCluster:
             self._ports.smb,
             accounts=accounts,
             shares=shares,
+            hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
         )
 

@@ -13,6 +13,7 @@ from tests.simcluster import (
     readycmdlets,
     runcmdlets,
     settingscmdlets,
+    tar,
     updatecmdlets,
     wevtutil,
 )
@@ -25,6 +26,7 @@ for _part in (
     nodecmdlets,
     netcmdlets,
     outsidecmdlets,
+    tar,
     wevtutil,
     updatecmdlets,
     clustercmdlets,

@@ -49,7 +49,8 @@ class Fault:
     move-update-service: the update service goes to `node` and does not answer for `seconds`.
     gateway-timeout: the update service answers GatewayTimeout when asked more than `count` times in `seconds`.
     cau: the CAU run goes wrong in the way `words` names (`seconds`: how long CAU outlives the update run).
-    smb-drop: SMB connections of `node` are cut, `times` times.
+    smb-drop: cut an SMB connection of `node` at the write with which it has written `after_bytes`;
+        that write is carried out and never answered.
     slow-disk: each MiB that is written on the share takes `seconds`.
     share-full: the share has no room left as long as the fault is armed.
     read-only-share: nothing may be written on the share as long as the fault is armed.
@@ -65,11 +66,12 @@ class Fault:
     skip: int = 0
     """drop, slow: let this many matching requests pass first."""
     times: int | None = 1
-    """drop, slow, refuse-add: how often; None: always."""
+    """drop, slow, refuse-add, smb-drop: how often; None: always."""
     when: Literal["before", "after"] = "before"
     seconds: float = 0.0
     words: str = ""
     count: int = 0
+    after_bytes: int = 0
 
 
 class Faults:
@@ -102,6 +104,7 @@ class Faults:
         cmdlets: frozenset[str] | set[str] = frozenset(),
         verb: str = "",
         when: str = "",
+        written_bytes: int = 0,
     ) -> Fault | None:
         """Return a fault that strikes this request, and count it."""
         with self._lock:
@@ -113,6 +116,8 @@ class Faults:
                 if fault.verb and fault.verb.lower() != verb.lower():
                     continue
                 if fault.cmdlet and fault.cmdlet.lower() not in cmdlets:
+                    continue
+                if written_bytes < fault.after_bytes:
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

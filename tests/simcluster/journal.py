@@ -20,6 +20,9 @@ class Journal:
         self.received_bytes = 0
         self.sent_bytes = 0
         self.drops = 0
+        self.smb_drops = 0
+        self.smb_written_bytes = 0
+        """What SMB clients sent to be written, each time they sent it."""
         self.commands: Counter[str] = Counter()
         self.logons: dict[str, Counter[str]] = {}
         """Protocol and user (`winrm alice`) → how often `accepted` and `refused`."""
@@ -66,6 +69,17 @@ class Journal:
             self.drops += 1
             self._write()
 
+    def count_smb_written(self, size_bytes: int) -> None:
+        """Count bytes of a WRITE; the file says so with the next thing that matters."""
+        with self._lock:
+            self.smb_written_bytes += size_bytes
+
+    def count_smb_drop(self) -> None:
+        """Count an SMB connection cut by a fault."""
+        with self._lock:
+            self.smb_drops += 1
+            self._write()
+
     def count_logon(self, protocol: str, user: str, *, accepted: bool) -> None:
         """Count one attempt to authenticate."""
         with self._lock:
@@ -85,6 +99,8 @@ class Journal:
                 "received_bytes": self.received_bytes,
                 "sent_bytes": self.sent_bytes,
                 "drops": self.drops,
+                "smb_drops": self.smb_drops,
+                "smb_written_bytes": self.smb_written_bytes,
                 "add_calls": self.add_calls,
                 "scripts": self.scripts,
                 "commands": self.commands,

@@ -208,12 +208,34 @@ def run_pipeline(
             raise _refuse_script(node)
         command = library.commands.get(stage.name.lower())
         if command is None:
-            raise _not_found(stage.name)
+            raise not_found(stage.name)
         world.journal.count_command(command.name)
         call = _bind(command, stage, flow, world, node, streams)
         flow = iter(command.run(call))
     for value in flow:
         streams.output(value)
+
+
+def print_errors(call: Call, text: str) -> None:
+    """Write what a program prints on its error stream: a record for each line."""
+    for number, line in enumerate(text.splitlines()):
+        name = "NativeCommandError" if number == 0 else "NativeCommandErrorMessage"
+        remote = "System.Management.Automation.RemoteException"
+        call.streams.error(PsError(line, name, "NotSpecified", remote, target=line))
+
+
+def not_found(name: str) -> PsError:
+    """Return the error of a command that the node does not have."""
+    return PsError(
+        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or "
+        "operable program. Check the spelling of the name, or if a path was included, verify that "
+        "the path is correct and try again.",
+        "CommandNotFoundException",
+        "ObjectNotFound",
+        "System.Management.Automation.CommandNotFoundException",
+        name,
+        base_exceptions=_RUNTIME_BASES,
+    )
 
 
 def _refuse_script(node: Node) -> PsError:
@@ -230,19 +252,6 @@ def _refuse_script(node: Node) -> PsError:
         "MethodInvocationNotSupportedInConstrainedLanguage",
         "InvalidOperation",
         _RUNTIME,
-        base_exceptions=_RUNTIME_BASES,
-    )
-
-
-def _not_found(name: str) -> PsError:
-    return PsError(
-        f"The term '{name}' is not recognized as the name of a cmdlet, function, script file, or "
-        "operable program. Check the spelling of the name, or if a path was included, verify that "
-        "the path is correct and try again.",
-        "CommandNotFoundException",
-        "ObjectNotFound",
-        "System.Management.Automation.CommandNotFoundException",
-        name,
         base_exceptions=_RUNTIME_BASES,
     )
 

@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.simcluster.faults import Faults
+from tests.simcluster.journal import Journal
+
 
 @dataclass(slots=True)
 class PendingWrite:
@@ -96,3 +99,24 @@ class FlipByte:
                 data[at] ^= 0xFF
                 pending.data = bytes(data)
         return None
+
+
+class ArmedFaults:
+    """What the faults armed for a node do to its SMB connections; the journal counts what happens."""
+
+    def __init__(self, faults: Faults, journal: Journal, node: str) -> None:
+        self._faults = faults
+        self._journal = journal
+        self._node = node
+
+    def __call__(self, command: str, state: ConnectionState) -> Verdict:
+        """Decide on one command."""
+        if command != "WRITE" or state.pending_write is None:
+            return None
+        size_bytes = len(state.pending_write.data)
+        self._journal.count_smb_written(size_bytes)
+        reached = state.bytes_written + size_bytes
+        if self._faults.take("smb-drop", node=self._node, written_bytes=reached) is None:
+            return None
+        self._journal.count_smb_drop()
+        return "drop unanswered"

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from tests.simcluster.eventshapes import message
 from tests.simcluster.evtx import Event, rendered_xml, write_evtx
 from tests.simcluster.filecmdlets import locate
-from tests.simcluster.pipeline import Call, Library
-from tests.simcluster.values import PsError, Value
+from tests.simcluster.pipeline import Call, Library, print_errors
+from tests.simcluster.values import Value
 
 LIBRARY = Library()
 
@@ -46,17 +46,7 @@ def wevtutil(call: Call) -> Iterator[Value]:
         yield from _run(call, verb, operands, options)
     except _FailedError as failure:
         # a program's exit code stays in $LASTEXITCODE, which remoting does not carry
-        for number, line in enumerate(str(failure).splitlines()):
-            name = "NativeCommandError" if number == 0 else "NativeCommandErrorMessage"
-            call.streams.error(
-                PsError(
-                    line,
-                    name,
-                    "NotSpecified",
-                    "System.Management.Automation.RemoteException",
-                    target=line,
-                )
-            )
+        print_errors(call, str(failure))
 
 
 def _run(call: Call, verb: str, operands: list[str], options: dict[str, str]) -> Iterator[Value]:

@@ -149,6 +149,7 @@ def test_what_is_reached_outside_is_told_address_by_address(placed, simulate):
 
 def test_unreached_address_behind_a_proxy_is_not_called_unreachable(placed, simulate):
     cluster = simulate(placed, nodes=1)
+    cluster.world.reachable = set()
     cluster.world.nodes[0].variables = {"HTTPS_PROXY": "http://user:word@proxy:8080"}
     ask(placed)
     request = asked(placed)

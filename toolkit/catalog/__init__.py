@@ -13,7 +13,7 @@
 `load_manifests` reads what we know of updates, `find_sbes` asks a hardware vendor, `inspect_zip` looks into one
 archive; only an `HttpsFetcher` reaches the network, and `Catalog` makes one if it is given none. The types of
 what they return are named here for type checkers only. The site asks what an update's known issues are
-(`match_issues`), how much room its import needs (`room_at_site`) and what the cluster will list then (`predict`).
+(`match_issues`), what an archive holds (`members_at_end`), how much room its import needs (`room_at_site`) and what the cluster will list then (`predict`).
 """
 
 import importlib
@@ -26,7 +26,7 @@ from toolkit.catalog._loading import load_manifests
 
 if TYPE_CHECKING:
     from toolkit.catalog._inside import ZipReport as ZipReport
-    from toolkit.catalog._inside import inspect_zip
+    from toolkit.catalog._inside import inspect_zip, members_at_end
     from toolkit.catalog._issues import Bearing, match_issues
     from toolkit.catalog._loading import Manifests as Manifests
     from toolkit.catalog._paths import SbeMoment
@@ -62,6 +62,7 @@ __all__ = [
     "inspect_zip",
     "load_manifests",
     "match_issues",
+    "members_at_end",
     "plan_text",
     "predict",
     "refresh",
@@ -79,6 +80,7 @@ _LATER = {
     "find_sbes": "_sbe",
     "inspect_zip": "_inside",
     "match_issues": "_issues",
+    "members_at_end": "_inside",
     "plan_text": "_plan_text",
     "predict": "_prediction",
     "refresh": "_refreshing",

@@ -33,6 +33,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import ImportResult, NeededSbe, state_import
+from toolkit.model import Road
 
 _REASON_LETTERS = 10
 """A shorter text says nothing to whoever reads the journal."""
@@ -123,7 +124,26 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     callback=_written_reason,
     help="Import an SBE although it hides this update from the cluster, and say why in writing.",
 )
+@click.option(
+    "--patience-minutes",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="How long to go on by itself while connections break and nothing gets further.",
+)
+@click.option(
+    "--stall-seconds",
+    type=click.FloatRange(min=0.1),
+    default=120.0,
+    show_default=True,
+    help="How long another laptop's import must stand still before this one goes on in its place.",
+)
 @identity_option
+@click.option(
+    "--through-winrm",
+    is_flag=True,
+    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says how slow.",
+)
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -141,11 +161,14 @@ def import_(
     wanted: str | None,
     poll_seconds: float,
     wait_minutes: float,
+    patience_minutes: float,
+    stall_seconds: float,
     hides_reason: str,
     identity: Path | None,
     by: str,
     receipts_dir: Path | None,
     *,
+    through_winrm: bool,
     dry_run: bool,
     is_wanted: bool,
     json_output: bool,
@@ -154,7 +177,9 @@ def import_(
 
     Every node is asked for its time: where they agree and this machine's clock does not, theirs counts.
     The medium is proven next, every byte again while it is copied, and the node hashes what arrived.
-    Run the same command again after any interruption: it goes on, and never adds the update twice.
+    Where a connection breaks or a node restarts it goes on by itself, through another node if need be. After any
+    interruption run the same command again, on this or on another laptop: it goes on from what stands on the
+    share, and never adds the update twice.
 
     \b
     Example:
@@ -179,6 +204,7 @@ def import_(
 
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    site_id = site.site_id()
     with site.lock():
         judged = cluster.tell_time(floor=recall(site.trust_dir).floor)
         if judged.warning:
@@ -207,9 +233,13 @@ def import_(
         result = cluster.import_update(
             opened,
             version,
+            site_id=site_id,
             judged=judged,
             poll_s=poll_seconds,
             wait_s=wait_minutes * 60,
+            patience_s=patience_minutes * 60,
+            stall_s=stall_seconds,
+            road=Road.WINRM if through_winrm else Road.SMB,
             hides_reason=hides_reason,
         )
     if json_output:
@@ -229,7 +259,7 @@ def _print_import(result: ImportResult) -> None:
     if result.update is not None:
         echo(
             f"{result.version} is listed as {result.update.state_raw} "
-            f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
+            f"(through {', '.join(result.nodes)}, {human_size(result.copied_bytes)} copied)"
         )
     elif result.hidden_by:
         echo(f"the cluster does not list {result.version}: {result.hidden_by} hides it")

@@ -30,7 +30,7 @@ from toolkit.cluster._sbe_foresight import (
     refuse_hiding,
     remember,
 )
-from toolkit.errors import ClusterError, InputError
+from toolkit.errors import ClusterError, CommandError, InputError
 from toolkit.model import Command, Progress, ResourceId, SolutionVersion, T, Update
 from toolkit.sbe import Hardware
 from toolkit.site import REMOVED_STEP, JournalEntry
@@ -152,9 +152,9 @@ class Foretelling:
         foresight = self._open_foresight()
         if foresight is None and update is not None:
             return Aftermath()
-        differences = compare(foresight, self._at_rest()) if foresight is not None else ()
-        listed = self.session.invoke(_cmdlets.listed_updates())
-        culprit = hidden_by(self.version, listed)
+        updates = self._at_rest()
+        differences = compare(foresight, updates) if foresight is not None else ()
+        culprit = hidden_by(self.version, updates)
         self.note(
             PREDICTED_STEP,
             "differs" if differences else "done",
@@ -167,10 +167,11 @@ class Foretelling:
             advice=self._advice() if culprit else (),
         )
 
-    def hidden_by(self) -> str:
-        """Return what the update was hidden by when it was looked for last, if it still may be."""
-        entries = [entry for entry in self._known() if entry.step == PREDICTED_STEP]
-        return entries[-1].facts.get("hidden_by", "") if entries else ""
+    def is_hidden(self) -> bool:
+        """Whether the update was hidden when it was looked for last, or was foretold to be by what came since."""
+        entries = [e for e in self._known() if e.step in (PREDICT_STEP, PREDICTED_STEP)]
+        facts = entries[-1].facts if entries else {}
+        return bool(facts.get("hidden_by") or facts.get("hides"))
 
     def needed(self, resource_id: ResourceId) -> NeededSbe | None:
         """Return the SBE that a listed update asks for; None: the cluster does not tell."""
@@ -190,13 +191,21 @@ class Foretelling:
     def _at_rest(self) -> tuple[Update, ...]:
         """Return the list when it is the same twice; after the whole waiting time as it is."""
         until = self.clock() + self.wait_s
-        updates = self.session.invoke(_cmdlets.updates())
+        before: tuple[Update, ...] | None = None
         while True:
+            try:
+                updates = self.session.invoke(_cmdlets.updates())
+            except CommandError as error:
+                if self.clock() >= until:
+                    raise
+                self.progress.say(f"the update service does not answer: {error.found}")
+            else:
+                is_same = before is not None and _states(before) == _states(updates)
+                if is_same or (before is not None and self.clock() >= until):
+                    return updates
+                before = updates
             self.progress.say("waiting until the cluster lists the same twice")
             self.sleep(self.poll_s * _LOOKS_APART)
-            before, updates = updates, self.session.invoke(_cmdlets.updates())
-            if _states(before) == _states(updates) or self.clock() >= until:
-                return updates
 
     def _advice(self) -> tuple[str, ...]:
         sources = self._told("where it looks for updates", _cmdlets.discovery()) or ()

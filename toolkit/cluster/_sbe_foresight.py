@@ -288,17 +288,17 @@ def compare(foresight: Foresight, updates: Sequence[Update]) -> tuple[Difference
     return tuple(differences)
 
 
-def hidden_by(version: SolutionVersion, listed: Sequence[ListedUpdate]) -> str:
+def hidden_by(version: SolutionVersion, updates: Sequence[Update]) -> str:
     """Return the added SBEs that may hide an update which is not listed; empty: it is listed, or none is there.
 
     Source: Update-missing-after-importing-SBE.md (only the imported SBE is listed then).
     """
-    if any(row.package_type != "SBE" and row.version == str(version) for row in listed):
+    if any(item.package_type != "SBE" and item.version == str(version) for item in updates):
         return ""
     return ", ".join(
-        row.resource_id.rpartition("/")[2] or row.version
-        for row in listed
-        if row.package_type == "SBE" and row.state != UpdateState.Installed
+        item.resource_id.rpartition("/")[2] or item.version
+        for item in updates
+        if item.package_type == "SBE" and item.state is not UpdateState.Installed
     )
 
 

@@ -12,7 +12,7 @@ Nothing is retried in here. Keep a session short: nodes restart under it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from toolkit.errors import AuthenticationError
 from toolkit.model import Command, Credential, Node, Progress, Sha256, T
 from toolkit.remote import _smb
 from toolkit.remote._psrp import Shell
-from toolkit.remote._smb import Upload
+from toolkit.remote._smb import STALL_S, Upload
 
 __all__ = ["Session", "Upload", "connect"]
 
@@ -58,22 +58,48 @@ class Session:
             reply = self._shell.run(command)
         return command.parse(reply)
 
-    def upload(self, path: PureWindowsPath, *, size_bytes: int) -> Upload:
-        """Begin or resume an upload to `<path>.part`; its `finish` gives the file its name.
+    def upload(
+        self,
+        path: PureWindowsPath,
+        *,
+        size_bytes: int,
+        part: str | None = None,
+        must_exist: bool = False,
+        safe_bytes: int | None = None,
+        on_flushed: Callable[[int], None] | None = None,
+        stall_s: float = STALL_S,
+    ) -> Upload:
+        """Begin or resume an upload to an unfinished file; its `finish` gives it its name.
 
         Args:
             path: With a drive letter; the folder exists.
             size_bytes: Length of the whole stream.
+            part: Name of the unfinished file, in the same folder; None: `<name>.part`.
+            must_exist: Go on with an unfinished file that stands there, never make one.
+            safe_bytes: Believe nothing above this offset of what stands there.
+            on_flushed: Told now and then below which offset the node has written everything to its disk.
+            stall_s: Hang up when the node acknowledges nothing for so long.
 
         Raises:
             ConnectError: No SMB 3 connection to the node.
             AuthenticationError: It refused the credential; this session does not offer it again.
-            ClusterError: The node does not let us write there, in its own words.
+            ClusterError: The node does not let us write there, in its own words; or `must_exist`, and
+                nothing stands there.
             TransferError: Somebody else has the unfinished file open.
             InputError: A path without a drive letter.
         """
         with self._offered_once():
-            return _smb.begin_upload(self.node, self._credential, path, size_bytes=size_bytes)
+            return _smb.begin_upload(
+                self.node,
+                self._credential,
+                path,
+                size_bytes=size_bytes,
+                part=part,
+                must_exist=must_exist,
+                safe_bytes=safe_bytes,
+                on_flushed=on_flushed,
+                stall_s=stall_s,
+            )
 
     def download(
         self, path: PureWindowsPath, sink: BinaryIO, *, progress: Progress

@@ -5,13 +5,19 @@ Theory of operation:
 
 * One connection per file. Up to `_DEPTH` requests of `_CHUNK_BYTES` are on their way at once, so memory is
   bounded by their product and the line is never idle.
-* An upload goes to `<name>.part`. When it is cut off, requests that were on their way may have arrived in
-  any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have holes; everything below was
-  acknowledged. That is where the next upload resumes. The caller proves the whole file with the node's own
-  hash, so a remainder that is not ours only costs a second copy.
+* An upload goes to `<name>.part`, or another name of the caller's. When it is cut off, requests that were on
+  their way may have arrived in any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have
+  holes; everything below was acknowledged. That is where the next upload resumes. The caller proves the whole
+  file with the node's own hash, so a remainder that is not ours only costs a second copy.
+* Acknowledged is not yet on the disk: a node that restarts may lose it. So a caller that asks is told, every
+  `_FLUSH_BYTES`, below which offset the node has written everything to its disk; the flush is on its way
+  beside the writes and is waited for only when the next one is due.
+* A node that acknowledges nothing for `stall_s` is hung up on. That is counted in bytes: one that is slow and
+  goes on is left alone.
 * smbprotocol accepts an answer that is neither encrypted nor signed; `_refuse_bare_answers` does not.
 
-Source: [MS-SMB2], in particular 3.2.4.1.2 (credits) and 3.2.5.1.1, 3.2.5.1.3 (decrypting, verifying).
+Source: [MS-SMB2], in particular 3.2.4.1.2 (credits), 3.2.5.1.1, 3.2.5.1.3 (decrypting, verifying) and 2.2.17
+(only a flush promises that the data is on the disk).
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ import contextlib
 import hashlib
 import logging
 import struct
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -51,6 +58,7 @@ from smbprotocol.open import (
     ShareAccess,
     SMB2SetInfoRequest,
     SMB2SetInfoResponse,
+    SMB2WriteResponse,
 )
 from smbprotocol.session import Session as SmbSession
 from smbprotocol.tree import TreeConnect
@@ -74,8 +82,12 @@ _DEPTH = 4
 """1 MiB x 4 was the fastest of 64 KiB–4 MiB x 1–8, encrypted and signed, against Samba."""
 _CREDIT_BYTES = 1 << 16
 _CONNECT_S = 30
+STALL_S = 60.0
+"""A node that acknowledges not one write of `_CHUNK_BYTES` for so long stands still."""
 _PATIENCE_S = 120
-"""Longest wait for one answer; a flush of gigabytes to a slow disk is the longest we know."""
+"""Longest wait for any other answer; a flush of gigabytes to a slow disk is the longest we know."""
+_FLUSH_BYTES = 32 << 20
+"""Between two flushes of an upload whose caller wants to know what the disk holds: what a restart may cost."""
 
 
 class Upload:
@@ -88,6 +100,9 @@ class Upload:
         node: Node,
         path: PureWindowsPath,
         size_bytes: int,
+        safe_bytes: int | None = None,
+        on_flushed: Callable[[int], None] | None = None,
+        stall_s: float = STALL_S,
     ) -> None:
         """Open what stands there from earlier tries and find out where to go on.
 
@@ -96,22 +111,37 @@ class Upload:
             node: For messages.
             path: The name it gets at last.
             size_bytes: Length of the whole stream.
+            safe_bytes: What the node is known to hold on its disk; nothing above it is believed.
+            on_flushed: Told below which offset the node has written everything to its disk.
+            stall_s: So long may the node acknowledge nothing.
         """
         self._node = node
         self._path = path
         self._size_bytes = size_bytes
         self._attempted = f"copy {path.name} to {path.parent} on node {node.name}"
+        self._on_flushed = on_flushed
+        self._stall_s = stall_s
         self._fed_bytes = 0
         self._sent_bytes = 0
         self._block = bytearray()
         self._on_the_way: deque[Callable[[], None]] = deque()
+        self._flush: Callable[[], None] | None = None
+        self._flush_asked_at = 0
         self._held = contextlib.ExitStack()
         self._file = self._held.enter_context(part)
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
-        self.resumed_at_bytes = max(0, there - _DEPTH * _CHUNK_BYTES)
+        acknowledged = max(0, there - _DEPTH * _CHUNK_BYTES)
+        self.resumed_at_bytes = acknowledged if safe_bytes is None else min(safe_bytes, there)
         """Bytes below this stand on the node already and are skipped, not sent again."""
+        self.acknowledged_bytes = 0
+        """How many bytes of this try the node has acknowledged."""
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
+        return self.resumed_at_bytes + self._sent_bytes
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -160,6 +190,8 @@ class Upload:
             self._send_block()
         while self._on_the_way:
             self._on_the_way.popleft()()
+        if self._flush is not None:
+            self._flush()
         with _translated(self._attempted, self._node):
             self._file.set_size(self._size_bytes)
             self._file.flush()
@@ -171,6 +203,7 @@ class Upload:
 
     def __exit__(self, kind: object, value: object, trace: object) -> None:
         """Let go of the file; without `finish`, what arrived stays for the next try."""
+        self._on_flushed = None  # whoever gives up wants to be told nothing more
         with contextlib.suppress(ToolkitError):
             while self._on_the_way:
                 self._on_the_way.popleft()()
@@ -188,24 +221,65 @@ class Upload:
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
         with _translated(self._attempted, self._node):
-            answer = self._file.begin_write(data, offset)
+            answer = self._file.begin_write(data, offset, stall_s=self._stall_s)
 
         def settle() -> None:
             with _translated(self._attempted, self._node):
                 written = answer()
                 while written < len(data):  # a short write is allowed
-                    written += self._file.begin_write(data[written:], offset + written)()
+                    rest = data[written:]
+                    more = self._file.begin_write(rest, offset + written, stall_s=self._stall_s)
+                    written += more()
+            self.acknowledged_bytes += len(data)
+            if self._on_flushed is not None:
+                self._flush_when_due(self._on_flushed)
 
         self._on_the_way.append(settle)
 
+    def _flush_when_due(self, tell: Callable[[int], None]) -> None:
+        """Have the node write to its disk what it has acknowledged, without waiting for it now."""
+        if self.acknowledged_bytes - self._flush_asked_at < _FLUSH_BYTES:
+            return
+        if self._flush is not None:
+            self._flush()
+        self._flush_asked_at = self.acknowledged_bytes
+        flushed_bytes = self.resumed_at_bytes + self.acknowledged_bytes
+        with _translated(self._attempted, self._node):
+            answer = self._file.begin_flush()
+
+        def settle() -> None:
+            with _translated(self._attempted, self._node):
+                answer()
+            tell(flushed_bytes)
+
+        self._flush = settle
+
 
 def begin_upload(
-    node: Node, credential: Credential, path: PureWindowsPath, *, size_bytes: int
+    node: Node,
+    credential: Credential,
+    path: PureWindowsPath,
+    *,
+    size_bytes: int,
+    part: str | None,
+    must_exist: bool,
+    safe_bytes: int | None,
+    on_flushed: Callable[[int], None] | None,
+    stall_s: float,
 ) -> Upload:
-    """Open `<path>.part` on the node; `Session.upload` documents it."""
-    part = path.with_name(path.name + ".part") if path.name else path
-    opened = _opened(node, credential, part, is_upload=True)
-    return Upload(opened, node=node, path=path, size_bytes=size_bytes)
+    """Open the unfinished file on the node; `Session.upload` documents it."""
+    unfinished = path.with_name(part or path.name + ".part") if path.name else path
+    disposition = CreateDisposition.FILE_OPEN if must_exist else CreateDisposition.FILE_OPEN_IF
+    opened = _opened(node, credential, unfinished, disposition=disposition)
+    return Upload(
+        opened,
+        node=node,
+        path=path,
+        size_bytes=size_bytes,
+        safe_bytes=safe_bytes,
+        on_flushed=on_flushed,
+        stall_s=stall_s,
+    )
 
 
 def download(
@@ -217,7 +291,7 @@ def download(
     progress: Progress,
 ) -> tuple[int, Sha256]:
     """Copy a file of the node into `sink`; `Session.download` documents it."""
-    with _opened(node, credential, path, is_upload=False) as file:
+    with _opened(node, credential, path, disposition=None) as file:
         progress.begin(f"{path.name} from {node.name}", total_bytes=file.size_bytes)
         try:
             return _drain(file, sink, f"copy {path} from node {node.name}", node, progress)
@@ -285,19 +359,36 @@ class _File:
     def size_bytes(self) -> int:
         return int(self.handle.end_of_file)
 
-    def begin_write(self, data: bytes, offset: int) -> Callable[[], int]:
-        message, receive = self.handle.write(data, offset=offset, send=False)
+    def begin_write(self, data: bytes, offset: int, *, stall_s: float) -> Callable[[], int]:
+        message, _ = self.handle.write(data, offset=offset, send=False)
         request = self._send(message, _credits(len(data)))
-        return lambda: int(receive(request))
+
+        def settle() -> int:
+            response = SMB2WriteResponse()
+            received = self.connection.receive(request, timeout=stall_s)
+            response.unpack(received["data"].get_value())
+            return int(response["count"].get_value())
+
+        return settle
 
     def begin_read(self, offset: int, length: int) -> Callable[[], bytes]:
         message, receive = self.handle.read(offset, length, send=False)
         request = self._send(message, _credits(length))
         return lambda: bytes(receive(request))
 
+    def begin_flush(self) -> Callable[[], None]:
+        """Have the node write to its disk what it has acknowledged by now."""
+        message, receive = self.handle.flush(send=False)
+        request = self._send(message, 1)
+
+        def settle() -> None:
+            receive(request)
+
+        return settle
+
     def flush(self) -> None:
-        """Have the node write everything to its disk."""
-        self.handle.flush()
+        """Have the node write everything to its disk, and wait for it."""
+        self.begin_flush()()
 
     def set_size(self, size_bytes: int) -> None:
         """Cut the file off there; an unfinished file of an earlier try may have been longer."""
@@ -340,9 +431,13 @@ def _inside_drive(path: PureWindowsPath) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    node: Node, credential: Credential, path: PureWindowsPath, *, is_upload: bool
+    node: Node, credential: Credential, path: PureWindowsPath, *, disposition: int | None
 ) -> Iterator[_File]:
-    """Open one file over a connection of its own: drive `C:` of a path is the share `C$`."""
+    """Open one file over a connection of its own: drive `C:` of a path is the share `C$`.
+
+    With a disposition it is opened to be written, without one to be read.
+    """
+    is_upload = disposition is not None
     if not (len(path.drive) == 2 and path.root and path.name):
         raise InputError(
             f"reach a file on node {node.name}",
@@ -358,7 +453,7 @@ def _opened(
         handle = Open(tree, _inside_drive(path))
         verb = "write" if is_upload else "read"
         with _translated(f"{verb} {path} on node {node.name}", node):
-            _create(handle, is_upload=is_upload)
+            _create(handle, disposition)
         yield _File(
             connection=connection, tree=tree, handle=handle, chunk_bytes=chunk_bytes, depth=depth
         )
@@ -368,16 +463,16 @@ def _opened(
         connection.disconnect(close=False)
 
 
-def _create(handle: Any, *, is_upload: bool) -> None:
+def _create(handle: Any, disposition: int | None) -> None:
     access = FilePipePrinterAccessMask
     options = CreateOptions.FILE_NON_DIRECTORY_FILE
-    if is_upload:
+    if disposition is not None:
         handle.create(
             ImpersonationLevel.Impersonation,
             access.GENERIC_READ | access.GENERIC_WRITE | access.DELETE,
             FileAttributes.FILE_ATTRIBUTE_NORMAL,
             ShareAccess.FILE_SHARE_READ,  # nobody else writes it at the same time
-            CreateDisposition.FILE_OPEN_IF,
+            disposition,
             options,
         )
     else:
@@ -468,8 +563,17 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
 
     def receive(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Wait for the answer to one request; a node that fails to answer is not asked again."""
+        patience_s = timeout or _PATIENCE_S
+        began = time.monotonic()
         with self._given_up():
-            return super().receive(*args, timeout=timeout or _PATIENCE_S, **kwargs)
+            try:
+                return super().receive(*args, timeout=patience_s, **kwargs)
+            except SMBResponseException:
+                raise
+            except SMBException as error:
+                if time.monotonic() - began < patience_s:
+                    raise
+                raise SMBException(f"the node answered nothing for {patience_s:.0f} s") from error
 
     @contextlib.contextmanager
     def _given_up(self) -> Iterator[None]:

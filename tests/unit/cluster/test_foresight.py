@@ -237,11 +237,11 @@ def test_an_edited_journal_is_refused(text):
 
 
 def test_what_hides_an_update_is_named():
-    wrong = listed("4.2.2603.1", "HasPrerequisite", sbe="4.2.2603.1", kind="SBE")
-    installed = listed("4.2.2512.1616", "Installed", sbe="4.2.2512.1616", kind="SBE")
+    wrong = update("4.2.2603.1", "HasPrerequisite", kind="SBE")
+    installed = update("4.2.2512.1616", "Installed", kind="SBE")
     assert hidden_by(WANTED, [wrong, installed]) == "SBE4.2.2603.1"
     assert hidden_by(WANTED, [installed]) == ""
-    assert hidden_by(WANTED, [wrong, listed()]) == ""
+    assert hidden_by(WANTED, [wrong, update(str(WANTED), ASKS)]) == ""
 
 
 def test_advice_names_the_sbe_first_and_then_the_online_manifest():

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.catalog._inside._data import BUFFER_BYTES, WholeMember, content, read_members
-from toolkit.catalog._inside._directory import Directory, FileSource, read_directory
+from toolkit.catalog._inside._directory import Directory, FileSource, TailSource, read_directory
 from toolkit.catalog._inside._expects import (
     METADATA,
     XML_LIMIT_BYTES,
@@ -41,7 +41,15 @@ from toolkit.catalog._storage import open_regular, storage
 from toolkit.errors import InputError
 from toolkit.model import Progress, Silent, SolutionVersion
 
-__all__ = ["Expects", "ZipFinding", "ZipKind", "ZipProblem", "ZipReport", "inspect_zip"]
+__all__ = [
+    "Expects",
+    "ZipFinding",
+    "ZipKind",
+    "ZipProblem",
+    "ZipReport",
+    "inspect_zip",
+    "members_at_end",
+]
 
 _VERSIONS_SHOWN = 5
 
@@ -75,6 +83,27 @@ class ZipReport:
     def is_whole(self) -> bool:
         """Whether every byte of every member was found right, and no fault around them."""
         return self.is_deep and not self.unchecked and not self.faults
+
+
+def members_at_end(tail: bytes, size_bytes: int) -> dict[str, int] | None:
+    """Return the files of an archive that went by, as they are called on Windows, in lower case.
+
+    Args:
+        tail: The end of the archive, with its directory.
+        size_bytes: Length of the whole archive.
+
+    Returns:
+        Name below the archive's root and length of each file; None if its directory cannot be read there.
+    """
+    findings = Findings()
+    directory = read_directory(TailSource(tail, size_bytes), findings)
+    if directory is None or findings.collected():
+        return None
+    return {
+        entry.name.replace("/", "\\").lower(): entry.size_bytes
+        for entry in directory
+        if not entry.is_folder
+    }
 
 
 def inspect_zip(

@@ -1,0 +1,187 @@
+"""A file to a node through WinRM alone, where port 445 is closed: slow, and measured before it is promised.
+
+Theory of operation. The bytes go as a parameter of `Add-Content`, a chunk per command, so they arrive in
+order and whatever stands in the unfinished file is a beginning of the stream, even if a command was cut off
+inside its chunk. After each chunk the node is asked how long the file is: a length that is not ours means that
+somebody else writes it. A command whose answer was lost may still be writing, so an upload that goes on waits
+until the length stands still. The caller proves the whole file with the node's own hash.
+
+No cmdlet cuts a file: where less is believed than what stands there, it is begun anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import PureWindowsPath
+from typing import Protocol
+
+from toolkit.cluster import _cmdlets
+from toolkit.cluster._cmdlets import roads
+from toolkit.errors import ClusterError, TransferError
+from toolkit.model import Command, Progress, T, human_size
+
+_CHUNK_BYTES = 4 << 20
+"""In Base64 well below the 10 MB that a WSMan host takes as one object (about_Session_Configurations)."""
+_STILL_S = 10
+"""A file whose length is the same after so long is written by nobody."""
+
+
+class Invoking(Protocol):
+    """What the byte path needs of a session."""
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply."""
+
+
+class ByteUpload:
+    """A sink for one file of a node; fed the whole stream, it sends what the node does not have yet."""
+
+    def __init__(
+        self,
+        session: Invoking,
+        path: PureWindowsPath,
+        *,
+        size_bytes: int,
+        progress: Progress,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        part: str | None = None,
+        must_exist: bool = False,
+        safe_bytes: int | None = None,
+    ) -> None:
+        """Look what stands there from earlier tries and find out where to go on.
+
+        Args:
+            session: With the node.
+            path: The name the file gets at last; its folder exists.
+            size_bytes: Length of the whole stream.
+            progress: Told once how long it will take.
+            clock: Seconds, from anywhere.
+            sleep: Waits.
+            part: Name of the unfinished file, in the same folder; None: `<name>.part`.
+            must_exist: Go on with an unfinished file that stands there, never make one.
+            safe_bytes: Believe nothing above this offset of what stands there.
+
+        Raises:
+            ReachError: The node did not answer; the same command continues.
+            ClusterError: `must_exist`, and nothing stands there; or a cmdlet refused.
+        """
+        self._session = session
+        self._path = path
+        self._part = path.with_name(part or f"{path.name}.part")
+        self._size_bytes = size_bytes
+        self._progress = progress
+        self._clock = clock
+        self._sleep = sleep
+        self._attempted = f"copy {path.name} to {path.parent} through WinRM"
+        self._fed_bytes = 0
+        self._block = bytearray()
+        there = self._found(must_exist=must_exist)
+        if there > min(size_bytes, size_bytes if safe_bytes is None else safe_bytes):
+            session.invoke(_cmdlets.remove(self._part))
+            there = 0
+        self.resumed_at_bytes = there
+        """Bytes below this stand on the node already and are skipped, not sent again."""
+        self.acknowledged_bytes = 0
+        """How many bytes of this try the node has acknowledged."""
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
+        return self.resumed_at_bytes + self.acknowledged_bytes
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take the next bytes of the stream; return how many, which is all.
+
+        Raises:
+            ReachError: The node does not answer any more; the same command continues.
+            TransferError: More bytes than announced, or somebody else writes the file.
+            ClusterError: A cmdlet refused, in the node's words.
+        """
+        view = memoryview(data).cast("B")
+        skipped = min(len(view), max(0, self.resumed_at_bytes - self._fed_bytes))
+        self._fed_bytes += len(view)
+        if self._fed_bytes > self._size_bytes:
+            raise self._wrong(f"at least {self._fed_bytes} bytes to send")
+        rest = view[skipped:]
+        while rest:
+            taken = rest[: _CHUNK_BYTES - len(self._block)]
+            rest = rest[len(taken) :]
+            self._block += taken
+            if len(self._block) == _CHUNK_BYTES:
+                self._send()
+        return len(view)
+
+    def finish(self) -> None:
+        """Send the rest and give the file its name.
+
+        Raises:
+            ReachError: The node does not answer any more; the same command continues.
+            TransferError: The stream was shorter than announced, or somebody else writes the file.
+            ClusterError: A cmdlet refused, in the node's words.
+        """
+        if self._fed_bytes != self._size_bytes:
+            raise self._wrong(f"the stream ended after {self._fed_bytes} bytes")
+        if self._block:
+            self._send()
+        self._session.invoke(_cmdlets.move(self._part, self._path))
+
+    def __enter__(self) -> ByteUpload:
+        """Return the sink."""
+        return self
+
+    def __exit__(self, kind: object, value: object, trace: object) -> None:
+        """Leave what arrived for the next try."""
+
+    def _found(self, *, must_exist: bool) -> int:
+        """Return how many bytes stand there, once nobody adds to them any more."""
+        if not self._session.invoke(_cmdlets.path_exists(self._part)):
+            if must_exist:
+                raise ClusterError(self._attempted, found=f"{self._part} is not there any more")
+            return 0
+        size_bytes = self._measured()
+        while True:
+            self._sleep(_STILL_S)
+            before, size_bytes = size_bytes, self._measured()
+            if size_bytes == before:
+                return size_bytes
+
+    def _send(self) -> None:
+        data = bytes(self._block)
+        self._block.clear()
+        expected = self.sent_to_bytes + len(data)
+        began = self._clock()
+        self._session.invoke(roads.append_bytes(self._part, data))
+        found = self._measured()
+        if found != expected:
+            raise TransferError(
+                self._attempted,
+                found=f"{self._part.name} has {found} bytes there",
+                expected=f"{expected} bytes",
+                hint="does another machine copy it too? Once that has ended, run the same command again",
+            )
+        self.acknowledged_bytes += len(data)
+        if self.acknowledged_bytes == _CHUNK_BYTES:
+            self._tell_how_long(_CHUNK_BYTES / max(self._clock() - began, 0.001))
+
+    def _measured(self) -> int:
+        return self._session.invoke(roads.measure(self._part)).size_bytes
+
+    def _tell_how_long(self, per_s: float) -> None:
+        left_bytes = self._size_bytes - self.sent_to_bytes
+        left = timedelta(minutes=round(left_bytes / per_s / 60))
+        self._progress.say(
+            f"through WinRM at {human_size(round(per_s))} a second: the remaining {human_size(left_bytes)} of "
+            f"{self._path.name} take about {_spoken(left)}; by SMB it would be much faster (open port 445)"
+        )
+
+    def _wrong(self, found: str) -> TransferError:
+        return TransferError(
+            self._attempted, found=found, expected=f"{self._size_bytes} bytes of the stream"
+        )
+
+
+def _spoken(time: timedelta) -> str:
+    hours, minutes = divmod(round(time.total_seconds() / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{max(1, minutes)} min"
