@@ -205,6 +205,10 @@ def site_with_cluster(stage: Stage, story: Story) -> int:
         )
         findings = json.loads(found.out)["data"]["findings"]
         proven.append(f"{len(findings)} findings; the first is the cause")
+        proven.append("what was found stands in the site's journal")
+    with story.step("ferry run start, now that the cause is known") as proven:
+        refused = stage.ferry("run", "start", VERSION, expect=5)
+        proven.append("refused (exit 5): " + first_match(refused, "next:"))
     total = time.monotonic() - story.began
     story.chapter(f"The finding, after {total:.0f} s")
     first = findings[0]

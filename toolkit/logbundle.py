@@ -235,6 +235,15 @@ class LogBundle:
             for row in document["gaps"]
         )
 
+    def digest(self) -> Sha256:
+        """Return the SHA-256 of the whole file: which bundle it is.
+
+        Raises:
+            StorageError: The file cannot be read.
+        """
+        with _storage(f"read log bundle {self.path}"), self.path.open("rb") as file:
+            return Sha256(hashlib.file_digest(file, "sha256").hexdigest())
+
     @contextlib.contextmanager
     def open(self, member: Member) -> Iterator[IO[bytes]]:
         """Open one member for reading; its hash is checked by `copy`, not here.

@@ -566,6 +566,13 @@ class RunSummary:
     is_preparation: bool | None
     """Whether it only prepares; None: that cannot be told."""
 
+    @property
+    def duration(self) -> timedelta | None:
+        """From its beginning to its last change; None where its times are missing, or of different zones."""
+        if self.started_at is None or self.updated_at is None or self.updated_at < self.started_at:
+            return None
+        return self.updated_at - self.started_at
+
 
 # --- evidence -----------------------------------------------------------------------------------
 
@@ -592,6 +599,10 @@ class Source(StrEnum):
     """Every row of `Get-SolutionUpdate`, states by name, once per cluster."""
     ENVIRONMENT = "environment.json"
     """`Get-SolutionUpdateEnvironment -FullHealthCheckDetails | ConvertTo-Json`, once per cluster."""
+    ACTION_PLANS = "action-plans.json"
+    """The newest of `Get-ActionPlanInstances | ConvertTo-Json`, once per cluster."""
+    BREADCRUMBS = "breadcrumbs.json"
+    """Marker files that failed CAU runs left on the infrastructure share: path and text, once per cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

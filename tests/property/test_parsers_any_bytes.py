@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.simcluster.evtx import rendered_xml
 from tests.unit.analysis.bundles import evtx, story
+from toolkit.analysis._parsers.action_plans import read_action_plans, read_markers
 from toolkit.analysis._parsers.cau_reports import read_cau_reports
 from toolkit.analysis._parsers.evtx import read_evtx
 from toolkit.analysis._parsers.health import read_environment, read_updates
@@ -23,7 +24,8 @@ from toolkit.analysis._records import Damage, EventRecord
 from toolkit.errors import InputError
 
 JSON_READERS: tuple[Callable[[bytes], object], ...] = (
-    read_update_runs, read_cau_reports, read_environment, read_updates
+    read_update_runs, read_cau_reports, read_environment, read_updates,
+    read_action_plans, read_markers
 )  # fmt: skip
 
 json_values = st.recursive(

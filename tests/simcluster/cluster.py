@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from tests.simcluster.baddays import Starved
+from tests.simcluster.badruns import restarting
 from tests.simcluster.certificates import Authority
 from tests.simcluster.faults import Faults
 from tests.simcluster.filetree import FileTree
@@ -28,6 +31,8 @@ from tests.simcluster.smb import SmbServer
 from tests.simcluster.smb_faults import ArmedFaults
 from tests.simcluster.state import SHARE, HealthCheck, Node, World, first_events
 from tests.simcluster.story import Failure
+from tests.simcluster.updateservice import GROUP
+from tests.simcluster.wire import WireRecord
 
 _WATCH_EVERY_S = 0.05
 _BASES_TO_TRY = 20
@@ -63,6 +68,7 @@ class SimCluster:
         shell_limit: int = 30,
         disk_bytes: int | None = None,
         clock_offsets: Mapping[str, timedelta] | None = None,
+        record_wire: bool = False,
     ) -> None:
         self.folder = folder.resolve()
         self.user = user
@@ -78,13 +84,14 @@ class SimCluster:
         self._allows_basic = allows_basic
         self._needs_channel_binding = needs_channel_binding
         self._shell_limit = shell_limit
+        self._wire = WireRecord(self.folder / "wire") if record_wire else None
         self._disk_bytes = disk_bytes
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
         self._down_until: dict[str, float] = {}
         self._switched_off: set[str] = set()
         self._overridden: dict[str, object] = {}
-        """What the world said before a fault changed it."""
+        """What the world said before a fault changed it, by the dotted name of the field."""
         names = [f"node{number}" for number in range(1, nodes + 1)]
         if failing_node is not None and failing_node not in names:
             raise ValueError(f"{failing_node} is none of {', '.join(names)}")
@@ -204,6 +211,7 @@ class SimCluster:
             allows_basic=self._allows_basic,
             needs_channel_binding=self._needs_channel_binding,
             shell_limit=self._shell_limit,
+            wire=self._wire,
         )
 
     def _share(self, node: Node) -> Share:
@@ -267,15 +275,37 @@ class SimCluster:
             wanted |= {"failing_node": failing.node, "failure": _failure(failing.words)}
         if self.faults.standing("other-update") is not None:
             wanted["is_other_update_running"] = True
+        wanted |= self._bad_day()
         delay = self.faults.standing("delay-discovery")
         if delay is not None:
             wanted["discovery_polls"] = delay.count
         with self.world.lock:
             for name, value in wanted.items():
-                self._overridden.setdefault(name, getattr(self.world, name))
-                setattr(self.world, name, value)
+                self._overridden.setdefault(name, attrgetter(name)(self.world))
+                self._set(name, value)
             for name in self._overridden.keys() - wanted.keys():
-                setattr(self.world, name, self._overridden.pop(name))
+                self._set(name, self._overridden.pop(name))
+            moved = self.faults.take("move-update-service")
+            if moved is not None:
+                self.world.ready.group(GROUP).owner = moved.node
+                self.world.bad_days.service_silent_until = time.monotonic() + moved.seconds
+
+    def _bad_day(self) -> dict[str, object]:
+        wanted: dict[str, object] = {}
+        cau = self.faults.standing("cau")
+        if cau is not None:
+            wanted["bad_days.cau"] = cau.words
+            if cau.seconds:
+                wanted["bad_days.cau_goes_on_s"] = cau.seconds
+        starved = self.faults.standing("gateway-timeout")
+        if starved is not None:
+            limit = Starved(calls=starved.count, within_s=starved.seconds)
+            wanted["bad_days.starved"] = limit
+        return wanted
+
+    def _set(self, name: str, value: object) -> None:
+        owner, _, field = name.rpartition(".")
+        setattr(attrgetter(owner)(self.world) if owner else self.world, field, value)
 
     def _watch(self) -> None:
         """Switch nodes off and on as faults ask for."""
@@ -292,12 +322,14 @@ class SimCluster:
         must_be_down = (
             self.faults.standing("down", name) is not None
             or self._down_until.get(name, 0.0) > time.monotonic()
+            or restarting(self.world, name, self.world.clock.now())
         )
         if must_be_down and machine.node.is_up:
             self._switched_off.add(name)
             machine.power_off()
         elif not must_be_down and name in self._switched_off:
             self._switched_off.discard(name)
+            machine.node.ready.booted_at = self.world.node_time(machine.node)
             machine.power_on()
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import cast
 
 from tests.simcluster.cmdlet_names import CAU, CLUSTERS, enumeration, live
-from tests.simcluster.evtx import Event
 from tests.simcluster.pipeline import Call, Library, Parameter, anything, switch, text
 from tests.simcluster.values import OBJECT, NetObject, Value, property_of, text_of
 
@@ -112,28 +111,19 @@ def get_cau_run(call: Call) -> Iterator[Value]:
     if call.world.ready.cau_state:
         yield enumeration("RunState", call.world.ready.cau_state)
         return
-    run, now = call.world.active_run, call.world.clock.now()
-    story = None if run is None else run.story
-    if story is None or not _cau_started(story.events, now) or now >= story.run_ended_at:
+    story = call.world.cau_story()
+    if story is None:
         yield enumeration("RunState", "RunNotInProgress")
         return
     yield NetObject(
         (f"{CAU}.CauRun", OBJECT),
         {
             "RunState": enumeration("RunState", "RunInProgress"),
-            "RunStartTime": _first_event(story.events),
+            "RunStartTime": story.run_began_at,
             "CurrentOrchestrator": call.node.name,
             "NodeResults": [],
         },
     )
-
-
-def _first_event(events: dict[str, dict[str, list[Event]]]) -> datetime:
-    return min(e.time for channels in events.values() for log in channels.values() for e in log)
-
-
-def _cau_started(events: dict[str, dict[str, list[Event]]], now: datetime) -> bool:
-    return _first_event(events) <= now
 
 
 # --- the failover cluster -----------------------------------------------------------------------

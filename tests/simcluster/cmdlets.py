@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simcluster import (
+    actionplancmdlets,
     clustercmdlets,
     filecmdlets,
     generic,
@@ -32,5 +33,6 @@ for _part in (
     readycmdlets,
     settingscmdlets,
     runcmdlets,
+    actionplancmdlets,
 ):
     LIBRARY.include(_part.LIBRARY)

@@ -70,6 +70,7 @@ _BOOT = (
 _MANAGEMENT_SHAPES = {
     1003: _Shape(MANAGEMENT_CHANNEL, 4, _RUN, "Run %1 on cluster %2 has started."),
     1004: _Shape(MANAGEMENT_CHANNEL, 4, _RUN, "Run %1 on cluster %2 succeeded."),
+    1005: _Shape(MANAGEMENT_CHANNEL, 3, _RUN, "Run %1 on cluster %2 was cancelled."),
     1007: _Shape(MANAGEMENT_CHANNEL, 2, (*_RUN, "ErrorMessage", "ErrorCode", "StackTrace"),
                  "Run %1 on cluster %2 failed. Message: %3 Code: %4 Stack: %5"),
     1008: _Shape(MANAGEMENT_CHANNEL, 4, _NODE, "Node %1 is in maintenance mode."),

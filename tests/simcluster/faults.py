@@ -48,7 +48,7 @@ class Fault:
     other-update: another update is in progress as long as the fault is armed.
     move-update-service: the update service goes to `node` and does not answer for `seconds`.
     gateway-timeout: the update service answers GatewayTimeout when asked more than `count` times in `seconds`.
-    cau: the CAU run goes wrong in the way `words` names.
+    cau: the CAU run goes wrong in the way `words` names (`seconds`: how long CAU outlives the update run).
     smb-drop: cut an SMB connection of `node` at the write with which it has written `after_bytes`;
         that write is carried out and never answered.
     slow-disk: each MiB that is written on the share takes `seconds`.

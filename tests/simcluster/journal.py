@@ -28,6 +28,8 @@ class Journal:
         """Protocol and user (`winrm alice`) → how often `accepted` and `refused`."""
         self.add_calls = 0
         """Calls of Add-SolutionUpdate that reached the update service, whatever it answered."""
+        self.scripts = 0
+        """Stages of pipelines that arrived as script text."""
         self._lock = threading.Lock()
         self._write()
 
@@ -53,6 +55,12 @@ class Journal:
         """Count an Add-SolutionUpdate."""
         with self._lock:
             self.add_calls += 1
+            self._write()
+
+    def count_script(self) -> None:
+        """Count script text that arrived; it is refused."""
+        with self._lock:
+            self.scripts += 1
             self._write()
 
     def count_drop(self) -> None:
@@ -94,6 +102,7 @@ class Journal:
                 "smb_drops": self.smb_drops,
                 "smb_written_bytes": self.smb_written_bytes,
                 "add_calls": self.add_calls,
+                "scripts": self.scripts,
                 "commands": self.commands,
                 "logons": self.logons,
             },

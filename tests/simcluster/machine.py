@@ -21,6 +21,7 @@ from tests.simcluster.shells import Shells
 from tests.simcluster.soap import Request, WSManFaultError
 from tests.simcluster.state import Node, World
 from tests.simcluster.values import Value
+from tests.simcluster.wire import WireRecord
 
 _IDENTIFY = (
     '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body>'
@@ -89,12 +90,17 @@ class Machine:
         allows_basic: bool = False,
         needs_channel_binding: bool = False,
         shell_limit: int = 30,
+        wire: WireRecord | None = None,
     ) -> None:
         self.node = node
         self.ports = ports
         self.share: Share | None = None
         self._open_share = open_share
-        self.shells = Shells(self._run, limit=shell_limit)
+        self.shells = (
+            Shells(self._run, limit=shell_limit)
+            if wire is None
+            else Shells(self._run, limit=shell_limit, listen=lambda: wire.listener(node.name))
+        )
         self._world = world
         self._faults = faults
         self._certificate = certificate

@@ -204,6 +204,7 @@ def run_pipeline(
     flow: Iterator[Value] = source
     for stage in stages:
         if stage.is_script:
+            world.journal.count_script()
             raise _refuse_script(node)
         command = library.commands.get(stage.name.lower())
         if command is None:

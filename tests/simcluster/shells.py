@@ -193,12 +193,15 @@ class _Pipeline:
 class Shell:
     """One runspace pool of one client."""
 
-    def __init__(self, shell_id: UUID, owner: str, run: RunStages) -> None:
+    def __init__(
+        self, shell_id: UUID, owner: str, run: RunStages, hear: Callable[[bytes], None]
+    ) -> None:
         self.shell_id = shell_id
         self.owner = owner
         self.changed = threading.Condition(threading.RLock())
         self.is_closed = False
         self._run = run
+        self._hear = hear
         self._pool = _Pool(
             application_private_data={
                 "PSVersionTable": {
@@ -225,6 +228,7 @@ class Shell:
     def feed(self, data: bytes) -> None:
         """Take message fragments of the client; may block while a pipeline's input is full."""
         with self.changed:
+            self._hear(data)
             self._pool.receive_data(PSRPPayload(data, StreamType.default, None))
             while (event := self._pool.next_event()) is not None:
                 self._handle(event)
@@ -356,8 +360,16 @@ class Shell:
 class Shells:
     """All shells of one node, and the WSMan actions on them."""
 
-    def __init__(self, run: RunStages, *, limit: int = 30) -> None:
+    def __init__(
+        self,
+        run: RunStages,
+        *,
+        limit: int = 30,
+        listen: Callable[[], Callable[[bytes], None]] = lambda: lambda data: None,
+    ) -> None:
         self._run = run
+        self._listen = listen
+        """Called for each new shell; what it returns hears all that arrives there."""
         self._limit = limit
         self._shells: dict[UUID, Shell] = {}
         self._lock = threading.Lock()
@@ -427,7 +439,7 @@ class Shells:
         with self._lock:
             if len(self._shells) >= self._limit:
                 raise soap.too_many_shells(self._limit)
-            shell = self._shells[shell_id] = Shell(shell_id, owner, self._run)
+            shell = self._shells[shell_id] = Shell(shell_id, owner, self._run, self._listen())
         shell.feed(base64.b64decode(first))
         selector = (
             f"<x:ResourceCreated><a:Address>http://{client}/wsman</a:Address>"

@@ -20,6 +20,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from tests.simcluster.baddays import BadDays
+from tests.simcluster.badruns import EMPTY_PLAN_WORDS, bend, empty_plan, finds_marker, leave_marker
 from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
@@ -245,7 +246,15 @@ class UpdateRun:
     """State of the update at the end of the plan."""
     story: Story | None = None
     """The CAU run inside; None: it never gets that far."""
+    stands_still_at: datetime | None = None
+    """From then on nothing moves any more; None: it goes to its end."""
     is_over: bool = False
+    is_told: bool = False
+    """Whether nothing more will be heard of its CAU run."""
+
+    def moment(self, now: datetime) -> datetime:
+        """Return how far the run has come by now."""
+        return now if self.stands_still_at is None else min(now, self.stands_still_at)
 
     @property
     def state(self) -> str:
@@ -320,16 +329,16 @@ class World:
             run = self.active_run
             if run is not None:
                 self._advance(run)
+            for story_run in self._untold():
+                self._tell(story_run)
             for update in self.updates:
                 self._settle(update)
 
     def _advance(self, run: UpdateRun) -> None:
-        now = self.clock.now()
+        now = run.moment(self.clock.now())
         for state, begins_at in _phases(run.plan):
             if begins_at <= now and _may_reach(run.update.state, state):
                 run.update.move(state)
-        if run.story is not None and run.story.report is not None:
-            self._publish_report(run.story.until(now))
         if now < run.plan.end:
             return
         run.update.move(run.outcome)
@@ -337,14 +346,34 @@ class World:
         self.clock.run_at(1.0, since=run.plan.end)
         if run.outcome == "Installed":
             self._install(run)
-        if run.story is not None:
-            for node in self.nodes:
-                for channel, events in run.story.events[node.name].items():
-                    node.channels.setdefault(channel, []).extend(events)
+        else:
+            leave_marker(self, run)
 
-    def _publish_report(self, story: Story) -> None:
+    def _untold(self) -> list[UpdateRun]:
+        """Return the runs whose CAU run has more to tell."""
+        return [run for run in self.runs if run.story is not None and not run.is_told]
+
+    def _tell(self, run: UpdateRun) -> None:
+        """Publish the CAU report when it is there; when all is over, keep the events on the nodes."""
+        story, now = run.story, run.moment(self.clock.now())
+        if story is None or now < story.run_ended_at:
+            return
         if story.report is not None and story.report not in self.reports:
             self.reports.append(story.report)
+        if run.is_over:
+            run.is_told = True
+            for node in self.nodes:
+                for channel, events in story.events[node.name].items():
+                    node.channels.setdefault(channel, []).extend(events)
+
+    def cau_story(self) -> Story | None:
+        """Return the CAU run that is going on, if any; it may outlive its update run."""
+        now = self.clock.now()
+        for run in self._untold():
+            story, moment = run.story, run.moment(now)
+            if story is not None and story.run_began_at <= moment < story.run_ended_at:
+                return story
+        return None
 
     def _install(self, run: UpdateRun) -> None:
         update = run.update
@@ -494,6 +523,7 @@ class World:
             domain=self.domain,
             os_build=update.os_build or _NEXT_OS_BUILD,
             clock_offsets={node.name: node.clock_offset for node in self.nodes},
+            is_cancelled=finds_marker(self, update),
         )
 
     def _plan(
@@ -501,15 +531,22 @@ class World:
     ) -> UpdateRun:
         story = self._story(update)
         resource_id = f"{update.resource_id}/{uuid4()}"
+        if self.bad_days.empty_resume and update.state.endswith("Failed"):
+            self.bad_days.action_plan_words[resource_id] = EMPTY_PLAN_WORDS
+            plan = empty_plan(self.clock.now())
+            return UpdateRun(
+                resource_id=resource_id, update=update, plan=plan, outcome=update.state
+            )
         blocking = next((c for c in self.health_checks if _blocks(c, ignores_warnings)), None)
         if blocking is not None or is_prepare_only:
             plan = _preparation(story.plan, blocking)
             outcome = "HealthCheckFailed" if blocking else "ReadyToInstall"
             return UpdateRun(resource_id=resource_id, update=update, plan=plan, outcome=outcome)
         outcome = "Installed" if story.state == "Succeeded" else "InstallationFailed"
-        return UpdateRun(
+        run = UpdateRun(
             resource_id=resource_id, update=update, plan=story.plan, outcome=outcome, story=story
         )
+        return bend(self, run)
 
     # --- events --------------------------------------------------------------------------------
 
@@ -521,9 +558,10 @@ class World:
             if name is None:
                 return None
             events = list(node.channels[name])
-            run = self.active_run
-            if run is not None and run.story is not None:
-                events += run.story.until(self.clock.now()).events[node.name].get(name, [])
+            for run in self._untold():
+                if run.story is not None:
+                    story = run.story.until(run.moment(self.clock.now()))
+                    events += story.events[node.name].get(name, [])
         return [
             dataclasses.replace(event, record_id=number)
             for number, event in enumerate(events, start=1)

@@ -43,6 +43,8 @@ class Step:
     status: str = "Success"
     error: str = ""
     steps: tuple[Step, ...] = ()
+    expected: timedelta | None = None
+    """How long the orchestrator expects it to take, where it says so."""
 
     def shown_at(self, moment: datetime) -> dict[str, object]:
         """Return the step as JSON of Windows PowerShell, as it looks at that moment."""
@@ -57,6 +59,6 @@ class Step:
             "StartTimeUtc": date_json(self.start) if begun else None,
             "EndTimeUtc": date_json(self.end) if ended else None,
             "LastUpdatedTimeUtc": date_json(min(moment, self.end)) if begun else None,
-            "ExpectedExecutionTime": None,
+            "ExpectedExecutionTime": None if self.expected is None else span_json(self.expected),
             "Steps": [step.shown_at(moment) for step in self.steps],
         }

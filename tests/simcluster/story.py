@@ -89,8 +89,12 @@ class Story:
     progress: dict[str, object]
     """`Progress` of the update run (the root step), in the same form."""
     plan: Step
+    run_began_at: datetime
+    """Start of the CAU run."""
     run_ended_at: datetime
     clock_offsets: Mapping[str, timedelta]
+    restarts: Mapping[str, tuple[datetime, datetime | None]]
+    """Node → when it goes down and when it is back; None: never."""
 
     def until(self, moment: datetime) -> Story:
         """Return the same story as its traces show it at that moment."""
@@ -128,6 +132,7 @@ def cau_run(
     os_build: str = "26100.32522",
     clock_offsets: Mapping[str, timedelta] | None = None,
     first_record_id: int = 1,
+    is_cancelled: bool = False,
 ) -> Story:
     """Tell one CAU run over these nodes.
 
@@ -142,6 +147,7 @@ def cau_run(
         os_build: Build the nodes start with after the restart.
         clock_offsets: Node → how much its clock is ahead.
         first_record_id: Of every log.
+        is_cancelled: It finds the marker of an earlier failure and cancels itself after minutes.
 
     Raises:
         ValueError: A failing node that is not in the cluster, or a restart that never ends on the
@@ -161,6 +167,7 @@ def cau_run(
         os_build=os_build,
         clock_offsets=clock_offsets or {},
         first_record_id=first_record_id,
+        is_cancelled=is_cancelled,
         now=started_at,
         orchestrator=nodes[-1],
         events={node: {channel: [] for channel in CHANNELS} for node in nodes},
@@ -181,8 +188,14 @@ def cau_run(
         report=_report(run, started_at),
         progress=plan.shown_at(plan.end),
         plan=plan,
+        run_began_at=started_at,
         run_ended_at=run.now,
         clock_offsets=run.clock_offsets,
+        restarts={
+            turn.node: (turn.restart_at, turn.back_at)
+            for turn in run.turns
+            if turn.restart_at is not None
+        },
     )
 
 
@@ -200,6 +213,8 @@ _RESTART_LIMIT = timedelta(hours=1)
 _MAX_FAILED_NODES = 0
 _MAX_RETRIES_PER_NODE = 3  # default of Invoke-CauRun
 _SERVICE_ID = UUID("7971F918-A847-4430-9279-4A52D1EFE18D")
+_EXPECTED_A_NODE = timedelta(minutes=40)
+_CANCELLED = "CAU Run failed. Previous CAU run status was Canceled. Exceeded max CAU retries (2)."
 _PLUGIN = "Microsoft.HotfixPlugin"  # host OS updates of Azure Local from 2604
 
 
@@ -232,6 +247,7 @@ class _Run:
     os_build: str
     clock_offsets: Mapping[str, timedelta]
     first_record_id: int
+    is_cancelled: bool
     now: datetime
     orchestrator: str
     events: dict[str, dict[str, list[Event]]]
@@ -239,6 +255,10 @@ class _Run:
     def play(self) -> bool:
         """Play to the end; whether the run succeeded."""
         self._manage(1003, self._braced, self.cluster)
+        if self.is_cancelled:
+            self._wait(minutes=2)
+            self._manage(1005, self._braced, self.cluster)
+            return False
         for turn in self.turns:
             if turn.node == self.orchestrator and len(self.turns) > 1:
                 self._hand_over(turn.node)
@@ -430,13 +450,14 @@ class _Run:
 
 def _report(run: _Run, started_at: datetime) -> dict[str, object]:
     failed = any(turn.status == "Failed" for turn in run.turns)
+    status = "Canceled" if run.is_cancelled else "Failed" if failed else "Succeeded"
     return {
         "ClusterResult": {
             "ClusterName": run.cluster,
             "RunId": str(run.run_id),
             "StartTimestamp": date_json(started_at),
             "RunDuration": span_json(run.now - started_at),
-            "Status": "Failed" if failed else "Succeeded",
+            "Status": status,
             "ErrorRecordData": _error("MaxFailedNodesExceeded", None) if failed else None,
             "NodeResults": [_node_result(turn) for turn in run.turns],
             "TimingBreakdowUTC": [
@@ -497,7 +518,11 @@ def _plan(run: _Run, started_at: datetime) -> Step:
     """Lay the update run around the CAU run."""
     begin = started_at - PREPARATION
     minute = timedelta(minutes=1)
-    failed = next((turn for turn in run.turns if turn.status == "Failed"), None)
+    failing = next((turn for turn in run.turns if turn.status == "Failed"), None)
+    last, error = "CauPostCheck", "" if failing is None else _cau_error(failing)
+    if run.is_cancelled:
+        last, error = "EvalCauRetryApplicability", _CANCELLED
+    failed = bool(error)
     status = "Error" if failed else "Success"
     checked_at = run.now + minute
     host_os = Step(
@@ -512,16 +537,14 @@ def _plan(run: _Run, started_at: datetime) -> Step:
             _interface("CauPreHealthCheck", "CAU", started_at - 4 * minute, started_at - minute),
             _interface("InvokeCauRunForMsuUpdate", "CAU", started_at - minute, started_at),
             *(_wait_step(turn, run.now) for turn in run.turns),
-            _interface(
-                "CauPostCheck", "CAU", run.now, checked_at,
-                "" if failed is None else _cau_error(failed),
-            ),
+            _interface(last, "CAU", run.now, checked_at, error),
             *(
                 ()
                 if failed
                 else (_interface("CauPostVersionCheck", "CAU", checked_at, checked_at + minute),)
             ),
         ),
+        _EXPECTED_A_NODE * len(run.turns),
     )  # fmt: skip
     modules = Step(
         "Update PowerShell modules", host_os.end, host_os.end + 3 * minute, "", "Success"
@@ -570,6 +593,7 @@ def _wait_step(turn: _Turn, run_ended_at: datetime) -> Step:
         turn.ended_at or run_ended_at,
         "Role SBE, SBEPartnerWaitForCauNodeStage",
         "Success" if turn.status == "Succeeded" else "Skipped",
+        expected=_EXPECTED_A_NODE,
     )
 
 

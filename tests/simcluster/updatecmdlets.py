@@ -25,6 +25,7 @@ from tests.simcluster.state import (
     packages_folder,
     version_key,
 )
+from tests.simcluster.updateservice import ask
 from tests.simcluster.values import OBJECT, NetObject, Value, property_of, text_of
 
 LIBRARY = Library()
@@ -41,6 +42,7 @@ _NO_DATE = datetime(1, 1, 1, tzinfo=UTC)
 )
 def get_environment(call: Call) -> Iterator[Value]:
     """Describe the cluster's update summary."""
+    ask(call)
     world = call.world
     world.advance()
     checks = world.health_checks
@@ -131,6 +133,7 @@ def _health_check(world: World, check: HealthCheck, *, is_full: bool) -> NetObje
 )
 def invoke_precheck(call: Call) -> Iterator[Value]:
     """Start the health checks; they are over at once here."""
+    ask(call)
     call.world.advance()
     yield from ()
 
@@ -182,6 +185,7 @@ def get_solution_update(call: Call) -> Iterator[Value]:
             "Microsoft.AzureStack.Common.Infrastructure.HttpClient.TransientException",
             exception="Microsoft.AzureStack.Common.Infrastructure.HttpClient.TransientException",
         )
+    ask(call)
     listed = call.world.list_updates()
     wanted = call["Id"]
     if wanted is not None:
@@ -257,7 +261,7 @@ def _state_text(world: World, update: SolutionUpdate) -> str:
     run = world.active_run
     if update.state == "Installing" and run is not None and run.update is update:
         whole = (run.plan.end - run.plan.start).total_seconds()
-        done = (world.clock.now() - run.plan.start).total_seconds()
+        done = (run.moment(world.clock.now()) - run.plan.start).total_seconds()
         return f"{min(99, int(100 * done / whole))}% complete."
     return update.notify_message if update.state == "AdditionalContentRequired" else ""
 
@@ -270,6 +274,7 @@ def _state_text(world: World, update: SolutionUpdate) -> str:
 )
 def add_solution_update(call: Call) -> Iterator[Value]:
     """Check the source folder, copy its package, and let the service discover it."""
+    ask(call)
     world = call.world
     world.journal.count_add()
     source = call["SourceFolder"]
@@ -355,6 +360,7 @@ def _new_update(package: Package, resource_id: str) -> SolutionUpdate:
 )
 def start_solution_update(call: Call) -> Iterator[Value]:
     """Start each update of the pipeline; yields the run's id."""
+    ask(call)
     for update in _updates(call):
         try:
             run = call.world.start(
@@ -397,6 +403,7 @@ def _updates(call: Call) -> Iterator[SolutionUpdate]:
 )
 def get_solution_update_run(call: Call) -> Iterator[Value]:
     """List the runs of each update of the pipeline, newest first."""
+    ask(call)
     for update in _updates(call):
         call.world.advance()
         for run in reversed(call.world.runs):
@@ -405,7 +412,7 @@ def get_solution_update_run(call: Call) -> Iterator[Value]:
 
 
 def _run(world: World, run: UpdateRun) -> NetObject:
-    now = min(world.clock.now(), run.plan.end)
+    now = min(run.moment(world.clock.now()), run.plan.end)
     return NetObject(
         (f"{MODELS}.UpdateRun", OBJECT),
         {

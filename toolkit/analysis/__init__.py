@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from toolkit.analysis._analysis import Analysis, CauRunStory
+from toolkit.analysis._analysis import Analysis, CauRunStory, FailedRun
 from toolkit.analysis._case import CauRun, Coverage, CoverageStatus, NodeTurn, Outcome, Phase
 from toolkit.analysis._records import clean
 from toolkit.analysis._report import MARK, render
 from toolkit.analysis._rules import RULES, findings
+from toolkit.analysis._rules.steps import failed_runs
 from toolkit.analysis._sources import read_bundle
 from toolkit.analysis._timeline import Moment, timeline
 from toolkit.analysis._verdict import Verdict, verdict
@@ -25,7 +26,7 @@ from toolkit.logbundle import LogBundle
 from toolkit.model import Gap
 
 __all__ = [
-    "RULES", "Analysis", "CauRunStory", "Coverage", "CoverageStatus", "Moment", "NodeTurn", "Outcome",
+    "RULES", "Analysis", "CauRunStory", "Coverage", "CoverageStatus", "FailedRun", "Moment", "NodeTurn", "Outcome",
     "Phase", "Verdict", "analyse", "report_html", "write_report",
 ]  # fmt: skip
 
@@ -51,6 +52,10 @@ def analyse(bundle: LogBundle, *, clock_offsets: Mapping[str, timedelta] | None 
         verdict=verdict(case, found),
         findings=found,
         runs=tuple(map(_story, case.cau_runs)),
+        failed_runs=tuple(
+            FailedRun(run_id=run.resource_id, updated_at=run.updated_at)
+            for run in failed_runs(case)
+        ),
         timeline=moments,
         timeline_left_out=left_out,
         coverage=case.coverage,

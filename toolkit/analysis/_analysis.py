@@ -8,7 +8,7 @@ from datetime import datetime
 from toolkit.analysis._case import Coverage, NodeTurn, Outcome
 from toolkit.analysis._timeline import Moment
 from toolkit.analysis._verdict import Verdict
-from toolkit.model import Finding, Gap, Severity
+from toolkit.model import Finding, Gap, ResourceId, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,15 @@ class CauRunStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRun:
+    """An update run that failed and is the newest of its update."""
+
+    run_id: ResourceId
+    updated_at: datetime | None
+    """When it changed last, as far as this bundle shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Everything an analysis found out about one log bundle."""
 
@@ -37,6 +46,8 @@ class Analysis:
     findings: tuple[Finding, ...]
     """Critical first; root causes before what followed from them."""
     runs: tuple[CauRunStory, ...]
+    failed_runs: tuple[FailedRun, ...]
+    """What the verdict is about: what has to be cured before they are started again."""
     timeline: tuple[Moment, ...]
     timeline_left_out: int
     coverage: tuple[Coverage, ...]

@@ -9,10 +9,12 @@ from enum import StrEnum
 
 from toolkit.analysis._events import MANAGEMENT, OF_NODE, describe, severity_of, short_name
 from toolkit.analysis._records import (
+    ActionPlan,
     CauReport,
     EnvironmentRecord,
     EventRecord,
     HealthResult,
+    Marker,
     UpdateRow,
 )
 from toolkit.model import Evidence, Severity, Step, UpdateRun
@@ -202,6 +204,8 @@ class Case:
     checks: tuple[tuple[str, HealthResult], ...]
     """Source and result."""
     environment: EnvironmentRecord | None
+    plans: tuple[ActionPlan, ...]
+    markers: tuple[Marker, ...]
     coverage: tuple[Coverage, ...]
     texts: tuple[Text, ...]
 

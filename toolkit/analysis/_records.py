@@ -116,6 +116,27 @@ class UpdateRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionPlan:
+    """One action plan of the orchestrator, as far as it says something."""
+
+    instance_id: str
+    name: str
+    status: str
+    at: datetime | None
+    """When it changed last."""
+    words: str
+    """`AdditionalInformation`: why it did not go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A file that a failed CAU run left behind."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecord:
     """What the cluster said of its version and its health."""
 

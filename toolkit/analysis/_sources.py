@@ -16,6 +16,7 @@ from typing import IO, BinaryIO, cast
 
 from toolkit.analysis._case import Case, CauRun, Coverage, CoverageStatus, LoggedEvent
 from toolkit.analysis._events import is_relevant, short_name
+from toolkit.analysis._parsers.action_plans import read_action_plans, read_markers
 from toolkit.analysis._parsers.cau_reports import read_cau_reports
 from toolkit.analysis._parsers.evtx import read_evtx
 from toolkit.analysis._parsers.health import read_environment, read_updates
@@ -23,11 +24,13 @@ from toolkit.analysis._parsers.powershell_json import LIMIT_BYTES
 from toolkit.analysis._parsers.rendered_xml import read_rendered_xml
 from toolkit.analysis._parsers.update_runs import read_update_runs
 from toolkit.analysis._records import (
+    ActionPlan,
     CauReport,
     Damage,
     EnvironmentRecord,
     EventRecord,
     HealthResult,
+    Marker,
     UpdateRow,
     clean,
 )
@@ -48,7 +51,11 @@ _EVENT_READERS: dict[str, Callable[[IO[bytes]], Iterator[EventRecord | Damage]]]
     Source.SYSTEM_EVTX: read_evtx,
     Source.WINDOWS_UPDATE_EVTX: read_evtx,
 }
-_CLUSTER_SOURCES = tuple(source for source in Source if source not in _EVENT_READERS)
+_SINCE_LATER = (Source.ACTION_PLANS, Source.BREADCRUMBS)
+"""Not asked for by earlier versions: a bundle without them lacks nothing that it should have."""
+_CLUSTER_SOURCES = tuple(
+    source for source in Source if source not in _EVENT_READERS and source not in _SINCE_LATER
+)
 _EVERYTHING = "(everything)"
 
 
@@ -78,6 +85,8 @@ class _Reader:
     updates: list[UpdateRow] = field(default_factory=list)
     checks: list[tuple[str, HealthResult]] = field(default_factory=list)
     environment: EnvironmentRecord | None = None
+    plans: list[ActionPlan] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
     coverage: list[Coverage] = field(default_factory=list)
 
     def read(self, member: Member) -> None:
@@ -128,6 +137,14 @@ class _Reader:
                 runs = read_update_runs(data)
                 self.update_runs += runs
                 records = len(runs)
+            case Source.ACTION_PLANS:
+                plans = read_action_plans(data)
+                self.plans += plans
+                records = len(plans)
+            case Source.BREADCRUMBS:
+                markers = read_markers(data)
+                self.markers += markers
+                records = len(markers)
             case Source.UPDATES:
                 updates, checks = read_updates(data)
                 self.updates += updates
@@ -215,6 +232,8 @@ class _Reader:
             updates=tuple(self.updates),
             checks=tuple(self.checks),
             environment=self.environment,
+            plans=tuple(self.plans),
+            markers=tuple(self.markers),
             coverage=(*coverage, *_strangers(runs, nodes)),
             texts=(),
         )

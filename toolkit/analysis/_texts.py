@@ -32,6 +32,7 @@ def texts(case: Case, gaps: tuple[Gap, ...]) -> Iterator[Text]:
     """Yield every piece of text of a case."""
     yield from _of_steps(case)
     yield from _of_reports(case)
+    yield from _of_plans(case)
     yield from _of_events(case)
     for source, result in case.checks:
         yield _of_check(case, source, result)
@@ -101,6 +102,23 @@ def _of_reports(case: Case) -> Iterator[Text]:
                     text=node.error,
                     place=f"{place}, node {node.node}",
                 )
+
+
+def _of_plans(case: Case) -> Iterator[Text]:
+    for plan in case.plans:
+        if plan.words:
+            yield _text(
+                case,
+                source=Source.ACTION_PLANS,
+                at=plan.at,
+                text=f"AdditionalInformation: {plan.words}",
+                place=f"{plan.name or 'action plan'} {plan.instance_id}, {plan.status}",
+            )
+    for marker in case.markers:
+        if marker.text:
+            yield _text(
+                case, source=Source.BREADCRUMBS, text=marker.text, place=f"file {marker.path}"
+            )
 
 
 def _of_events(case: Case) -> Iterator[Text]:

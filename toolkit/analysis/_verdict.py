@@ -30,6 +30,8 @@ class Verdict:
     rerun_safe: RerunSafety
     rerun_text: str
     remedy: tuple[str, ...]
+    rule: str
+    """Of the finding that this rests on; empty: nothing critical was found."""
     blind_spots: int
     """How many sources are missing or damaged; more than none means: there may be more."""
 
@@ -65,6 +67,7 @@ def verdict(case: Case, findings: tuple[Finding, ...]) -> Verdict:
         rerun_safe=(safe := _rerun(case, worst)),
         rerun_text=_RERUN_WORDS[safe],
         remedy=first.remedy,
+        rule=first.rule,
         blind_spots=blind,
     )
 
@@ -115,5 +118,6 @@ def _without_failure(case: Case, findings: tuple[Finding, ...], blind: int) -> V
         rerun_safe=safe,
         rerun_text=text,
         remedy=warnings[0].remedy if warnings else (),
+        rule="",
         blind_spots=blind,
     )

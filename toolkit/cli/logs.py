@@ -20,8 +20,10 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
+from toolkit.cluster import RunEvidence, note_evidence
 from toolkit.logbundle import LogBundle, LogBundleWriter
-from toolkit.model import Finding
+from toolkit.model import Finding, Sha256
+from toolkit.site import Site
 
 
 @click.group(cls=Noun, name="logs")
@@ -94,20 +96,31 @@ def collect(
     type=OUTPUT_FILE,
     help="Also write the report as one HTML file.",
 )
+@click.option(
+    "--site",
+    "site_dir",
+    type=LocalPath(file_okay=False),
+    envvar="FERRY_SITE",
+    help="Write into the journal of this site what was found of failed runs (or set FERRY_SITE); without "
+    "it `ferry run start` refuses after a failed run.",
+)
 @json_option
-def analyse_command(bundle: Path, report_file: Path | None, *, json_output: bool) -> int:
+def analyse_command(
+    bundle: Path, report_file: Path | None, site_dir: Path | None, *, json_output: bool
+) -> int:
     """Say what went wrong, on which node, why, and what to do. Needs no cluster.
 
     Exit code 1 means that something critical was found.
 
     \b
     Example:
-      ferry logs analyse plant7.zip --report plant7.html
+      ferry logs analyse plant7.zip --report plant7.html --site C:\\ferry-site
 
-    Changes: nothing but the report file; an earlier report of that name is replaced.
+    Changes: the report file, of which an earlier one of that name is replaced, and the site's journal.
     """
+    site = None if site_dir is None else Site(site_dir)
     with LogBundle(bundle) as opened:
-        analysis = analyse(opened)
+        analysis, digest = analyse(opened), opened.digest()
     if report_file is not None:
         write_report(analysis, report_file)
     if json_output:
@@ -116,7 +129,39 @@ def analyse_command(bundle: Path, report_file: Path | None, *, json_output: bool
         _print(analysis)
     if report_file is not None:
         echo(f"report: {report_file}", err=True)
+    if site is not None:
+        _keep(analysis, digest, site)
     return EXIT_NO if analysis.has_failure else 0
+
+
+def _keep(analysis: Analysis, digest: Sha256, site: Site) -> None:
+    """Write what was found of failed runs into the site's journal, and say so."""
+    known = {cluster.name.casefold(): cluster.name for cluster in site.clusters()}
+    if not analysis.failed_runs:
+        return
+    if analysis.cluster.casefold() not in known:
+        echo(f"not kept: the site knows no cluster {analysis.cluster}", err=True)
+        return
+    verdict = analysis.verdict
+    with site.lock():
+        for run in analysis.failed_runs:
+            note_evidence(
+                site.journal,
+                cluster=known[analysis.cluster.casefold()],
+                found=RunEvidence(
+                    run_id=run.run_id,
+                    run_updated_at=run.updated_at,
+                    bundle_sha256=digest,
+                    analysed_at=datetime.now(UTC),
+                    rule=verdict.rule,
+                    nodes=verdict.nodes,
+                    headline=verdict.headline,
+                    rerun_safe=verdict.rerun_safe,
+                    remedy=verdict.remedy,
+                    blind_spots=verdict.blind_spots,
+                ),
+            )
+            echo(f"kept in the site's journal: what was found of run {run.run_id}", err=True)
 
 
 def _print(analysis: Analysis) -> None:

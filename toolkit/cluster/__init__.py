@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,7 +28,10 @@ from toolkit.cluster._checks import (
     judge_all,
 )
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
+from toolkit.cluster._evidence import RunEvidence, note_evidence
 from toolkit.cluster._fencing import Claim
+from toolkit.cluster._gate import Expected, Permit, Refusal, Window, Wish
+from toolkit.cluster._history import PastRun, read_history
 from toolkit.cluster._import_states import Patience
 from toolkit.cluster._importing import (
     Import,
@@ -38,8 +41,9 @@ from toolkit.cluster._importing import (
 )
 from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
 from toolkit.cluster._requesting import SignedRequest, sign_request
-from toolkit.cluster._running import Phase, Sight, check_start, deepest_error, walk, watch
+from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
 from toolkit.cluster._sbe_foresight import NeededSbe
+from toolkit.cluster._starting import Grounds, Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
 from toolkit.cluster._timekeeping import (
     TIME_STEP,
@@ -49,6 +53,7 @@ from toolkit.cluster._timekeeping import (
     ask_times,
     judge_time,
 )
+from toolkit.cluster._watching import Outlook, Seen, Watch, find_last_run, look_at
 from toolkit.cluster._witnessing import state_import, state_result
 from toolkit.errors import AuthenticationError, ConnectError, ReachError, StateError
 from toolkit.logbundle import LogBundleWriter
@@ -58,7 +63,6 @@ from toolkit.model import (
     Node,
     Progress,
     Road,
-    RunState,
     Silent,
     SolutionVersion,
     T,
@@ -81,22 +85,35 @@ __all__ = [
     "CheckVerdict",
     "Cluster",
     "Drift",
+    "Expected",
+    "Grounds",
     "ImportResult",
     "JudgedTime",
     "NeededSbe",
     "NodeTime",
+    "Outlook",
     "Overview",
+    "PastRun",
+    "Permit",
     "Phase",
     "Readiness",
+    "Refusal",
+    "RunEvidence",
+    "Seen",
     "Sight",
     "SignedRequest",
+    "Started",
     "TimeSource",
+    "UpdateName",
+    "Window",
+    "Wish",
     "deepest_error",
     "drift_between",
     "drift_from",
     "judge_time",
     "keep_baseline",
     "kept_baseline",
+    "note_evidence",
     "sign_request",
     "state_import",
     "state_result",
@@ -372,83 +389,121 @@ class Cluster:
             hides_reason=hides_reason,
         ).run()
 
-    def start(
-        self,
-        version: SolutionVersion,
-        *,
-        prepare_only: bool,
-        fixed: str | None = None,
-        dry_run: bool = False,
-    ) -> str:
-        """Start an update (or its preparation) through the orchestrator; return the run's id.
+    def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> None:
+        """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
-            version: A listed update.
-            prepare_only: Prepare and check only.
-            fixed: After a failed run: what was done about its cause, in writing.
-            dry_run: Only find out whether it would be allowed; the id is empty.
+            name: A listed update: a solution update, or an SBE.
+            wish: What is asked for.
+            grounds: What checks rest on besides the cluster.
 
         Raises:
-            StateError: The update is not in a state in which this may be done.
-            ReachError: The outcome is unknown; `look` tells whether it started.
+            StateError: It may not be started; every reason is named.
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed on the node.
+        """
+        self._starting(name, wish, grounds).await_window()
+
+    def start(
+        self, name: UpdateName, wish: Wish, grounds: Grounds, *, dry_run: bool = False
+    ) -> Started:
+        """Check the cluster, judge, and start an update (or its preparation) through the orchestrator.
+
+        Args:
+            name: A listed update: a solution update, or an SBE.
+            wish: What is asked for.
+            grounds: What checks rest on besides the cluster.
+            dry_run: Only find out whether it would be allowed.
+
+        Raises:
+            StateError: It may not be started; every reason is named.
+            SessionLostError: The outcome is unknown; `look` tells whether it started.
+            ReachError: No node answered; nothing was started.
             ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
         """
+        return self._starting(name, wish, grounds).run(dry_run=dry_run)
 
-        def on(session: Session, node: Node) -> str:
-            update = self._find(session, version)
-            check_start(update, prepare_only=prepare_only, fixed=fixed)
-            if dry_run:
-                return ""
-            facts = {"node": node.name, "state": update.state_raw}
-            if fixed:
-                facts["fixed"] = fixed
-            step = "prepare" if prepare_only else "start"
-            self._note(version, step, "intent", **facts)
-            run_id = session.invoke(
-                _cmdlets.start_update(update.resource_id, prepare_only=prepare_only)
+    def _starting(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Starting:
+        def check() -> Readiness:
+            return self.check(
+                None,
+                name if isinstance(name, SolutionVersion) else None,
+                floor=grounds.floor,
+                manifests=grounds.manifests,
+                baseline=grounds.baseline,
             )
-            self._note(version, step, "done", node=node.name, run_id=run_id)
-            return run_id
 
-        return self._on_some_node(on, only_first_answer=True)
+        return Starting(
+            cluster=self.known.name,
+            nodes=len(self.known.nodes),
+            wish=wish,
+            find=lambda session: self._find(session, name),
+            on_some_node=self._on_some_node,
+            check=check,
+            now=lambda: self.tell_time(floor=grounds.floor).reference,
+            journal=self._journal,
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
 
-    def look(self, version: SolutionVersion) -> Sight:
-        """Read an update and its newest run with the whole step tree.
+    def look(
+        self, version: UpdateName | None, *, run_id: str = "", node: Node | None = None
+    ) -> Sight:
+        """Read an update and one of its runs with the whole step tree.
+
+        Args:
+            version: A listed update; None: the one that ran last.
+            run_id: A run of it; empty: the newest.
+            node: The node to ask; None: the first that answers.
 
         Raises:
-            StateError: The cluster does not list the version.
+            StateError: The cluster does not list the version, or does not know the run.
             ReachError: No node answered.
             ClusterError: A cmdlet failed on the node.
         """
 
-        def on(session: Session, node: Node) -> Sight:
-            update = self._find(session, version)
-            runs = session.invoke(_cmdlets.update_runs(update.resource_id))
-            if not runs:
-                return Sight(update=update, run=None)
-            states = session.invoke(_cmdlets.run_states(update.resource_id))
-            raw = states.get(runs[0].resource_id, runs[0].state_raw)
-            return Sight(update=update, run=replace(runs[0], state=RunState(raw), state_raw=raw))
+        def on(session: Session, _: Node) -> Sight:
+            update = self._find(session, version) if version else find_last_run(session)
+            return look_at(session, update, run_id)
 
-        return self._on_some_node(on)
+        return self._on_some_node(on, nodes=(node,) if node else None)
 
     def watch(
-        self, version: SolutionVersion, *, poll_s: float = 30, patience_s: float = 3600
-    ) -> Iterator[Sight]:
-        """Yield what `look` sees until nothing moves any more; nodes may restart meanwhile.
+        self, version: UpdateName, *, poll_s: float = 30, patience_s: float = 3600
+    ) -> Iterator[Seen]:
+        """Yield what is seen of a run until nothing moves any more; nodes may restart meanwhile.
 
         Raises:
-            ReachError: No node answered for `patience_s` seconds.
+            ReachError: No node answered for `patience_s` seconds, or the update service did not.
             StateError: The cluster does not list the version.
             ClusterError: A cmdlet failed on the node.
         """
-        return watch(
-            lambda: self.look(version),
+        return Watch(
+            look=lambda node: self.look(version, node=node),
+            unreached=self._unreached,
+            nodes=self.known.nodes,
+            progress=self._progress,
             sleep=self._sleep,
             clock=self._clock,
             poll_s=poll_s,
             patience_s=patience_s,
-        )
+        ).run()
+
+    def history(self, *, limit: int) -> tuple[PastRun, ...]:
+        """Read the newest runs of all listed updates, newest first.
+
+        Args:
+            limit: How many.
+
+        Raises:
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed on the node.
+            InputError: The journal or a reply cannot be understood.
+            StorageError: The journal cannot be read.
+        """
+        entries = tuple(self._journal.entries(cluster=self.known.name))
+        return self._on_some_node(lambda session, _: read_history(session, entries, limit=limit))
 
     def collect(self, writer: LogBundleWriter, *, since: datetime) -> tuple[Gap, ...]:
         """Gather the evidence of every node into a log bundle; return what was missing.
@@ -465,10 +520,10 @@ class Cluster:
             progress=self._progress,
         ).run()
 
-    def _find(self, session: Session, version: SolutionVersion) -> Update:
+    def _find(self, session: StartSession, version: UpdateName) -> Update:
         listed = session.invoke(_cmdlets.updates())
         for update in listed:
-            if _cmdlets.is_version(update, version):
+            if is_named(update, version):
                 return update
         raise StateError(
             f"find update {version} on cluster {self.known.name}",
@@ -477,25 +532,20 @@ class Cluster:
             hint="import it first, or wait for the cluster's discovery: ferry cluster discover",
         )
 
-    def _note(self, version: SolutionVersion, step: str, outcome: str, **facts: str) -> None:
-        self._journal.append(
-            cluster=self.known.name,
-            subject=f"run {version}",
-            step=step,
-            outcome=outcome,
-            **facts,
-        )
-
     def _on_some_node(
-        self, act: Callable[[Session, Node], T], *, only_first_answer: bool = False
+        self,
+        act: Callable[[Session, Node], T],
+        *,
+        only_first_answer: bool = False,
+        nodes: Sequence[Node] | None = None,
     ) -> T:
-        """Act on the first node that answers.
+        """Act on the first node that answers; of `nodes`, where they are given.
 
         With `only_first_answer`, a session lost after the node has answered is not tried elsewhere:
         what it changed is unknown, and the same command finds out.
         """
         lost: list[tuple[Node, ReachError]] = []
-        for node in self.known.nodes:
+        for node in nodes or self.known.nodes:
             answered = False
             try:
                 with self._session(node) as session:

@@ -24,6 +24,8 @@ from pathlib import PureWindowsPath
 from typing import BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._checks import MARKERS
+from toolkit.cluster._cmdlets import ready, runs
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
@@ -40,6 +42,8 @@ _log = logging.getLogger(__name__)
 
 _SCRATCH = PureWindowsPath(r"C:\Windows\Temp")
 _PARALLEL_NODES = 4
+_MARKER_CHARACTERS = 65_536
+"""So much is taken of a marker of a failed CAU run; they are short."""
 
 CHANNELS: dict[Source, str] = {
     Source.CAU_EVTX: "Microsoft-Windows-ClusterAwareUpdating/Admin",
@@ -62,6 +66,8 @@ CLUSTER_SOURCES: tuple[Source, ...] = (
     Source.UPDATES,
     Source.UPDATE_RUNS,
     Source.CAU_REPORTS,
+    Source.ACTION_PLANS,
+    Source.BREADCRUMBS,
 )
 
 
@@ -200,13 +206,28 @@ class Collection:
             command = _cmdlets.save_cau_reports(scratch / Source.CAU_REPORTS, name, self.since)
             return saved(command, Source.CAU_REPORTS)(session, sink)
 
+        def markers(session: CollectSession, sink: BinaryIO) -> str:
+            found = [
+                {
+                    "Path": str(path),
+                    "Text": session.invoke(ready.text_of(path))[:_MARKER_CHARACTERS],
+                }
+                for path in MARKERS
+                if session.invoke(_cmdlets.path_exists(path))
+            ]
+            sink.write(json.dumps(found).encode())
+            return ready.text_of(MARKERS[0]).name
+
+        plans = runs.save_action_plans(scratch / Source.ACTION_PLANS)
         environment = _cmdlets.save_environment(scratch / Source.ENVIRONMENT)
-        runs = _cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)
+        update_runs = _cmdlets.save_update_runs(scratch / Source.UPDATE_RUNS)
         of_cluster: dict[Source, Produce] = {
             Source.ENVIRONMENT: saved(environment, Source.ENVIRONMENT),
             Source.UPDATES: updates,
-            Source.UPDATE_RUNS: saved(runs, Source.UPDATE_RUNS),
+            Source.UPDATE_RUNS: saved(update_runs, Source.UPDATE_RUNS),
             Source.CAU_REPORTS: reports,
+            Source.ACTION_PLANS: saved(plans, Source.ACTION_PLANS),
+            Source.BREADCRUMBS: markers,
         }
         for source, produce in of_cluster.items():
             if with_cluster and source not in self._asked:

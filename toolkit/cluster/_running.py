@@ -1,4 +1,4 @@
-"""Update states as a table, what may be done in each, and the loop that watches a run.
+"""Update states as a table, and what may be done in each.
 
 Theory of operation. An update moves `Ready → (Downloading) → Preparing → HealthChecking →
 ReadyToInstall | Installing → Installed`; each working state has a failed twin from which
@@ -11,12 +11,24 @@ update-phases-23h2.md (the transitions), update-best-practices.md (no blind re-r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from toolkit.errors import AuthenticationError, ReachError, StateError
-from toolkit.model import RunState, Step, Update, UpdateRun, UpdateState
+from toolkit.cluster import _cmdlets
+from toolkit.model import RunState, SolutionVersion, Step, Update, UpdateRun, UpdateState
+from toolkit.sbe import SbeVersion
+
+UpdateName = SolutionVersion | SbeVersion
+"""What a person names an update by: a solution version, or an SBE's (`SBE4.2.2603.1`)."""
+
+
+def is_named(update: Update, name: UpdateName) -> bool:
+    """Whether a listed update is the one that is named; a solution update is no SBE of the same number."""
+    if isinstance(name, SolutionVersion):
+        return _cmdlets.is_version(update, name)
+    found = update.resource_id.rpartition("/")[2].upper()
+    return found.startswith("SBE") and SbeVersion.read(found.removeprefix("SBE")) == name
 
 
 class Phase(StrEnum):
@@ -63,43 +75,28 @@ _BLOCKED_HINTS = {
 }
 
 
-def check_start(update: Update, *, prepare_only: bool, fixed: str | None) -> None:
-    """Refuse to start (or prepare) an update in any state in which that would be wrong.
+def state_refusal(update: Update, *, prepare_only: bool) -> tuple[str, str] | None:
+    """Return why an update may not be started (or prepared) in its state, and what to do; None: it may.
+
+    What failed may be started again; whether it should be is another question.
 
     Args:
         update: As the cluster lists it now.
         prepare_only: Whether only the preparation is asked for.
-        fixed: After a failed run: what a person did about its cause, in writing.
-
-    Raises:
-        StateError: With the state found, the states allowed, and what to do.
     """
-    action = f"{'prepare' if prepare_only else 'start'} update {update.version}"
     phase = PHASES[update.state]
-    if phase is Phase.FAILED and fixed and fixed.strip():
-        return
-    if phase is Phase.FAILED:
-        raise StateError(
-            action,
-            current=f"it is {update.state_raw}",
-            hint="never run it again blindly: `ferry logs collect`, `ferry logs analyse`, cure the "
-            'cause, then repeat this command with --i-have-fixed "what you did"',
-        )
     allowed = (
         {UpdateState.Ready} if prepare_only else {UpdateState.Ready, UpdateState.ReadyToInstall}
     )
-    if update.state not in allowed:
-        hint = {
-            Phase.RUNNING: "it is running already: `ferry run watch` follows it",
-            Phase.DONE: "nothing is left to do",
-            Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
-        }.get(phase, _BLOCKED_HINTS.get(update.state))
-        raise StateError(
-            action,
-            current=f"it is {update.state_raw}",
-            expected=" or ".join(sorted(allowed)),
-            hint=hint,
-        )
+    if phase is Phase.FAILED or update.state in allowed:
+        return None
+    hint = {
+        Phase.RUNNING: "it is running already: `ferry run watch` follows it",
+        Phase.DONE: "nothing is left to do",
+        Phase.ACTIONABLE: "it is prepared already: `ferry run start` installs it",
+        Phase.UNRECOGNISED: "this ferry does not know that state: look at it with `ferry run show`",
+    }.get(phase) or _BLOCKED_HINTS[update.state]
+    return f"it is {update.state_raw} (expected: {' or '.join(sorted(allowed))})", hint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,40 +119,6 @@ class Sight:
         return PHASES[self.update.state] is Phase.FAILED or (
             self.run is not None and self.run.state is RunState.Failed
         )
-
-
-def watch(
-    look: Callable[[], Sight],
-    *,
-    sleep: Callable[[float], None],
-    clock: Callable[[], float],
-    poll_s: float,
-    patience_s: float,
-) -> Iterator[Sight]:
-    """Yield a look every `poll_s` seconds until nothing moves any more.
-
-    Nodes restart during an update, so a node (or all of them) not answering is no failure until it
-    lasts longer than `patience_s`; a refused password is raised at once.
-
-    Raises:
-        ReachError: No node answered for `patience_s` seconds.
-        AuthenticationError: A node refused the credential.
-    """
-    answered_at = clock()
-    while True:
-        try:
-            sight = look()
-        except AuthenticationError:
-            raise
-        except ReachError:
-            if clock() - answered_at > patience_s:
-                raise
-        else:
-            answered_at = clock()
-            yield sight
-            if not sight.is_moving:
-                return
-        sleep(poll_s)
 
 
 def walk(step: Step, depth: int = 0) -> Iterator[tuple[int, Step]]:

@@ -22,9 +22,11 @@ from tests.simcluster.selftests.winrm import (
     loopback,
     marks,
     pool,
+    prepare,
     run,
     simulate,
 )
+from tests.simcluster.state import SolutionUpdate
 from tests.vendorsite.bundle import make_bundle
 
 pytestmark = marks
@@ -282,3 +284,64 @@ def test_process_ends_on_sigterm(process):
     running, _ = process
     running.terminate()
     assert running.wait(timeout=10) == 0
+
+
+# --- runs on a bad day --------------------------------------------------------------------------
+
+
+def list_update(cluster):
+    update = SolutionUpdate(
+        resource_id=f"redmond/Solution{VERSION}",
+        version=VERSION,
+        display_name="Azure Local",
+        state="Ready",
+    )
+    cluster.world.updates.append(update)
+    return update
+
+
+def test_node_that_cau_restarts_really_goes_away_and_comes_back(tmp_path):
+    with simulate(tmp_path / "sim", nodes=2, run_seconds=8.0) as cluster:
+        cluster.world.bad_days.restarts_nodes = True
+        update = list_update(cluster)
+        cluster.world.start(update, is_prepare_only=False)
+        for node in (cluster.world.nodes[0], cluster.world.nodes[1]):
+            wait_until(lambda node=node: not node.is_up)
+            wait_until(lambda node=node: node.is_up)
+            assert node.ready.booted_at is not None
+        cluster.world.advance()
+
+
+def test_bad_days_are_armed_from_the_control_file_and_taken_back(cluster):
+    list_update(cluster)
+    faults = [
+        {"kind": "cau", "words": "stuck"},
+        {"kind": "gateway-timeout", "count": 0, "seconds": 5},
+        {"kind": "move-update-service", "node": "node2", "seconds": 0.1},
+    ]
+    cluster.faults.control.write_text(json.dumps({"faults": faults}), encoding="utf-8")
+    days = cluster.world.bad_days
+    wait_until(lambda: days.cau == "stuck" and days.starved is not None)
+    wait_until(lambda: days.service_silent_until < time.monotonic())
+    with pool(cluster) as ready:
+        _, shell = run(ready, "Get-SolutionUpdate")
+        assert "GatewayTimeout" in str(shell.streams.error[0])
+        assert "node2.cluster.example:4900" in str(shell.streams.error[0])
+        cluster.faults.control.unlink()
+        wait_until(lambda: days.cau == "" and days.starved is None)
+        assert states(ready) == {f"redmond/Solution{VERSION}": "Ready"}
+
+
+def test_wire_record_keeps_every_message_that_arrived(tmp_path):
+    with (
+        simulate(tmp_path / "sim", record_wire=True) as cluster,
+        pool(cluster) as ready,
+    ):
+        run(ready, ("Get-Cluster", {"Name": "x" * 100_000}))  # more than one fragment
+        shell = prepare(ready)
+        shell.add_script("1 + 1")
+        shell.invoke()
+        sent = [path.read_text("utf-8") for path in sorted((cluster.folder / "wire").iterdir())]
+        assert any("Get-Cluster" in text and "x" * 100_000 in text for text in sent)
+        assert [text for text in sent if 'N="IsScript">true' in text]
+        assert cluster.journal.scripts == 1

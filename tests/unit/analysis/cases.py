@@ -162,8 +162,8 @@ def update_run(state: str, progress: Step | None, *, minutes: float = 60) -> Upd
     )
 
 
-def listed(state: str) -> UpdateRow:
-    return UpdateRow(resource_id="redmond/Solution12.2603.1002.15", state=state, place="[0]")
+def listed(state: str, name: str = "Solution12.2603.1002.15") -> UpdateRow:
+    return UpdateRow(resource_id=f"redmond/{name}", state=state, place="[0]")
 
 
 def text(raw: str, *, check: str = "", target: str = "", node: str = "") -> Text:
@@ -191,6 +191,8 @@ def case(
         updates=tuple(updates),
         checks=tuple(checks),
         environment=None,
+        plans=(),
+        markers=(),
         coverage=coverage,
         texts=tuple(texts),
     )

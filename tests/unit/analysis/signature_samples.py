@@ -17,6 +17,10 @@ PLATFORM = (
 )
 
 SAMPLES: dict[str, tuple[str, str]] = {
+    "resumed-update-empty-action-plan": (
+        "AdditionalInformation: The action plan does not contain the mandatory\n element Steps.",
+        "The action plan does not contain the mandatory element Steps.",
+    ),
     "cau-installer-blocked-by-defender-asr": (
         "Failed to run a hotfix installer. Message: Cannot start hotfix installer on cluster node N2. "
         "Program path: powershell.exe. Parameters: -File x. Error code: 0x80070005",

@@ -12,6 +12,7 @@ from tests.unit.analysis.bundles import (
     CHANNELS,
     Members,
     analysed,
+    document,
     evtx,
     members_of,
     story,
@@ -259,3 +260,70 @@ def test_timeline_is_bounded_and_keeps_what_matters(
     assert len(analysis.timeline) == 20
     assert analysis.timeline_left_out > 0
     assert any("CAU run failed on node N2" in one.text for one in analysis.timeline)
+
+
+# --- which runs have to be cured ----------------------------------------------------------------
+
+RUN = "redmond/Solution12.2603.1002.15"
+EMPTY = "The action plan does not contain the mandatory element 'Steps'."
+
+
+def run_row(number: int, *, status: str, state: int = 3) -> dict[str, object]:
+    progress = {"Name": "Start update", "Status": status, "Steps": []} if status else None
+    return {
+        "ResourceId": f"{RUN}/{number}",
+        "State": state,
+        "TimeStarted": f"2026-03-2{number}T01:00:00Z",
+        "LastUpdatedTime": f"2026-03-2{number}T02:00:00Z",
+        "Progress": progress,
+    }
+
+
+@pytest.mark.parametrize(
+    ("statuses", "state", "failed"),
+    [
+        (["Error"], "InstallationFailed", [f"{RUN}/1"]),
+        (["Success", "Error"], "InstallationFailed", [f"{RUN}/2"]),
+        (["Error", "Success"], "Installed", []),
+        (["Error", "InProgress"], "Installing", []),
+        (["Error", ""], "InstallationFailed", [f"{RUN}/2"]),
+        ([""], "Installing", []),
+    ],
+)
+def test_newest_run_of_an_update_is_what_has_to_be_cured(
+    tmp_path: Path, statuses: list[str], state: str, failed: list[str]
+) -> None:
+    rows = [run_row(number, status=status) for number, status in enumerate(statuses, start=1)]
+    members = {
+        ("", Source.UPDATE_RUNS): document(rows),
+        ("", Source.UPDATES): document([{"ResourceId": RUN, "State": state}]),
+    }
+    assert [run.run_id for run in analysed(tmp_path, members).failed_runs] == failed
+
+
+def test_run_without_steps_is_explained_by_its_action_plan(tmp_path: Path) -> None:
+    plan = {"InstanceID": "2", "Status": "Failed", "AdditionalInformation": EMPTY}
+    members = {
+        ("", Source.UPDATE_RUNS): document([run_row(2, status="")]),
+        ("", Source.UPDATES): document([{"ResourceId": RUN, "State": "InstallationFailed"}]),
+        ("", Source.ACTION_PLANS): document([plan]),
+    }
+    analysis = analysed(tmp_path, members)
+    assert analysis.verdict.rule == "resumed-update-empty-action-plan"
+    assert analysis.verdict.rerun_safe is RerunSafety.AFTER_REMEDY
+
+
+def test_marker_file_of_a_failed_run_is_read_as_text(tmp_path: Path) -> None:
+    words = "CAU Run failed. Previous CAU run status was Canceled. Exceeded max CAU retries (2)."
+    raised = f"Type 'EvalCauRetryApplicability' of Role 'CAU' raised an exception:\n{words}"
+    marker = {"Path": r"C:\x\caufailureinfo.txt", "Text": raised}
+    found = analysed(tmp_path, {("", Source.BREADCRUMBS): document([marker])}).findings
+    assert any(one.rule.startswith("cau-retry-canceled") for one in found)
+    assert found[0].evidence[0].place == r"file C:\x\caufailureinfo.txt"
+
+
+def test_bundle_of_an_earlier_ferry_lacks_no_action_plans(tmp_path: Path, whole: Members) -> None:
+    sources = {row.source for row in analysed(tmp_path, whole).coverage}
+    assert not sources & {Source.ACTION_PLANS, Source.BREADCRUMBS}
+    gap = Gap(source=Source.ACTION_PLANS, node="", reason="failed", detail="not recognised")
+    assert status(analysed(tmp_path, whole, [gap]), "", Source.ACTION_PLANS) == "missing"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.analysis.bundles import document, story
+from toolkit.analysis._parsers.action_plans import read_action_plans, read_markers
 from toolkit.analysis._parsers.cau_reports import read_cau_reports
 from toolkit.analysis._parsers.health import read_environment, read_updates
 from toolkit.analysis._parsers.powershell_json import span, time
@@ -191,3 +192,30 @@ def test_empty_file_holds_nothing_and_is_no_error(read: Callable[[bytes], object
 def test_half_of_a_surrogate_pair_does_not_get_through() -> None:
     (run,) = read_update_runs(json.dumps({"ResourceId": "a\ud800b"}).encode())
     run.resource_id.encode("utf-8")
+
+
+def test_action_plan_says_why_it_did_not_go_on() -> None:
+    row = {
+        "InstanceID": "9a1d",
+        "ActionPlanName": "MAS Update",
+        "Status": "Failed",
+        "EndDateTime": f"/Date({MS})/",
+        "AdditionalInformation": {"Message": "no steps"},
+    }
+    (plan,) = read_action_plans(document(row))
+    assert (plan.instance_id, plan.status, plan.at) == ("9a1d", "Failed", AT)
+    assert plan.words == '{"Message": "no steps"}'
+
+
+def test_marker_has_a_path_and_perhaps_no_text() -> None:
+    (marker,) = read_markers(document([{"Path": "C:\\x.txt", "Text": ""}]))
+    assert (marker.path, marker.text) == ("C:\\x.txt", "")
+    assert read_markers(b"[]") == ()
+
+
+@pytest.mark.parametrize("read", [read_action_plans, read_markers])
+def test_objects_of_another_kind_are_no_plans_and_no_markers(
+    read: Callable[[bytes], object],
+) -> None:
+    with pytest.raises(InputError):
+        read(document([{"Version": "1"}]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.unit.analysis.cases import (
     OTHER_RUN,
     RUN,
+    START,
     boot,
     case,
     check,
@@ -22,9 +24,11 @@ from tests.unit.analysis.cases import (
     own,
     report,
     step,
+    text,
     update_run,
     whole_logs,
 )
+from tests.unit.analysis.signature_samples import SAMPLES
 from toolkit.analysis._case import Case, CoverageStatus
 from toolkit.analysis._events import POWER
 from toolkit.analysis._rules import RULES, findings
@@ -182,6 +186,10 @@ TABLE: Table = {
         lambda: case(updates=[listed("Recalled")]),
         lambda: case(updates=[listed("Obsolete")]),
     ),
+    "solution-update-missing-after-sbe-import": (
+        lambda: case(updates=[listed("HasPrerequisite", "SBE4.1.2409.1"), listed("Installed")]),
+        lambda: case(updates=[listed("HasPrerequisite", "SBE4.1.2409.1"), listed("Ready")]),
+    ),
     "health-check-critical": (
         lambda: case(checks=[check("FAILURE", "Critical")]),
         lambda: case(checks=[check("SUCCESS", "Critical")]),
@@ -303,3 +311,20 @@ def test_braces_in_a_fact_are_not_filled_again() -> None:
     judged = case(BEGIN, manager(5, 1013, "N2", "{node} {text}"), FAILURE)
     (one,) = [one for one in findings(judged) if one.rule == "cau-node-failed"]
     assert one.cause == "The coordinator says: {node} {text}"
+
+
+@pytest.mark.parametrize(("minute", "first"), [(-30, "resumed"), (30, "cau-installer-blocked")])
+def test_cause_of_the_run_that_failed_last_comes_before_those_of_earlier_runs(minute, first):
+    """A cause from before that run began may be cured; of those of the run itself the earliest counts."""
+
+    def at(found, minutes):
+        return replace(
+            found, evidence=replace(found.evidence, at=START + timedelta(minutes=minutes))
+        )
+
+    texts = [
+        at(text(SAMPLES["resumed-update-empty-action-plan"][0]), 40),
+        at(text(SAMPLES["cau-installer-blocked-by-defender-asr"][0]), minute),
+    ]
+    failed = update_run("Failed", step("Start", "Error"))
+    assert findings(case(runs=[failed], texts=texts))[0].rule.startswith(first)

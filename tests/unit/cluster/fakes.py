@@ -188,7 +188,9 @@ class Session:
         ]
 
     def _Get_Content(self, values, command):
-        return [self.world.files[path].decode() for path in values["LiteralPath"]]
+        named = values["LiteralPath"]
+        paths = [named] if isinstance(named, str) else named
+        return [self.world.files[path].decode() for path in paths]
 
     def _Rename_Item(self, values, command):
         path = values["LiteralPath"]
@@ -272,6 +274,9 @@ class Session:
         return [{"Name": "plant7"}]
 
     def _Get_CauReport(self, values, command):
+        return self._save(command)
+
+    def _Get_ActionPlanInstances(self, values, command):
         return self._save(command)
 
     def _wevtutil_exe(self, values, command):

@@ -1,4 +1,5 @@
 import io
+import json
 import re
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ from tests.unit.cluster.fakes import (
     sbe_files,
 )
 from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster, judge_time
+from toolkit.cluster._checks import MARKERS
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
 from toolkit.errors import (
     AuthenticationError,
@@ -425,70 +427,6 @@ def listed(world, state):
     world.listed_after = 0
 
 
-def starts(world):
-    return [name for name in world.sent if "Start-SolutionUpdate" in name]
-
-
-def test_start_returns_the_run_id_and_is_journalled(cluster, world, journal):
-    listed(world, "ReadyToInstall")
-    assert cluster.start(VERSION, prepare_only=False).endswith("/run-1")
-    assert outcomes(journal, f"run {VERSION}") == [("start", "intent"), ("start", "done")]
-
-
-def test_reason_of_blanks_is_no_reason(cluster, world):
-    listed(world, "InstallationFailed")
-    with pytest.raises(StateError):
-        cluster.start(VERSION, prepare_only=False, fixed="  ")
-    assert starts(world) == []
-
-
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("InstallationFailed", "never run it again blindly"),
-        ("HealthCheckFailed", "never run it again blindly"),
-        ("Installing", "running already"),
-        ("Installed", "nothing is left"),
-        ("AdditionalContentRequired", "SBE"),
-        ("HasPrerequisite", "prerequisite"),
-        ("SomethingNew", None),
-    ],
-)
-def test_start_is_refused_in_the_wrong_state(cluster, world, state, words):
-    listed(world, state)
-    with pytest.raises(StateError) as refused:
-        cluster.start(VERSION, prepare_only=False)
-    assert refused.value.found == f"it is {state}"
-    assert words is None or words in refused.value.hint
-    assert starts(world) == []
-
-
-def test_failed_run_starts_again_only_with_a_written_reason(cluster, world, journal):
-    listed(world, "InstallationFailed")
-    cluster.start(VERSION, prepare_only=False, fixed="set the ASR rule to audit")
-    assert len(starts(world)) == 1
-    (intent, _) = journal.entries(cluster="plant7", subject=f"run {VERSION}")
-    assert intent.facts["fixed"] == "set the ASR rule to audit"
-
-
-def test_prepared_update_is_not_prepared_again(cluster, world):
-    listed(world, "ReadyToInstall")
-    with pytest.raises(StateError, match="ReadyToInstall"):
-        cluster.start(VERSION, prepare_only=True)
-
-
-def test_dry_run_sends_no_start(cluster, world, journal):
-    listed(world, "Ready")
-    assert cluster.start(VERSION, prepare_only=False, dry_run=True) == ""
-    assert starts(world) == []
-    assert outcomes(journal, f"run {VERSION}") == []
-
-
-def test_version_that_is_not_listed_cannot_be_started(cluster, world):
-    with pytest.raises(StateError, match="no updates"):
-        cluster.start(VERSION, prepare_only=False)
-
-
 RUNS = (
     '[{"ResourceId":"r/1","State":2,"TimeStarted":"\\/Date(1760000000000)\\/","Progress":null},'
     '{"ResourceId":"r/2","State":1,"TimeStarted":"\\/Date(1770000000000)\\/",'
@@ -521,8 +459,8 @@ def test_update_without_a_run_is_shown_as_such(cluster, world):
 def test_watch_ends_when_nothing_moves(cluster, world, clock):
     listed(world, "Installing")
     seen = []
-    for sight in cluster.watch(VERSION, poll_s=5):
-        seen.append(sight.update.state_raw)
+    for look in cluster.watch(VERSION, poll_s=5):
+        seen.append(look.sight.update.state_raw)
         listed(world, "Installed" if len(seen) == 2 else "Installing")
     assert seen == ["Installing", "Installing", "Installed"]
     assert clock.slept == [5, 5]
@@ -540,7 +478,7 @@ def test_watch_survives_nodes_that_restart(cluster, world):
 
     cluster._sleep = back
     world.fail_on.clear()
-    assert next(looks).update.state is UpdateState.Installed
+    assert next(looks).sight.update.state is UpdateState.Installed
 
 
 def test_watch_gives_up_when_no_node_answers_for_too_long(cluster, world, clock):
@@ -646,3 +584,17 @@ def test_refused_password_stops_the_collection_at_the_first_node(cluster, world,
         collect(cluster, tmp_path)
     assert world.sent == ["New-Item"]
     assert list(tmp_path.glob("b.zip*")) == []
+
+
+def test_markers_of_failed_cau_runs_are_taken_with_what_stands_in_them(cluster, world, tmp_path):
+    marker = str(MARKERS[1])
+    world.files[marker] = b"CAU Run failed." + b"x" * 100_000
+    collect(cluster, tmp_path)
+    with LogBundle(tmp_path / "b.zip") as bundle:
+        (member,) = [one for one in bundle.members if one.source == "breadcrumbs.json"]
+        sink = io.BytesIO()
+        bundle.copy(member, sink)
+    (found,) = json.loads(sink.getvalue())
+    assert (found["Path"], found["Text"][:15]) == (marker, "CAU Run failed.")
+    assert len(found["Text"]) == 65_536
+    assert world.files[marker].startswith(b"CAU")

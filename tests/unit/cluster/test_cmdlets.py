@@ -5,7 +5,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import payload, reading
+from toolkit.cluster._cmdlets import payload, reading, runs
 from toolkit.errors import InputError
 from toolkit.model import ResourceId, UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
@@ -45,7 +45,7 @@ def test_every_command_that_changes_something_says_so():
         _cmdlets.move(FILE, FILE),
         _cmdlets.expand(FILE, FILE, timeout_s=1),
         _cmdlets.add_update(FILE),
-        _cmdlets.start_update("x", prepare_only=True),
+        runs.start_update("x", prepare_only=True),
     ]
     assert all(command.changes_cluster for command in changing)
     assert not _cmdlets.updates().changes_cluster
@@ -274,6 +274,25 @@ def test_name_is_known_only_with_an_address(reply, is_known):
 def test_port_is_reached_only_if_the_node_says_so(reply):
     assert not _cmdlets.reaches("aka.ms", 443).parse(reply)
     assert _cmdlets.reaches("aka.ms", 443).parse((*reply, True))
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def test_switches_are_sent_only_where_they_are_asked_for():
+    def sent(**switches):
+        return runs.start_update("x", **switches).pipeline[-1].parameters
+
+    assert sent(prepare_only=False) == ()
+    assert sent(prepare_only=True) == (("PrepareOnly", None),)
+    assert sent(prepare_only=False, ignores_warnings=True) == (("IgnoreWarnings", None),)
+
+
+def test_what_action_plans_were_started_with_stays_on_the_node():
+    command = runs.save_action_plans(FILE)
+    chosen = dict(command.pipeline[2].parameters)["Property"]
+    assert "AdditionalInformation" in chosen
+    assert "RuntimeParameters" not in chosen
 
 
 # --- what the payload lacks ---------------------------------------------------------------------

@@ -30,12 +30,26 @@ _ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 def findings(case: Case) -> tuple[Finding, ...]:
     """Return what the rules find, the worst first and causes before what followed from them.
 
-    What a later success has overtaken is kept, as information.
+    Of causes alike, those of the run that failed last come first: what an earlier one failed of may be cured. What
+    a later success has overtaken is kept, as information.
     """
     success = _newest_success(case)
+    began = max((run.started_at for run in steps.failed_runs(case) if run.started_at), default=None)
     found = [(rule, _finding(rule, hit, success)) for rule in RULES for hit in rule.find(case)]
-    found.sort(key=lambda row: (_ORDER[row[1].severity], row[0].rank, _time(row[1])))
+    found.sort(
+        key=lambda row: (
+            _ORDER[row[1].severity],
+            row[0].rank,
+            _is_over_before(row[1], began),
+            _time(row[1]),
+        )
+    )
     return tuple(finding for _, finding in found)
+
+
+def _is_over_before(finding: Finding, began: datetime | None) -> bool:
+    at = latest(finding.evidence)
+    return began is not None and at is not None and at < began
 
 
 def _finding(rule: Rule, hit: Hit, success: datetime | None) -> Finding:

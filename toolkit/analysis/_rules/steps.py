@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from toolkit.analysis._case import Case, walk
+from toolkit.analysis._records import UpdateRow
 from toolkit.analysis._rules._rule import Hit, Rank, Rule
 from toolkit.model import Evidence, RerunSafety, RunState, Severity, Source, Step, UpdateRun
 
@@ -21,6 +22,7 @@ _RAISED = re.compile(r"Type '([^']+)' of Role '([^']+)' raised an exception:\s*"
 _FAILED_STATES = (
     "DownloadFailed", "PreparationFailed", "ScanFailed", "HealthCheckFailed", "InstallationFailed"
 )  # fmt: skip
+_OF_NO_USE = ("Installed", "Obsolete", "Recalled", "Invalid")
 
 
 def deepest_failure(step: Step) -> tuple[tuple[str, ...], Step] | None:
@@ -52,6 +54,21 @@ def has_failed(run: UpdateRun) -> bool:
     if run.state in (RunState.Failed, RunState.Succeeded, RunState.InProgress):
         return run.state is RunState.Failed
     return run.progress is not None and run.progress.status.lower() in _FAILED
+
+
+def failed_runs(case: Case) -> Iterator[UpdateRun]:
+    """Yield of each update its newest run, if that failed; a start after it makes a run of its own.
+
+    Where a run's state was written as a number and no step tells, the state of its update does.
+    """
+    newest = {run.resource_id.rpartition("/")[0]: run for run in case.update_runs}
+    states = {row.resource_id: row.state for row in case.updates}
+    for update_id, run in newest.items():
+        is_untold = run.state is RunState.UNRECOGNISED and (
+            run.progress is None or not run.progress.status
+        )
+        if has_failed(run) or (is_untold and states.get(update_id) in _FAILED_STATES):
+            yield run
 
 
 def _run_failed(case: Case) -> Iterator[Hit]:
@@ -148,6 +165,29 @@ def _updates(*states: str) -> Callable[[Case], Iterator[Hit]]:
     return find
 
 
+def _hidden(case: Case) -> Iterator[Hit]:
+    """Find an SBE that waits for something while no solution update is left to start."""
+    waiting = [row for row in case.updates if _is_sbe(row) and row.state == "HasPrerequisite"]
+    left = [row for row in case.updates if not _is_sbe(row) and row.state not in _OF_NO_USE]
+    for row in () if left else waiting:
+        yield Hit(
+            evidence=(
+                Evidence(
+                    node="",
+                    source=Source.UPDATES,
+                    at=None,
+                    text=f"{row.resource_id}: {row.state}; no solution update is listed beside it",
+                    place=row.place,
+                ),
+            ),
+            facts={"sbe": row.resource_id},
+        )
+
+
+def _is_sbe(row: UpdateRow) -> bool:
+    return row.resource_id.rpartition("/")[2].upper().startswith("SBE")
+
+
 def newest_success(case: Case) -> datetime | None:
     """Return when the last update run that succeeded ended."""
     ends = [
@@ -234,6 +274,25 @@ RULES: tuple[Rule, ...] = (
         remedy=("Do not install it; bring another release.",),
         rerun_safe=RerunSafety.NO,
         find=_updates("Recalled", "Invalid"),
+        is_state=True,
+    ),
+    Rule(
+        id="solution-update-missing-after-sbe-import",
+        title="{sbe} waits for something, and no solution update is listed",
+        severity=Severity.WARNING,
+        rank=Rank.OBSERVATION,
+        cause="Perhaps an SBE was imported that is older than the one asked for, or of another family: it takes "
+        "the place of the vendor's manifest, and a solution update that has no fitting SBE there is hidden. An SBE "
+        "may also wait for a release that nobody has brought yet.",
+        remedy=(
+            "Import the SBE that was asked for: ferry cluster import.",
+            "If that is not known, put the vendor's current manifest into Updates\\Manifests on the "
+            "infrastructure share.",
+            "Look twice, two minutes apart: ferry cluster discover.",
+        ),
+        rerun_safe=RerunSafety.AFTER_REMEDY,
+        find=_hidden,
+        guide="TSG/Update/Update-missing-after-importing-SBE.md",
         is_state=True,
     ),
 )

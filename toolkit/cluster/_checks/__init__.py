@@ -13,9 +13,11 @@ from __future__ import annotations
 from toolkit.cluster._checks._answers import Answers
 from toolkit.cluster._checks._check import Check, CheckId, CheckResult, CheckVerdict, Readiness
 from toolkit.cluster._checks._judging import CHECKS, judge_all
+from toolkit.cluster._checks._ready_answers import MARKERS
 
 __all__ = [
     "CHECKS",
+    "MARKERS",
     "Answers",
     "Check",
     "CheckId",

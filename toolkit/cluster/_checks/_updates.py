@@ -330,7 +330,7 @@ def _last_run(answers: Answers) -> Iterator[Said]:
         if update.state_raw.endswith("Failed")
     ]
     if words:
-        yield critical("; ".join(words))
+        yield from map(critical, words)  # apart: a start may excuse one of them, not the others
     elif runs and runs[0].state in (RunState.UNRECOGNISED, RunState.Unknown):
         yield unknown(f"the newest run, {runs[0].resource_id}, is {runs[0].state_raw!r}")
     elif runs:

@@ -182,22 +182,6 @@ def add_update(folder: PureWindowsPath) -> Command[None]:
     )
 
 
-def start_update(resource_id: ResourceId, *, prepare_only: bool) -> Command[str]:
-    """Start an update (or only its preparation) through the orchestrator; returns the run's id."""
-    switches: tuple[tuple[str | None, Plain], ...] = (
-        (("PrepareOnly", None),) if prepare_only else ()
-    )
-    return Command(
-        pipeline=(
-            Cmdlet("Get-SolutionUpdate", (("Id", resource_id),)),
-            Cmdlet("Start-SolutionUpdate", switches),
-        ),
-        parse=lambda reply: next((str(item) for item in reversed(reply) if item), ""),
-        timeout_s=600,
-        changes_cluster=True,
-    )
-
-
 def update_runs(resource_id: ResourceId) -> Command[tuple[UpdateRun, ...]]:
     """Read an update's runs with their full step trees, newest first.
 

@@ -1,0 +1,64 @@
+"""What `ferry run` makes of its words, before any cluster is asked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+import pytest
+
+from toolkit.cli import execute
+from toolkit.cli._run_options import read_update
+from toolkit.cli._run_start import _check_names, _Instant
+from toolkit.errors import InputError
+from toolkit.model import SolutionVersion
+from toolkit.sbe import SbeVersion
+
+
+def test_update_is_named_by_its_version_or_as_an_sbe_is_listed() -> None:
+    assert read_update("12.2603.1002.15") == SolutionVersion.parse("12.2603.1002.15")
+    assert read_update(" sbe4.2.2603.1 ") == SbeVersion.parse("4.2.2603.1")
+
+
+@pytest.mark.parametrize("text", ["SBE", "SBE4.2", "4.2.2603.1", "2603", ""])
+def test_what_names_no_update_is_an_input_error(text: str) -> None:
+    with pytest.raises(InputError):
+        read_update(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-11-28T22:00+01:00", "2026-11-28T21:00:00+00:00"),
+        ("2026-11-28 22:00Z", "2026-11-28T22:00:00+00:00"),
+        ("20261128T220000-05:00", "2026-11-29T03:00:00+00:00"),
+    ],
+)
+def test_time_with_a_zone_is_that_instant(text: str, instant: str) -> None:
+    assert _Instant().convert(text, None, None) == datetime.fromisoformat(instant)
+
+
+def test_time_without_a_zone_is_of_this_machine() -> None:
+    at = _Instant().convert("2026-11-28T22:00", None, None)
+    assert at.tzinfo is not None
+    assert (at.hour, at.minute) == (22, 0)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-11-28", "22:00", "2026-11-31T22:00", "T" * 40])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no time such as"):
+        _Instant().convert(text, None, None)
+
+
+def test_every_check_can_be_named_and_nothing_else() -> None:
+    option = click.Option(["--accept-warnings"])
+    context = click.Context(click.Command("start"))
+    assert _check_names(context, option, ("node-up", "node-up")) == {"node-up"}
+    with pytest.raises(click.BadParameter, match="no check is called all, nodes"):
+        _check_names(context, option, ("all", "node-up", "nodes"))
+
+
+@pytest.mark.parametrize("command", ["prepare", "start", "history"])
+def test_help_needs_no_site(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(["run", command, "--help"]) == 0
+    assert "Changes:" in capsys.readouterr().out

@@ -1,0 +1,87 @@
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.unit.cluster.fakes import VERSION, Session, World
+from toolkit.cluster._history import read_history
+from toolkit.site import Journal
+
+ID = f"redmond/Solution{VERSION}"
+SBE = "redmond/SBE4.2.2603.1"
+TREE = {
+    "Name": "Start update",
+    "Status": "Error",
+    "Steps": [{"Name": "Update Host OS", "Status": "Error", "ErrorMessage": "blocked"}],
+}
+
+
+@pytest.fixture
+def world():
+    def row(run_id, state, hour, ends="16:30"):
+        return {
+            "ResourceId": run_id,
+            "State": state,
+            "TimeStarted": f"2026-11-26T{hour:02}:00:00Z",
+            "LastUpdatedTime": f"2026-11-26T{ends}:00Z",
+        }
+
+    return World(
+        run_states=[
+            row(f"{SBE}/1", "Succeeded", 8),
+            row(f"{ID}/3", "InProgress", 20),
+            row(f"{ID}/2", "Failed", 14),
+        ],
+        runs=json.dumps([{"ResourceId": f"{ID}/2", "State": 3, "Progress": TREE}]),
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    kept = Journal(tmp_path / "journal.jsonl")
+
+    def note(step, outcome, **facts):
+        kept.append(cluster="plant7", subject=f"run {VERSION}", step=step, outcome=outcome, **facts)
+
+    note("prepare", "intent")
+    note("prepare", "refused")
+    note("start", "intent")
+    note("start", "done", run_id=f"{ID}/2")
+    note("evidence", "done", run_id=f"{ID}/2")
+    note("start", "intent", fixed="set the ASR rule to audit")
+    note("start", "done", run_id=f"{ID}/3")
+    return kept
+
+
+def past(world, journal, limit=50):
+    return read_history(Session(world), journal.entries(cluster="plant7"), limit=limit)
+
+
+def test_runs_of_all_updates_come_newest_first(world, journal):
+    told = past(world, journal)
+    assert [run.run_id for run in told] == [f"{ID}/3", f"{ID}/2", f"{SBE}/1"]
+    assert [run.update for run in told] == [f"Solution{VERSION}"] * 2 + ["SBE4.2.2603.1"]
+    assert [run.run_id for run in past(world, journal, limit=1)] == [f"{ID}/3"]
+
+
+def test_failed_run_names_its_step_and_no_other_does(world, journal):
+    assert [run.failed_step for run in past(world, journal)] == ["", "Update Host OS", ""]
+
+
+def test_what_this_site_started_is_known_by_its_journal(world, journal):
+    told = past(world, journal)
+    assert [run.kind for run in told] == ["installation", "installation", ""]
+    assert told[0].fixed == "set the ASR rule to audit"
+    assert told[1].fixed == ""
+
+
+def test_times_that_cannot_be_compared_give_no_duration(world, journal):
+    told = past(world, journal)
+    assert told[1].duration == timedelta(hours=2, minutes=30)
+    assert told[0].duration is None
+
+
+def test_trees_are_asked_for_only_where_a_run_failed(world, journal):
+    world.run_states = world.run_states[:2]
+    past(world, journal)
+    assert not any("ConvertTo-Json" in name for name in world.sent)

@@ -1,0 +1,293 @@
+"""Judges whether a run may be started, starts it once, and finds out what became of a lost reply.
+
+Theory of operation. Everything is asked anew for each start, and nothing is sent before `judge_start` allows it.
+`Start-SolutionUpdate` is sent once. If its reply gets lost, it is not sent again: the cluster is asked for its runs
+until one shows that was not there before, or goes on that had ended. If none does, the outcome is unknown, and
+said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from toolkit.cluster import _cmdlets
+from toolkit.cluster._baseline import Baseline
+from toolkit.cluster._checks import Readiness
+from toolkit.cluster._cmdlets import ready
+from toolkit.cluster._cmdlets.runs import start_update
+from toolkit.cluster._evidence import evidence_in, since_added, subject_of
+from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
+from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
+from toolkit.model import (
+    Command,
+    Node,
+    Progress,
+    ResourceId,
+    RunState,
+    RunSummary,
+    T,
+    Update,
+)
+from toolkit.site import Journal
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
+
+_LOOKS_AFTER_S = (0.0, 5.0, 15.0, 30.0, 60.0)
+"""Pauses before each look for a run whose start was not answered: a node that restarts is back after minutes,
+but the others answer."""
+_LONGEST_SLEEP_S = 60.0
+
+
+class StartSession(Protocol):
+    """What a start needs of a session with a node."""
+
+    def invoke(self, command: Command[T]) -> T:
+        """Send one command and read its reply."""
+
+
+class OnSomeNode(Protocol):
+    """Acts through the first node that answers."""
+
+    def __call__(
+        self, act: Callable[[StartSession, Node], T], *, only_first_answer: bool = False
+    ) -> T:
+        """With `only_first_answer`, what is lost after an answer is not tried through another node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What checks rest on besides the cluster."""
+
+    floor: datetime
+    """It is at least this late."""
+    manifests: Manifests
+    """What is known of releases, paths and known issues."""
+    baseline: Baseline | None
+    """The settings that a person once called right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What became of a start."""
+
+    run_id: ResourceId
+    """Empty: nothing was started, it was only judged."""
+    permit: Permit
+    readiness: Readiness
+
+
+@dataclass(slots=True, kw_only=True)
+class Starting:
+    """One start of one update, from the first question to the run's id."""
+
+    cluster: str
+    nodes: int
+    wish: Wish
+    find: Callable[[StartSession], Update]
+    on_some_node: OnSomeNode
+    check: Callable[[], Readiness]
+    now: Callable[[], datetime]
+    """By the clock that counts; only asked where a window is given."""
+    journal: Journal
+    progress: Progress
+    sleep: Callable[[float], None]
+    clock: Callable[[], float]
+
+    def await_window(self) -> None:
+        """Judge now, while somebody is there to read a refusal; then wait until the window begins.
+
+        Raises:
+            StateError: It may not be started.
+            ReachError: No node answered.
+            ClusterError: A cmdlet failed.
+        """
+        if self.wish.window.not_before is not None:
+            case, _, permit = self._judged()
+            self._wait(case, permit)
+
+    def run(self, *, dry_run: bool) -> Started:
+        """Judge and start.
+
+        Raises:
+            StateError: It may not be started; every reason is named.
+            SessionLostError: The outcome is unknown.
+            ReachError: No node answered; nothing was started.
+            ClusterError: `Start-SolutionUpdate` refused, in the cluster's words.
+        """
+        case, readiness, permit = self._judged()
+        while permit.wait_until is not None and not dry_run:  # the clock that counts was set back
+            self._wait(case, permit)
+            case, readiness, permit = self._judged()
+        for note in permit.notes:
+            self.progress.say(note)
+        for result in permit.accepted:
+            where = f" on {result.node}" if result.node else ""
+            self.progress.say(f"accepted: {result.check}{where}: {result.evidence}")
+        run_id = ResourceId("") if dry_run else self._started(case, permit)
+        return Started(run_id=run_id, permit=permit, readiness=readiness)
+
+    def _wait(self, case: Case, permit: Permit) -> None:
+        """Wait until the window begins, and say so once a minute."""
+        begins = permit.wait_until
+        if begins is None:
+            return
+        end = self.clock() + (begins - case.now).total_seconds()
+        while (left := end - self.clock()) > 0:
+            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
+            self.sleep(min(left, _LONGEST_SLEEP_S))
+
+    # --- judging -------------------------------------------------------------------------------
+
+    def _judged(self) -> tuple[Case, Readiness, Permit]:
+        """Ask everything and judge; what is refused is raised."""
+        update, runs = self.on_some_node(self._read)
+        if state := judge_state(update, self.wish):
+            raise refuse(update, (state,), verb=self.wish.verb)
+        subject = subject_of(update.resource_id)
+        entries = since_added(self.journal, cluster=self.cluster, subject=subject)
+        readiness = self.check()
+        window = self.wish.window
+        case = Case(
+            update=update,
+            runs=runs,
+            readiness=readiness,
+            evidence=tuple(evidence_in(iter(entries))),
+            last_fix_at=max((one.at for one in entries if one.facts.get("fixed")), default=None),
+            nodes=self.nodes,
+            now=readiness.checked_at
+            if window.not_before is None and window.must_end_by is None
+            else self.now(),
+        )
+        permit = judge_start(case, self.wish)
+        if not permit.allowed:
+            raise refuse(update, permit.refusals, verb=self.wish.verb)
+        return case, readiness, permit
+
+    def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
+        """Read the update and all runs, newest first; which of them only prepared tells the journal.
+
+        When a failed run changed last is read as log bundles hold it: as JSON, which may tell another zone than the
+        wire.
+        """
+        update = self.find(session)
+        prepared = {
+            entry.facts.get("run_id")
+            for entry in self.journal.entries(cluster=self.cluster)
+            if entry.step == "prepare"
+        }
+        runs = tuple(
+            replace(run, is_preparation=True) if run.resource_id in prepared else run
+            for run in session.invoke(ready.all_runs())
+        )
+        newest = next((run for run in runs if run.update_id == update.resource_id), None)
+        if newest is None or newest.state is not RunState.Failed:
+            return update, runs
+        told = {
+            run.resource_id: run.updated_at
+            for run in session.invoke(_cmdlets.update_runs(update.resource_id))
+        }
+        return update, tuple(
+            replace(run, updated_at=told.get(run.resource_id, run.updated_at)) for run in runs
+        )
+
+    # --- starting ------------------------------------------------------------------------------
+
+    def _started(self, case: Case, permit: Permit) -> ResourceId:
+        update, step = case.update, self.wish.verb
+        is_sent = False
+
+        def send(session: StartSession, node: Node) -> ResourceId:
+            nonlocal is_sent
+            facts = self._facts(case, permit)
+            self._note(update, step, "intent", node=node.name, **facts)
+            is_sent = True
+            command = start_update(
+                update.resource_id,
+                prepare_only=self.wish.prepare_only,
+                ignores_warnings=permit.ignores_warnings,
+            )
+            try:
+                run_id = session.invoke(command)
+            except ClusterError as error:
+                self._note(update, step, "refused", node=node.name, words=str(error))
+                raise
+            self._note(update, step, "done", node=node.name, run_id=run_id)
+            return ResourceId(run_id)
+
+        try:
+            return self.on_some_node(send, only_first_answer=True)
+        except AuthenticationError:
+            raise
+        except ReachError as error:
+            if not is_sent:
+                raise
+            return self._learned(case, error)
+
+    def _learned(self, case: Case, error: ReachError) -> ResourceId:
+        """Ask the cluster whether a run began whose start was not answered."""
+        update, verb = case.update, self.wish.verb
+        self.progress.say(f"the reply to {verb} was lost; asking the cluster whether it began")
+        for pause_s in _LOOKS_AFTER_S:
+            self.sleep(pause_s)
+            try:
+                runs = self.on_some_node(lambda session, _: session.invoke(ready.all_runs()))
+            except AuthenticationError:
+                raise
+            except (ReachError, ClusterError):
+                continue
+            if (found := _new_run(case, runs)) is not None:
+                self._note(update, verb, "done", run_id=found, learned="from the cluster")
+                return found
+        self._note(update, verb, "lost", words=str(error))
+        shown = subject_of(update.resource_id).replace("run", "run show", 1)
+        raise SessionLostError(
+            f"{verb} update {update.version}",
+            found=f"the reply was lost ({error}), and no new run is seen",
+            hint=f"whether it began is unknown: look at `ferry {shown}` in a few "
+            "minutes; this command judges anew and starts nothing that runs",
+        ) from error
+
+    def _facts(self, case: Case, permit: Permit) -> dict[str, str]:
+        """Return what the journal keeps of a start: on what grounds, and who answers for what."""
+        window = self.wish.window
+        found = permit.evidence
+        facts = {
+            "state": case.update.state_raw,
+            "fixed": self.wish.fixed.strip(),
+            "accepted": "; ".join(
+                f"{result.check} {result.node}: {result.evidence}" for result in permit.accepted
+            ),
+            "ignores_warnings": "yes" if permit.ignores_warnings else "",
+            "evidence": found.bundle_sha256 if found else "",
+            "finding": found.rule if found else "",
+            "not_before": window.not_before.isoformat() if window.not_before else "",
+            "must_end_by": window.must_end_by.isoformat() if window.must_end_by else "",
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def _note(self, update: Update, step: str, outcome: str, **facts: str) -> None:
+        self.journal.append(
+            cluster=self.cluster,
+            subject=subject_of(update.resource_id),
+            step=step,
+            outcome=outcome,
+            **facts,
+        )
+
+
+def _new_run(case: Case, runs: tuple[RunSummary, ...]) -> ResourceId | None:
+    """Return the update's run that was not there before, or had ended and goes on.
+
+    By id and state, not by time: the times of a run may be of another zone than the node's clock.
+    """
+    before = {run.resource_id: run.state for run in case.runs}
+    for run in runs:
+        was = before.get(run.resource_id)
+        is_new = was is None or (run.state is RunState.InProgress and was is not run.state)
+        if is_new and run.update_id == case.update.resource_id:
+            return run.resource_id
+    return None
