@@ -29,6 +29,11 @@ SECTIONS = {
     "dont": "What should not have been changed by hand",
     "payload": "What an update needs besides its payload",
 }
+NOTES = {
+    "dont": "What leaves no trace that can be read on a node is not here: Defender's *Restrict App Execution*, a registry "
+    "restored from RegBack, HTTPS inspection on the way out. Locks on the Azure Resource Bridge are found by the "
+    "cluster's own health check (`health-checks`).\n",
+}
 TRUST = {
     "confirmed": "published",
     "inferred": "concluded from what is published",
@@ -56,6 +61,8 @@ github.com/Azure/AzureLocal-Supportability.
         found = [check for check in CHECKS if check.about == about]
         if found:
             yield f"## {heading}\n"
+        if found and about in NOTES:
+            yield NOTES[about]
         for check in found:
             yield f"### {check.id}\n\n{check.title}.\n"
             needs = f" Needs: {', '.join(sorted(check.needs))}." if check.needs else ""

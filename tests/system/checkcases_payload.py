@@ -44,7 +44,7 @@ def _set_up_disconnected(sim: SimCluster) -> None:
             "NUGET_CERT_REVOCATION_MODE": "offline",
         }
         path = node.drive.resolve(str(EXCLUDED))
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("Test-Other\r\nTest-ARBStackBandwidth\r\n", encoding="utf-8")
 
 

@@ -104,6 +104,9 @@ def test_critical_verdict_exits_1_with_evidence_and_what_to_do(carried, plant7):
     assert "critical   cluster-groups: press-control-vm is Failed on node1" in done.out
     assert "next: Find out why the group does not run" in done.out
     assert "not asked  laptop-clock: it needs a medium" in done.out
+    (carried / "letter.txt").write_text("Dear colleague", encoding="utf-8")
+    carried.ferry("cluster", "check", "--save", "letter.txt", expect=6)
+    assert (carried / "letter.txt").read_text(encoding="utf-8") == "Dear colleague"
     saved = json.loads((carried / "readiness.json").read_text(encoding="utf-8"))
     assert (saved["kind"], saved["data"]["cluster"]) == ("readiness", "plant7")
     assert (content(carried / "site"), content(plant7.share_folder)) == before

@@ -23,8 +23,8 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import CheckResult, CheckVerdict, Readiness, kept_baseline
-from toolkit.errors import StorageError, system_says
+from toolkit.cluster import CheckResult, CheckVerdict, JudgedTime, Readiness, kept_baseline
+from toolkit.signed import write_document
 
 
 @click.command("check")
@@ -38,7 +38,9 @@ from toolkit.errors import StorageError, system_says
 @identity_option
 @manifests_option
 @click.option(
-    "--save", type=OUTPUT_FILE, help="Also write the result (JSON), to be shown to others."
+    "--save",
+    type=OUTPUT_FILE,
+    help="Also write the result (JSON), to be shown to others; an earlier one of that name is replaced.",
 )
 @json_option
 def check(
@@ -67,43 +69,38 @@ def check(
     accepted of a MEDIUM is remembered, so that an older one is refused.
     Exit 1: a check is critical.
     """
-    from toolkit.media import open_medium, recall  # with TUF; help needs none
+    from toolkit.media import Medium, open_medium, recall  # with TUF; help needs none
 
     version = None if wanted is None else read_version(wanted)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     floor = recall(site.trust_dir).floor
-    medium = None
-    if media:
+
+    def opened(judged: JudgedTime) -> Medium:
         medium = open_medium(
             media[0],
             site.trust_dir,
             others=media[1:],
-            now=cluster.tell_time(floor=floor).now,
+            now=judged.now,
             progress=TerminalProgress(quiet=json_output),
         )
         medium.unlock(identity or site.identity)
+        return medium
+
     readiness = cluster.check(
-        medium,
+        opened if media else None,
         version,
         floor=floor,
         manifests=load_manifests(manifest_dirs),
         baseline=kept_baseline(site, cluster.known.name),
     )
     document = json_document("readiness", readiness)
-    if save is not None:
-        _save(save, document)
     if json_output:
         echo(document)
     else:
         _print(readiness)
+    if save is not None:
+        write_document(save, f"{document}\n".encode(), mark='"readiness"')
     return EXIT_NO if readiness.worst() is CheckVerdict.CRITICAL else 0
-
-
-def _save(path: Path, document: str) -> None:
-    try:
-        path.write_text(document + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"write {path}", found=system_says(error)) from error
 
 
 def _print(readiness: Readiness) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._admitting import require_importing
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
-from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
+from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
 from toolkit.cluster._checks import (
     CHECKS,
     CheckId,
@@ -194,7 +194,7 @@ class Cluster:
 
     def check(
         self,
-        medium: LabelledMedium | None,
+        open_medium: Callable[[JudgedTime], LabelledMedium] | None,
         version: SolutionVersion | None,
         *,
         floor: datetime,
@@ -205,7 +205,8 @@ class Cluster:
         """Judge by every check whether an update will succeed; nothing is changed.
 
         Args:
-            medium: What the update is carried on, opened and accepted by this site; None: none is at hand.
+            open_medium: Opens and accepts, by the time that the nodes told, what the update is carried on;
+                None: none is at hand.
             version: The wanted update; None: the only one on the medium, or none.
             floor: It is at least this late.
             manifests: What is known of releases, paths and known issues.
@@ -218,9 +219,6 @@ class Cluster:
             StateError: No node that answered is one of an Azure Local cluster.
             TrustError: What the medium says of an SBE is not what was signed.
         """
-        facts = None if medium is None else facts_of(medium)
-        if version is None and facts is not None and len(facts.zips) == 1:
-            version = facts.zips[0].version
         checking = Checking(
             known=self.known,
             open=self._connect,
@@ -228,13 +226,13 @@ class Cluster:
             clock=self._clock,
             now=now,
         )
-        answers = checking.run(
-            floor=floor, manifests=manifests, medium=facts, version=version, baseline=baseline
-        )
+        answers = checking.run(floor=floor, manifests=manifests, version=version, baseline=baseline)
         if len(checking.lost) == len(self.known.nodes):
             raise self._unreached(checking.lost)
         if answers.cluster.ready.has_share.value is False:
             raise self._not_azure_local("any node")
+        if open_medium is not None and answers.time is not None:
+            answers = with_medium(answers, facts_of(open_medium(answers.time)))
         return judge_all(answers)
 
     def require_importing(self, *, lowest: SolutionVersion) -> None:

@@ -10,11 +10,12 @@ nothing more. No silence becomes an answer: what was not told is judged `unknown
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -93,6 +94,14 @@ def facts_of(medium: LabelledMedium) -> MediumFacts:
     )
 
 
+def with_medium(answers: Answers, facts: MediumFacts) -> Answers:
+    """Add what a medium carries; where no update was named, the only one on it is the wanted one."""
+    version = answers.version
+    if version is None and len(facts.zips) == 1:
+        version = facts.zips[0].version
+    return replace(answers, medium=facts, version=version)
+
+
 class CheckSession(Protocol):
     """What a check needs of a session with a node."""
 
@@ -105,12 +114,16 @@ class NodeAsk:
     """Asks one node; after it is gone, says so of every further question."""
 
     session: CheckSession
+    is_over: threading.Event = field(default_factory=threading.Event)
+    """Set when nobody waits for the answers any more."""
     error: ReachError | None = None
     """How the last lost answer got lost."""
     has_answered: bool = False
     _losses: int = 0
 
     def __call__(self, command: Command[T]) -> Told[T]:
+        if self.is_over.is_set():
+            return Told(why="the check was stopped")
         if self.error is not None and self._losses >= _MOST_LOSSES:
             return Told(why=str(self.error))
         try:
@@ -164,6 +177,7 @@ class Checking:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     lost: list[tuple[Node, ReachError]] = field(default_factory=list)
     """The nodes that told nothing at all."""
+    _is_over: threading.Event = field(default_factory=threading.Event)
     _times: dict[str, tuple[NodeTime, float]] = field(default_factory=dict)
     _reached: ReachAnswers | None = None
     """What one node reaches outside; asked once, because it takes its time."""
@@ -173,7 +187,6 @@ class Checking:
         *,
         floor: datetime,
         manifests: Manifests,
-        medium: MediumFacts | None = None,
         version: SolutionVersion | None = None,
         baseline: Baseline | None = None,
     ) -> Answers:
@@ -198,10 +211,14 @@ class Checking:
                     continue
                 with ThreadPoolExecutor(_AT_ONCE) as pool:
                     others = pool.map(self._visit, waiting)
-                    told[node.name] = self._answers(ask, node)
-                    about = _ClusterAsk(ask)
-                    cluster = self._ask_cluster(about, node)
-                    told |= {answers.name: answers for answers in others}
+                    try:
+                        told[node.name] = self._answers(ask, node)
+                        about = _ClusterAsk(ask)
+                        cluster = self._ask_cluster(about, node)
+                        told |= {answers.name: answers for answers in others}
+                    except BaseException:  # the pool waits for its threads
+                        self._is_over.set()
+                        raise
             for other in self._others(node, told) if about.has_losses else ():
                 with self.open(other) as session:
                     about = _ClusterAsk(NodeAsk(session), about.replied)
@@ -216,7 +233,7 @@ class Checking:
             nodes=tuple(told[node.name] for node in self.known.nodes),
             cluster=cluster,
             time=judge_time(self.now(), as_of(end, times), floor=floor),
-            medium=medium,
+            medium=None,
             version=version,
             baseline=baseline,
             manifests=manifests,
@@ -231,7 +248,7 @@ class Checking:
 
     def _visit(self, node: Node) -> NodeAnswers:
         with self.open(node) as session:
-            return self._answers(NodeAsk(session), node)
+            return self._answers(NodeAsk(session, self._is_over), node)
 
     def _answers(self, ask: NodeAsk, node: Node) -> NodeAnswers:
         """Ask a node everything about itself."""

@@ -1,4 +1,5 @@
 import threading
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -142,6 +143,27 @@ def test_node_is_sent_few_pipelines(log):
     assert len([name for node, name, _ in log if node == "n2"]) <= 22
 
 
+def test_stopped_by_hand_it_waits_for_one_answer_of_a_node_and_no_more(log):
+    stopped = threading.Event()
+
+    class Stopped(Asked):
+        def invoke(self, command):
+            if command.pipeline[0].name == "Get-ClusterNode":
+                stopped.set()
+                raise KeyboardInterrupt
+            return super().invoke(command)
+
+    class Waiting(Asked):
+        def invoke(self, command):
+            stopped.wait(10)
+            time.sleep(0.2)
+            return super().invoke(command)
+
+    with pytest.raises(KeyboardInterrupt):
+        check({"n1": Stopped("n1", log), "n2": Waiting("n2", log)})
+    assert len([name for node, name, _ in log if node == "n2"]) == 1
+
+
 @pytest.fixture
 def cluster_of(tmp_path):
     def make(sessions):
@@ -169,7 +191,7 @@ def test_no_node_that_answers_is_an_error_and_no_verdict(cluster_of):
 
 def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
     readiness = cluster_of({"n1": Asked("n1", log)}).check(
-        LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
+        lambda judged: LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
     )
     assert (readiness.version, readiness.set_name) == (VERSION, "set")
 

@@ -242,6 +242,11 @@ SPEAKS = [
     ("update-path", wanting("12.2612.1002.1"), "unknown"),
     (
         "update-path",
+        both(environment(current_version="12.2510.1002.531"), wanting("12.2511.1002.5")),
+        "critical",
+    ),
+    (
+        "update-path",
         both(environment(current_version="11.2509.1001.22"), wanting("12.2509.1001.22")),
         "warning",
     ),
@@ -318,6 +323,14 @@ SPEAKS = [
 ]
 
 NEARLY = [
+    (
+        "update-path",
+        both(
+            environment(current_version="12.2510.1002.531"),
+            wanting("12.2511.1002.5"),
+            cluster(updates=(update("Ready", "12.2511.1002.5"),)),
+        ),
+    ),
     ("one-cluster", node(cluster="CLUSTER1")),
     ("node-known", nodes(node_state("NODE2"))),
     ("node-drain", nodes(node_state("node2", drain="Completed"))),

@@ -185,15 +185,17 @@ def _ask_results(ask: Ask, file: ready.HealthFile) -> HealthResults:
         problem = f"{file.size_bytes} bytes are too many to be read here"
     else:
         text = ask(ready.text_of(file.path))
-        problem = text.why
-        if text.value is not None:
-            try:
-                checks = tuple(_results(json.loads(text.value)))
-            except (ValueError, RecursionError) as error:
-                problem = misread(error)
-            else:
-                problem = "" if checks else "no result stands in it"
+        checks, problem = ((), text.why) if text.value is None else read_results(text.value)
     return HealthResults(path=file.path, written_at=file.written_at, checks=checks, problem=problem)
+
+
+def read_results(text: str) -> tuple[tuple[HealthCheck, ...], str]:
+    """Return the results in a file of them, and why there are none; one of both is empty."""
+    try:
+        checks = tuple(_results(json.loads(text)))
+    except (ValueError, RecursionError) as error:
+        return (), misread(error)
+    return checks, "" if checks else "no result stands in it"
 
 
 def _results(document: Plain) -> Iterator[HealthCheck]:

@@ -93,7 +93,7 @@ def _need(answers: Answers) -> tuple[int, str] | None:
     image = ", and the expanded image of 12.x" if wanted.os_train is OsTrain.H24 else ""
     if update is not None and update.package_size_bytes is not None:
         size, times = update.package_size_bytes, times - _COPY
-        of = f"of its {human_size(size)}: the service's own copy{image}; imported it is already"
+        of = f"of its {human_size(size)}: the service's own copy{image}; it is imported already"
     elif carried is not None:
         size = carried.size_bytes
         of = f"of {carried.name}, {human_size(size)}: zip, expanded form, the service's copy{image}"
@@ -201,13 +201,20 @@ def _judged_path(
     if not path.steps:
         return warns(path.reason, remedy="Nothing is left to be done for this update.")
     first = path.steps[0]
+    is_carried = answers.medium is not None and any(
+        item.version == first.version for item in answers.medium.zips
+    )
     if len(path.steps) > 1:
         way = " → ".join(str(version) for version in (current, *(s.version for s in path.steps)))
-        carried = {item.version for item in answers.medium.zips} if answers.medium else set()
-        if first.version not in carried:
-            return critical(f"several updates are needed: {way}; the first is not on the medium")
-        return passes(f"several updates are needed, the first is on the medium: {way}")
+        if is_carried:
+            return passes(f"several updates are needed, the first is on the medium: {way}")
+        return critical(f"several updates are needed: {way}; the first is not on the medium")
     says = f"from {current} to {wanted}: {first.text}"
+    if not (first.importable or is_carried or _listed(answers)):
+        return critical(
+            f"{says} No solution bundle of it is known that could be carried",
+            remedy="Carry a version that has one (`ferry catalog list`), or update the connected way.",
+        )
     if first.opt_in:
         return warns(says, remedy=first.opt_in)
     return passes(says)
@@ -555,7 +562,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="One supported step, or several of which the first is on the medium: pass. Several without the "
-        "first, no way, down, or recalled: critical. A step that must be asked for first, or one that is "
+        "first, one that cannot be carried, no way, down, or recalled: critical. A step that must be asked for first, or one that is "
         "installed already: warning. A release that is not known here: unknown.",
         remedy="Carry the version that is named first: `ferry catalog plan` finds the way.",
         source="release-information-23h2.md, update-opt-enable.md, import-discover-updates-offline-23h2.md",
