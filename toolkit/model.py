@@ -520,6 +520,8 @@ class Update:
     progress_text: str = ""
     """`UpdateStateProperties` as text: "80% complete."."""
     package_path: str = ""
+    package_size_bytes: int | None = None
+    """None: the cluster does not tell it."""
     prerequisites: tuple[str, ...] = ()
 
 

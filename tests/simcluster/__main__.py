@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.simcluster.cluster import SimCluster
+from tests.simcluster.healthy import make_healthy
 
 
 def main() -> int:
@@ -52,6 +53,9 @@ def main() -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), stop)
     with cluster:
+        cluster.world.ready.pipeline_seconds = options.pipeline_seconds
+        if not options.bare:
+            make_healthy(cluster.world)
         beside = options.ready_file.with_suffix(".new")
         beside.write_text(json.dumps(cluster.ready, indent=1), encoding="utf-8")
         beside.replace(options.ready_file)
@@ -97,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--language-mode", choices=("FullLanguage", "ConstrainedLanguage"), default="FullLanguage"
+    )
+    parser.add_argument(
+        "--bare", action="store_true", help="leave undone what makes `ferry cluster check` pass"
+    )
+    parser.add_argument(
+        "--pipeline-seconds", type=float, default=0.0, help="so long every command takes"
     )
     return parser
 

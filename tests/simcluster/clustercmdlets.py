@@ -109,6 +109,9 @@ def get_cau_run(call: Call) -> Iterator[Value]:
     """Say whether a CAU run is going on."""
     _check_cluster(call)
     call.world.advance()
+    if call.world.ready.cau_state:
+        yield enumeration("RunState", call.world.ready.cau_state)
+        return
     run, now = call.world.active_run, call.world.clock.now()
     story = None if run is None else run.story
     if story is None or not _cau_started(story.events, now) or now >= story.run_ended_at:
@@ -148,7 +151,7 @@ def get_cluster(call: Call) -> Iterator[Value]:
     yield NetObject(
         (f"{CLUSTERS}.Cluster", OBJECT),
         {
-            "Name": call.world.name,
+            "Name": call.node.ready.cluster or call.world.name,
             "Domain": call.world.domain,
             "ClusterFunctionalLevel": 12,
             "S2DEnabled": 1,
@@ -177,7 +180,13 @@ def get_cluster_node(call: Call) -> Iterator[Value]:
                 "Name": node.name,
                 "NodeName": node.name,
                 "Id": str(index),
-                "State": enumeration("ClusterNodeState", "Up" if node.is_up else "Down"),
+                "State": enumeration(
+                    "ClusterNodeState", node.ready.state or ("Up" if node.is_up else "Down")
+                ),
+                "DrainStatus": enumeration("NodeDrainStatus", node.ready.drain_status),
+                "StatusInformation": enumeration(
+                    "NodeStatusInformation", node.ready.status_information
+                ),
                 "Cluster": call.world.name,
             },
             text=node.name,
@@ -201,23 +210,22 @@ def get_cluster_node(call: Call) -> Iterator[Value]:
     owner=f"{CLUSTERS}.GetGroupCommand",
 )
 def get_cluster_group(call: Call) -> Iterator[Value]:
-    """List the groups of the update service and the orchestrator."""
+    """List the groups."""
     owner = next((node.name for node in call.world.nodes if node.is_up), call.node.name)
-    for name in (
-        "Cluster Group",
-        "Azure Stack HCI Update Service Cluster Group",
-        "Azure Stack HCI Orchestrator Service Cluster Group",
-    ):
-        if call["Name"] is None or call["Name"].lower() == name.lower():
+    for group in call.world.ready.groups:
+        if call["Name"] is None or call["Name"].lower() == group.name.lower():
             yield NetObject(
                 (f"{CLUSTERS}.ClusterGroup", OBJECT),
                 {
-                    "Name": name,
-                    "OwnerNode": owner,
-                    "State": enumeration("ClusterGroupState", "Online"),
+                    "Name": group.name,
+                    "OwnerNode": NetObject(
+                        (f"{CLUSTERS}.ClusterNode", OBJECT), {}, text=group.owner or owner
+                    ),
+                    "State": enumeration("ClusterGroupState", group.state),
+                    "GroupType": group.kind,
                     "Cluster": call.world.name,
                 },
-                text=name,
+                text=group.name,
             )
 
 

@@ -57,7 +57,9 @@ _ENUMERATIONS: dict[str, tuple[str, ...]] = {
     f"{MODELS}.ManifestStatus": ("Ok", "ConnectionFailure"),
     f"{CAU}.RunState": ("RunNotInProgress", "RunInProgress", "RunFailed"),
     f"{CLUSTERS}.ClusterNodeState": ("Up", "Down", "Paused", "Joining"),
-    f"{CLUSTERS}.ClusterGroupState": ("Online", "Offline", "Failed"),
+    f"{CLUSTERS}.NodeDrainStatus": ("NotInitiated", "InProgress", "Completed", "Failed"),
+    f"{CLUSTERS}.NodeStatusInformation": ("Normal", "Isolated", "Quarantined", "DrainFailed"),
+    f"{CLUSTERS}.ClusterGroupState": ("Online", "Offline", "Failed", "PartialOnline", "Pending"),
     f"{CLUSTERS}.ClusterResourceState": ("Online", "Offline", "Failed"),
     "Microsoft.DnsClient.Commands.RecordType": ("UNKNOWN", "A_AAAA", "A"),
     "System.Management.Automation.PSLanguageMode": (

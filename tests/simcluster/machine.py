@@ -179,6 +179,9 @@ class Machine:
         return reply
 
     def _dispatch(self, request: Request, exchange: Exchange) -> Reply:
+        if exchange.user in self._world.ready.ordinary_users:
+            denied = soap.access_denied()
+            return Reply(500, soap.fault(denied, request.message_id, self.node.name))
         try:
             body = self.shells.answer(request, exchange.user, exchange.client_address)
         except WSManFaultError as error:
@@ -220,6 +223,7 @@ class Machine:
         return set()
 
     def _run(self, stages: list[Stage], source: Iterator[Value], streams: Streams) -> None:
+        streams.pause(self._world.ready.pipeline_seconds)
         run_pipeline(
             stages,
             source,

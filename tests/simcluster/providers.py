@@ -58,11 +58,12 @@ def item(call: Call, path: str) -> NetObject | None:
 def _registry(call: Call) -> dict[str, dict[str, Value]]:
     """Return the keys of a node, in lower case, with their values; a test's own come on top."""
     world = call.world
+    build, _, revision = call.node.os_build.partition(".")
     keys: dict[str, dict[str, Value]] = {
         _WINDOWS_VERSION.lower(): {
             "ProductName": "Azure Stack HCI",
-            "CurrentBuildNumber": "26100",
-            "UBR": 32522,
+            "CurrentBuildNumber": build,
+            "UBR": int(revision),
             "DisplayVersion": "24H2",
         },
         _BIOS.lower(): {

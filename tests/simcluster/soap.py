@@ -103,6 +103,11 @@ def unknown_configuration(uri: str) -> WSManFaultError:
     )
 
 
+def access_denied() -> WSManFaultError:
+    """The account may log on, and is no administrator."""
+    return WSManFaultError(5, "w:AccessDenied", "Access is denied.")
+
+
 def not_supported(action: str) -> WSManFaultError:
     """The simulator does not know the action."""
     return WSManFaultError(

@@ -32,6 +32,8 @@ from tests.simcluster.values import Value
 SHARE = r"C:\ClusterStorage\Infrastructure_1\Shares\SU1_Infrastructure_1"
 PACKAGES = SHARE + r"\Updates\Packages"
 
+_NEXT_OS_BUILD = "26100.32522"
+"""What an update installs that does not say it: the build that was published for 12.2603."""
 _GB = 1 << 30
 _RECOVERY = 499 << 20
 
@@ -160,6 +162,8 @@ class Node:
     volumes: list[Volume] = field(default_factory=lambda: list(NODE_VOLUMES))
     sku: str = "0A6B"
     """`SystemSKU` as its firmware says."""
+    os_build: str = "26100.32370"
+    """Build and revision of Windows: that of 12.2602.1002.501."""
     variables: dict[str, str] = field(default_factory=dict)
     """Environment variables of the machine, apart from the usual ones."""
     registry: dict[str, dict[str, Value]] = field(default_factory=dict)
@@ -296,6 +300,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_updated: datetime | None = None
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _undiscovered: list[tuple[SolutionUpdate, int]] = field(default_factory=list)
 
     # --- time ----------------------------------------------------------------------------------
@@ -343,6 +348,8 @@ class World:
             self.current_sbe_version = update.sbe_version
         else:
             self.current_version = update.version
+            for node in self.nodes:
+                node.os_build = update.os_build or _NEXT_OS_BUILD
 
     @property
     def active_run(self) -> UpdateRun | None:
@@ -469,7 +476,7 @@ class World:
             failing_node=self.failing_node,
             failure=self.failure,
             domain=self.domain,
-            os_build=update.os_build or "26100.32522",
+            os_build=update.os_build or _NEXT_OS_BUILD,
             clock_offsets={node.name: node.clock_offset for node in self.nodes},
         )
 

@@ -53,7 +53,7 @@ def get_environment(call: Call) -> Iterator[Value]:
             "HardwareModel": world.hardware_model,
             "LastChecked": world.clock.now(),
             "PackageVersions": [
-                {"Solution": world.current_version},
+                {"Solution": world.ready.package_version or world.current_version},
                 {"Services": services},
                 {"Platform": world.current_version},
                 {"SBE": world.current_sbe_version},
@@ -175,6 +175,12 @@ def get_discovery_info(call: Call) -> Iterator[Value]:
 )
 def get_solution_update(call: Call) -> Iterator[Value]:
     """List the updates; every call also drives the discovery of added ones."""
+    if words := call.world.ready.update_service_error:
+        raise call.failure(
+            words,
+            "Microsoft.AzureStack.Common.Infrastructure.HttpClient.TransientException",
+            exception="Microsoft.AzureStack.Common.Infrastructure.HttpClient.TransientException",
+        )
     listed = call.world.list_updates()
     wanted = call["Id"]
     if wanted is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.simcluster.cluster import SimCluster
+from tests.simcluster.healthy import make_healthy
 from tests.stage import PASSWORD, ROOT, USER, VERSION, Stage
 from tests.vendorsite.server import VendorServer
 
@@ -98,13 +99,17 @@ def simulate(tmp_path):
     """Return a factory of simulated clusters that the stage's site knows as plant7."""
     with contextlib.ExitStack() as stack:
 
-        def start(stage: Stage, *, transport: str = "https", **options) -> SimCluster:
+        def start(
+            stage: Stage, *, transport: str = "https", healthy: bool = True, **options
+        ) -> SimCluster:
             folder = tmp_path / "sim"
             options.setdefault("nodes", 4)
             cluster = SimCluster(
                 folder, base=base_address(), user=USER, password=PASSWORD, **options
             )
             stack.enter_context(cluster)
+            if healthy:
+                make_healthy(cluster.world)
             stage.add_cluster(cluster.ready, transport=transport)
             return cluster
 

@@ -159,7 +159,7 @@ def test_byte_altered_on_the_medium_is_refused_while_copying(carried, simulate):
 def test_connection_lost_during_the_copy_is_continued_by_the_same_command(carried, simulate):
     cluster = simulate(carried)
     set_smb_fault(cluster, DropAfterWritten(3 << 20))
-    assert "same command" in import_(carried, expect=4).err
+    assert "same command" in import_(carried, "--patience-minutes", "0", expect=4).err
     set_smb_fault(cluster, None)
     import_(carried)
     assert imported_bundle(cluster) == next((carried / "medium").rglob(BUNDLE)).read_bytes()
@@ -169,7 +169,7 @@ def test_connection_lost_during_the_copy_is_continued_by_the_same_command(carrie
 def test_reply_lost_after_add_took_effect_is_not_repeated(carried, simulate):
     cluster = simulate(carried)
     cluster.faults.arm("drop", cmdlet="Add-SolutionUpdate", when="after")
-    import_(carried, expect=4)
+    import_(carried, "--patience-minutes", "0", expect=4)
     import_(carried)
     assert cluster.world.journal.add_calls == 1
 

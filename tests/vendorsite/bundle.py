@@ -27,6 +27,8 @@ _FIRST_RELEASE = {1001: 2504, 1002: 2510, 1003: 2604}
 _ZIP_TIME = (2026, 1, 1, 0, 0, 0)
 _OVERHEAD_BYTES = 4096
 """About what headers, metadata and the services payload take of a bundle."""
+_REVISIONS = 32098
+"""Revision of Windows before the first build: so 12.2603.1002.901 brings what `tests.stage` declares."""
 
 
 def make_bundle(folder: Path, version: str, *, size_bytes: int, seed: int = 0) -> Path:
@@ -54,7 +56,7 @@ def solution_update_xml(version: str, size_bytes: int) -> bytes:
     property of `Get-SolutionUpdate` is our reading.
     """
     product, release, train, build = (int(part) for part in version.split("."))
-    os_build = f"10.0.{26100 if product == 12 else 25398}.{1000 + build}"
+    os_build = f"10.0.{26100 if product == 12 else 25398}.{_REVISIONS + build}"
     root = ET.Element("ASZSolutionBundleUpdates")
     update = ET.SubElement(root, "ApplicableUpdate", Version=version)
     _texts(

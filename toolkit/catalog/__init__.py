@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.catalog._inside import inspect_zip, members_at_end
     from toolkit.catalog._issues import Bearing, match_issues
     from toolkit.catalog._loading import Manifests as Manifests
+    from toolkit.catalog._paths import SbeMoment
     from toolkit.catalog._plan_text import plan_text
     from toolkit.catalog._prediction import (
         HIDDEN,
@@ -56,6 +57,7 @@ __all__ = [
     "ImportCase",
     "Limits",
     "PredictedUpdate",
+    "SbeMoment",
     "find_sbes",
     "inspect_zip",
     "load_manifests",
@@ -74,6 +76,7 @@ _LATER = {
     "Confidence": "_prediction",
     "ImportCase": "_prediction",
     "PredictedUpdate": "_prediction",
+    "SbeMoment": "_paths",
     "find_sbes": "_sbe",
     "inspect_zip": "_inside",
     "match_issues": "_issues",

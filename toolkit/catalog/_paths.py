@@ -104,6 +104,11 @@ class SbeMinimum:
     """A later SBE that has to go with the update, if the page names one."""
     source: str
 
+    @property
+    def floor(self) -> SbeVersion:
+        """The lowest version that `minimum` allows."""
+        return lowest(self.minimum)
+
     def names(self, family: str) -> bool:
         """Whether this row is about a cluster's family.
 

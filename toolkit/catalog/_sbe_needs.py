@@ -203,7 +203,7 @@ def choose_sbes(case: SbeCase) -> tuple[SbeNeed, ...]:
     minimum = next((row for row in case.minimums if row.names(case.family)), None)
     needs: list[SbeNeed] = []
     if minimum is not None and minimum.when is SbeMoment.BEFORE:
-        floor = lowest(minimum.minimum)
+        floor = minimum.floor
         if not _has(case.installed, floor):
             needs.append(
                 _need(
@@ -260,7 +260,7 @@ def _with_update(case: SbeCase, minimum: SbeMinimum | None) -> SbeNeed:
         return _need(
             case,
             SbeMoment.EITHER,
-            floor=lowest(minimum.minimum),
+            floor=minimum.floor,
             wanted=f"{minimum.minimum} or later",
             why=f"{minimum.vendor} asks for it before or with the change to 24H2",
             source=minimum.source,

@@ -110,10 +110,15 @@ def as_json(value: object) -> object:
             return value
 
 
-def print_json(kind: str, value: object) -> None:
-    """Print one document: `{"format": 1, "kind": …, "data": …}`."""
+def json_document(kind: str, value: object) -> str:
+    """Return one document: `{"format": 1, "kind": …, "data": …}`."""
     document = {"format": JSON_FORMAT, "kind": kind, "data": as_json(value)}
-    echo(json.dumps(document, indent=2))  # escapes what is not ASCII, control characters too
+    return json.dumps(document, indent=2)  # escapes what is not ASCII, control characters too
+
+
+def print_json(kind: str, value: object) -> None:
+    """Print one `json_document`."""
+    echo(json_document(kind, value))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
     by_option,
@@ -104,6 +105,20 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     show_default=True,
     help="How long to wait until the update is listed.",
 )
+@click.option(
+    "--patience-minutes",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="How long to go on by itself while connections break and nothing gets further.",
+)
+@click.option(
+    "--stall-seconds",
+    type=click.FloatRange(min=0.1),
+    default=120.0,
+    show_default=True,
+    help="How long another laptop's import must stand still before this one goes on in its place.",
+)
 @identity_option
 @click.option(
     "--through-winrm",
@@ -127,6 +142,8 @@ def import_(
     wanted: str | None,
     poll_seconds: float,
     wait_minutes: float,
+    patience_minutes: float,
+    stall_seconds: float,
     identity: Path | None,
     by: str,
     receipts_dir: Path | None,
@@ -140,7 +157,9 @@ def import_(
 
     Every node is asked for its time: where they agree and this machine's clock does not, theirs counts.
     The medium is proven next, every byte again while it is copied, and the node hashes what arrived.
-    Run the same command again after any interruption: it goes on, and never adds the update twice.
+    Where a connection breaks or a node restarts it goes on by itself, through another node if need be. After any
+    interruption run the same command again, on this or on another laptop: it goes on from what stands on the
+    share, and never adds the update twice.
 
     \b
     Example:
@@ -162,6 +181,7 @@ def import_(
 
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
+    site_id = site.site_id()
     with site.lock():
         judged = cluster.tell_time(floor=recall(site.trust_dir).floor)
         if judged.warning:
@@ -189,9 +209,12 @@ def import_(
         result = cluster.import_update(
             opened,
             version,
+            site_id=site_id,
             judged=judged,
             poll_s=poll_seconds,
             wait_s=wait_minutes * 60,
+            patience_s=patience_minutes * 60,
+            stall_s=stall_seconds,
             road=Road.WINRM if through_winrm else Road.SMB,
         )
     if json_output:
@@ -204,7 +227,7 @@ def import_(
     else:
         echo(
             f"{version} is listed as {result.update.state_raw} "
-            f"(through {result.node}, {human_size(result.copied_bytes)} copied)"
+            f"(through {', '.join(result.nodes)}, {human_size(result.copied_bytes)} copied)"
         )
     if result.update is None:
         return EXIT_NO
@@ -215,4 +238,5 @@ def import_(
     return 0
 
 
+group.add_command(check)
 group.add_command(request)

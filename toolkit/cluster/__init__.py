@@ -6,16 +6,29 @@ us during an update; a node that does not answer is passed over, a refused passw
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._baseline import Baseline
+from toolkit.cluster._checking import Checking, LabelledMedium, facts_of
+from toolkit.cluster._checks import (
+    CHECKS,
+    CheckId,
+    CheckResult,
+    CheckVerdict,
+    Readiness,
+    judge_all,
+)
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
+from toolkit.cluster._fencing import Claim
+from toolkit.cluster._import_states import Patience
 from toolkit.cluster._importing import (
     Import,
     ImportResult,
@@ -52,15 +65,23 @@ from toolkit.model import (
 from toolkit.request import SiteRequest
 from toolkit.site import Journal
 
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
+
 __all__ = [
+    "CHECKS",
     "CLUSTER_SOURCES",
     "NODE_SOURCES",
+    "CheckId",
+    "CheckResult",
+    "CheckVerdict",
     "Cluster",
     "ImportResult",
     "JudgedTime",
     "NodeTime",
     "Overview",
     "Phase",
+    "Readiness",
     "Sight",
     "SignedRequest",
     "TimeSource",
@@ -161,6 +182,51 @@ class Cluster:
                 self._progress.say(f"{told.node} did not tell its time: {told.problem}")
         return judge_time(now(), times, floor=floor)
 
+    def check(
+        self,
+        medium: LabelledMedium | None,
+        version: SolutionVersion | None,
+        *,
+        floor: datetime,
+        manifests: Manifests,
+        baseline: Baseline | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> Readiness:
+        """Judge by every check whether an update will succeed; nothing is changed.
+
+        Args:
+            medium: What the update is carried on, opened and accepted by this site; None: none is at hand.
+            version: The wanted update; None: the only one on the medium, or none.
+            floor: It is at least this late.
+            manifests: What is known of releases, paths and known issues.
+            baseline: The settings that a person once called right.
+            now: This machine's clock.
+
+        Raises:
+            AuthenticationError: The first node that was reached refused the credential; no other was asked.
+            ReachError: No node answered.
+            StateError: No node that answered is one of an Azure Local cluster.
+            TrustError: What the medium says of an SBE is not what was signed.
+        """
+        facts = None if medium is None else facts_of(medium)
+        if version is None and facts is not None and len(facts.zips) == 1:
+            version = facts.zips[0].version
+        checking = Checking(
+            known=self.known,
+            open=self._connect,
+            progress=self._progress,
+            clock=self._clock,
+            now=now,
+        )
+        answers = checking.run(
+            floor=floor, manifests=manifests, medium=facts, version=version, baseline=baseline
+        )
+        if len(checking.lost) == len(self.known.nodes):
+            raise self._unreached(checking.lost)
+        if answers.cluster.ready.has_share.value is False:
+            raise self._not_azure_local("any node")
+        return judge_all(answers)
+
     def survey(self, *, site_id: str) -> SiteRequest:
         """Measure what a request tells of the cluster; nothing is changed.
 
@@ -187,43 +253,36 @@ class Cluster:
         medium: SourceMedium,
         version: SolutionVersion,
         *,
+        site_id: str,
         judged: JudgedTime | None = None,
         poll_s: float = 30,
         wait_s: float = 1800,
+        patience_s: float = 900,
+        stall_s: float = 120,
         road: Road = Road.SMB,
     ) -> ImportResult:
-        """Bring a version from a verified medium into the cluster; going on from an earlier try.
+        """Bring a version from a verified medium into the cluster; going on from any earlier try.
+
+        A lost session is followed by another, with the next node, until nothing gets further.
 
         Args:
             medium: Opened and accepted by this site.
             version: One that the medium carries.
+            site_id: Of this site; stands on the share with what is written there.
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
             wait_s: How long to wait for the version to be listed.
-            road: How the bytes get to the node.
+            patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
+            stall_s: How long another laptop's import must stand still before this one takes over.
+            road: How the bytes get to the nodes.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
-            ReachError: No node answered, or the session was lost; the same command continues.
+            ReachError: Nothing got further within `patience_s`; the same command continues.
+            StateError: Another laptop imports, or something in the import folder is not ours.
+            StorageError: The share is full.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
-
-        def on(session: Session, node: Node) -> ImportResult:
-            return Import(
-                session=session,
-                node=node.name,
-                cluster=self.known.name,
-                medium=medium,
-                version=version,
-                journal=self._journal,
-                progress=self._progress,
-                sleep=self._sleep,
-                clock=self._clock,
-                poll_s=poll_s,
-                wait_s=wait_s,
-                road=road,
-            ).run()
-
         if judged is not None:
             self._journal.append(
                 cluster=self.known.name,
@@ -232,7 +291,28 @@ class Cluster:
                 outcome="done",
                 **judged.facts(),
             )
-        return self._on_some_node(on, only_first_answer=True)
+        return Import(
+            nodes=self.known.nodes,
+            open=self._session,
+            cluster=self.known.name,
+            medium=medium,
+            version=version,
+            journal=self._journal,
+            claim=Claim(
+                version=version,
+                site_id=site_id,
+                progress=self._progress,
+                sleep=self._sleep,
+                stall_s=stall_s,
+            ),
+            patience=Patience(patience_s=patience_s),
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+            poll_s=poll_s,
+            wait_s=wait_s,
+            road=road,
+        ).run()
 
     def start(
         self,
@@ -360,18 +440,8 @@ class Cluster:
         for node in self.known.nodes:
             answered = False
             try:
-                with self._connect(node) as session:
-                    is_azure_local = session.invoke(
-                        _cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)
-                    )
+                with self._session(node) as session:
                     answered = True
-                    if not is_azure_local:
-                        raise StateError(
-                            f"work with cluster {self.known.name} through node {node.name}",
-                            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
-                            expected="the infrastructure share of an Azure Local cluster",
-                            hint="is this the right machine, and its infrastructure volume online?",
-                        )
                     return act(session, node)
             except AuthenticationError:
                 raise
@@ -381,6 +451,22 @@ class Cluster:
                 _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
         raise self._unreached(lost)
+
+    @contextlib.contextmanager
+    def _session(self, node: Node) -> Iterator[Session]:
+        """Open a session with a node that answers and has the infrastructure share."""
+        with self._connect(node) as session:
+            if not session.invoke(_cmdlets.path_exists(_cmdlets.INFRASTRUCTURE_SHARE)):
+                raise self._not_azure_local(f"node {node.name}")
+            yield session
+
+    def _not_azure_local(self, through: str) -> StateError:
+        return StateError(
+            f"work with cluster {self.known.name} through {through}",
+            current=f"{_cmdlets.INFRASTRUCTURE_SHARE} is not there",
+            expected="the infrastructure share of an Azure Local cluster",
+            hint="is this the right machine, and its infrastructure volume online?",
+        )
 
     def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:

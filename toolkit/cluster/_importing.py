@@ -1,11 +1,15 @@
 """Medium → import folder of the infrastructure share → hash on the node → `Add-SolutionUpdate`.
 
-Theory of operation. Every step leaves a fact that can be asked for again, and every change is written to
-the journal before it is sent (`intent`) and after (`done`). The same command run again therefore goes on:
-a file that arrived is recognised by its hash, a folder that was expanded by its final name (it is expanded
-under another name and then moved), a submission by the journal and by what the update service holds. The
-one step that must not happen twice is the submission: once the journal knows of one, the service is asked,
+Theory of operation. An import is a state machine (`_import_states`) whose state is found anew from what
+stands on the share before each act: a file that arrived is recognised by its hash, a folder that was
+expanded by its share record, names and lengths, a submission by the journal, the records and what the update
+service holds. Every change is written to the journal before it is sent (`intent`) and after (`done`), and to
+the share, so that another laptop can go on. Whatever is cut off, the import goes on by itself, through
+another node if this one is gone; and where patience ends, the same command goes on.
+
+The one step that must not happen twice is the submission: once somebody knows of one, the service is asked,
 and only if it has neither the update nor its package after the whole waiting time, it is submitted again.
+Who may write at all is decided in `_fencing`.
 
 Source: import-discover-updates-offline-23h2.md (the procedure), update-via-powershell-23h2.md (package
 folder).
@@ -13,23 +17,43 @@ folder).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload
-from toolkit.cluster._expanding import expand
+from toolkit.cluster._cmdlets import share
+from toolkit.cluster._cmdlets.share import ShareItem
+from toolkit.cluster._expanding import TailSink, check_expanded, expand
+from toolkit.cluster._fencing import Claim
+from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
+from toolkit.cluster._share_records import (
+    ImportStep,
+    Outcome,
+    ShareRecord,
+    ShareView,
+    digest_of,
+    records_folder,
+    unfinished,
+)
 from toolkit.errors import (
+    AuthenticationError,
     CommandError,
     DigestError,
     InputError,
+    ReachError,
     StateError,
+    ToolkitError,
+    TransferError,
 )
 from toolkit.model import (
     Command,
+    Node,
     PayloadKind,
     Progress,
     Road,
@@ -39,11 +63,18 @@ from toolkit.model import (
     TargetName,
     Update,
     UpdateState,
+    human_size,
 )
 from toolkit.site import REMOVED_STEP, Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
+_NOT_NOW = ("GatewayTimeout", "ConnectFailure")
+"""How the update service says that it is overloaded, or just moves to another node.
+
+Source: Get-SolutionUpdate-GatewayTimeout.md.
+"""
+_NOT_NOW_PAUSE_S = 60
 
 
 class SourceMedium(Protocol):
@@ -60,6 +91,10 @@ class UploadSink(Protocol):
     """A resumable upload: fed the whole stream, it sends what the node does not have yet."""
 
     resumed_at_bytes: int
+
+    @property
+    def sent_to_bytes(self) -> int:
+        """How far into the file something was sent."""
 
     def write(self, data: bytes) -> int:
         """Take the next bytes of the stream."""
@@ -80,8 +115,17 @@ class NodeSession(Protocol):
     def invoke(self, command: Command[T]) -> T:
         """Send one command and read its reply."""
 
-    def upload(self, path: PureWindowsPath, *, size_bytes: int) -> UploadSink:
-        """Begin or resume an upload to `<path>.part`."""
+    def upload(
+        self,
+        path: PureWindowsPath,
+        *,
+        size_bytes: int,
+        part: str | None = None,
+        must_exist: bool = False,
+        safe_bytes: int | None = None,
+        on_flushed: Callable[[int], None] | None = None,
+    ) -> UploadSink:
+        """Begin or resume an upload to an unfinished file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,29 +134,73 @@ class ImportResult:
 
     version: SolutionVersion
     node: str
+    """The one that was asked last."""
     update: Update | None
     """The update as the cluster lists it; None: not listed within the waiting time."""
     copied_bytes: int
     """Bytes sent now; what stood on the share from an earlier try is not counted."""
+    recopied_bytes: int = 0
+    """Of these, bytes that were sent more than once, because the line broke."""
+    nodes: tuple[str, ...] = ()
+    """Every node that was worked through, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Delivery:
+    """What is added in one go: a solution bundle, or the three files of an SBE."""
+
+    title: str
+    step: str
+    """Of its submission, in the journal."""
+    files: tuple[Target, ...]
+    place: PureWindowsPath
+    """Where its files are copied to."""
+    folder: PureWindowsPath
+    """The folder that is added."""
+    is_archive: bool
+    has_effect: Callable[[Update], bool]
 
 
 @dataclass(slots=True, kw_only=True)
 class Import:
-    """One import of one version, in one session."""
+    """One import of one version, through whichever nodes answer."""
 
-    session: NodeSession
-    node: str
+    nodes: Sequence[Node]
+    open: Callable[[Node], AbstractContextManager[NodeSession]]
+    """Opens a session with a node of this cluster."""
     cluster: str
     medium: SourceMedium
     version: SolutionVersion
     journal: Journal
+    claim: Claim
+    patience: Patience
     progress: Progress
     sleep: Callable[[float], None]
     clock: Callable[[], float]
     poll_s: float
     wait_s: float
     road: Road = Road.SMB
+    _session: NodeSession = field(init=False)
+    _node: str = field(init=False)
+    """The node that is worked through now."""
+    _state: ImportState = ImportState.COPYING
+    _visited: list[str] = field(default_factory=list)
+    _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
+    """What a node hashed in this run, as it stood there then."""
+    _arrived: set[PureWindowsPath] = field(default_factory=set)
+    """What this run has copied whole."""
+    _members: Mapping[str, int] | None = None
+    """The bundle's files and their lengths, once this run has seen it go by."""
+    _read: dict[str, ShareRecord | None] = field(default_factory=dict)
+    """Share records by the names of their files; None: torn."""
+    _sent: set[str] = field(default_factory=set)
+    """Submissions that this run has sent: each once, whatever became of it."""
+    _until: dict[str, float] = field(default_factory=dict)
+    """Submission → when waiting for its effect ends."""
     _copied_bytes: int = 0
+    _recopied_bytes: int = 0
+    _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
+    _has_told: bool = False
 
     @property
     def subject(self) -> str:
@@ -125,29 +213,72 @@ class Import:
         Raises:
             InputError: The medium does not carry the version, or an SBE on it cannot be understood.
             DigestError: What arrived on the node differs from what was signed.
-            StateError: Something stands in the import folder that ferry did not write, or no SBE on the
-                medium is the one that the update asks for.
+            StateError: Something stands in the import folder that ferry did not write, another laptop
+                imports, or no SBE on the medium is the one that the update asks for.
             ClusterError: `Add-SolutionUpdate` or another cmdlet refused, in the cluster's words.
-            ReachError: The node went away; the same command continues.
+            StorageError: The share is full.
+            AuthenticationError: A node refused the credential; no other was asked.
+            ReachError: Nothing got further for as long as patience lasts; the same command continues.
         """
-        bundle = self._bundle()
-        sbes = carried_sbes(self.medium)
-        listed = self._listed()
-        if listed is None:
-            folder = self._expanded(bundle)
-            listed = self._submitted("submit", folder, _is_listed)
-        else:
-            self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
-        if listed is not None and listed.state is UpdateState.AdditionalContentRequired and sbes:
-            listed = self._add_sbe(listed, sbes)
-        elif sbes:
-            self.progress.say("the SBE on the medium was not asked for and not imported")
-        return ImportResult(
-            version=self.version,
-            node=self.node,
-            update=listed,
-            copied_bytes=self._copied_bytes,
-        )
+        bundle, sbes = self._bundle(), carried_sbes(self.medium)
+        turn = 0
+        while True:
+            node = self.nodes[turn % len(self.nodes)]
+            try:
+                with self.open(node) as self._session:
+                    self._node = node.name
+                    self._visited += [] if node.name in self._visited[-1:] else [node.name]
+                    listed = self._through_this_node(bundle, sbes)
+            except AuthenticationError:
+                raise
+            except ReachError as error:
+                pause_s = self.patience.lost(self._state, self.clock())
+                if pause_s is None:
+                    raise
+                turn += 1
+                following = self.nodes[turn % len(self.nodes)].name
+                self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
+                self.sleep(pause_s)
+            else:
+                return ImportResult(
+                    version=self.version,
+                    node=self._node,
+                    update=listed,
+                    copied_bytes=self._copied_bytes,
+                    recopied_bytes=self._recopied_bytes,
+                    nodes=tuple(self._visited),
+                )
+
+    def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> Update | None:
+        try:
+            listed = self._listed()
+            if listed is None:
+                listed = self._delivered(self._solution(bundle))
+            elif not self._sent:
+                self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
+            if (
+                listed is not None
+                and listed.state is UpdateState.AdditionalContentRequired
+                and sbes
+            ):
+                listed = self._delivered(self._chosen_sbe(listed, sbes))
+            elif sbes:
+                self.progress.say("the SBE on the medium was not asked for and not imported")
+        except ReachError:
+            raise
+        except ToolkitError:
+            self._leave()
+            raise
+        self._leave()
+        return listed
+
+    def _leave(self) -> None:
+        """Say that this run has ended, if that can be said: else others wait a little before they go on."""
+        if self.claim.number:
+            with contextlib.suppress(ToolkitError):
+                self.claim.leave(self._session)
+
+    # --- what is delivered ---------------------------------------------------------------------
 
     def _bundle(self) -> Target:
         for target in self.medium.targets():
@@ -160,142 +291,354 @@ class Import:
             hint="name a version that is on the medium: ferry media show PATH",
         )
 
-    def _listed(self) -> Update | None:
-        for update in self.session.invoke(_cmdlets.updates()):
-            if _cmdlets.is_version(update, self.version):
-                return update
-        return None
+    def _solution(self, bundle: Target) -> _Delivery:
+        return _Delivery(
+            title=str(self.version),
+            step="submit",
+            files=(bundle,),
+            place=_cmdlets.IMPORT_FOLDER,
+            folder=_cmdlets.IMPORT_FOLDER / str(self.version),
+            is_archive=True,
+            has_effect=_is_listed,
+        )
 
-    # --- files ---------------------------------------------------------------------------------
+    def _chosen_sbe(self, listed: Update, sbes: Sequence[CarriedSbe]) -> _Delivery:
+        """Choose the hardware vendor's three files, which the listed update asks for."""
+        environment = self._session.invoke(_cmdlets.environment())
+        chosen = choose_sbe(sbes, update=listed, version=self.version, environment=environment)
+        title = chosen.sbe.title
+        self.progress.say(f"the update asks for the vendor's {title}; it is on the medium")
+        for doubt in doubts(chosen, version=self.version, environment=environment):
+            self.progress.say(f"not checked: {doubt}")
+        folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
+        return _Delivery(
+            title=f"{self.version}-{title}",
+            step=f"submit {title}",
+            files=chosen.files,
+            place=folder,
+            folder=folder,
+            is_archive=False,
+            has_effect=_has_its_sbe,
+        )
 
-    def _placed(self, target: Target, folder: PureWindowsPath) -> PureWindowsPath:
-        """Have the target stand on the share, proven by the node's own hash."""
-        path = folder / target.name.rpartition("/")[2]
-        timeout_s = 120 + target.size_bytes / _NODE_BYTES_PER_S
+    # --- the machine ---------------------------------------------------------------------------
+
+    def _delivered(self, delivery: _Delivery) -> Update | None:
+        """Go from state to state until the cluster shows the effect, or the time to wait for it is over."""
+        self.claim.hold(self._session)
+        self._session.invoke(_cmdlets.make_folder(delivery.place))
+        while True:
+            seen = self._look()
+            stands = self._stands(delivery, seen)
+            state = state_of(stands)
+            if state is not self._state:
+                self._state = state
+                self.patience.moved()
+            match state:
+                case ImportState.COPYING | ImportState.COPIED:
+                    wanted = next(
+                        f for f in delivery.files if not self._is_proven(delivery, f, seen)
+                    )
+                    act = self._copy if state is ImportState.COPYING else self._verify
+                    act(delivery, wanted, seen)
+                case ImportState.VERIFIED:
+                    self._expand(delivery, seen)
+                case ImportState.READY:
+                    self._submit(delivery)
+                case ImportState.SUBMITTED:
+                    listed, is_settled = self._await_effect(delivery, stands.submission)
+                    if is_settled:
+                        return listed
+
+    def _look(self) -> ShareView:
+        """See what stands on the share now."""
+        items = self._session.invoke(share.tree(_cmdlets.IMPORT_FOLDER))
+        folder = records_folder(self.version)
+        files = {item.path.name for item in items if item.path.parent == folder}
+        for name in sorted(files - self._read.keys()):
+            (text,) = self._session.invoke(share.texts((folder / name,)))
+            try:
+                self._read[name] = ShareRecord.read(text)
+            except InputError as error:
+                self._read[name] = None
+                self.progress.say(f"share record {name} is passed over: {error}")
+        kept = (record for name in sorted(files) if (record := self._read[name]) is not None)
+        seen = ShareView(items=items, records=tuple(kept))
+        if not self._has_told:
+            self._has_told = True
+            self._tell_leftovers(seen)
+        return seen
+
+    def _tell_leftovers(self, seen: ShareView) -> None:
+        ours = (str(self.version), self._bundle().name.rpartition("/")[2])
+        for name, size_bytes in seen.others(ours):
+            self.progress.say(
+                f"left alone in the import folder: {name} ({human_size(size_bytes)}), which is not of this import; "
+                "ferry cluster clean removes what ferry wrote there"
+            )
+
+    def _stands(self, delivery: _Delivery, seen: ShareView) -> Stands:
+        return Stands(
+            submission=self._submission(delivery, seen),
+            files=tuple(
+                FileStands(
+                    is_whole=seen.at(_path_of(delivery, target)) is not None,
+                    is_proven=self._is_proven(delivery, target, seen),
+                )
+                for target in delivery.files
+            ),
+            is_archive=delivery.is_archive,
+            is_expanded=delivery.is_archive
+            and seen.is_expanded(delivery.folder, delivery.files[0].sha256),
+        )
+
+    def _submission(self, delivery: _Delivery, seen: ShareView) -> Outcome | None:
+        """Return what the journal and the records know of a submission; a "may be" outweighs a "no"."""
+        noted = self._last_outcome(delivery.step)
+        known = [Outcome(noted)] if noted in set(Outcome) else []
+        known += seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]
+        return next((one for one in known if one in (Outcome.INTENT, Outcome.DONE)), None)
+
+    def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
+        path = _path_of(delivery, target)
+        return path in self._proven and self._proven[path] == seen.at(path)
+
+    # --- acts ----------------------------------------------------------------------------------
+
+    def _copy(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
+        """Have the target stand on the share, going on from what an earlier try has sent."""
+        path = _path_of(delivery, target)
+        self.claim.check(self._session)
+        part = unfinished(path.name, self.claim.number)
+        parts = seen.parts_of(path)
+        must_exist = any(item.path.name == part for item in parts)
+        self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
+        self._record(
+            delivery, ImportStep.COPY, Outcome.INTENT, path=path, part=part, **_signed(target)
+        )
+        if parts and not must_exist:
+            self._take_over(parts[0], part)
+            must_exist = True
+        with self._upload(path, target.size_bytes, part=part, must_exist=must_exist) as sink:
+            whole = TailSink(sink, target.size_bytes)
+            try:
+                self.medium.copy_target(
+                    target.name, cast("BinaryIO", whole), progress=self.progress
+                )
+                self.claim.check(self._session)
+                sink.finish()
+            finally:
+                self._count(path, sink)
+        self._arrived.add(path)
+        self._members = whole.members() if delivery.is_archive else None
+        self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
+
+    def _upload(
+        self, path: PureWindowsPath, size_bytes: int, *, part: str, must_exist: bool
+    ) -> UploadSink:
+        if self.road is Road.WINRM:
+            return ByteUpload(
+                self._session,
+                path,
+                size_bytes=size_bytes,
+                part=part,
+                must_exist=must_exist,
+                on_arrived=self.patience.moved,
+                progress=self.progress,
+                clock=self.clock,
+                sleep=self.sleep,
+            )
+        return self._session.upload(
+            path,
+            size_bytes=size_bytes,
+            part=part,
+            must_exist=must_exist,
+            on_flushed=lambda _: self.patience.moved(),
+        )
+
+    def _take_over(self, part: ShareItem, name: str) -> None:
+        """Make an unfinished file ours; it is refused as long as its earlier writer holds it."""
+        try:
+            self._session.invoke(share.rename(part.path, name))
+        except CommandError as error:
+            raise TransferError(
+                f"go on with {part.path.name} on node {self._node}",
+                found=error.found,
+                hint="the earlier connection may still be open there; run the same command again in a few minutes",
+            ) from error
+        self.progress.say(f"going on with {part.path.name}, {human_size(part.size_bytes)}")
+
+    def _count(self, path: PureWindowsPath, sink: UploadSink) -> None:
+        self._copied_bytes += sink.sent_to_bytes - sink.resumed_at_bytes
+        before = self._sent_to.get(path, sink.resumed_at_bytes)
+        self._recopied_bytes += max(0, min(before, sink.sent_to_bytes) - sink.resumed_at_bytes)
+        self._sent_to[path] = max(before, sink.sent_to_bytes)
+
+    def _verify(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
+        """Have the node hash what stands there: signed, or removed."""
+        path = _path_of(delivery, target)
         step = f"copy {path.name}"
-        self.session.invoke(_cmdlets.make_folder(folder))
-        if self.session.invoke(_cmdlets.path_exists(path)):
-            if self._node_hash(path, timeout_s) == target.sha256:
-                self.progress.say(f"{path.name} is on {self.node} already, hash proven there")
-                self._note(step, "done", sha256=target.sha256)
-                return path
-            self._refuse_foreign(step, path)
-            self.session.invoke(_cmdlets.remove(path))
-        self._note(step, "intent", path=str(path), size_bytes=str(target.size_bytes))
-        with self._upload(path, target.size_bytes) as sink:
-            self.medium.copy_target(target.name, cast("BinaryIO", sink), progress=self.progress)
-            sink.finish()
-            self._copied_bytes += target.size_bytes - sink.resumed_at_bytes
-        self.progress.say(f"copied {path.name} to {self.node}; now the node hashes it")
-        arrived = self._node_hash(path, timeout_s)
-        if arrived != target.sha256:
-            self.session.invoke(_cmdlets.remove(path))
-            self._note(step, "failed", sha256=arrived)
+        item = seen.at(path)
+        timeout_s = 120 + target.size_bytes / _NODE_BYTES_PER_S
+        found = self._session.invoke(_cmdlets.file_hash(path, timeout_s=timeout_s))
+        if found == target.sha256 and item is not None:
+            if path not in self._arrived:
+                self.progress.say(f"{path.name} is on {self._node} already, hash proven there")
+            self._note(step, "done", sha256=found)
+            self._record(delivery, ImportStep.VERIFY, Outcome.DONE, path=path, **_signed(target))
+            self._proven[path] = item
+            self._remove_leftovers(seen.parts_of(path))
+            return
+        if path not in self._arrived:
+            self._refuse_foreign(step, path, seen)
+        self.claim.check(self._session)
+        self._session.invoke(_cmdlets.remove(path))
+        if path in self._arrived:
+            self._note(step, "failed", sha256=found)
             raise DigestError(
-                f"verify {path} on node {self.node}",
-                found=f"sha256 {arrived}",
+                f"verify {path} on node {self._node}",
+                found=f"sha256 {found}",
                 expected=f"sha256 {target.sha256} (signed on the medium)",
                 hint="it was altered between the medium and the node and has been removed there; "
                 "run the same command again, and if it fails again look at that network path",
             )
-        self._note(step, "done", sha256=arrived)
-        return path
 
-    def _upload(self, path: PureWindowsPath, size_bytes: int) -> UploadSink:
-        if self.road is Road.SMB:
-            return self.session.upload(path, size_bytes=size_bytes)
-        return ByteUpload(
-            self.session,
-            path,
-            size_bytes=size_bytes,
-            progress=self.progress,
-            clock=self.clock,
-            sleep=self.sleep,
+    def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
+        """Have the archive's content stand in a folder of its own: beside first, then moved."""
+        archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
+        self.claim.check(self._session)
+        if seen.at(final) is not None:
+            self._refuse_foreign("expand", final, seen)
+            self._session.invoke(_cmdlets.remove(final))
+        self._remove_leftovers(seen.parts_of(final))
+        self._note("expand", "intent", path=str(final))
+        signed = _signed(delivery.files[0])
+        number = self.claim.next_number
+        part = final.with_name(unfinished(final.name, self.claim.number, number))
+        self._record(
+            delivery, ImportStep.EXPAND, Outcome.INTENT, path=final, part=part.name, **signed
         )
+        self.progress.say(f"expanding {archive.name} on {self._node}")
+        timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
+        expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
+        items = self._session.invoke(share.tree(part))
+        if self._members is not None:
+            files = ((item.path, item.size_bytes) for item in items if not item.is_folder)
+            check_expanded(self._members, files, part)
+        self.claim.check(self._session)
+        self._record(
+            delivery,
+            ImportStep.EXPAND,
+            Outcome.DONE,
+            path=final,
+            part=part.name,
+            facts={"content": digest_of(items, part)},
+            **signed,
+        )
+        self._session.invoke(_cmdlets.move(part, final))
+        self._note("expand", "done", path=str(final))
 
-    def _node_hash(self, path: PureWindowsPath, timeout_s: float) -> str:
-        return self.session.invoke(_cmdlets.file_hash(path, timeout_s=timeout_s))
+    def _remove_leftovers(self, parts: Iterable[ShareItem]) -> None:
+        """Remove what an earlier try did not finish; what is still held on the node is left."""
+        for part in parts:
+            try:
+                self._session.invoke(_cmdlets.remove(part.path))
+            except CommandError as error:
+                self.progress.say(f"{part.path.name} cannot be removed yet: {error.found}")
 
-    def _expanded(self, bundle: Target) -> PureWindowsPath:
-        """Have the solution bundle's content stand in a folder of its own."""
-        final = _cmdlets.IMPORT_FOLDER / str(self.version)
-        part = final.with_name(f"{final.name}.part")
-        step = "expand"
-        if self.session.invoke(_cmdlets.path_exists(final)):
-            self._refuse_foreign(step, final)
-            return final
-        archive = self._placed(bundle, _cmdlets.IMPORT_FOLDER)
-        if self.session.invoke(_cmdlets.path_exists(part)):
-            self._refuse_foreign(step, part)
-            self.session.invoke(_cmdlets.remove(part))
-        self._note(step, "intent", path=str(final))
-        self.progress.say(f"expanding {archive.name} on {self.node}")
-        timeout_s = 600 + bundle.size_bytes / _NODE_BYTES_PER_S
-        expand(self.session, archive, part, timeout_s=timeout_s, progress=self.progress)
-        self.session.invoke(_cmdlets.move(part, final))
-        self._note(step, "done", path=str(final))
-        return final
-
-    def _add_sbe(self, listed: Update, sbes: Sequence[CarriedSbe]) -> Update | None:
-        """Add the hardware vendor's three files, which the listed update asks for."""
-        environment = self.session.invoke(_cmdlets.environment())
-        chosen = choose_sbe(sbes, update=listed, version=self.version, environment=environment)
-        title = chosen.sbe.title
-        folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
-        self.progress.say(f"the update asks for the vendor's {title}; it is on the medium")
-        for doubt in doubts(chosen, version=self.version, environment=environment):
-            self.progress.say(f"not checked: {doubt}")
-        for target in chosen.files:
-            self._placed(target, folder)
-        return self._submitted(f"submit {title}", folder, _has_its_sbe)
-
-    # --- submission ----------------------------------------------------------------------------
-
-    def _submitted(
-        self, step: str, folder: PureWindowsPath, has_effect: Callable[[Update], bool]
-    ) -> Update | None:
-        """Have a folder added exactly once, and wait until the cluster shows the effect."""
-        outcome = self._last_outcome(step)
-        if outcome in ("intent", "done"):
-            self.progress.say(f"the journal says {step}: {outcome}; asking the cluster")
-            listed = self._wait_for(has_effect)
-            package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
-            took_effect = listed is not None and has_effect(listed)
-            if took_effect or (
-                step == "submit" and self.session.invoke(_cmdlets.path_exists(package))
-            ):
-                if outcome == "intent":
-                    self._note(step, "done", learned="from the cluster")
-                return listed
-            self.progress.say("the cluster holds nothing of it: adding it again")
-            self._note(step, "lost")
-        self._submit(folder, step)
-        return self._wait_for(has_effect)
-
-    def _submit(self, folder: PureWindowsPath, step: str) -> None:
+    def _submit(self, delivery: _Delivery) -> None:
+        """Add the folder; the intent stands on the share before the token is asked for the last time."""
+        step, folder = delivery.step, delivery.folder
+        self.claim.check(self._session)
         self._note(step, "intent", folder=str(folder))
+        self._record(delivery, ImportStep.SUBMIT, Outcome.INTENT, path=folder)
+        self.claim.check(self._session)
+        self._sent.add(step)
         try:
-            self.session.invoke(_cmdlets.add_update(folder))
+            self._session.invoke(_cmdlets.add_update(folder))
         except CommandError as error:
             self._note(step, "refused", error_id=error.error_id or "", words=error.found or "")
+            self._record(delivery, ImportStep.SUBMIT, Outcome.REFUSED, path=folder)
             raise
         self._note(step, "done", folder=str(folder))
+        self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=folder)
         self.progress.say(f"added to the update service from {folder}")
 
-    def _wait_for(self, has_effect: Callable[[Update], bool]) -> Update | None:
+    def _await_effect(
+        self, delivery: _Delivery, submission: Outcome | None
+    ) -> tuple[Update | None, bool]:
+        """Wait until the cluster shows the effect; return what it lists, and whether that is the end."""
+        step = delivery.step
+        if step not in self._until:
+            self._until[step] = self.clock() + self.wait_s
+            if step not in self._sent:
+                self.progress.say(f"{step}: {submission} is known of it; asking the cluster")
+        listed = self._wait_for(delivery.has_effect, until=self._until[step])
+        package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
+        took_effect = (listed is not None and delivery.has_effect(listed)) or (
+            step == "submit" and self._session.invoke(_cmdlets.path_exists(package))
+        )
+        if not took_effect and step not in self._sent:
+            self.progress.say("the cluster holds nothing of it: adding it again")
+            self.claim.check(self._session)
+            self._note(step, "lost")
+            self._record(delivery, ImportStep.SUBMIT, Outcome.LOST, path=delivery.folder)
+            del self._until[step]
+            return None, False
+        if took_effect and self._last_outcome(step) != "done":
+            self._note(step, "done", learned="from the cluster")
+        return listed, True
+
+    # --- the cluster's list --------------------------------------------------------------------
+
+    def _listed(self) -> Update | None:
+        for update in self._session.invoke(_cmdlets.updates()):
+            if _cmdlets.is_version(update, self.version):
+                return update
+        return None
+
+    def _wait_for(self, has_effect: Callable[[Update], bool], *, until: float) -> Update | None:
         """Ask until the listed update shows it; the service discovers in its own time."""
-        until = self.clock() + self.wait_s
         pause_s = self.poll_s
         while True:
-            listed = self._listed()
-            if (listed is not None and has_effect(listed)) or self.clock() >= until:
-                return listed
-            state = "not listed yet" if listed is None else listed.state_raw
-            self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
+            try:
+                listed = self._listed()
+            except CommandError as error:
+                if self.clock() >= until or not any(word in str(error) for word in _NOT_NOW):
+                    raise
+                pause_s = max(pause_s * 2, _NOT_NOW_PAUSE_S)
+                self.progress.say(
+                    f"the update service does not answer ({error.found}); asking less often"
+                )
+            else:
+                self.patience.moved()
+                if (listed is not None and has_effect(listed)) or self.clock() >= until:
+                    return listed
+                state = "not listed yet" if listed is None else listed.state_raw
+                self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)
             pause_s = min(pause_s * 1.5, 300)
 
-    # --- journal -------------------------------------------------------------------------------
+    # --- journal and records -------------------------------------------------------------------
+
+    def _record(
+        self,
+        delivery: _Delivery,
+        step: ImportStep,
+        outcome: Outcome,
+        *,
+        path: PureWindowsPath,
+        **more: Any,
+    ) -> None:
+        self.claim.record(
+            self._session,
+            step,
+            outcome,
+            delivery=delivery.title,
+            path=path,
+            node=self._node,
+            **more,
+        )
 
     def _note(self, step: str, outcome: str, **facts: str) -> None:
         self.journal.append(
@@ -303,7 +646,7 @@ class Import:
             subject=self.subject,
             step=step,
             outcome=outcome,
-            node=self.node,
+            node=self._node,
             **facts,
         )
 
@@ -316,14 +659,23 @@ class Import:
                 last = entry.outcome
         return last
 
-    def _refuse_foreign(self, step: str, path: PureWindowsPath) -> None:
-        if self._last_outcome(step) is None:
+    def _refuse_foreign(self, step: str, path: PureWindowsPath, seen: ShareView) -> None:
+        if self._last_outcome(step) is None and not seen.knows(path):
             raise StateError(
                 f"import {self.version}",
-                current=f"{path} stands on {self.node} and this site's journal does not know it",
+                current=f"{path} stands on {self._node} and this site's journal does not know it, nor does a "
+                "share record",
                 expected="an import folder without leftovers of others",
                 hint="find out who put it there; remove or rename it on the node, then run this again",
             )
+
+
+def _path_of(delivery: _Delivery, target: Target) -> PureWindowsPath:
+    return delivery.place / target.name.rpartition("/")[2]
+
+
+def _signed(target: Target) -> dict[str, Any]:
+    return {"sha256": target.sha256, "size_bytes": target.size_bytes}
 
 
 def _is_listed(update: Update) -> bool:

@@ -11,7 +11,7 @@ Source: Windows security policy "Maximum tolerance for computer clock synchroniz
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -121,12 +121,20 @@ def ask_times(
         except (ClusterError, InputError) as error:
             problem = str(error)
         told.append((NodeTime(node=node.name, at=at, problem=problem), read_at))
-    end = clock()
-    times = (
-        replace(item, at=item.at and _later(item.at, seconds=end - read_at))
+    return as_of(clock(), told), tuple(lost)
+
+
+def as_of(moment: float, told: Iterable[tuple[NodeTime, float]]) -> tuple[NodeTime, ...]:
+    """Bring times to one moment.
+
+    Args:
+        moment: By the monotonic clock.
+        told: What each node said, and when, by the same clock.
+    """
+    return tuple(
+        replace(item, at=item.at and _later(item.at, seconds=moment - read_at))
         for item, read_at in told
     )
-    return tuple(times), tuple(lost)
 
 
 def judge_time(clock: datetime, nodes: Sequence[NodeTime], *, floor: datetime) -> JudgedTime:
@@ -143,8 +151,8 @@ def judge_time(clock: datetime, nodes: Sequence[NodeTime], *, floor: datetime) -
         floor: The newest date that a trusted key signed, as far as the site knows.
     """
     times = [item.at for item in nodes if item.at is not None]
-    agreed = _agreeing(times)
-    is_outlier = bool(agreed) and not any(_agree(clock, at) for at in agreed)
+    agreed = agreeing(times)
+    is_outlier = bool(agreed) and not any(agree(clock, at) for at in agreed)
     now = agreed[-1] if is_outlier else clock
     source = TimeSource.NODES if is_outlier else TimeSource.CLOCK
     if now < floor:
@@ -168,7 +176,7 @@ def _finding(
     """Return what is odd about the clocks; empty: nothing."""
     if is_outlier:
         return "The nodes agree"
-    if agreed or (len(times) == 1 and _agree(clock, times[0])):
+    if agreed or (len(times) == 1 and agree(clock, times[0])):
         return ""
     if not times:
         return "No node told its time"
@@ -182,15 +190,16 @@ _OWNERS = {
 }
 
 
-def _agreeing(times: Sequence[datetime]) -> list[datetime]:
+def agreeing(times: Sequence[datetime]) -> list[datetime]:
     """Return in order the times that agree, if they are at least two and more than half; else none."""
     ordered = sorted(times)
-    groups = ([at for at in ordered if first <= at and _agree(first, at)] for first in ordered)
+    groups = ([at for at in ordered if first <= at and agree(first, at)] for first in ordered)
     largest = max(groups, key=lambda group: (len(group), group[-1]), default=[])
     return largest if len(largest) > max(1, len(times) / 2) else []
 
 
-def _agree(one: datetime, other: datetime) -> bool:
+def agree(one: datetime, other: datetime) -> bool:
+    """Whether two clocks are as near to each other as Kerberos bears."""
     return abs(one - other) <= AGREEMENT
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
 from toolkit.cluster._cmdlets import INFRASTRUCTURE_SHARE
-from toolkit.errors import CommandError, ConnectError
+from toolkit.errors import CommandError, ConnectError, TransferError
 from toolkit.model import PayloadKind, Sha256, SolutionVersion, Target, TargetName
 
 VERSION = SolutionVersion.parse("12.2604.1003.9")
@@ -69,6 +69,7 @@ class World:
     state_after_add: str = "Ready"
     asks_for_sbe: str = SBE_VERSION
     flip_in_transit: bool = False
+    loses_copies: int = 0
     time: str = "2026-11-26T12:00:00+00:00"
     nothing_from: set[str] = field(default_factory=set)
     fail_on: dict[str, Exception] = field(default_factory=dict)
@@ -78,18 +79,33 @@ class World:
 
 
 class Upload:
-    resumed_at_bytes = 0
+    """Goes on with an unfinished file, if there is one, and loses the line as often as it is told to."""
 
-    def __init__(self, world: World, path: PureWindowsPath) -> None:
-        self.world, self.path, self.data = world, path, bytearray()
+    def __init__(self, world: World, path: PureWindowsPath, part: str) -> None:
+        self.world, self.path, self.part = world, path, str(path.with_name(part))
+        self.data = bytearray(world.files.get(self.part, b""))
+        self.resumed_at_bytes = len(self.data)
+        self.fed_bytes = 0
+        world.files[self.part] = bytes(self.data)
+
+    @property
+    def sent_to_bytes(self):
+        return len(self.data)
 
     def write(self, data):
-        self.data += data
+        if self.world.loses_copies > 0:
+            self.world.loses_copies -= 1
+            self.data += data[: len(data) // 2]
+            self.world.files[self.part] = bytes(self.data)
+            raise TransferError("copy", found="the connection was dropped")
+        self.data += data[len(self.data) - self.fed_bytes :]
+        self.fed_bytes += len(data)
         return len(data)
 
     def finish(self):
         if self.world.flip_in_transit:
             self.data[5] ^= 1
+        del self.world.files[self.part]
         self.world.files[str(self.path)] = bytes(self.data)
 
     def __enter__(self):
@@ -111,8 +127,11 @@ class Session:
     def __exit__(self, *stop):
         return None
 
-    def upload(self, path, *, size_bytes):
-        return Upload(self.world, path)
+    def upload(
+        self, path, *, size_bytes, part=None, must_exist=False, safe_bytes=None, on_flushed=None
+    ):
+        assert not must_exist or str(path.with_name(part)) in self.world.files
+        return Upload(self.world, path, part)
 
     def download(self, path, sink, *, progress):
         data = self.world.files[str(path)]
@@ -137,7 +156,43 @@ class Session:
         return [self.world.has(values["LiteralPath"])]
 
     def _New_Item(self, values, command):
-        self.world.folders.add(values["Path"])
+        path = values["Path"]
+        if values["ItemType"] == "Directory":
+            self.world.folders.add(path)
+        elif path in self.world.files:
+            raise CommandError("run New-Item", cmdlet="New-Item", error_id="NewItemIOError,x")
+        else:
+            self.world.files[path] = values["Value"].encode()
+        return []
+
+    def _Get_ChildItem(self, values, command):
+        folder = PureWindowsPath(values["LiteralPath"])
+        there = {**dict.fromkeys(self.world.folders), **self.world.files}
+        items = {PureWindowsPath(path): data for path, data in there.items()}
+        if "Name" in values:
+            return [
+                path.name
+                for path in items
+                if path.parent == folder and path.match(values["Filter"])
+            ]
+        return [
+            {
+                "FullName": str(path),
+                "PSIsContainer": data is None,
+                "Length": None if data is None else len(data),
+                "LastWriteTime": hashlib.sha256(data or b"").hexdigest(),
+            }
+            for path, data in items.items()
+            if folder in path.parents
+        ]
+
+    def _Get_Content(self, values, command):
+        return [self.world.files[path].decode() for path in values["LiteralPath"]]
+
+    def _Rename_Item(self, values, command):
+        path = values["LiteralPath"]
+        new = PureWindowsPath(path).with_name(values["NewName"])
+        self.world.files[str(new)] = self.world.files.pop(path)
         return []
 
     def _Remove_Item(self, values, command):
@@ -147,8 +202,12 @@ class Session:
         return []
 
     def _Move_Item(self, values, command):
-        self.world.folders.remove(values["LiteralPath"])
-        self.world.folders.add(values["Destination"])
+        old, new = values["LiteralPath"], values["Destination"]
+        self.world.folders.remove(old)
+        self.world.folders.add(new)
+        moved = {path for path in self.world.files if path.startswith(old + "\\")}
+        for path in moved:
+            self.world.files[new + path.removeprefix(old)] = self.world.files.pop(path)
         return []
 
     def _Get_FileHash(self, values, command):
@@ -157,6 +216,7 @@ class Session:
 
     def _Expand_Archive(self, values, command):
         self.world.folders.add(values["DestinationPath"])
+        self.world.files[values["DestinationPath"] + r"\SolutionUpdate.xml"] = b"<xml/>"
         return []
 
     def _Add_SolutionUpdate(self, values, command):

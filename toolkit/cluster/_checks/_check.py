@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Literal, NewType, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NewType, TypeVar
 
 from toolkit.model import SolutionVersion
 
@@ -58,6 +58,10 @@ class Told(Generic[T_co]):
         """Refuse what is neither: a question that nobody asked must not look answered."""
         if (self.value is None) == (not self.why):
             raise ValueError("either an answer, or the reason why there is none")
+
+
+NOT_ASKED: Told[Any] = Told(why="it was not asked")
+"""What stands in place of every answer until a node is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

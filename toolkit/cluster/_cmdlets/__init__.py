@@ -133,6 +133,7 @@ _UPDATE_PROPERTIES = [
     "RebootRequired",
     "UpdateStateProperties",
     "PackagePath",
+    "PackageSizeInMb",
     "Prerequisites",
 ]
 
@@ -486,7 +487,7 @@ def _environment(row: dict[str, Plain]) -> UpdateEnvironment:
         sbe_family=reading.text(row, "SbeFamily"),
         package_versions=tuple(packages),
         health_checks=tuple(
-            _health_check(item)
+            health_check(item)
             for item in reading.items(row.get("HealthCheckResult"))
             if isinstance(item, dict)
         ),
@@ -494,7 +495,8 @@ def _environment(row: dict[str, Plain]) -> UpdateEnvironment:
     )
 
 
-def _health_check(row: dict[str, Plain]) -> HealthCheck:
+def health_check(row: dict[str, Plain]) -> HealthCheck:
+    """Read one `HealthCheckResult`, as it travels or as it stands in a file."""
     additional = row.get("AdditionalData")
     detail = additional.get("Detail") if isinstance(additional, dict) else None
     return HealthCheck(
@@ -529,6 +531,9 @@ def _update(row: dict[str, Plain]) -> Update:
         reboot_required=reading.text(row, "RebootRequired"),
         progress_text=reading.text(row, "UpdateStateProperties"),
         package_path=reading.text(row, "PackagePath"),
+        package_size_bytes=size << 20
+        if isinstance(size := row.get("PackageSizeInMb"), int) and size > 0
+        else None,
         prerequisites=tuple(
             reading.text(item, "Version", "PackageName") if isinstance(item, dict) else str(item)
             for item in reading.items(row.get("Prerequisites"))

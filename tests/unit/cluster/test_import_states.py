@@ -1,0 +1,240 @@
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World
+from tests.unit.cluster.test_cluster import EXPANDED, ZIP, Clock, make, outcomes
+from toolkit.cluster._cmdlets import IMPORT_FOLDER
+from toolkit.cluster._import_states import (
+    BUDGETS,
+    FileStands,
+    ImportState,
+    Patience,
+    Stands,
+    state_of,
+)
+from toolkit.cluster._share_records import Outcome
+from toolkit.errors import ConnectError, ReachError, SessionLostError, StateError
+from toolkit.model import PayloadKind
+from toolkit.site import Journal
+
+WHOLE = FileStands(is_whole=True, is_proven=True)
+ARRIVED = FileStands(is_whole=True, is_proven=False)
+ABSENT = FileStands(is_whole=False, is_proven=False)
+
+
+def stands(*files, submission=None, is_archive=True, is_expanded=False):
+    return Stands(
+        submission=submission, files=files, is_archive=is_archive, is_expanded=is_expanded
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (stands(ABSENT), ImportState.COPYING),
+        (stands(ARRIVED), ImportState.COPIED),
+        (stands(WHOLE), ImportState.VERIFIED),
+        (stands(ABSENT, is_expanded=True), ImportState.READY),
+        (stands(WHOLE, ARRIVED, ABSENT, is_archive=False), ImportState.COPIED),
+        (stands(WHOLE, WHOLE, ABSENT, is_archive=False), ImportState.COPYING),
+        (stands(WHOLE, WHOLE, is_archive=False), ImportState.READY),
+        (stands(ABSENT, submission=Outcome.INTENT), ImportState.SUBMITTED),
+        (stands(WHOLE, submission=Outcome.DONE, is_expanded=True), ImportState.SUBMITTED),
+        (stands(WHOLE, submission=Outcome.LOST, is_expanded=True), ImportState.READY),
+        (stands(WHOLE, submission=Outcome.REFUSED, is_expanded=True), ImportState.READY),
+    ],
+)
+def test_state_is_what_stands_there(found, state):
+    assert state_of(found) is state
+
+
+def test_every_state_has_a_budget():
+    assert set(BUDGETS) == set(ImportState)
+
+
+def test_pauses_grow_up_to_a_limit_and_begin_anew_after_something_moved():
+    patience = Patience(patience_s=10_000)
+    pauses = [patience.lost(ImportState.COPYING, now=0) for _ in range(9)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    patience.moved()
+    assert patience.lost(ImportState.COPYING, now=9_000) == 1
+
+
+def test_patience_is_counted_from_the_first_loss():
+    patience = Patience(patience_s=900)
+    assert patience.lost(ImportState.SUBMITTED, now=5_000) is not None
+    assert patience.lost(ImportState.SUBMITTED, now=5_899) is not None
+    assert patience.lost(ImportState.SUBMITTED, now=5_900) is None
+
+
+def test_without_patience_the_first_loss_is_the_end():
+    assert Patience(patience_s=0).lost(ImportState.COPYING, now=7) is None
+
+
+def test_what_begins_anew_each_time_is_tried_a_few_times():
+    patience = Patience(patience_s=10_000)
+    pauses = [patience.lost(ImportState.COPIED, now=0) for _ in range(6)]
+    assert None not in pauses[:5]
+    assert pauses[5] is None
+
+
+# --- the machine against a node in memory -------------------------------------------------------
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+def carried():
+    return Medium({"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, BUNDLE)})
+
+
+class Flaky(Session):
+    """A session that is lost where a script says so, before or after a command took effect."""
+
+    def __init__(self, world, losses):
+        super().__init__(world)
+        self.losses = losses
+
+    def invoke(self, command):
+        fate = next(self.losses, "")
+        if fate == "unreached":
+            raise ConnectError("connect", found="refused")
+        if fate == "before":
+            raise SessionLostError("run")
+        reply = super().invoke(command)
+        if fate == "after":
+            raise SessionLostError("run")
+        return reply
+
+
+def imported(world, journal, *, losses=(), clock=None, **options):
+    fates = iter(losses)
+    sessions = {name: Flaky(world, fates) for name in ("n1", "n2")}
+    cluster = make(journal, clock or Clock(), sessions)
+    return cluster.import_update(carried(), VERSION, site_id="site-1", **options)
+
+
+@pytest.mark.parametrize("fate", ["unreached", "before", "after"])
+@pytest.mark.parametrize("at", range(34))
+def test_one_loss_anywhere_changes_nothing_in_the_end(world, journal, at, fate):
+    result = imported(world, journal, losses=[*itertools.repeat("", at), fate])
+    if (
+        result.update is None
+    ):  # the submission itself never arrived: the same command asks, then adds
+        assert world.add_calls == 0
+        result = imported(world, journal, wait_s=60)
+    assert result.update is not None
+    assert world.files[ZIP] == BUNDLE
+    assert EXPANDED in world.folders
+    assert world.add_calls == 1
+
+
+@settings(deadline=None)  # each journal line is flushed to the disk
+@given(st.lists(st.sampled_from(["", "", "", "", "before", "after", "unreached"]), max_size=120))
+def test_any_losses_end_in_one_submission_or_in_an_error_of_the_line(tmp_path_factory, losses):
+    world, journal = World(), Journal(tmp_path_factory.mktemp("j") / "journal.jsonl")
+    for fates in (losses, ()):
+        try:
+            result = imported(world, journal, losses=fates, wait_s=60)
+        except ReachError:
+            assert fates
+    assert result.update is not None or world.sent.count("Add-SolutionUpdate") == 1
+    assert world.files[ZIP] == BUNDLE
+    assert world.add_calls <= 1
+
+
+def test_node_that_went_away_is_replaced_by_the_next(world, journal):
+    result = imported(world, journal, losses=["", "", "", "", "", "", "", "before"])
+    assert result.nodes == ("n1", "n2")
+    assert result.node == "n2"
+
+
+def test_copy_goes_on_where_it_was_cut_off(world, journal):
+    world.loses_copies = 1
+    result = imported(world, journal)
+    assert result.copied_bytes == len(BUNDLE)
+    assert result.recopied_bytes == 0
+    assert not [path for path in world.files if path.endswith(".part")]
+
+
+def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world, journal):
+    clock = Clock()
+    world.loses_copies = 10**6
+    with pytest.raises(ReachError):
+        imported(world, journal, clock=clock, patience_s=600)
+    assert 600 <= clock.now < 800
+    assert world.add_calls == 0
+
+
+def test_unfinished_copy_of_an_older_ferry_is_gone_on_with(world, journal):
+    world.files[ZIP + ".part"] = BUNDLE[:5000]
+    assert imported(world, journal).copied_bytes == len(BUNDLE) - 5000
+
+
+def test_folder_with_another_content_than_recorded_is_expanded_anew(world, journal):
+    imported(world, journal)
+    world.updates.clear()
+    del world.files[EXPANDED + r"\SolutionUpdate.xml"]
+    assert imported(world, journal, wait_s=60).update is not None
+    assert world.files[EXPANDED + r"\SolutionUpdate.xml"]
+
+
+def test_what_an_import_did_stands_on_the_share(world, journal):
+    imported(world, journal)
+    names = [path.rpartition("\\")[2] for path in world.files if r"\ferry" in path]
+    assert names == [
+        "token-0000001.json",
+        "0000001-0001-copy-intent.json",
+        "0000001-0002-verify-done.json",
+        "0000001-0003-expand-intent.json",
+        "0000001-0004-expand-done.json",
+        "0000001-0005-submit-intent.json",
+        "0000001-0006-submit-done.json",
+        "token-0000001.left",
+    ]
+
+
+def test_torn_record_is_passed_over(world, journal):
+    folder = IMPORT_FOLDER / "ferry" / str(VERSION)
+    world.files[str(folder / "0000001-0005-submit-done.json")] = b'{"kind": "ferry-sh'
+    assert imported(world, journal).update is not None
+    assert world.add_calls == 1
+
+
+def test_another_laptop_asks_before_it_adds_what_the_first_one_added(world, journal, tmp_path):
+    world.listed_after = 10**9
+    imported(world, journal, wait_s=60)
+    world.listed_after = 0
+    other = Journal(tmp_path / "other.jsonl")
+    cluster = make(other, Clock(), {"n1": Session(world)})
+    assert cluster.import_update(carried(), VERSION, site_id="site-2").update is not None
+    assert world.add_calls == 1
+    assert outcomes(other) == [("submit", "done")] or outcomes(other) == []
+
+
+def test_leftovers_of_another_version_are_named_and_left(world, journal):
+    stays = str(IMPORT_FOLDER / "CombinedSolutionBundle.12.2601.1.1.zip")
+    world.files[stays] = b"old"
+    said = []
+    cluster = make(journal, Clock(), {"n1": Session(world)})
+    cluster._progress.say = said.append
+    cluster.import_update(carried(), VERSION, site_id="site-1")
+    assert world.files[stays] == b"old"
+    assert any("CombinedSolutionBundle.12.2601.1.1.zip (3 B)" in line for line in said)
+
+
+def test_something_foreign_under_our_name_is_refused_and_the_token_given_back(world, journal):
+    world.files[ZIP] = b"other"
+    with pytest.raises(StateError, match="does not know it"):
+        imported(world, journal)
+    assert str(IMPORT_FOLDER / "ferry" / "token-0000001.left") in world.files
