@@ -274,7 +274,7 @@ class Cluster:
             wait_s: How long to wait for the version to be listed.
             patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
             stall_s: How long another laptop's import must stand still before this one takes over.
-            road: How the bytes get to the nodes.
+            road: How the bytes get to the node.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.

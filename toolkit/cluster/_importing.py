@@ -190,7 +190,7 @@ class Import:
     _arrived: set[PureWindowsPath] = field(default_factory=set)
     """What this run has copied whole."""
     _members: Mapping[str, int] | None = None
-    """The bundle's files and their lengths, once this run has seen it go by."""
+    """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
     _read: dict[str, ShareRecord | None] = field(default_factory=dict)
     """Share records by the names of their files; None: torn."""
     _sent: set[str] = field(default_factory=set)
@@ -420,40 +420,39 @@ class Import:
             self._take_over(parts[0], part)
             must_exist = True
         with self._upload(path, target.size_bytes, part=part, must_exist=must_exist) as sink:
-            whole = TailSink(sink, target.size_bytes)
+            tail = TailSink(sink, target.size_bytes)
             try:
-                self.medium.copy_target(
-                    target.name, cast("BinaryIO", whole), progress=self.progress
-                )
+                self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
                 self.claim.check(self._session)
                 sink.finish()
             finally:
                 self._count(path, sink)
+        if delivery.is_archive:
+            self._members = tail.members()
         self._arrived.add(path)
-        self._members = whole.members() if delivery.is_archive else None
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
     def _upload(
         self, path: PureWindowsPath, size_bytes: int, *, part: str, must_exist: bool
     ) -> UploadSink:
-        if self.road is Road.WINRM:
-            return ByteUpload(
-                self._session,
+        if self.road is Road.SMB:
+            return self._session.upload(
                 path,
                 size_bytes=size_bytes,
                 part=part,
                 must_exist=must_exist,
-                on_arrived=self.patience.moved,
-                progress=self.progress,
-                clock=self.clock,
-                sleep=self.sleep,
+                on_flushed=lambda _: self.patience.moved(),
             )
-        return self._session.upload(
+        return ByteUpload(
+            self._session,
             path,
             size_bytes=size_bytes,
+            progress=self.progress,
+            clock=self.clock,
+            sleep=self.sleep,
             part=part,
             must_exist=must_exist,
-            on_flushed=lambda _: self.patience.moved(),
+            on_arrived=self.patience.moved,
         )
 
     def _take_over(self, part: ShareItem, name: str) -> None:
