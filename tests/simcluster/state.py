@@ -23,6 +23,7 @@ from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.open_files import OpenFiles
 from tests.simcluster.readystate import ClusterReady, NodeReady
 from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
 from tests.simcluster.steps import Step
@@ -297,6 +298,7 @@ class World:
     ready: ClusterReady = field(default_factory=ClusterReady)
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     bad_days: BadDays = field(default_factory=BadDays)
+    open_files: OpenFiles = field(default_factory=OpenFiles)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_updated: datetime | None = None

@@ -8,6 +8,7 @@ import click
 
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_check import check
+from toolkit.cli._cluster_clean import clean
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
     by_option,
@@ -239,4 +240,5 @@ def import_(
 
 
 group.add_command(check)
+group.add_command(clean)
 group.add_command(request)

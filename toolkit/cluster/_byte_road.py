@@ -49,6 +49,7 @@ class ByteUpload:
         part: str | None = None,
         must_exist: bool = False,
         safe_bytes: int | None = None,
+        on_arrived: Callable[[], None] = lambda: None,
     ) -> None:
         """Look what stands there from earlier tries and find out where to go on.
 
@@ -62,6 +63,7 @@ class ByteUpload:
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
             safe_bytes: Believe nothing above this offset of what stands there.
+            on_arrived: Told whenever something has arrived.
 
         Raises:
             ReachError: The node did not answer; the same command continues.
@@ -72,6 +74,7 @@ class ByteUpload:
         self._part = path.with_name(part or f"{path.name}.part")
         self._size_bytes = size_bytes
         self._progress = progress
+        self._on_arrived = on_arrived
         self._clock = clock
         self._sleep = sleep
         self._attempted = f"copy {path.name} to {path.parent} through WinRM"
@@ -166,6 +169,7 @@ class ByteUpload:
                 hint="does another machine copy it too? Once that has ended, run the same command again",
             )
         self.acknowledged_bytes += len(data)
+        self._on_arrived()
         if self.acknowledged_bytes == _CHUNK_BYTES:
             self._tell_how_long(_CHUNK_BYTES / max(self._clock() - began, 0.001))
 

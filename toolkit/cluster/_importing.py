@@ -470,6 +470,7 @@ class Import:
             sleep=self.sleep,
             part=part,
             must_exist=bool(parts),
+            on_arrived=self.patience.moved,
         )
 
     def _take_over(self, part: ShareItem, name: str) -> None:
