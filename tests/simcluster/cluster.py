@@ -226,6 +226,7 @@ class SimCluster:
             shares=shares,
             hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
+            open_files=self.world.open_files,
         )
 
     def stop(self) -> None:

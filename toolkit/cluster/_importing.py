@@ -32,6 +32,7 @@ from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
+from toolkit.cluster._lasting import LastingSink, UploadSink
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
@@ -87,28 +88,6 @@ class SourceMedium(Protocol):
 
     def copy_target(self, name: TargetName, sink: BinaryIO, *, progress: Progress) -> None:
         """Copy one target, proving every byte on the way."""
-
-
-class UploadSink(Protocol):
-    """A resumable upload: fed the whole stream, it sends what the node does not have yet."""
-
-    resumed_at_bytes: int
-
-    @property
-    def sent_to_bytes(self) -> int:
-        """How far into the file something was sent."""
-
-    def write(self, data: bytes) -> int:
-        """Take the next bytes of the stream."""
-
-    def finish(self) -> None:
-        """Flush, and give the file its final name."""
-
-    def __enter__(self) -> UploadSink:
-        """Return the sink."""
-
-    def __exit__(self, kind: object, value: object, trace: object) -> None:
-        """Let go of the file; what arrived stays for the next try."""
 
 
 class NodeSession(Protocol):
@@ -196,6 +175,9 @@ class Import:
     _session: NodeSession = field(init=False)
     _node: str = field(init=False)
     """The node that is worked through now."""
+    _turn: int = 0
+    _held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """The session with it."""
     _state: ImportState = ImportState.COPYING
     _visited: list[str] = field(default_factory=list)
     _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
@@ -234,30 +216,53 @@ class Import:
             ReachError: Nothing got further for as long as patience lasts; the same command continues.
         """
         bundle, sbes = self._bundle(), carried_sbes(self.medium)
-        turn = 0
-        while True:
-            node = self.nodes[turn % len(self.nodes)]
-            try:
-                with self.open(node) as self._session:
-                    self._node = node.name
-                    self._visited += [] if node.name in self._visited[-1:] else [node.name]
+        with self._held:
+            lost: ReachError | None = None
+            while True:
+                try:
+                    if lost is None:
+                        self._connect()
+                    else:
+                        self._bear(lost)
                     return self._through_this_node(bundle, sbes)
+                except AuthenticationError:
+                    raise
+                except ReachError as error:
+                    if error is lost:  # it was borne long enough
+                        raise
+                    lost = error
+
+    def _connect(self) -> None:
+        self._held.close()
+        node = self.nodes[self._turn % len(self.nodes)]
+        self._node = node.name
+        self._session = self._held.enter_context(self.open(node))
+        if node.name not in self._visited[-1:]:
+            self._visited.append(node.name)
+
+    def _bear(self, error: ReachError) -> None:
+        """Bear a loss: after a pause go on through the next node; or raise it, when that was long enough."""
+        while True:
+            pause_s = self.patience.lost(self._state, self.clock())
+            if pause_s is None:
+                raise error
+            self._turn += 1
+            following = self.nodes[self._turn % len(self.nodes)].name
+            self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
+            self.sleep(pause_s)
+            try:
+                self._connect()
             except AuthenticationError:
                 raise
-            except ReachError as error:
-                pause_s = self.patience.lost(self._state, self.clock())
-                if pause_s is None:
-                    raise
-                turn += 1
-                following = self.nodes[turn % len(self.nodes)].name
-                self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
-                self.sleep(pause_s)
+            except ReachError as another:
+                error = another
+            else:
+                return
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
-        foretelling = self._foretelling()
         try:
             listed = self._listed()
-            is_hidden = listed is None and foretelling.is_hidden()
+            is_hidden = listed is None and self._foretelling().is_hidden()
             if listed is not None and not self._sent:
                 self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
             if listed is None and not is_hidden:
@@ -272,6 +277,7 @@ class Import:
             self._leave()
             raise
         self._leave()
+        foretelling = self._foretelling()
         after = foretelling.after(listed)
         return ImportResult(
             version=self.version,
@@ -372,8 +378,10 @@ class Import:
                     wanted = next(
                         f for f in delivery.files if not self._is_proven(delivery, f, seen)
                     )
-                    act = self._copy if state is ImportState.COPYING else self._verify
-                    act(delivery, wanted, seen)
+                    if state is ImportState.COPYING:
+                        self._copy(delivery, wanted)
+                    else:
+                        self._verify(delivery, wanted, seen)
                 case ImportState.VERIFIED:
                     self._expand(delivery, seen)
                 case ImportState.READY:
@@ -433,58 +441,68 @@ class Import:
         return next((one for one in known if one in (Outcome.INTENT, Outcome.DONE)), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
+        """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
         path = _path_of(delivery, target)
-        return path in self._proven and self._proven[path] == seen.at(path)
+        item = seen.at(path)
+        if item is None:
+            return False
+        if self._proven.get(path) != item and (
+            self._last_outcome(f"copy {path.name}") != "done"
+            or not seen.is_verified(item, target.sha256, site_id=self.claim.site_id)
+        ):
+            return False
+        self._proven[path] = item
+        return True
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def _copy(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
+    def _copy(self, delivery: _Delivery, target: Target) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
-        self.claim.check(self._session)
-        part = unfinished(path.name, self.claim.number)
-        parts = seen.parts_of(path)
-        must_exist = any(item.path.name == part for item in parts)
-        self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
-        self._record(
-            delivery, ImportStep.COPY, Outcome.INTENT, path=path, part=part, **_signed(target)
-        )
-        if parts and not must_exist:
-            self._take_over(parts[0], part)
-            must_exist = True
-        with self._upload(path, target.size_bytes, part=part, must_exist=must_exist) as sink:
+
+        def begin() -> AbstractContextManager[UploadSink]:
+            return self._upload(delivery, target)
+
+        with LastingSink(begin, self._bear, lambda sink: self._count(path, sink)) as sink:
             tail = TailSink(sink, target.size_bytes)
-            try:
-                self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
-                self.claim.check(self._session)
-                sink.finish()
-            finally:
-                self._count(path, sink)
+            self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
+            self.claim.check(self._session)
+            sink.finish()
         if delivery.is_archive:
             self._members = tail.members()
         self._arrived.add(path)
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
-    def _upload(
-        self, path: PureWindowsPath, size_bytes: int, *, part: str, must_exist: bool
-    ) -> UploadSink:
+    def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
+        """Begin an upload, or go on with what stands there, whoever wrote it."""
+        path = _path_of(delivery, target)
+        self.claim.check(self._session)
+        parts = self._look().parts_of(path)
+        part = unfinished(path.name, self.claim.number)
+        self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
+        self._record(
+            delivery, ImportStep.COPY, Outcome.INTENT, path=path, part=part, **_signed(target)
+        )
+        if parts and all(item.path.name != part for item in parts):
+            self._take_over(parts[0], part)
         if self.road is Road.SMB:
             return self._session.upload(
                 path,
-                size_bytes=size_bytes,
+                size_bytes=target.size_bytes,
                 part=part,
-                must_exist=must_exist,
+                must_exist=bool(parts),
                 on_flushed=lambda _: self.patience.moved(),
             )
         return ByteUpload(
             self._session,
             path,
-            size_bytes=size_bytes,
+            size_bytes=target.size_bytes,
             progress=self.progress,
             clock=self.clock,
             sleep=self.sleep,
             part=part,
-            must_exist=must_exist,
+            must_exist=bool(parts),
+            on_arrived=self.patience.moved,
         )
 
     def _take_over(self, part: ShareItem, name: str) -> None:
@@ -516,7 +534,14 @@ class Import:
             if path not in self._arrived:
                 self.progress.say(f"{path.name} is on {self._node} already, hash proven there")
             self._note(step, "done", sha256=found)
-            self._record(delivery, ImportStep.VERIFY, Outcome.DONE, path=path, **_signed(target))
+            self._record(
+                delivery,
+                ImportStep.VERIFY,
+                Outcome.DONE,
+                path=path,
+                facts={"written_at": item.written_at},
+                **_signed(target),
+            )
             self._proven[path] = item
             self._remove_leftovers(seen.parts_of(path))
             return

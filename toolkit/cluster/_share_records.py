@@ -201,6 +201,17 @@ class ShareView:
         """Whether a record is about this path."""
         return any(PureWindowsPath(record.path) == path for record in self.records)
 
+    def is_verified(self, item: ShareItem, signed: str, *, site_id: str) -> bool:
+        """Whether a record of this site says that a node hashed this file, which has not changed since."""
+        return any(
+            (record.step, record.outcome) == (ImportStep.VERIFY, Outcome.DONE)
+            and (record.site_id, record.sha256) == (site_id, signed)
+            and PureWindowsPath(record.path) == item.path
+            and record.size_bytes == item.size_bytes
+            and record.facts.get("written_at") == item.written_at
+            for record in self.records
+        )
+
     def is_expanded(self, folder: PureWindowsPath, signed: str) -> bool:
         """Whether a folder holds, by names and lengths, what a record says was expanded from signed bytes."""
         if self.at(folder) is None:
