@@ -110,7 +110,7 @@ def test_second_laptop_goes_on_from_the_share(carried, simulate):
 def test_second_laptop_does_not_add_what_the_first_one_added(carried, simulate):
     cluster = simulate(carried)
     other = other_laptop(carried)
-    cluster.faults.arm("delay-discovery", count=30)
+    cluster.faults.arm("delay-discovery", count=5)
     cluster.faults.arm("drop", cmdlet="Add-SolutionUpdate", when="after")
     import_(carried, "--patience-minutes", "0", expect=4)
     assert "asking the cluster" in import_(other, "--stall-seconds", "1").err
