@@ -127,6 +127,8 @@ class SmbServer(socketserver.ThreadingTCPServer):
         disks = {id(tree): Disk(tree, capacity_bytes, open_files) for tree in shares.values()}
         self.shares = {name.casefold(): disks[id(tree)] for name, tree in shares.items()}
         self._connections: set[socket.socket] = set()
+        self.loses_unflushed = False
+        """Set before `stop`: what was written and not flushed is lost."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -252,6 +254,8 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def finish(self) -> None:
         for session in self._sessions.values():
+            if self.server.loses_unflushed:
+                session.files.lose_unflushed()
             session.files.close_all()
 
     def _receive_frame(self) -> bytearray | None:

@@ -164,6 +164,8 @@ class OpenFile:
     file: BinaryIO | None = None
     unlisted: list[tuple[str, Path]] | None = None
     position: int = 0
+    unflushed_at: int | None = None
+    """The lowest offset that was written since the last flush."""
 
     @property
     def file_id(self) -> bytes:
@@ -220,6 +222,15 @@ class FileCommands:
                 with contextlib.suppress(RefusedError):
                     self._end(opened)
 
+    def lose_unflushed(self) -> None:
+        """Lose what was written and not flushed, as a machine does that stops: zeros stand there (2.2.17)."""
+        for opened in self._opens.values():
+            if opened.unflushed_at is not None:
+                file = opened.data()
+                size = os.fstat(file.fileno()).st_size
+                file.truncate(min(size, opened.unflushed_at))
+                file.truncate(size)
+
     def create(self, request: Request, tree_id: int, disk: Disk) -> tuple[OpenFile, bytes]:
         """CREATE (3.3.5.9); create contexts and oplocks are not looked at."""
         (
@@ -265,6 +276,7 @@ class FileCommands:
         if not opened.is_folder:
             with _os_errors_as_statuses():
                 os.fsync(opened.data().fileno())
+            opened.unflushed_at = None
         return struct.pack("<HH", 4, 0)
 
     def read(self, request: Request, last: OpenFile | None) -> bytes:
@@ -295,6 +307,8 @@ class FileCommands:
                 _write_all(file, offset, data)
             if flags & 1:  # WRITE_THROUGH
                 os.fsync(file.fileno())
+        if not flags & 1:
+            opened.unflushed_at = min(offset, opened.unflushed_at or offset)
         self.state.bytes_written += len(data)
         return struct.pack("<HHIIHH", 17, 0, len(data), 0, 0, 0)
 

@@ -42,7 +42,7 @@ def torment(process, cluster, luck, struck):
                 process.kill()
             case "reboot":
                 node = luck.choice(cluster.world.nodes).name
-                armed = cluster.faults.arm(kind, node=node, seconds=2)
+                armed = cluster.faults.arm(kind, node=node, seconds=2, words="unflushed")
             case "drop":
                 armed = cluster.faults.arm(kind, when=luck.choice(["before", "after"]))
             case _:

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload
-from toolkit.cluster._cmdlets import share
+from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
@@ -36,6 +36,7 @@ from toolkit.cluster._lasting import LastingSink, UploadSink
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
+    FLUSHED,
     ImportStep,
     Outcome,
     ShareRecord,
@@ -47,6 +48,7 @@ from toolkit.cluster._share_records import (
 from toolkit.errors import (
     AuthenticationError,
     CommandError,
+    ConnectError,
     DigestError,
     InputError,
     ReachError,
@@ -72,6 +74,8 @@ from toolkit.site import REMOVED_STEP, Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
+_RECORDED_EACH_BYTES = 128 << 20
+"""So often the share is told how much of a copy is on the disk."""
 _NOT_NOW = ("GatewayTimeout", "ConnectFailure")
 """How the update service says that it is overloaded, or just moves to another node.
 
@@ -194,6 +198,8 @@ class Import:
     """Submission → when waiting for its effect ends."""
     _copied_bytes: int = 0
     _recopied_bytes: int = 0
+    _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
+    """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
     _has_told: bool = False
 
@@ -241,12 +247,13 @@ class Import:
             self._visited.append(node.name)
 
     def _bear(self, error: ReachError) -> None:
-        """Bear a loss: after a pause go on through the next node; or raise it, when that was long enough."""
+        """Bear a loss, or raise it, when that was long enough: after a pause go on, through the next node if need be."""
         while True:
             pause_s = self.patience.lost(self._state, self.clock())
             if pause_s is None:
                 raise error
-            self._turn += 1
+            if isinstance(error, ConnectError) or self.patience.has_lost_again:
+                self._turn += 1
             following = self.nodes[self._turn % len(self.nodes)].name
             self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
             self.sleep(pause_s)
@@ -396,8 +403,14 @@ class Import:
         items = self._session.invoke(share.tree(_cmdlets.IMPORT_FOLDER))
         folder = records_folder(self.version)
         files = {item.path.name for item in items if item.path.parent == folder}
-        for name in sorted(files - self._read.keys()):
-            (text,) = self._session.invoke(share.texts((folder / name,)))
+        fresh = tuple(sorted(files - self._read.keys()))
+        texts: tuple[str, ...] = ()
+        if fresh:
+            texts = self._session.invoke(share.texts(tuple(folder / name for name in fresh)))
+        if len(texts) != len(fresh):  # an empty one is passed over by the cmdlet
+            each = [self._session.invoke(share.texts((folder / name,))) for name in fresh]
+            texts = tuple("".join(one) for one in each)
+        for name, text in zip(fresh, texts, strict=True):
             try:
                 self._read[name] = ShareRecord.read(text)
             except InputError as error:
@@ -477,12 +490,26 @@ class Import:
         """Begin an upload, or go on with what stands there, whoever wrote it."""
         path = _path_of(delivery, target)
         self.claim.check(self._session)
-        parts = self._look().parts_of(path)
+        seen = self._look()
+        parts = seen.parts_of(path)
+        booted_at = self._booted_at()
+        told = seen.safety_of(path)
+        is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
+        flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
+        self._flushed[path] = flushed_bytes
+        facts = {"booted_at": booted_at, FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)
         self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
-        self._record(
-            delivery, ImportStep.COPY, Outcome.INTENT, path=path, part=part, **_signed(target)
-        )
+        about = {"path": path, "part": part, **_signed(target)}
+        self._record(delivery, ImportStep.COPY, Outcome.INTENT, facts=facts, **about)
+
+        def flushed(flushed_bytes: int) -> None:
+            self.patience.moved()
+            self._flushed[path] = flushed_bytes
+            if flushed_bytes - int(facts[FLUSHED]) >= _RECORDED_EACH_BYTES:
+                facts[FLUSHED] = str(flushed_bytes)
+                self._record(delivery, ImportStep.COPY, Outcome.FLUSHED, facts=facts, **about)
+
         if parts and all(item.path.name != part for item in parts):
             self._take_over(parts[0], part)
         if self.road is Road.SMB:
@@ -491,7 +518,8 @@ class Import:
                 size_bytes=target.size_bytes,
                 part=part,
                 must_exist=bool(parts),
-                on_flushed=lambda _: self.patience.moved(),
+                safe_bytes=None if is_as_it_was or told.node == "" else flushed_bytes,
+                on_flushed=flushed,
             )
         return ByteUpload(
             self._session,
@@ -504,6 +532,13 @@ class Import:
             must_exist=bool(parts),
             on_arrived=self.patience.moved,
         )
+
+    def _booted_at(self) -> str:
+        """Return since when the node is up; empty where it does not tell."""
+        try:
+            return self._session.invoke(ready.booted_at()).isoformat()
+        except (CommandError, InputError):
+            return ""
 
     def _take_over(self, part: ShareItem, name: str) -> None:
         """Make an unfinished file ours; it is refused as long as its earlier writer holds it."""
