@@ -1,133 +1,136 @@
-"""How fast a file goes to a node and back:  python -m tests.benchmarks.bench_smb_copy [--mib 512] [--rounds 3]
+"""How fast a file goes to a node and back:  python -m tests.benchmarks.bench_smb_copy [--mib 2048] [--rounds 5] [--through-medium]
 
-Copies one incompressible file through our session, through Samba's `smbclient` and with the local file
-system, to Samba's server and to the simulator's, and prints MB/s and ratios. Rounds are interleaved and the
-best of each is taken, so a busy machine disturbs all alike; only ratios of one run mean anything.
+Copies one incompressible file, encryption required, through our session, through Samba's `smbclient` and with
+`cp`, to Samba's server or (`--server simulator`) to the simulator's. With --through-medium also what an import
+does: a payload of a signed medium, hashed while it is read, its directory kept, flushed now and then on the node.
+Rounds are interleaved and medians are taken, so a busy machine disturbs all alike; only ratios of one run mean
+anything. Time is that of the copy with its logon, without the start of Python; `smbclient` does not wait until
+the server's disk has the file, and ours does.
+
+    a  to the node: a file, and the import's own copy, against `smbclient put`, which neither may be slower than
+    b  back from the node, against `smbclient get`
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
-import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path, PureWindowsPath
+from dataclasses import replace
+from pathlib import Path
 
-from tests.simcluster import samba
+from tests.benchmarks.bench_medium import Bench
+from tests.benchmarks.costs import Cost, compare, run
+from tests.benchmarks.smb_copy_child import PASSWORD, USER
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
 from tests.simcluster.smb import SmbServer
-from toolkit.model import Credential, Node, Silent
-from toolkit.remote import Session, connect
 
-USER, PASSWORD = "lcm", "Bench-7-pass"
-REMOTE = PureWindowsPath(r"C:\bench.bin")
-PIECE_BYTES = 1 << 20
+PUT, GET, COPY = "smbclient put", "smbclient get", "cp"
+OURS, IMPORT, BACK = "ferry, a file", "ferry, from a medium", "ferry, back"
+
+
+class Copies:
+    """A file, a medium that carries it, a server, and every way to copy."""
+
+    def __init__(self, folder: Path, *, mib: int) -> None:
+        made = Bench(folder, mib << 20)
+        stage = made.stage
+        root, fingerprint = map(str, made.trust[1::2])
+        stage.ferry("site", "init", "site", "--root", root, "--fingerprint", fingerprint)
+        self.trust_dir = stage / "site" / "trust"
+        self.medium, self.source, self.size_bytes = made.finished, made.payload, made.size_bytes
+        self.folder = folder
+        self.copied = folder / "copied.bin"
+        self.environment = stage.environment
+        self.drive = folder / "drive"
+        self.drive.mkdir()
+        self.port = 0
+
+    def tidy(self) -> None:
+        """Let the disk come to rest."""
+        self.copied.unlink(missing_ok=True)
+        os.sync()
+
+    def ours(self, way: str, *paths: Path) -> Callable[[], Cost]:
+        """Copy through our session, in a process whose memory can be seen."""
+        told = self.folder / "seconds"
+
+        def act() -> Cost:
+            words = [sys.executable, "-m", "tests.benchmarks.smb_copy_child", way, self.port, told]
+            cost = run([*words, *paths], environment=self.environment)
+            return replace(cost, seconds=float(told.read_text(encoding="ascii")))
+
+        return act
+
+    def smbclient(self, command: str) -> Callable[[], Cost]:
+        """Copy through Samba's client."""
+        words = ["smbclient", "//127.0.0.1/C$", "-p", self.port, "-U", USER, "-W", "WORKGROUP"]
+        words += ["--client-protection=encrypt", "-m", "SMB3", "-c", command]
+        return lambda: run(words, environment={**os.environ, "PASSWD": PASSWORD})
+
+    def serve(self, kind: str, running: contextlib.ExitStack) -> None:
+        """Start a server that requires encryption."""
+        shares = {"C$": FileTree(self.drive)}
+        if kind == "samba":
+            server: SambaServer | SmbServer = SambaServer(
+                "127.0.0.1",
+                0,
+                folder=self.folder / "samba",
+                user=USER,
+                password=PASSWORD,
+                shares=shares,
+            )
+        else:
+            accounts = Accounts(self.folder / "accounts", {USER: PASSWORD}, ["WORKGROUP"])
+            server = SmbServer("127.0.0.1", 0, accounts=accounts, shares=shares)
+        self.port = running.enter_context(server).port
 
 
 def main() -> None:
-    """Run the benchmark and print its table."""
+    """Run the benchmark and print its tables."""
     arguments = _arguments()
-    size_bytes = arguments.mib << 20
-    with tempfile.TemporaryDirectory(prefix="ferry-bench-", dir=arguments.folder) as name:
-        folder = Path(name)
-        source = folder / "source.bin"
-        with source.open("wb") as out:
-            for _ in range(arguments.mib):
-                out.write(os.urandom(1 << 20))
-        with ExitStack() as running:
-            steps = _steps(folder, source, running)
-            best = {step: float("inf") for step in steps}
-            for _ in range(arguments.rounds):
-                for step, act in steps.items():
-                    started = time.perf_counter()
-                    act()
-                    best[step] = min(best[step], time.perf_counter() - started)
-    print(f"{arguments.mib} MiB, best of {arguments.rounds}, {os.cpu_count()} processors")
-    speeds = {step: size_bytes / seconds / 1e6 for step, seconds in best.items()}
-    base = speeds.get("smbclient put, Samba")
-    for step, speed in speeds.items():
-        ratio = f"{speed / base:6.2f} x smbclient put" if base else ""
-        print(f"{step:32} {speed:8.0f} MB/s  {ratio}")
-
-
-def _steps(folder: Path, source: Path, running: ExitStack) -> dict[str, Callable[[], object]]:
-    servers = {}
-    tree = _tree(folder / "embedded")
-    accounts = Accounts(folder / "accounts", {USER: PASSWORD}, ["WORKGROUP"])
-    embedded = SmbServer("127.0.0.1", 0, accounts=accounts, shares={"C$": tree})
-    servers["simulator"] = running.enter_context(embedded).port
-    if samba.available():
-        server = SambaServer(
-            "127.0.0.1",
-            0,
-            folder=folder / "samba",
-            user=USER,
-            password=PASSWORD,
-            shares={"C$": _tree(folder / "independent")},
-        )
-        servers["Samba"] = running.enter_context(server).port
-    copied = folder / "copied.bin"
-    steps: dict[str, Callable[[], object]] = {"cp": lambda: shutil.copyfile(source, copied)}
-    for name, port in servers.items():
-        steps[f"our upload, {name}"] = lambda port=port: _upload(source, port)
-        steps[f"our download, {name}"] = lambda port=port: _download(copied, port)
-        if shutil.which("smbclient"):
-            steps[f"smbclient put, {name}"] = lambda port=port: _smbclient(
-                f"put {source} bench.bin", port
-            )
-            steps[f"smbclient get, {name}"] = lambda port=port: _smbclient(
-                f"get bench.bin {copied}", port
-            )
-    return steps
-
-
-def _tree(root: Path) -> FileTree:
-    root.mkdir()
-    return FileTree(root)
-
-
-def _session(port: int) -> Session:
-    node = Node(name="n1", address="127.0.0.1", smb_port=port)
-    return connect(node, Credential(username=USER, password=PASSWORD))
-
-
-def _upload(source: Path, port: int) -> None:
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, to {arguments.server}")
     with (
-        _session(port) as session,
-        source.open("rb") as stream,
-        session.upload(REMOTE, size_bytes=source.stat().st_size) as sink,
+        tempfile.TemporaryDirectory(prefix="ferry-bench-", dir=arguments.folder) as name,
+        contextlib.ExitStack() as running,
     ):
-        while data := stream.read(PIECE_BYTES):
-            sink.write(data)
-        sink.finish()
-
-
-def _download(into: Path, port: int) -> None:
-    with (
-        _session(port) as session,
-        into.open("wb") as sink,
-    ):
-        session.download(REMOTE, sink, progress=Silent())
-
-
-def _smbclient(command: str, port: int) -> None:
-    words = ["smbclient", "//127.0.0.1/C$", "-p", str(port), "-U", USER, "-W", "WORKGROUP"]
-    words += ["--client-protection=encrypt", "-m", "SMB3", "-c", command]
-    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "PASSWD": PASSWORD})
+        made = Copies(Path(name), mib=arguments.mib)
+        made.serve(arguments.server, running)
+        ways = {
+            COPY: lambda: run(["cp", made.source, made.copied]),
+            PUT: made.smbclient(f"put {made.source} bench.bin"),
+            OURS: made.ours("file", made.source),
+        }
+        settings = {"size_bytes": made.size_bytes, "rounds": arguments.rounds, "tidy": made.tidy}
+        compare("a  to the node", ways, mine=OURS, most={PUT: 1.0}, **settings)
+        if arguments.through_medium:
+            ways = {**ways, IMPORT: made.ours("medium", made.medium, made.trust_dir)}
+            del ways[OURS]
+            compare("a  the import's own copy", ways, mine=IMPORT, most={PUT: 1.0}, **settings)
+        ways = {
+            GET: made.smbclient(f"get bench.bin {made.copied}"),
+            BACK: made.ours("back", made.copied),
+        }
+        compare("b  back from the node", ways, mine=BACK, most={}, **settings)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure copies to and from a node.")
-    parser.add_argument("--mib", type=int, default=512, help="size of the file")
-    parser.add_argument("--rounds", type=int, default=3, help="how often; the best counts")
+    parser.add_argument("--mib", type=int, default=2048, help="size of the file")
+    parser.add_argument("--rounds", type=int, default=5, help="how often; the medians count")
+    parser.add_argument("--through-medium", action="store_true", help="also as an import copies")
+    parser.add_argument("--server", choices=("samba", "simulator"), default="samba")
     parser.add_argument("--folder", type=Path, help="where to work (default: the temporary folder)")
-    return parser.parse_args()
+    found = parser.parse_args()
+    if not shutil.which("smbclient"):
+        parser.error("Debian's smbclient is not installed: there is nothing to compare with")
+    return found
 
 
 if __name__ == "__main__":

@@ -209,9 +209,7 @@ def test_caller_is_told_what_the_disk_holds(server, part):
     assert all(32 <= later // MIB - 6 <= 68 for later in told)
 
 
-@needs_samba
-def test_part_file_is_not_written_by_two_at_once(independent):
-    server = independent()  # the simulator's server keeps no share modes
+def test_part_file_is_not_written_by_two_at_once(server):
     with (
         session(server) as first,
         first.upload(FILE, size_bytes=10),

@@ -234,6 +234,7 @@ class SimCluster:
             shares=shares,
             hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
+            open_files=self.world.open_files,
         )
 
     def stop(self) -> None:
@@ -319,6 +320,8 @@ class SimCluster:
         reboot = self.faults.take("reboot", node=name)
         if reboot is not None:
             self._down_until[name] = time.monotonic() + reboot.seconds
+            if reboot.words == "unflushed" and isinstance(machine.share, SmbServer):
+                machine.share.loses_unflushed = True
         must_be_down = (
             self.faults.standing("down", name) is not None
             or self._down_until.get(name, 0.0) > time.monotonic()

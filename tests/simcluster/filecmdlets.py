@@ -19,6 +19,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from tests.simcluster import providers
+from tests.simcluster.open_files import READER, REMOVER
 from tests.simcluster.pipeline import (
     Call,
     Library,
@@ -245,7 +246,7 @@ def get_file_hash(call: Call) -> Iterator[Value]:
             "InvalidData",
         )
     for path, found in _existing(call):
-        if found.is_dir():
+        if found.is_dir() or _is_in_use(call, path, found, READER, "FileReadError"):
             continue
         digest = hashlib.new(algorithm.lower())
         with found.open("rb") as stream:
@@ -304,6 +305,8 @@ def new_item(call: Call) -> Iterator[Value]:
 def remove_item(call: Call) -> Iterator[Value]:
     """Remove files and folders."""
     for path, found in _existing(call):
+        if _is_in_use(call, path, found, REMOVER, "RemoveFileSystemItemIOError"):
+            continue
         if not found.is_dir():
             found.unlink()
         elif call["Recurse"] or not any(found.iterdir()):
@@ -348,6 +351,9 @@ def move_item(call: Call) -> Iterator[Value]:
                 )
             )
             continue
+        kind = "Directory" if found.is_dir() else "FileInfo"
+        if _is_in_use(call, path, found, REMOVER, f"Move{kind}ItemIOError"):
+            continue
         _check_parent(call, goal, target, "MoveFileInfoItemIOError")
         found.replace(target)
     yield from ()
@@ -376,6 +382,8 @@ def rename_item(call: Call) -> Iterator[Value]:
                 )
             )
             continue
+        if _is_in_use(call, path, found, REMOVER, "RenameItemIOError"):
+            continue
         found.rename(target)
     yield from ()
 
@@ -401,6 +409,22 @@ def copy_item(call: Call) -> Iterator[Value]:
         else:
             shutil.copyfile(found, target)
     yield from ()
+
+
+def _is_in_use(call: Call, path: str, found: Path, wanted: tuple[int, int], error_id: str) -> bool:
+    """Say, as the cmdlet does, that somebody has a file open who does not let others do that."""
+    if not call.world.open_files.is_in_use(found, *wanted):
+        return False
+    call.error(
+        call.failure(
+            f"The process cannot access the file '{path}' because it is being used by another process.",
+            error_id,
+            "WriteError",
+            exception="System.IO.IOException",
+            target=path,
+        )
+    )
+    return True
 
 
 def _check_parent(call: Call, path: str, found: Path, error_id: str) -> None:

@@ -35,6 +35,7 @@ from spnego.exceptions import SpnegoError
 
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.ntlm import Accounts
+from tests.simcluster.open_files import OpenFiles
 from tests.simcluster.smb_crypto import (
     AES_128_GCM,
     SHA_512,
@@ -101,6 +102,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
         require_encryption: bool = True,
         hook: Hook | None = None,
         capacity_bytes: int | None = None,
+        open_files: OpenFiles | None = None,
     ) -> None:
         """Bind, without serving yet.
 
@@ -112,6 +114,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
             require_encryption: Refuse whatever is not encrypted; else what is not signed.
             hook: A fault; see `smb_faults`. May be exchanged while the server runs.
             capacity_bytes: Size of each drive, all its mounts included; None for the real disk's.
+            open_files: Of all nodes that share a volume; a table of its own by default.
         """
         super().__init__((address, port), _Connection)
         self.address: str = self.socket.getsockname()[0]
@@ -120,9 +123,12 @@ class SmbServer(socketserver.ThreadingTCPServer):
         self.require_encryption = require_encryption
         self.hook = hook
         self.guid = uuid.uuid4().bytes_le
-        disks = {id(tree): Disk(tree, capacity_bytes) for tree in shares.values()}
+        open_files = open_files or OpenFiles()
+        disks = {id(tree): Disk(tree, capacity_bytes, open_files) for tree in shares.values()}
         self.shares = {name.casefold(): disks[id(tree)] for name, tree in shares.items()}
         self._connections: set[socket.socket] = set()
+        self.loses_unflushed = False
+        """Set before `stop`: what was written and not flushed is lost."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -248,6 +254,8 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def finish(self) -> None:
         for session in self._sessions.values():
+            if self.server.loses_unflushed:
+                session.files.lose_unflushed()
             session.files.close_all()
 
     def _receive_frame(self) -> bytearray | None:

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from tests.simcluster import smb_info
 from tests.simcluster.filetree import FileTree
+from tests.simcluster.open_files import REMOVER, Holder, OpenFiles
 from tests.simcluster.smb_faults import ConnectionState, PendingWrite
 from tests.simcluster.smb_wire import (
     CREDIT_BYTES,
@@ -96,8 +97,14 @@ _STATUS_OF_ERRNO = {
 class Disk:
     """How much fits on a drive: what this machine has, or a limit the test sets."""
 
-    def __init__(self, tree: FileTree, capacity_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        tree: FileTree,
+        capacity_bytes: int | None = None,
+        open_files: OpenFiles | None = None,
+    ) -> None:
         self.tree = tree
+        self.open_files = open_files or OpenFiles()
         self._capacity_bytes = capacity_bytes
         self._used_bytes = 0
         self._lock = threading.Lock()
@@ -152,10 +159,13 @@ class OpenFile:
     path: str
     access: int
     is_folder: bool
+    holder: Holder | None = None
     is_delete_pending: bool = False
     file: BinaryIO | None = None
     unlisted: list[tuple[str, Path]] | None = None
     position: int = 0
+    unflushed_at: int | None = None
+    """The lowest offset that was written since the last flush."""
 
     @property
     def file_id(self) -> bytes:
@@ -212,23 +222,39 @@ class FileCommands:
                 with contextlib.suppress(RefusedError):
                     self._end(opened)
 
+    def lose_unflushed(self) -> None:
+        """Lose what was written and not flushed, as a machine does that stops: zeros stand there (2.2.17)."""
+        for opened in self._opens.values():
+            if opened.unflushed_at is not None:
+                file = opened.data()
+                size = os.fstat(file.fileno()).st_size
+                file.truncate(min(size, opened.unflushed_at))
+                file.truncate(size)
+
     def create(self, request: Request, tree_id: int, disk: Disk) -> tuple[OpenFile, bytes]:
-        """CREATE (3.3.5.9); create contexts, oplocks and share modes are not looked at."""
-        (_, _, _, _, _, access, _, _, disposition, options, offset, length, _, _) = request.unpack(
-            _CREATE, 57
-        )
+        """CREATE (3.3.5.9); create contexts and oplocks are not looked at."""
+        (
+            _, _, _, _, _, access, _, shared, disposition, options, offset, length, _, _
+        ) = request.unpack(_CREATE, 57)  # fmt: skip
         path = _checked_name(request.text(offset, length))
         access |= sum(rights for bit, rights in _GENERIC.items() if access & bit)
         with _os_errors_as_statuses():
             local = disk.tree.resolve(path)
             disk.measure()
-            action = _make(local, disposition, options, access)
-            opened = OpenFile(
-                next(self._numbers), tree_id, disk, path, access, is_folder=local.is_dir()
-            )
-            if options & _OPTION_DELETE_ON_CLOSE:
-                opened.need(DELETE)
-                _mark_for_deletion(opened)
+            is_folder = bool(options & _OPTION_FOLDER) or local.is_dir()
+            holder = None if is_folder else _held(disk, local, access, shared)
+            try:
+                action = _make(local, disposition, options, access)
+                opened = OpenFile(
+                    next(self._numbers), tree_id, disk, path, access, local.is_dir(), holder
+                )
+                if options & _OPTION_DELETE_ON_CLOSE:
+                    opened.need(DELETE)
+                    _mark_for_deletion(opened)
+            except BaseException:
+                if holder is not None:
+                    disk.open_files.release(local, holder)
+                raise
             body = struct.pack("<HBBI", 89, 0, 0, action) + smb_info.network_open(local)
         self._opens[opened.number] = opened
         return opened, body + opened.file_id + bytes(8)
@@ -250,6 +276,7 @@ class FileCommands:
         if not opened.is_folder:
             with _os_errors_as_statuses():
                 os.fsync(opened.data().fileno())
+            opened.unflushed_at = None
         return struct.pack("<HH", 4, 0)
 
     def read(self, request: Request, last: OpenFile | None) -> bytes:
@@ -280,6 +307,8 @@ class FileCommands:
                 _write_all(file, offset, data)
             if flags & 1:  # WRITE_THROUGH
                 os.fsync(file.fileno())
+        if not flags & 1:
+            opened.unflushed_at = min(offset, opened.unflushed_at or offset)
         self.state.bytes_written += len(data)
         return struct.pack("<HHIIHH", 17, 0, len(data), 0, 0, 0)
 
@@ -350,7 +379,8 @@ class FileCommands:
 
     def _end(self, opened: OpenFile) -> None:
         opened.let_go()
-        self._opens.pop(opened.number, None)
+        if self._opens.pop(opened.number, None) is not None and opened.holder is not None:
+            opened.disk.open_files.release(opened.local, opened.holder)
         if opened.is_delete_pending:
             with _os_errors_as_statuses():
                 local = opened.local
@@ -358,6 +388,18 @@ class FileCommands:
                     local.rmdir()
                 else:
                     local.unlink(missing_ok=True)
+
+
+def _held(disk: Disk, local: Path, access: int, shared: int) -> Holder:
+    """Note the open among the others of the file.
+
+    Raises:
+        RefusedError: SHARING_VIOLATION.
+    """
+    holder = disk.open_files.hold(local, access, shared)
+    if holder is None:
+        raise RefusedError(Status.SHARING_VIOLATION)
+    return holder
 
 
 def pending_write(request: Request) -> PendingWrite:
@@ -500,8 +542,11 @@ def _set_rename(opened: OpenFile, data: bytes) -> None:
         raise RefusedError(Status.OBJECT_NAME_COLLISION)
     elif target.is_dir() or (target.exists() and opened.is_folder):
         raise RefusedError(Status.ACCESS_DENIED)
+    if not is_same and opened.disk.open_files.is_in_use(target, *REMOVER):
+        raise RefusedError(Status.ACCESS_DENIED)  # the file that would be replaced is open
     opened.let_go()
     source.replace(target)
+    opened.disk.open_files.move(source, target)
     opened.path = name
 
 

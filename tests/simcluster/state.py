@@ -25,6 +25,7 @@ from tests.simcluster.eventshapes import CHANNELS, EVENT_LOG, KERNEL, make_event
 from tests.simcluster.evtx import Event, UInt
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.journal import Journal
+from tests.simcluster.open_files import OpenFiles
 from tests.simcluster.outside import Outside
 from tests.simcluster.readystate import ClusterReady, NodeReady
 from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
@@ -311,6 +312,7 @@ class World:
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     outside: Outside = field(default_factory=Outside)
     bad_days: BadDays = field(default_factory=BadDays)
+    open_files: OpenFiles = field(default_factory=OpenFiles)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)
     last_updated: datetime | None = None

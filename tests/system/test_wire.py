@@ -14,12 +14,13 @@ from toolkit.cli import cluster, run
 pytestmark = pytest.mark.network
 
 REASON = "set the rule to audit on every node"
+QUICKLY = ("--poll-seconds", "0.2", "--wait-minutes", "1")
 TALKS = (
     ("cluster", "discover"),
     ("cluster", "check", "medium"),
     ("cluster", "baseline", "--by", "Ben Okri"),
     ("cluster", "request", "-o", "request.json"),
-    ("cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "1"),
+    ("cluster", "import", "medium", *QUICKLY),
     ("run", "prepare", VERSION),
     ("run", "watch", VERSION, "--poll-seconds", "0.2"),
     ("run", "start", VERSION),
@@ -32,6 +33,11 @@ TALKS = (
     ("run", "watch", VERSION, "--poll-seconds", "0.2"),
 )
 """What is done with a cluster whose first run fails; every command that talks with nodes is in it."""
+THROUGH_WINRM = (
+    ("cluster", "import", "medium", "--through-winrm", *QUICKLY),
+    ("cluster", "clean"),
+)
+"""What is done with a cluster that has no file share."""
 FAIL = {("run", "watch", VERSION), ("run", "show"), ("logs", "analyse", "first.zip")}
 """Which of them may end with 1."""
 FORBIDDEN = {
@@ -49,10 +55,8 @@ FORBIDDEN = {
 CREATE_PIPELINE = "00021006"
 
 
-@pytest.fixture(scope="module")
-def heard(packed, tmp_path_factory):
-    """Return the simulated cluster after all of it was done, and every message that it received."""
-    folder = tmp_path_factory.mktemp("wire")
+def talk(packed, folder, talks, **options):
+    """Do all of it with a cluster in constrained language; return the cluster, and every message it received."""
     for name in ("keys", "manifests", "medium", "site"):
         shutil.copytree(packed / name, folder / "s" / name)
     stage = Stage(folder / "s")
@@ -65,11 +69,12 @@ def heard(packed, tmp_path_factory):
         run_seconds=1,
         language_mode="ConstrainedLanguage",
         record_wire=True,
+        **options,
     ) as sim:
         make_healthy(sim.world)
         stage.add_cluster(sim.ready)
         blocked = sim.faults.arm("fail-node", node="node2")
-        for words in TALKS:
+        for words in talks:
             if "--i-have-fixed" in words:
                 sim.faults.disarm(blocked)
             done = stage.ferry(*words, expect=None)
@@ -78,15 +83,25 @@ def heard(packed, tmp_path_factory):
     return sim, messages
 
 
+@pytest.fixture(scope="module")
+def heard(packed, tmp_path_factory):
+    """Return both clusters afterwards, and all that went over the wire."""
+    first, messages = talk(packed, tmp_path_factory.mktemp("wire"), TALKS)
+    second, more = talk(packed, tmp_path_factory.mktemp("winrm"), THROUGH_WINRM, smb="none")
+    return (first, second), {**messages, **{f"winrm-{name}": text for name, text in more.items()}}
+
+
 def test_the_update_is_installed_in_constrained_language(heard):
-    sim, _ = heard
+    (sim, other), _ = heard
     assert [run.update.state for run in sim.world.runs] == ["Installed"] * 3
     assert [run.state for run in sim.world.runs] == ["Succeeded", "Failed", "Succeeded"]
+    assert [update.state for update in other.world.updates] == ["Ready"]
+    assert other.journal.commands["Add-Content"]
 
 
 def test_node_saw_no_script(heard):
-    sim, messages = heard
-    assert sim.journal.scripts == 0
+    clusters, messages = heard
+    assert [sim.journal.scripts for sim in clusters] == [0, 0]
     pipelines = [text for name, text in messages.items() if CREATE_PIPELINE in name]
     assert len(pipelines) > 100
     assert all('<S N="Cmd">' in text and 'N="IsScript">false' in text for text in pipelines)
@@ -114,7 +129,7 @@ def test_search_finds_what_it_looks_for(what, text):
 
 
 def test_every_command_that_talks_with_nodes_is_heard():
-    """A new one belongs into `TALKS`."""
+    """A new one belongs into `TALKS`, or into `THROUGH_WINRM`."""
     nouns = {"cluster": cluster.group, "run": run.group}
     commands = {(noun, name) for noun, group in nouns.items() for name in group.commands}
-    assert {words[:2] for words in TALKS if words[0] != "logs"} == commands
+    assert {words[:2] for words in TALKS + THROUGH_WINRM if words[0] != "logs"} == commands

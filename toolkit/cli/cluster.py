@@ -10,6 +10,7 @@ from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
 from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
+from toolkit.cli._cluster_clean import clean
 from toolkit.cli._cluster_request import request
 from toolkit.cli._custody import (
     by_option,
@@ -285,4 +286,5 @@ def _print_needs(needs: NeededSbe) -> None:
 
 group.add_command(baseline)
 group.add_command(check)
+group.add_command(clean)
 group.add_command(request)

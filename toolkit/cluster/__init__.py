@@ -27,6 +27,7 @@ from toolkit.cluster._checks import (
     Readiness,
     judge_all,
 )
+from toolkit.cluster._cleaning import Cleaner, Cleaning
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
 from toolkit.cluster._evidence import RunEvidence, note_evidence
 from toolkit.cluster._fencing import Claim
@@ -83,6 +84,7 @@ __all__ = [
     "CheckId",
     "CheckResult",
     "CheckVerdict",
+    "Cleaning",
     "Cluster",
     "Drift",
     "Expected",
@@ -121,6 +123,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+_STALL_S = 120.0
+"""So long nothing may grow on the share before it is taken from another laptop."""
 
 
 class Session(NodeSession, CollectSession, Protocol):
@@ -330,7 +334,7 @@ class Cluster:
         poll_s: float = 30,
         wait_s: float = 1800,
         patience_s: float = 900,
-        stall_s: float = 120,
+        stall_s: float = _STALL_S,
         road: Road = Road.SMB,
         hides_reason: str = "",
     ) -> ImportResult:
@@ -388,6 +392,50 @@ class Cluster:
             road=road,
             hides_reason=hides_reason,
         ).run()
+
+    def clean(
+        self,
+        version: SolutionVersion | None,
+        *,
+        site_id: str,
+        all_versions: bool = False,
+        dry_run: bool = False,
+    ) -> Cleaning:
+        """Remove from the import folder what ferry wrote of a version, and nothing else.
+
+        Args:
+            version: None: the only one there is.
+            site_id: Of this site.
+            all_versions: Every version; one that is still needed is named and left.
+            dry_run: Only say what would go.
+
+        Raises:
+            InputError: No version was named and there are several, or that one left nothing.
+            StateError: The version is still needed, or another laptop is importing.
+            ReachError: No node answered, or it went away; the same command continues.
+            ClusterError: A cmdlet refused, in the cluster's words.
+        """
+
+        def claim(of: SolutionVersion) -> Claim:
+            return Claim(
+                version=of,
+                site_id=site_id,
+                progress=self._progress,
+                sleep=self._sleep,
+                stall_s=_STALL_S,
+            )
+
+        def on(session: Session, node: Node) -> Cleaning:
+            return Cleaner(
+                session=session,
+                node=node.name,
+                cluster=self.known.name,
+                journal=self._journal,
+                progress=self._progress,
+                claim=claim,
+            ).run(version, all_versions=all_versions, dry_run=dry_run)
+
+        return self._on_some_node(on, only_first_answer=True)
 
     def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> None:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.

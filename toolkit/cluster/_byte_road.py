@@ -49,6 +49,7 @@ class ByteUpload:
         part: str | None = None,
         must_exist: bool = False,
         safe_bytes: int | None = None,
+        on_arrived: Callable[[], None] = lambda: None,
     ) -> None:
         """Look what stands there from earlier tries and find out where to go on.
 
@@ -62,6 +63,7 @@ class ByteUpload:
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
             safe_bytes: Believe nothing above this offset of what stands there.
+            on_arrived: Told whenever something has arrived.
 
         Raises:
             ReachError: The node did not answer; the same command continues.
@@ -72,6 +74,7 @@ class ByteUpload:
         self._part = path.with_name(part or f"{path.name}.part")
         self._size_bytes = size_bytes
         self._progress = progress
+        self._on_arrived = on_arrived
         self._clock = clock
         self._sleep = sleep
         self._attempted = f"copy {path.name} to {path.parent} through WinRM"
@@ -90,6 +93,10 @@ class ByteUpload:
     def sent_to_bytes(self) -> int:
         """How far into the file something was sent."""
         return self.resumed_at_bytes + self.acknowledged_bytes
+
+    def skip(self, count_bytes: int) -> None:
+        """Pass over the next bytes of the stream, all below `resumed_at_bytes`: the caller has them no more."""
+        self._fed_bytes += count_bytes
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -162,6 +169,7 @@ class ByteUpload:
                 hint="does another machine copy it too? Once that has ended, run the same command again",
             )
         self.acknowledged_bytes += len(data)
+        self._on_arrived()
         if self.acknowledged_bytes == _CHUNK_BYTES:
             self._tell_how_long(_CHUNK_BYTES / max(self._clock() - began, 0.001))
 

@@ -74,6 +74,7 @@ from toolkit.errors import (
     TransferError,
 )
 from toolkit.model import AuthMethod, Credential, Node, Progress, Sha256
+from toolkit.remote._smb_frames import WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
@@ -143,6 +144,10 @@ class Upload:
         """How far into the file something was sent."""
         return self.resumed_at_bytes + self._sent_bytes
 
+    def skip(self, count_bytes: int) -> None:
+        """Pass over the next bytes of the stream, all below `resumed_at_bytes`: the caller has them no more."""
+        self._fed_bytes += count_bytes
+
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
 
@@ -165,7 +170,7 @@ class Upload:
             taken = rest[: chunk_bytes - len(self._block)]
             rest = rest[len(taken) :]
             if len(taken) == chunk_bytes:  # the usual case: nothing to wait for, nothing to join
-                self._send(bytes(taken))
+                self._send(taken)
                 continue
             self._block += taken
             if len(self._block) == chunk_bytes:
@@ -215,22 +220,21 @@ class Upload:
         self._block.clear()
         self._send(data)
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview) -> None:
         offset = self.resumed_at_bytes + self._sent_bytes
         self._sent_bytes += len(data)
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
         with _translated(self._attempted, self._node):
             answer = self._file.begin_write(data, offset, stall_s=self._stall_s)
+        size_bytes = len(data)  # the memory is its owner's again
 
         def settle() -> None:
             with _translated(self._attempted, self._node):
                 written = answer()
-                while written < len(data):  # a short write is allowed
-                    rest = data[written:]
-                    more = self._file.begin_write(rest, offset + written, stall_s=self._stall_s)
-                    written += more()
-            self.acknowledged_bytes += len(data)
+                if written < size_bytes:  # allowed; the hole lies where the next try begins
+                    raise SMBException(f"the node wrote {written} of {size_bytes} bytes")
+            self.acknowledged_bytes += size_bytes
             if self._on_flushed is not None:
                 self._flush_when_due(self._on_flushed)
 
@@ -354,14 +358,20 @@ class _File:
     handle: Any
     chunk_bytes: int
     depth: int
+    frames: WriteFrames | None
 
     @property
     def size_bytes(self) -> int:
         return int(self.handle.end_of_file)
 
-    def begin_write(self, data: bytes, offset: int, *, stall_s: float) -> Callable[[], int]:
-        message, _ = self.handle.write(data, offset=offset, send=False)
-        request = self._send(message, _credits(len(data)))
+    def begin_write(
+        self, data: bytes | memoryview, offset: int, *, stall_s: float
+    ) -> Callable[[], int]:
+        if self.frames is not None:
+            request = self.connection.send_frame(self.frames, data, offset)
+        else:
+            message, _ = self.handle.write(bytes(data), offset=offset, send=False)
+            request = self._send(message, _credits(len(data)))
 
         def settle() -> int:
             response = SMB2WriteResponse()
@@ -454,8 +464,16 @@ def _opened(
         verb = "write" if is_upload else "read"
         with _translated(f"{verb} {path} on node {node.name}", node):
             _create(handle, disposition)
+        frames = None
+        if is_upload and can_frame(connection, tree.session):
+            frames = WriteFrames(connection, tree, handle.file_id, chunk_bytes=chunk_bytes)
         yield _File(
-            connection=connection, tree=tree, handle=handle, chunk_bytes=chunk_bytes, depth=depth
+            connection=connection,
+            tree=tree,
+            handle=handle,
+            chunk_bytes=chunk_bytes,
+            depth=depth,
+            frames=frames,
         )
         with contextlib.suppress(ToolkitError), _translated("hang up", node):
             connection.disconnect()
@@ -560,6 +578,11 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
         """Send one request; half a request cannot be followed by anything."""
         with self._given_up():
             return super().send(*args, **kwargs)
+
+    def send_frame(self, frames: WriteFrames, data: bytes | memoryview, offset: int) -> Any:
+        """Send one write that is laid out already, under the same rule."""
+        with self._given_up():
+            return frames.send(data, offset)
 
     def receive(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Wait for the answer to one request; a node that fails to answer is not asked again."""

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import smbclient
-from smbprotocol.exceptions import SMBConnectionClosed, SMBException
+from smbprotocol.exceptions import SMBConnectionClosed, SMBException, SMBOSError
 
 from tests.simcluster.selftests.smb_site import Client
-from tests.simcluster.selftests.winrm import PASSWORD, USER, marks, simulate
+from tests.simcluster.selftests.winrm import PASSWORD, USER, marks, pool, run, simulate
 
 pytestmark = marks
 
@@ -63,3 +63,80 @@ def test_a_drop_armed_through_the_control_file_strikes_as_often_as_it_says(clust
         with pytest.raises(CUT):
             write(cluster, "x.bin", mib=2)
     write(cluster, "x.bin", mib=2)
+
+
+# --- share modes --------------------------------------------------------------------------------
+
+
+def opened(cluster, name, mode, *, shared, node=0):
+    """Open a file of the volume through one node; `shared` is what others may do meanwhile."""
+    machine = cluster.machines[node]
+    client = Client(machine.node.address, machine.ports.smb, USER, PASSWORD)
+    path = client.path(rf"ClusterStorage\Infrastructure_1\{name}")
+    return smbclient.open_file(path, mode=mode, buffering=0, share_access=shared, **client.login)
+
+
+def on_node(cluster, *stages):
+    """Run a pipeline; return the identifiers of its errors."""
+    with pool(cluster) as ready:
+        _, shell = run(ready, *stages)
+    return [error.fq_error.partition(",")[0] for error in shell.streams.error]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_refused"),
+    [
+        (("wb", "r"), ("wb", "rwd"), True),  # the writer lets nobody else write
+        (("wb", "r"), ("rb", "r"), True),  # the reader wants nobody to write
+        (("wb", "r"), ("rb", "rw"), False),
+        (("rb", "r"), ("rb", "r"), False),
+        (("rb", "rwd"), ("wb", "rwd"), False),
+    ],
+)
+def test_second_open_is_refused_where_the_share_modes_are_in_conflict(
+    cluster, first, second, is_refused
+):
+    write(cluster, "x.bin", mib=1)
+    (mode, shared), (other_mode, other_shared) = first, second
+    with opened(cluster, "x.bin", mode, shared=shared):
+        if is_refused:
+            with pytest.raises(SMBOSError, match="0xc0000043"):
+                opened(cluster, "x.bin", other_mode, shared=other_shared, node=1)
+        else:
+            opened(cluster, "x.bin", other_mode, shared=other_shared, node=1).close()
+    opened(cluster, "x.bin", "wb", shared=None, node=1).close()
+
+
+def test_open_file_is_neither_renamed_nor_removed_nor_hashed_until_it_is_closed(cluster):
+    write(cluster, "x.part", mib=1)
+    folder = r"C:\ClusterStorage\Infrastructure_1"
+    path = {"LiteralPath": rf"{folder}\x.part"}
+    hashing, removing = ("Get-FileHash", path), ("Remove-Item", path)
+    renaming = ("Rename-Item", {**path, "NewName": "y.part"})
+    moving = ("Move-Item", {**path, "Destination": rf"{folder}\z.part"})
+    with opened(cluster, "x.part", "r+b", shared="r"):
+        said = [on_node(cluster, stage) for stage in (hashing, renaming, moving, removing)]
+    assert said == [
+        ["FileReadError"],
+        ["RenameItemIOError"],
+        ["MoveFileInfoItemIOError"],
+        ["RemoveFileSystemItemIOError"],
+    ]
+    assert [on_node(cluster, stage) for stage in (hashing, renaming)] == [[], []]
+
+
+def test_folder_with_an_open_file_is_not_moved(cluster):
+    (cluster.csv / "Infrastructure_1" / "f").mkdir()
+    write(cluster, r"f\x.bin", mib=1)
+    folder = r"C:\ClusterStorage\Infrastructure_1"
+    moving = ("Move-Item", {"LiteralPath": rf"{folder}\f", "Destination": rf"{folder}\g"})
+    with opened(cluster, r"f\x.bin", "rb", shared="r"):
+        assert on_node(cluster, moving) == ["MoveDirectoryItemIOError"]
+    assert on_node(cluster, moving) == []
+
+
+def test_cut_connection_lets_go_of_its_file(cluster):
+    cluster.faults.arm("smb-drop")
+    with pytest.raises(CUT):
+        write(cluster, "x.bin", mib=1)
+    write(cluster, "x.bin", mib=1)

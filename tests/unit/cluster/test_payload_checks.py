@@ -24,6 +24,7 @@ from toolkit.cluster._checks._payload import (
 )
 from toolkit.cluster._checks._readiness import ClusterReadyAnswers, ReadyAnswers
 from toolkit.cluster._cmdlets.payload import MachineVariables, Registration
+from toolkit.cluster._surveying import ENDPOINTS as ENDPOINTS_OF_A_REQUEST
 from toolkit.model import (
     KnownCluster,
     ResourceId,
@@ -225,6 +226,7 @@ def test_every_address_of_the_list_is_asked_once_and_the_first_of_each_group_fir
     asked = [str(endpoint) for endpoint in in_turn()]
     assert len(asked) == len(set(asked)) == sum(len(group.endpoints) for group in GROUPS) == 41
     assert asked[: len(GROUPS)] == [str(group.endpoints[0]) for group in GROUPS]
+    assert {f"{host}:{port}" for _, host, port in ENDPOINTS_OF_A_REQUEST} < set(asked)
     assert not any(letter in host for host in asked for letter in "*<")
     assert all("*" in name or "<" in name or "UDP" in name for g in GROUPS for name in g.untestable)
 

@@ -1,0 +1,176 @@
+"""What of the import folder is ours, what is somebody else's, and what is still needed."""
+
+from dataclasses import replace
+from pathlib import PureWindowsPath
+
+import pytest
+
+from tests.unit.cluster.fakes import VERSION
+from toolkit.cluster import _cmdlets
+from toolkit.cluster._cleaning import Leftover, belongings, foreign, needed
+from toolkit.cluster._cmdlets import IMPORT_FOLDER
+from toolkit.cluster._cmdlets.share import ShareItem
+from toolkit.cluster._share_records import (
+    RECORDS_FOLDER,
+    ImportStep,
+    Outcome,
+    ShareRecord,
+    ShareView,
+    digest_of,
+)
+from toolkit.model import SolutionVersion
+
+BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
+SBE = f"{VERSION}-SBE_Contoso_GenA_4.2.2604.1"
+
+
+def item(name, size_bytes=10, *, is_folder=False):
+    return ShareItem(
+        path=IMPORT_FOLDER / name,
+        is_folder=is_folder,
+        size_bytes=0 if is_folder else size_bytes,
+        written_at="",
+    )
+
+
+def folder(name):
+    return item(name, is_folder=True)
+
+
+def record(step, outcome, name, **more):
+    return ShareRecord(
+        token=1,
+        number=1,
+        step=step,
+        outcome=outcome,
+        delivery=more.pop("delivery", str(VERSION)),
+        path=str(name if isinstance(name, PureWindowsPath) else IMPORT_FOLDER / name),
+        node="n1",
+        site_id="s",
+        machine="m",
+        **more,
+    )
+
+
+COPIED = record(ImportStep.COPY, Outcome.INTENT, BUNDLE, sha256="aa")
+EXPANDED = (folder(str(VERSION)), item(rf"{VERSION}\a.xml", 5))
+
+
+def expanded(items=EXPANDED):
+    content = digest_of(items, IMPORT_FOLDER / str(VERSION))
+    facts = {"content": content}
+    return record(ImportStep.EXPAND, Outcome.DONE, str(VERSION), sha256="aa", facts=facts)
+
+
+def ours(items, *records):
+    """Return names and sizes of what may be removed."""
+    found = belongings(ShareView(items=tuple(items), records=records), VERSION)
+    return {str(one.path.relative_to(IMPORT_FOLDER)): one.size_bytes for one in found}
+
+
+def test_copied_file_and_its_unfinished_form_are_ours():
+    items = [item(BUNDLE, 7), item(f"{BUNDLE}.t0000001.part", 3), item("other.zip")]
+    assert ours(items, COPIED) == {BUNDLE: 7, f"{BUNDLE}.t0000001.part": 3}
+
+
+def test_file_that_no_record_knows_is_not_ours():
+    assert ours([item(BUNDLE)]) == {}
+
+
+def test_folder_that_holds_what_was_expanded_is_ours_whole():
+    assert ours(EXPANDED, expanded()) == {str(VERSION): 5}
+
+
+@pytest.mark.parametrize("more", [item(rf"{VERSION}\notes.txt"), item(rf"{VERSION}\sub\deep.txt")])
+def test_folder_into_which_somebody_put_a_file_is_left(more):
+    assert ours([*EXPANDED, more], expanded()) == {}
+
+
+def test_unfinished_folder_is_ours_whatever_it_holds():
+    part = f"{VERSION}.t0000001.0004.part"
+    intent = record(ImportStep.EXPAND, Outcome.INTENT, str(VERSION), part=part)
+    assert ours([folder(part), item(rf"{part}\a.xml", 4)], intent) == {part: 4}
+
+
+def test_folder_of_an_sbe_is_ours_only_if_nothing_else_lies_in_it():
+    copies = [
+        record(ImportStep.COPY, Outcome.INTENT, rf"{SBE}\{name}", delivery=SBE)
+        for name in ("x.zip", "x.xml")
+    ]
+    items = [folder(SBE), item(rf"{SBE}\x.zip", 6), item(rf"{SBE}\x.xml", 1)]
+    assert ours(items, *copies) == {SBE: 7}
+    assert ours([*items, item(rf"{SBE}\notes.txt")], *copies) == {
+        rf"{SBE}\x.zip": 6,
+        rf"{SBE}\x.xml": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Other.zip",
+        r"ferry\token-0000001.json",
+        PureWindowsPath(r"C:\Windows\notepad.exe"),
+        IMPORT_FOLDER,
+        IMPORT_FOLDER.parent / "Updates" / "Packages" / f"Solution{VERSION}",
+        "CombinedSolutionBundle.12.2604.1003.91.zip",
+    ],
+)
+def test_record_that_names_what_ferry_would_not_call_so_removes_nothing(name):
+    items = [item("Other.zip"), item(r"ferry\token-0000001.json")]
+    items += [item("CombinedSolutionBundle.12.2604.1003.91.zip")]
+    assert ours(items, record(ImportStep.COPY, Outcome.DONE, name)) == {}
+
+
+def test_what_was_added_is_not_removed_for_its_submission_alone():
+    assert ours(EXPANDED, record(ImportStep.SUBMIT, Outcome.DONE, str(VERSION))) == {}
+
+
+def test_foreign_things_are_named_once_and_from_their_top():
+    known = [Leftover(path=IMPORT_FOLDER / SBE / "x.zip", size_bytes=1, version="v")]
+    items = [
+        folder("theirs"),
+        item(r"theirs\deep\a.bin", 4),
+        item("note.txt", 2),
+        folder(SBE),
+        item(rf"{SBE}\x.zip"),
+        item(rf"{SBE}\mine.txt", 3),
+        item(str((RECORDS_FOLDER / "token-0000001.json").relative_to(IMPORT_FOLDER))),
+    ]
+    found = {
+        str(one.path.relative_to(IMPORT_FOLDER)): one.size_bytes for one in foreign(items, known)
+    }
+    assert found == {"theirs": 4, "note.txt": 2, rf"{SBE}\mine.txt": 3}
+
+
+# --- needed -------------------------------------------------------------------------------------
+
+ADDED = record(ImportStep.SUBMIT, Outcome.DONE, str(VERSION))
+LOST = replace(ADDED, outcome=Outcome.LOST)
+SBE_ADDED = record(ImportStep.SUBMIT, Outcome.INTENT, SBE, delivery=SBE)
+OLDER = SolutionVersion.parse("12.2602.1002.501")
+
+
+def listed(state):
+    row = {"ResourceId": f"redmond/Solution{VERSION}", "State": state, "Version": str(VERSION)}
+    return _cmdlets.updates().parse((row,))
+
+
+@pytest.mark.parametrize(
+    ("records", "updates", "installed", "why"),
+    [
+        ([ADDED], (), OLDER, "not listed yet"),
+        ([replace(ADDED, outcome=Outcome.INTENT)], (), None, "not listed yet"),
+        ([ADDED], (), VERSION, ""),  # installed since, and listed no more
+        ([LOST], (), OLDER, ""),
+        ([COPIED], (), OLDER, ""),  # never added: a leftover
+        ([ADDED], listed("Ready"), OLDER, ""),
+        ([ADDED], listed("Installing"), OLDER, "its run is in progress (Installing)"),
+        ([ADDED], listed("InstallationFailed"), OLDER, ""),
+        ([ADDED], listed("AdditionalContentRequired"), OLDER, ""),
+        ([ADDED, SBE_ADDED], listed("AdditionalContentRequired"), OLDER, "its SBE was added"),
+    ],
+)
+def test_version_is_kept_while_the_update_service_may_read_it(records, updates, installed, why):
+    said = needed(VERSION, records, updates, installed)
+    assert (said.find(why) >= 0) if why else said == ""
