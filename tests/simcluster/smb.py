@@ -36,6 +36,7 @@ from spnego.exceptions import SpnegoError
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.open_files import OpenFiles
+from tests.simcluster.sharedays import ShareDays
 from tests.simcluster.smb_crypto import (
     AES_128_GCM,
     SHA_512,
@@ -103,6 +104,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
         hook: Hook | None = None,
         capacity_bytes: int | None = None,
         open_files: OpenFiles | None = None,
+        days: ShareDays | None = None,
     ) -> None:
         """Bind, without serving yet.
 
@@ -115,6 +117,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
             hook: A fault; see `smb_faults`. May be exchanged while the server runs.
             capacity_bytes: Size of each drive, all its mounts included; None for the real disk's.
             open_files: Of all nodes that share a volume; a table of its own by default.
+            days: How the cluster's volume is today; well by default.
         """
         super().__init__((address, port), _Connection)
         self.address: str = self.socket.getsockname()[0]
@@ -124,7 +127,10 @@ class SmbServer(socketserver.ThreadingTCPServer):
         self.hook = hook
         self.guid = uuid.uuid4().bytes_le
         open_files = open_files or OpenFiles()
-        disks = {id(tree): Disk(tree, capacity_bytes, open_files) for tree in shares.values()}
+        self._days = days or ShareDays()
+        disks = {
+            id(tree): Disk(tree, capacity_bytes, open_files, self._days) for tree in shares.values()
+        }
         self.shares = {name.casefold(): disks[id(tree)] for name, tree in shares.items()}
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -148,6 +154,9 @@ class SmbServer(socketserver.ThreadingTCPServer):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
+        if self._days.loses_unflushed:
+            for disk in self.shares.values():
+                disk.lose_unflushed()
 
     def __enter__(self) -> Self:
         self.start()
