@@ -96,7 +96,7 @@ class UploadSink(Protocol):
     def sent_to_bytes(self) -> int:
         """How far into the file something was sent."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream."""
 
     def finish(self) -> None:
