@@ -290,6 +290,8 @@ class SimCluster:
         reboot = self.faults.take("reboot", node=name)
         if reboot is not None:
             self._down_until[name] = time.monotonic() + reboot.seconds
+            if reboot.words == "unflushed" and isinstance(machine.share, SmbServer):
+                machine.share.loses_unflushed = True
         must_be_down = (
             self.faults.standing("down", name) is not None
             or self._down_until.get(name, 0.0) > time.monotonic()
@@ -299,6 +301,7 @@ class SimCluster:
             machine.power_off()
         elif not must_be_down and name in self._switched_off:
             self._switched_off.discard(name)
+            machine.node.ready.booted_at = self.world.node_time(machine.node)
             machine.power_on()
 
 

@@ -41,7 +41,8 @@ class Fault:
     slow: carry the request out, then wait `seconds` before answering.
     refuse-password: every password is refused.
     down: the node refuses connections as long as the fault is armed.
-    reboot: the node goes down for `seconds`; its shells are gone.
+    reboot: the node goes down for `seconds`; its shells are gone, and with the words `unflushed` also what was
+        written to its share and not flushed.
     refuse-add: Add-SolutionUpdate refuses with `words`.
     fail-node: the CAU run fails on `node`, in the way `words` names (default: installer-blocked).
     delay-discovery: an added update is listed after `count` polls.

@@ -20,8 +20,6 @@ class ShareDays:
     """Nothing may be written on it (fault `read-only-share`)."""
     seconds_per_mib: float = 0.0
     """So long every MiB takes that is written on it (fault `slow-disk`)."""
-    loses_unflushed: bool = False
-    """A node that goes off loses what SMB clients wrote through it and did not flush: zeros stand there."""
     faults: Faults | None = None
     """What is armed just now."""
 

@@ -127,12 +127,11 @@ class SmbServer(socketserver.ThreadingTCPServer):
         self.hook = hook
         self.guid = uuid.uuid4().bytes_le
         open_files = open_files or OpenFiles()
-        self._days = days or ShareDays()
-        disks = {
-            id(tree): Disk(tree, capacity_bytes, open_files, self._days) for tree in shares.values()
-        }
+        disks = {id(tree): Disk(tree, capacity_bytes, open_files, days) for tree in shares.values()}
         self.shares = {name.casefold(): disks[id(tree)] for name, tree in shares.items()}
         self._connections: set[socket.socket] = set()
+        self.loses_unflushed = False
+        """Set before `stop`: what was written and not flushed is lost."""
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -154,9 +153,6 @@ class SmbServer(socketserver.ThreadingTCPServer):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
-        if self._days.loses_unflushed:
-            for disk in self.shares.values():
-                disk.lose_unflushed()
 
     def __enter__(self) -> Self:
         self.start()
@@ -261,6 +257,8 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def finish(self) -> None:
         for session in self._sessions.values():
+            if self.server.loses_unflushed:
+                session.files.lose_unflushed()
             session.files.close_all()
 
     def _receive_frame(self) -> bytearray | None:

@@ -108,8 +108,6 @@ class Disk:
         self.tree = tree
         self.open_files = open_files or OpenFiles()
         self.days = days or ShareDays()
-        self._unflushed: dict[Path, int] = {}
-        """Lowest offset that was written since the last flush."""
         self._capacity_bytes = capacity_bytes
         self._used_bytes = 0
         self._lock = threading.Lock()
@@ -139,26 +137,6 @@ class Disk:
             raise RefusedError(Status.ACCESS_DENIED)
         if grows and self.days.refuses_bytes():
             raise RefusedError(Status.DISK_FULL)
-
-    def wrote(self, local: Path, offset: int) -> None:
-        """Note that something is written and not yet flushed."""
-        with self._lock:
-            self._unflushed[local] = min(offset, self._unflushed.get(local, offset))
-
-    def flushed(self, local: Path) -> None:
-        """Note that all of a file is on the disk."""
-        with self._lock:
-            self._unflushed.pop(local, None)
-
-    def lose_unflushed(self) -> None:
-        """Put zeros where clients wrote without a flush, as after a loss of power."""
-        with self._lock:
-            for local, offset in self._unflushed.items():
-                with contextlib.suppress(FileNotFoundError), local.open("r+b") as file:
-                    size = os.fstat(file.fileno()).st_size
-                    file.truncate(min(offset, size))
-                    file.truncate(size)
-            self._unflushed.clear()
 
     @contextlib.contextmanager
     def growth(self, file: BinaryIO, end: int) -> Iterator[None]:
@@ -202,6 +180,8 @@ class OpenFile:
     file: BinaryIO | None = None
     unlisted: list[tuple[str, Path]] | None = None
     position: int = 0
+    unflushed_at: int | None = None
+    """The lowest offset that was written since the last flush."""
 
     @property
     def file_id(self) -> bytes:
@@ -258,6 +238,15 @@ class FileCommands:
                 with contextlib.suppress(RefusedError):
                     self._end(opened)
 
+    def lose_unflushed(self) -> None:
+        """Lose what was written and not flushed, as a machine does that stops: zeros stand there (2.2.17)."""
+        for opened in self._opens.values():
+            if opened.unflushed_at is not None:
+                file = opened.data()
+                size = os.fstat(file.fileno()).st_size
+                file.truncate(min(size, opened.unflushed_at))
+                file.truncate(size)
+
     def create(self, request: Request, tree_id: int, disk: Disk) -> tuple[OpenFile, bytes]:
         """CREATE (3.3.5.9); create contexts and oplocks are not looked at."""
         (
@@ -306,7 +295,7 @@ class FileCommands:
         if not opened.is_folder:
             with _os_errors_as_statuses():
                 os.fsync(opened.data().fileno())
-            opened.disk.flushed(opened.local)
+            opened.unflushed_at = None
         return struct.pack("<HH", 4, 0)
 
     def read(self, request: Request, last: OpenFile | None) -> bytes:
@@ -336,11 +325,13 @@ class FileCommands:
             grows = end > os.fstat(file.fileno()).st_size
             opened.disk.check_change(opened.path, grows=grows)
             opened.disk.days.delay(len(data))
-            opened.disk.wrote(opened.local, offset)
             with opened.disk.growth(file, end):
                 _write_all(file, offset, data)
             if flags & 1:  # WRITE_THROUGH
                 os.fsync(file.fileno())
+        if not flags & 1:
+            before = opened.unflushed_at
+            opened.unflushed_at = offset if before is None else min(offset, before)
         self.state.bytes_written += len(data)
         return struct.pack("<HHIIHH", 17, 0, len(data), 0, 0, 0)
 

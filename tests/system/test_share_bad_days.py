@@ -1,8 +1,5 @@
-"""Imports onto a volume that has a bad day: full, read-only, slow, or without what was not flushed."""
+"""Imports onto a volume that has a bad day: full, read-only or slow."""
 
-import hashlib
-
-from tests.stage import VERSION
 from tests.system.conftest import content, import_
 from tests.system.test_roads import BUNDLE, digest, payload
 
@@ -54,20 +51,3 @@ def test_slow_disk_only_takes_longer(carried, simulate):
     cluster.faults.arm("slow-disk", seconds=0.3)
     assert "is listed as Ready" in import_(carried).out
     assert cluster.world.journal.smb_drops == 0
-
-
-def test_unflushed_tail_of_a_restarted_node_never_passes(carried, simulate):
-    cluster = simulate(carried, run_seconds=1)
-    cluster.world.share_days.loses_unflushed = True
-    restarted = []
-
-    def restart(command, state):
-        if command == "WRITE" and state.bytes_written >= 4 << 20 and not restarted:
-            restarted.append(cluster.faults.arm("reboot", node="node1", seconds=1))
-
-    cluster.machines[0].share.hook = restart
-    import_(carried, expect=None)
-    import_(carried)
-    assert restarted
-    assert hashlib.sha256(arrived(cluster).read_bytes()).hexdigest() == digest(payload(carried))
-    assert VERSION in carried.ferry("cluster", "discover").out

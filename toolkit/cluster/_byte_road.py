@@ -94,6 +94,10 @@ class ByteUpload:
         """How far into the file something was sent."""
         return self.resumed_at_bytes + self.acknowledged_bytes
 
+    def skip(self, count_bytes: int) -> None:
+        """Pass over the next bytes of the stream, all below `resumed_at_bytes`: the caller has them no more."""
+        self._fed_bytes += count_bytes
+
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
 

@@ -96,6 +96,11 @@ class Patience:
     _since: float | None = None
     _losses: int = 0
 
+    @property
+    def has_lost_again(self) -> bool:
+        """Whether more than one loss came without anything getting further."""
+        return self._losses > 1
+
     def moved(self) -> None:
         """Forget what was lost: something got further."""
         self._since, self._losses = None, 0

@@ -26,13 +26,15 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload
-from toolkit.cluster._cmdlets import share
+from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
+from toolkit.cluster._lasting import LastingSink, UploadSink
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes, choose_sbe, doubts
 from toolkit.cluster._share_records import (
+    FLUSHED,
     ImportStep,
     Outcome,
     ShareRecord,
@@ -44,6 +46,7 @@ from toolkit.cluster._share_records import (
 from toolkit.errors import (
     AuthenticationError,
     CommandError,
+    ConnectError,
     DigestError,
     InputError,
     ReachError,
@@ -69,6 +72,8 @@ from toolkit.site import REMOVED_STEP, Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
+_RECORDED_EACH_BYTES = 128 << 20
+"""So often the share is told how much of a copy is on the disk."""
 _NOT_NOW = ("GatewayTimeout", "ConnectFailure")
 """How the update service says that it is overloaded, or just moves to another node.
 
@@ -85,28 +90,6 @@ class SourceMedium(Protocol):
 
     def copy_target(self, name: TargetName, sink: BinaryIO, *, progress: Progress) -> None:
         """Copy one target, proving every byte on the way."""
-
-
-class UploadSink(Protocol):
-    """A resumable upload: fed the whole stream, it sends what the node does not have yet."""
-
-    resumed_at_bytes: int
-
-    @property
-    def sent_to_bytes(self) -> int:
-        """How far into the file something was sent."""
-
-    def write(self, data: bytes | memoryview) -> int:
-        """Take the next bytes of the stream."""
-
-    def finish(self) -> None:
-        """Flush, and give the file its final name."""
-
-    def __enter__(self) -> UploadSink:
-        """Return the sink."""
-
-    def __exit__(self, kind: object, value: object, trace: object) -> None:
-        """Let go of the file; what arrived stays for the next try."""
 
 
 class NodeSession(Protocol):
@@ -183,6 +166,9 @@ class Import:
     _session: NodeSession = field(init=False)
     _node: str = field(init=False)
     """The node that is worked through now."""
+    _turn: int = 0
+    _held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """The session with it."""
     _state: ImportState = ImportState.COPYING
     _visited: list[str] = field(default_factory=list)
     _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
@@ -199,6 +185,8 @@ class Import:
     """Submission → when waiting for its effect ends."""
     _copied_bytes: int = 0
     _recopied_bytes: int = 0
+    _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
+    """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
     _has_told: bool = False
 
@@ -221,33 +209,59 @@ class Import:
             ReachError: Nothing got further for as long as patience lasts; the same command continues.
         """
         bundle, sbes = self._bundle(), carried_sbes(self.medium)
-        turn = 0
-        while True:
-            node = self.nodes[turn % len(self.nodes)]
-            try:
-                with self.open(node) as self._session:
-                    self._node = node.name
-                    self._visited += [] if node.name in self._visited[-1:] else [node.name]
+        with self._held:
+            lost: ReachError | None = None
+            while True:
+                try:
+                    if lost is None:
+                        self._connect()
+                    else:
+                        self._bear(lost)
                     listed = self._through_this_node(bundle, sbes)
+                except AuthenticationError:
+                    raise
+                except ReachError as error:
+                    if error is lost:  # it was borne long enough
+                        raise
+                    lost = error
+                else:
+                    break
+        return ImportResult(
+            version=self.version,
+            node=self._node,
+            update=listed,
+            copied_bytes=self._copied_bytes,
+            recopied_bytes=self._recopied_bytes,
+            nodes=tuple(self._visited),
+        )
+
+    def _connect(self) -> None:
+        self._held.close()
+        node = self.nodes[self._turn % len(self.nodes)]
+        self._node = node.name
+        self._session = self._held.enter_context(self.open(node))
+        if node.name not in self._visited[-1:]:
+            self._visited.append(node.name)
+
+    def _bear(self, error: ReachError) -> None:
+        """Bear a loss, or raise it, when that was long enough: after a pause go on, through the next node if need be."""
+        while True:
+            pause_s = self.patience.lost(self._state, self.clock())
+            if pause_s is None:
+                raise error
+            if isinstance(error, ConnectError) or self.patience.has_lost_again:
+                self._turn += 1
+            following = self.nodes[self._turn % len(self.nodes)].name
+            self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
+            self.sleep(pause_s)
+            try:
+                self._connect()
             except AuthenticationError:
                 raise
-            except ReachError as error:
-                pause_s = self.patience.lost(self._state, self.clock())
-                if pause_s is None:
-                    raise
-                turn += 1
-                following = self.nodes[turn % len(self.nodes)].name
-                self.progress.say(f"{error}; going on through {following} in {pause_s:.0f} s")
-                self.sleep(pause_s)
+            except ReachError as another:
+                error = another
             else:
-                return ImportResult(
-                    version=self.version,
-                    node=self._node,
-                    update=listed,
-                    copied_bytes=self._copied_bytes,
-                    recopied_bytes=self._recopied_bytes,
-                    nodes=tuple(self._visited),
-                )
+                return
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> Update | None:
         try:
@@ -339,8 +353,10 @@ class Import:
                     wanted = next(
                         f for f in delivery.files if not self._is_proven(delivery, f, seen)
                     )
-                    act = self._copy if state is ImportState.COPYING else self._verify
-                    act(delivery, wanted, seen)
+                    if state is ImportState.COPYING:
+                        self._copy(delivery, wanted)
+                    else:
+                        self._verify(delivery, wanted, seen)
                 case ImportState.VERIFIED:
                     self._expand(delivery, seen)
                 case ImportState.READY:
@@ -355,8 +371,14 @@ class Import:
         items = self._session.invoke(share.tree(_cmdlets.IMPORT_FOLDER))
         folder = records_folder(self.version)
         files = {item.path.name for item in items if item.path.parent == folder}
-        for name in sorted(files - self._read.keys()):
-            (text,) = self._session.invoke(share.texts((folder / name,)))
+        fresh = tuple(sorted(files - self._read.keys()))
+        texts: tuple[str, ...] = ()
+        if fresh:
+            texts = self._session.invoke(share.texts(tuple(folder / name for name in fresh)))
+        if len(texts) != len(fresh):  # an empty one is passed over by the cmdlet
+            each = [self._session.invoke(share.texts((folder / name,))) for name in fresh]
+            texts = tuple("".join(one) for one in each)
+        for name, text in zip(fresh, texts, strict=True):
             try:
                 self._read[name] = ShareRecord.read(text)
             except InputError as error:
@@ -400,60 +422,91 @@ class Import:
         return next((one for one in known if one in (Outcome.INTENT, Outcome.DONE)), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
+        """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
         path = _path_of(delivery, target)
-        return path in self._proven and self._proven[path] == seen.at(path)
+        item = seen.at(path)
+        if item is None:
+            return False
+        if self._proven.get(path) != item and (
+            self._last_outcome(f"copy {path.name}") != "done"
+            or not seen.is_verified(item, target.sha256, site_id=self.claim.site_id)
+        ):
+            return False
+        self._proven[path] = item
+        return True
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def _copy(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
+    def _copy(self, delivery: _Delivery, target: Target) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
-        self.claim.check(self._session)
-        part = unfinished(path.name, self.claim.number)
-        parts = seen.parts_of(path)
-        must_exist = any(item.path.name == part for item in parts)
-        self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
-        self._record(
-            delivery, ImportStep.COPY, Outcome.INTENT, path=path, part=part, **_signed(target)
-        )
-        if parts and not must_exist:
-            self._take_over(parts[0], part)
-            must_exist = True
-        with self._upload(path, target.size_bytes, part=part, must_exist=must_exist) as sink:
+
+        def begin() -> AbstractContextManager[UploadSink]:
+            return self._upload(delivery, target)
+
+        with LastingSink(begin, self._bear, lambda sink: self._count(path, sink)) as sink:
             tail = TailSink(sink, target.size_bytes)
-            try:
-                self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
-                self.claim.check(self._session)
-                sink.finish()
-            finally:
-                self._count(path, sink)
+            self.medium.copy_target(target.name, cast("BinaryIO", tail), progress=self.progress)
+            self.claim.check(self._session)
+            sink.finish()
         if delivery.is_archive:
             self._members = tail.members()
         self._arrived.add(path)
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
-    def _upload(
-        self, path: PureWindowsPath, size_bytes: int, *, part: str, must_exist: bool
-    ) -> UploadSink:
+    def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
+        """Begin an upload, or go on with what stands there, whoever wrote it."""
+        path = _path_of(delivery, target)
+        self.claim.check(self._session)
+        seen = self._look()
+        parts = seen.parts_of(path)
+        booted_at = self._booted_at()
+        told = seen.safety_of(path)
+        is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
+        flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
+        self._flushed[path] = flushed_bytes
+        facts = {"booted_at": booted_at, FLUSHED: str(flushed_bytes)}
+        part = unfinished(path.name, self.claim.number)
+        self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
+        about = {"path": path, "part": part, **_signed(target)}
+        self._record(delivery, ImportStep.COPY, Outcome.INTENT, facts=facts, **about)
+
+        def flushed(flushed_bytes: int) -> None:
+            self.patience.moved()
+            self._flushed[path] = flushed_bytes
+            if flushed_bytes - int(facts[FLUSHED]) >= _RECORDED_EACH_BYTES:
+                facts[FLUSHED] = str(flushed_bytes)
+                self._record(delivery, ImportStep.COPY, Outcome.FLUSHED, facts=facts, **about)
+
+        if parts and all(item.path.name != part for item in parts):
+            self._take_over(parts[0], part)
         if self.road is Road.SMB:
             return self._session.upload(
                 path,
-                size_bytes=size_bytes,
+                size_bytes=target.size_bytes,
                 part=part,
-                must_exist=must_exist,
-                on_flushed=lambda _: self.patience.moved(),
+                must_exist=bool(parts),
+                safe_bytes=None if is_as_it_was or told.node == "" else flushed_bytes,
+                on_flushed=flushed,
             )
         return ByteUpload(
             self._session,
             path,
-            size_bytes=size_bytes,
+            size_bytes=target.size_bytes,
             progress=self.progress,
             clock=self.clock,
             sleep=self.sleep,
             part=part,
-            must_exist=must_exist,
+            must_exist=bool(parts),
             on_arrived=self.patience.moved,
         )
+
+    def _booted_at(self) -> str:
+        """Return since when the node is up; empty where it does not tell."""
+        try:
+            return self._session.invoke(ready.booted_at()).isoformat()
+        except (CommandError, InputError):
+            return ""
 
     def _take_over(self, part: ShareItem, name: str) -> None:
         """Make an unfinished file ours; it is refused as long as its earlier writer holds it."""
@@ -484,7 +537,14 @@ class Import:
             if path not in self._arrived:
                 self.progress.say(f"{path.name} is on {self._node} already, hash proven there")
             self._note(step, "done", sha256=found)
-            self._record(delivery, ImportStep.VERIFY, Outcome.DONE, path=path, **_signed(target))
+            self._record(
+                delivery,
+                ImportStep.VERIFY,
+                Outcome.DONE,
+                path=path,
+                facts={"written_at": item.written_at},
+                **_signed(target),
+            )
             self._proven[path] = item
             self._remove_leftovers(seen.parts_of(path))
             return

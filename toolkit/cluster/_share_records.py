@@ -7,8 +7,7 @@ Layout, below the import folder::
     ferry/<version>/0000007-0003-expand-done.json
                                  share records: steps of imports, <token>-<number>-<step>-<outcome>
 
-A record is written once and never changed, but for `copy-flushed`, which only says how far a copy is safe.
-Records tell where to look, they prove nothing: bytes count by the node's own hash of them against what was
+A record is written once and never changed. Records tell where to look, they prove nothing: bytes count by the node's own hash of them against what was
 signed, an expanded folder by its names and lengths as well. Who may write the share may call
 `Add-SolutionUpdate` too, so they are not signed.
 """
@@ -30,6 +29,8 @@ from toolkit.errors import InputError, misread
 from toolkit.model import SolutionVersion
 
 RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
+FLUSHED = "flushed_bytes"
+"""Fact of a copy: so much of the unfinished file is on the disk."""
 _FORMAT = 1
 _TOKEN = re.compile(r"token-(\d{7})\.(json|left)\Z")
 _PART = r"(?:\.t\d{7}(?:\.\d{4})?)?\.part"
@@ -131,6 +132,8 @@ class ShareRecord:
         """
         try:
             row = _row(text, "ferry-share-record")
+            facts = {str(key): str(value) for key, value in dict(row.get("facts", {})).items()}
+            int(facts.get(FLUSHED, "0"))
             return cls(
                 token=int(row["token"]),
                 number=int(row["number"]),
@@ -144,7 +147,7 @@ class ShareRecord:
                 node=str(row.get("node", "")),
                 site_id=str(row.get("site_id", "")),
                 machine=str(row.get("machine", "")),
-                facts={str(key): str(value) for key, value in dict(row.get("facts", {})).items()},
+                facts=facts,
             )
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
@@ -157,6 +160,16 @@ def _row(text: str, kind: str) -> dict[str, Any]:
     if not isinstance(row, dict) or (row.get("kind"), row.get("format")) != (kind, _FORMAT):
         raise ValueError(f"not a {kind} of format {_FORMAT}")
     return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """What an unfinished file can be trusted with, if the node that wrote it has restarted since."""
+
+    node: str = ""
+    booted_at: str = ""
+    flushed_bytes: int = 0
+    """So much of it is on the disk, whatever happened to the node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +213,29 @@ class ShareView:
     def knows(self, path: PureWindowsPath) -> bool:
         """Whether a record is about this path."""
         return any(PureWindowsPath(record.path) == path for record in self.records)
+
+    def safety_of(self, path: PureWindowsPath) -> Safety:
+        """Return what the records tell of the copy that left an unfinished form of a path."""
+        told = Safety()
+        for record in self.records:
+            if record.step is ImportStep.COPY and PureWindowsPath(record.path) == path:
+                told = Safety(
+                    node=record.node,
+                    booted_at=record.facts.get("booted_at", ""),
+                    flushed_bytes=int(record.facts.get(FLUSHED, 0)),
+                )
+        return told
+
+    def is_verified(self, item: ShareItem, signed: str, *, site_id: str) -> bool:
+        """Whether a record of this site says that a node hashed this file, which has not changed since."""
+        return any(
+            (record.step, record.outcome) == (ImportStep.VERIFY, Outcome.DONE)
+            and (record.site_id, record.sha256) == (site_id, signed)
+            and PureWindowsPath(record.path) == item.path
+            and record.size_bytes == item.size_bytes
+            and record.facts.get("written_at") == item.written_at
+            for record in self.records
+        )
 
     def is_expanded(self, folder: PureWindowsPath, signed: str) -> bool:
         """Whether a folder holds, by names and lengths, what a record says was expanded from signed bytes."""

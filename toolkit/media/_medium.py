@@ -273,7 +273,7 @@ class Medium:
                     self._require_block(file, paths, expected, checked, found)
                     checked += 1
                 if opening is None:
-                    sink.write(chunk)  # memory that is read into again: a sink keeps nothing of it
+                    sink.write(bytes(chunk))
                 else:
                     opening.write(chunk)
                 progress.advance(len(chunk))

@@ -196,13 +196,13 @@ def test_slow_disk_takes_its_time_and_goes_on(cluster):
 
 
 def test_node_that_goes_off_loses_what_was_not_flushed(cluster):
-    cluster.world.share_days.loses_unflushed = True
     machine = cluster.machines[0]
     client = Client(machine.node.address, machine.ports.smb, USER, PASSWORD)
     with client.opened(r"ClusterStorage\Infrastructure_1\x.bin", "wb") as file:
         file.write(b"a" * MIB)
         file.fd.flush()
         file.write(b"b" * MIB)
+        machine.share.loses_unflushed = True
         machine.power_off()
     machine.power_on()
     stands = (cluster.csv / "Infrastructure_1" / "x.bin").read_bytes()

@@ -70,6 +70,8 @@ class World:
     asks_for_sbe: str = SBE_VERSION
     flip_in_transit: bool = False
     loses_copies: int = 0
+    booted_at: str = "2026-11-20T12:00:00+00:00"
+    safe_bytes: list[int | None] = field(default_factory=list)
     time: str = "2026-11-26T12:00:00+00:00"
     nothing_from: set[str] = field(default_factory=set)
     fail_on: dict[str, Exception] = field(default_factory=dict)
@@ -91,6 +93,9 @@ class Upload:
     @property
     def sent_to_bytes(self):
         return len(self.data)
+
+    def skip(self, count_bytes):
+        self.fed_bytes += count_bytes
 
     def write(self, data):
         if self.world.loses_copies > 0:
@@ -131,6 +136,7 @@ class Session:
         self, path, *, size_bytes, part=None, must_exist=False, safe_bytes=None, on_flushed=None
     ):
         assert not must_exist or str(path.with_name(part)) in self.world.files
+        self.world.safe_bytes.append(safe_bytes)
         return Upload(self.world, path, part)
 
     def download(self, path, sink, *, progress):
@@ -151,6 +157,9 @@ class Session:
 
     def _Get_Date(self, values, command):
         return [self.world.time]
+
+    def _Get_CimInstance(self, values, command):
+        return [{"LastBootUpTime": self.world.booted_at}]
 
     def _Test_Path(self, values, command):
         return [self.world.has(values["LiteralPath"])]

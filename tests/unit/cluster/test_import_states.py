@@ -154,7 +154,7 @@ def test_any_losses_end_in_one_submission_or_in_an_error_of_the_line(tmp_path_fa
 
 
 def test_node_that_went_away_is_replaced_by_the_next(world, journal):
-    result = imported(world, journal, losses=["", "", "", "", "", "", "", "before"])
+    result = imported(world, journal, losses=[*[""] * 7, "before", "unreached"])
     assert result.nodes == ("n1", "n2")
     assert result.node == "n2"
 
@@ -165,6 +165,20 @@ def test_copy_goes_on_where_it_was_cut_off(world, journal):
     assert result.copied_bytes == len(BUNDLE)
     assert result.recopied_bytes == 0
     assert not [path for path in world.files if path.endswith(".part")]
+
+
+def test_what_a_restarted_node_had_not_written_is_not_relied_on(world, journal):
+    world.loses_copies = 2
+    real, waits = Clock(), []
+
+    def restart(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            world.booted_at = "2026-11-26T12:00:00+00:00"
+
+    real.sleep = restart
+    imported(world, journal, clock=real)
+    assert world.safe_bytes == [None, None, 0]
 
 
 def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world, journal):

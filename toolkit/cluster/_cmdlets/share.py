@@ -52,14 +52,6 @@ def new_file(path: PureWindowsPath, text: str) -> Command[None]:
     )
 
 
-def write_text(path: PureWindowsPath, text: str) -> Command[None]:
-    """Write a text to a file, in place of what it held."""
-    parameters = (("LiteralPath", str(path)), ("Value", text), ("Encoding", "UTF8"))
-    return Command(
-        pipeline=(Cmdlet("Set-Content", parameters),), parse=reading.nothing, changes_cluster=True
-    )
-
-
 def texts(paths: tuple[PureWindowsPath, ...]) -> Command[tuple[str, ...]]:
     """Read small text files whole, in one command."""
     parameters = (

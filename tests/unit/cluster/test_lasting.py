@@ -1,0 +1,108 @@
+import contextlib
+
+import pytest
+
+from toolkit.cluster._lasting import _KEPT_BYTES, LastingSink
+from toolkit.errors import AuthenticationError, SessionLostError, StorageError, TransferError
+
+MIB = 1 << 20
+BLOCKS = [bytes([number]) * MIB for number in range(40)]
+STREAM = b"".join(BLOCKS)
+
+
+class Node:
+    """A file on a node, and when writing to it fails."""
+
+    def __init__(self, fails=()):
+        self.file = bytearray()
+        self.fails = list(fails)
+        self.margin_bytes = 8 * MIB
+        self.opened = 0
+        self.name = ""
+
+    @contextlib.contextmanager
+    def upload(self):
+        self.opened += 1
+        yield Upload(self)
+
+
+class Upload:
+    def __init__(self, node):
+        self.node = node
+        self.fed_bytes = 0
+        self.resumed_at_bytes = max(0, len(node.file) - node.margin_bytes)
+        self.sent_to_bytes = self.resumed_at_bytes
+
+    def skip(self, count_bytes):
+        assert self.fed_bytes + count_bytes <= self.resumed_at_bytes
+        self.fed_bytes += count_bytes
+
+    def write(self, data):
+        if self.node.fails and len(self.node.file) >= self.node.fails[0][0]:
+            raise self.node.fails.pop(0)[1]
+        fresh = data[max(0, self.sent_to_bytes - self.fed_bytes) :]
+        self.fed_bytes += len(data)
+        self.node.file[self.sent_to_bytes : self.sent_to_bytes + len(fresh)] = fresh
+        self.sent_to_bytes += len(fresh)
+
+    def finish(self):
+        assert self.fed_bytes == len(STREAM)
+        self.node.name = "final"
+
+
+def lost(at_mib):
+    return (at_mib * MIB, TransferError("copy", found="dropped"))
+
+
+def fed(node, bear=lambda error: None, ends=None):
+    with LastingSink(node.upload, bear, (ends if ends is not None else []).append) as sink:
+        for block in BLOCKS:
+            assert sink.write(block) == MIB
+        sink.finish()
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 8, 9, 20, 39])
+def test_stream_that_is_fed_once_arrives_whole_over_a_loss(at):
+    node, ends = Node([lost(at)]), []
+    fed(node, ends=ends)
+    assert bytes(node.file) == STREAM
+    assert (node.name, node.opened, len(ends)) == ("final", 2, 2)
+
+
+def test_loss_while_going_on_is_borne_too():
+    node, borne = Node([lost(20), lost(20), lost(20), lost(30)]), []
+    fed(node, borne.append)
+    assert bytes(node.file) == STREAM
+    assert len(borne) == 4
+
+
+def test_what_the_node_lost_from_far_below_begins_anew():
+    node = Node([lost(30)])
+    node.margin_bytes = _KEPT_BYTES + 2 * MIB
+    with pytest.raises(TransferError):
+        fed(node)
+    assert node.name == ""
+
+
+def test_loss_that_is_not_borne_is_passed_on():
+    def bear(error):
+        raise SessionLostError("the last one")
+
+    with pytest.raises(SessionLostError, match="the last one"):
+        fed(Node([lost(5)]), bear)
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("log on"), StorageError("full")])
+def test_what_is_no_loss_of_the_line_ends_it_at_once(error):
+    node, borne = Node([(5 * MIB, error)]), []
+    with pytest.raises(type(error)):
+        fed(node, borne.append)
+    assert (node.opened, borne) == (1, [])
+
+
+def test_only_the_end_of_the_stream_is_kept():
+    node = Node()
+    with LastingSink(node.upload, print, print) as sink:
+        for block in BLOCKS:
+            sink.write(block)
+        assert sink._kept_bytes == _KEPT_BYTES
