@@ -365,11 +365,13 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _ask_hook(self, request: Request) -> Verdict:
         hook = self.server.hook
+        self._state.pending_write = None  # the hook may have been taken away since the last request
         if hook is None:
             return None
         command = request.header.command
         is_write = command == Command.WRITE
-        self._state.pending_write = pending_write(request) if is_write else None
+        if is_write:
+            self._state.pending_write = pending_write(request)
         verdict = hook(Command(command).name, self._state)
         if verdict == "drop":
             raise BrokenFrameError("a fault cuts the connection")
