@@ -129,6 +129,7 @@ def test_dry_run_changes_nothing(carried, simulate):
     before = content(carried / "site")
     told = import_(carried, "--dry-run").out
     assert "would import" in told
+    assert "by SMB, which was not tried" in told
     assert "ferry media verify" in told  # no payload was read
     assert cluster.world.journal.add_calls == 0
     assert {k: v for k, v in content(carried / "site").items() if "journal" in k} == {

@@ -206,6 +206,7 @@ def import_(
     scribe = receipt_scribe(site_dir, None, by, is_wanted=is_wanted, receipts_dir=receipts_dir)
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
     site_id = site.site_id()
+    road = Road.WINRM if through_winrm else Road.SMB
     with site.lock():
         judged = cluster.tell_time(floor=recall(site.trust_dir).floor)
         if judged.warning:
@@ -223,12 +224,13 @@ def import_(
         if dry_run:
             seen = cluster.discover()
             if json_output:
-                print_json("import", {"version": version, "node": seen.node, "dry_run": True})
+                told = {"version": version, "node": seen.node, "road": road, "dry_run": True}
+                print_json("import", told)
             else:
                 echo(
                     f"would import {version}, if its payloads are good: of the media only what is signed and which "
-                    f"files are there was looked at (all of it: ferry media verify)\n{seen.node} answers; nothing "
-                    "was changed"
+                    f"files are there was looked at (all of it: ferry media verify)\n{seen.node} answers; the files "
+                    f"would go by {road.upper()}, which was not tried; nothing was changed"
                 )
             return 0
         result = cluster.import_update(
@@ -240,7 +242,7 @@ def import_(
             wait_s=wait_minutes * 60,
             patience_s=patience_minutes * 60,
             stall_s=stall_seconds,
-            road=Road.WINRM if through_winrm else Road.SMB,
+            road=road,
             hides_reason=hides_reason,
         )
     if json_output:
