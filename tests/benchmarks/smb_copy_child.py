@@ -8,9 +8,11 @@ from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, cast
 
 from toolkit.cluster._expanding import TailSink
+from toolkit.cluster._lasting import LastingSink
+from toolkit.errors import ReachError
 from toolkit.media import open_medium
 from toolkit.model import Credential, Node, Silent
-from toolkit.remote import Session, connect
+from toolkit.remote import Session, Upload, connect
 
 USER, PASSWORD = "lcm", "Bench-7-pass"
 REMOTE = PureWindowsPath(r"C:\bench.bin")
@@ -46,7 +48,14 @@ def upload_from_medium(opened: Session, medium: Path, trust_dir: Path) -> None:
     """Copy a payload as an import does: proven while it is read, flushed now and then on the node."""
     carried = open_medium(medium, trust_dir)
     (target,) = carried.targets()
-    with opened.upload(REMOTE, size_bytes=target.size_bytes, on_flushed=lambda _: None) as sink:
+
+    def begin() -> Upload:
+        return opened.upload(REMOTE, size_bytes=target.size_bytes, on_flushed=lambda _: None)
+
+    def bear(error: ReachError) -> None:
+        raise error
+
+    with LastingSink(begin, bear, lambda _: None) as sink:
         whole = TailSink(sink, target.size_bytes)
         carried.copy_target(target.name, cast("BinaryIO", whole), progress=Silent())
         sink.finish()

@@ -116,6 +116,7 @@ class SimCluster:
             health_checks=_usual_checks(),
             refuse_add=self._refusal,
         )
+        self.world.share_days.faults = self.faults
         for node in self.world.nodes:
             booted_at = self.world.node_time(node) - _QUIET_SINCE
             node.channels = first_events(node, self.world.domain, booted_at)
@@ -235,6 +236,7 @@ class SimCluster:
             hook=ArmedFaults(self.faults, self.journal, node.name),
             capacity_bytes=self._disk_bytes,
             open_files=self.world.open_files,
+            days=self.world.share_days,
         )
 
     def stop(self) -> None:

@@ -52,7 +52,7 @@ class Fault:
     cau: the CAU run goes wrong in the way `words` names (`seconds`: how long CAU outlives the update run).
     smb-drop: cut an SMB connection of `node` at the write with which it has written `after_bytes`;
         that write is carried out and never answered.
-    slow-disk: each MiB that is written on the share takes `seconds`.
+    slow-disk: each MiB that is written on the share takes `seconds`, as long as the fault is armed.
     share-full: the share has no room left as long as the fault is armed.
     read-only-share: nothing may be written on the share as long as the fault is armed.
     """

@@ -286,6 +286,9 @@ def new_item(call: Call) -> Iterator[Value]:
             exception="System.IO.IOException",
             target=path,
         )
+    if not found.exists():
+        kind = "CreateDirectory" if is_folder else "NewItem"
+        check_change(call, path, kind, grows=bool(call["Value"]))
     if is_folder:
         found.mkdir(parents=True, exist_ok=True)
     else:
@@ -307,6 +310,7 @@ def remove_item(call: Call) -> Iterator[Value]:
     for path, found in _existing(call):
         if _is_in_use(call, path, found, REMOVER, "RemoveFileSystemItemIOError"):
             continue
+        check_change(call, path, "RemoveFileSystemItem")
         if not found.is_dir():
             found.unlink()
         elif call["Recurse"] or not any(found.iterdir()):
@@ -354,6 +358,7 @@ def move_item(call: Call) -> Iterator[Value]:
         kind = "Directory" if found.is_dir() else "FileInfo"
         if _is_in_use(call, path, found, REMOVER, f"Move{kind}ItemIOError"):
             continue
+        check_change(call, path, f"Move{kind}Item")
         _check_parent(call, goal, target, "MoveFileInfoItemIOError")
         found.replace(target)
     yield from ()
@@ -384,6 +389,7 @@ def rename_item(call: Call) -> Iterator[Value]:
             continue
         if _is_in_use(call, path, found, REMOVER, "RenameItemIOError"):
             continue
+        check_change(call, path, "RenameItem")
         found.rename(target)
     yield from ()
 
@@ -425,6 +431,33 @@ def _is_in_use(call: Call, path: str, found: Path, wanted: tuple[int, int], erro
         )
     )
     return True
+
+
+def check_change(call: Call, path: str, kind: str, *, grows: bool = False) -> None:
+    """Refuse to write on the cluster's volume on a day when that cannot be done.
+
+    Raises:
+        PsError: `<kind>UnauthorizedAccessError`, or `<kind>IOError` where the disk is full.
+    """
+    days, drive = call.world.share_days, call.node.drive
+    if drive.volume(path) == drive.root:
+        return
+    if days.refuses_changes():
+        raise call.failure(
+            f"Access to the path '{path}' is denied.",
+            f"{kind}UnauthorizedAccessError",
+            "PermissionDenied",
+            exception="System.UnauthorizedAccessException",
+            target=path,
+        )
+    if grows and days.refuses_bytes():
+        raise call.failure(
+            "There is not enough space on the disk.",
+            f"{kind}IOError",
+            "WriteError",
+            exception="System.IO.IOException",
+            target=path,
+        )
 
 
 def _check_parent(call: Call, path: str, found: Path, error_id: str) -> None:
@@ -510,6 +543,7 @@ def _write(call: Call, *, default: str, append: bool, error_id: str) -> None:
     try:
         for path, found in _named(call):
             _check_parent(call, path, found, error_id)
+            check_change(call, path, "GetContentWriter", grows=True)
             is_new = not append or not found.exists() or found.stat().st_size == 0
             stream = found.open("ab" if append else "wb")
             streams.append(stream)
@@ -633,6 +667,15 @@ def expand_archive(call: Call) -> Iterator[Value]:
     yield from ()
 
 
+def unpack(call: Call, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Unpack one file, as fast as the disk is today."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as source, target.open("wb") as sink:
+        while chunk := source.read(_CHUNK_BYTES):
+            call.world.share_days.delay(len(chunk))
+            sink.write(chunk)
+
+
 def _expand(call: Call, archive: zipfile.ZipFile, path: str, destination: str) -> None:
     members = archive.infolist()
     locate(call, destination).mkdir(parents=True, exist_ok=True)
@@ -658,7 +701,6 @@ def _expand(call: Call, archive: zipfile.ZipFile, path: str, destination: str) -
                 exception="System.IO.IOException",
                 target=shown,
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with archive.open(member) as source, target.open("wb") as sink:
-            shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+        check_change(call, shown, "ExpandArchive", grows=True)
+        unpack(call, archive, member, target)
     call.streams.progress(f"The archive file '{path}' expansion is in progress...", "", 100)

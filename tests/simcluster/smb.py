@@ -36,6 +36,7 @@ from spnego.exceptions import SpnegoError
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.ntlm import Accounts
 from tests.simcluster.open_files import OpenFiles
+from tests.simcluster.sharedays import ShareDays
 from tests.simcluster.smb_crypto import (
     AES_128_GCM,
     SHA_512,
@@ -103,6 +104,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
         hook: Hook | None = None,
         capacity_bytes: int | None = None,
         open_files: OpenFiles | None = None,
+        days: ShareDays | None = None,
     ) -> None:
         """Bind, without serving yet.
 
@@ -115,6 +117,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
             hook: A fault; see `smb_faults`. May be exchanged while the server runs.
             capacity_bytes: Size of each drive, all its mounts included; None for the real disk's.
             open_files: Of all nodes that share a volume; a table of its own by default.
+            days: How the cluster's volume is today; well by default.
         """
         super().__init__((address, port), _Connection)
         self.address: str = self.socket.getsockname()[0]
@@ -124,7 +127,7 @@ class SmbServer(socketserver.ThreadingTCPServer):
         self.hook = hook
         self.guid = uuid.uuid4().bytes_le
         open_files = open_files or OpenFiles()
-        disks = {id(tree): Disk(tree, capacity_bytes, open_files) for tree in shares.values()}
+        disks = {id(tree): Disk(tree, capacity_bytes, open_files, days) for tree in shares.values()}
         self.shares = {name.casefold(): disks[id(tree)] for name, tree in shares.items()}
         self._connections: set[socket.socket] = set()
         self.loses_unflushed = False
@@ -362,11 +365,13 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _ask_hook(self, request: Request) -> Verdict:
         hook = self.server.hook
+        self._state.pending_write = None  # the hook may have been taken away since the last request
         if hook is None:
             return None
         command = request.header.command
         is_write = command == Command.WRITE
-        self._state.pending_write = pending_write(request) if is_write else None
+        if is_write:
+            self._state.pending_write = pending_write(request)
         verdict = hook(Command(command).name, self._state)
         if verdict == "drop":
             raise BrokenFrameError("a fault cuts the connection")

@@ -24,6 +24,7 @@ from typing import BinaryIO
 from tests.simcluster import smb_info
 from tests.simcluster.filetree import FileTree
 from tests.simcluster.open_files import REMOVER, Holder, OpenFiles
+from tests.simcluster.sharedays import ShareDays
 from tests.simcluster.smb_faults import ConnectionState, PendingWrite
 from tests.simcluster.smb_wire import (
     CREDIT_BYTES,
@@ -102,9 +103,11 @@ class Disk:
         tree: FileTree,
         capacity_bytes: int | None = None,
         open_files: OpenFiles | None = None,
+        days: ShareDays | None = None,
     ) -> None:
         self.tree = tree
         self.open_files = open_files or OpenFiles()
+        self.days = days or ShareDays()
         self._capacity_bytes = capacity_bytes
         self._used_bytes = 0
         self._lock = threading.Lock()
@@ -121,6 +124,19 @@ class Disk:
         with self._lock:
             self._used_bytes = sum(map(_size_below, (path for _, path in self.tree.entries(""))))
             return self._capacity_bytes, max(0, self._capacity_bytes - self._used_bytes)
+
+    def check_change(self, path: str, *, grows: bool = False) -> None:
+        """Refuse to write on the cluster's volume on a day when that cannot be done.
+
+        Raises:
+            RefusedError: ACCESS_DENIED or DISK_FULL.
+        """
+        if self.tree.volume(path) == self.tree.root:
+            return
+        if self.days.refuses_changes():
+            raise RefusedError(Status.ACCESS_DENIED)
+        if grows and self.days.refuses_bytes():
+            raise RefusedError(Status.DISK_FULL)
 
     @contextlib.contextmanager
     def growth(self, file: BinaryIO, end: int) -> Iterator[None]:
@@ -241,6 +257,9 @@ class FileCommands:
         with _os_errors_as_statuses():
             local = disk.tree.resolve(path)
             disk.measure()
+            writes = access & (WRITE_DATA | APPEND_DATA | DELETE)
+            if writes or disposition not in (_OPEN, _OPEN_IF) or not local.exists():
+                disk.check_change(path)
             is_folder = bool(options & _OPTION_FOLDER) or local.is_dir()
             holder = None if is_folder else _held(disk, local, access, shared)
             try:
@@ -302,13 +321,17 @@ class FileCommands:
         opened = self.find(file_id, last)
         opened.need(WRITE_DATA | APPEND_DATA)
         with _os_errors_as_statuses():
-            file = opened.data()
-            with opened.disk.growth(file, offset + len(data)):
+            file, end = opened.data(), offset + len(data)
+            grows = end > os.fstat(file.fileno()).st_size
+            opened.disk.check_change(opened.path, grows=grows)
+            opened.disk.days.delay(len(data))
+            with opened.disk.growth(file, end):
                 _write_all(file, offset, data)
             if flags & 1:  # WRITE_THROUGH
                 os.fsync(file.fileno())
         if not flags & 1:
-            opened.unflushed_at = min(offset, opened.unflushed_at or offset)
+            before = opened.unflushed_at
+            opened.unflushed_at = offset if before is None else min(offset, before)
         self.state.bytes_written += len(data)
         return struct.pack("<HHIIHH", 17, 0, len(data), 0, 0, 0)
 

@@ -29,6 +29,7 @@ from tests.simcluster.open_files import OpenFiles
 from tests.simcluster.outside import Outside
 from tests.simcluster.readystate import ClusterReady, NodeReady
 from tests.simcluster.settingsstate import ClusterSettings, NodeSettings
+from tests.simcluster.sharedays import ShareDays
 from tests.simcluster.steps import Step
 from tests.simcluster.story import PREPARATION, Failure, Story, cau_run
 from tests.simcluster.values import Value
@@ -312,6 +313,7 @@ class World:
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     outside: Outside = field(default_factory=Outside)
     bad_days: BadDays = field(default_factory=BadDays)
+    share_days: ShareDays = field(default_factory=ShareDays)
     open_files: OpenFiles = field(default_factory=OpenFiles)
     clock: Clock = field(default_factory=Clock)
     lock: threading.RLock = field(default_factory=threading.RLock)

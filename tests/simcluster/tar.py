@@ -6,19 +6,18 @@ and words. The program's exit code stays in $LASTEXITCODE, which remoting does n
 
 from __future__ import annotations
 
-import shutil
+import errno
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import PureWindowsPath
 
-from tests.simcluster.filecmdlets import locate
+from tests.simcluster.filecmdlets import check_change, locate, unpack
 from tests.simcluster.pipeline import Call, Library, not_found, print_errors
-from tests.simcluster.values import Value
+from tests.simcluster.values import PsError, Value
 
 LIBRARY = Library()
 PROGRAM = r"C:\Windows\System32\tar.exe"
-_CHUNK_BYTES = 1 << 20
 
 
 @LIBRARY.program(PROGRAM)
@@ -54,10 +53,13 @@ def _unpack(call: Call, archive: str, folder: str) -> Iterator[str]:
 
 
 def _place(call: Call, opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: str) -> None:
-    target = locate(call, str(PureWindowsPath(folder, member.filename)))
+    shown = str(PureWindowsPath(folder, member.filename))
+    target = locate(call, shown)
     if member.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(member) as source, target.open("wb") as sink:
-        shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+    try:
+        check_change(call, shown, "Tar", grows=True)
+    except PsError as error:
+        raise OSError(errno.ENOSPC, error.message) from error
+    unpack(call, opened, member, target)

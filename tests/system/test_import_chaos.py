@@ -16,6 +16,8 @@ SIZE_MIB = 2048
 MOST_SENT = 1.15
 """Of the bundle's size: at most 15 % of its bytes are sent twice."""
 LIMIT_S = 480
+QUIET_S = 1.5
+"""How long a short command takes on a machine that does nothing else; on a busy one faults come as much later."""
 KINDS = ("drop", "smb-drop", "reboot", "kill")
 GOES_ON = (1, 4, -9)
 """How a `ferry` may end on the way: not listed yet, the line was lost, killed."""
@@ -26,12 +28,12 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def torment(process, cluster, luck, struck):
+def torment(process, cluster, luck, struck, pace):
     """Let something break every few seconds until the process has ended."""
     armed = None
     while True:
         try:
-            return process.communicate(timeout=luck.uniform(2, 5))
+            return process.communicate(timeout=pace * luck.uniform(2, 5))
         except subprocess.TimeoutExpired:
             kind = luck.choice(KINDS)
         struck.append(kind)
@@ -50,7 +52,7 @@ def torment(process, cluster, luck, struck):
 
 
 @pytest.mark.alone
-@pytest.mark.timeout(LIMIT_S + 240)
+@pytest.mark.timeout(5 * LIMIT_S)
 def test_import_of_gigabytes_survives_a_fault_every_few_seconds(tmp_path, simulate):
     seed = random.randrange(1 << 32)
     luck, struck, ends = random.Random(seed), [], []
@@ -58,14 +60,15 @@ def test_import_of_gigabytes_survives_a_fault_every_few_seconds(tmp_path, simula
     signed = next((stage / "medium").rglob(BUNDLE))
     cluster = simulate(stage)
     words = ["cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "0.3"]
+    pace = max(1.0, stage.ferry("cluster", "discover").seconds / QUIET_S)
     began = time.monotonic()
     while not ends or ends[-1] != 0:
         with stage.popen(*words) as process:
-            told = torment(process, cluster, luck, struck)
+            told = torment(process, cluster, luck, struck, pace)
         ends.append(process.returncode)
-        story = f"seed {seed}, {time.monotonic() - began:.0f} s, {struck}, {ends}"
+        story = f"seed {seed}, pace {pace:.1f}, {time.monotonic() - began:.0f} s, {struck}, {ends}"
         assert ends[-1] in (0, *GOES_ON), f"{story}\n{told[1]}"
-        assert time.monotonic() - began < LIMIT_S, f"{story}\n{told[1]}"
+        assert time.monotonic() - began < pace * LIMIT_S, f"{story}\n{told[1]}"
     sent = cluster.journal.smb_written_bytes / signed.stat().st_size
     print(f"{story}, {sent:.3f} of the bundle sent")
     share = cluster.world.nodes[0].drive.resolve("\\".join([*SHARE, "import"]))

@@ -38,3 +38,9 @@ def test_node_with_tar_expands_quickly(carried, simulate):
     cluster = simulate(carried, run_seconds=1)
     assert "slow way" not in import_(carried).err
     assert "Expand-Archive" not in cluster.journal.commands
+
+
+def test_closed_port_of_smb_is_told_with_the_other_road(carried, simulate):
+    simulate(carried, smb="none", nodes=2)
+    told = import_(carried, "--patience-minutes", "0.02", expect=4).err
+    assert told.count("run the same command with --through-winrm") == 1

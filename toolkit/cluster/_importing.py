@@ -18,7 +18,7 @@ folder).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
@@ -202,6 +202,7 @@ class Import:
     """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
     _has_told: bool = False
+    _has_told_road: bool = False
 
     @property
     def subject(self) -> str:
@@ -513,14 +514,15 @@ class Import:
         if parts and all(item.path.name != part for item in parts):
             self._take_over(parts[0], part)
         if self.road is Road.SMB:
-            return self._session.upload(
-                path,
-                size_bytes=target.size_bytes,
-                part=part,
-                must_exist=bool(parts),
-                safe_bytes=None if is_as_it_was or told.node == "" else flushed_bytes,
-                on_flushed=flushed,
-            )
+            with self._without_smb_told():
+                return self._session.upload(
+                    path,
+                    size_bytes=target.size_bytes,
+                    part=part,
+                    must_exist=bool(parts),
+                    safe_bytes=None if is_as_it_was or told.node == "" else flushed_bytes,
+                    on_flushed=flushed,
+                )
         return ByteUpload(
             self._session,
             path,
@@ -532,6 +534,20 @@ class Import:
             must_exist=bool(parts),
             on_arrived=self.patience.moved,
         )
+
+    @contextlib.contextmanager
+    def _without_smb_told(self) -> Iterator[None]:
+        """Say once, where a node that answers by WinRM does not by SMB, that there is another road."""
+        try:
+            yield
+        except ConnectError:
+            if not self._has_told_road:
+                self._has_told_road = True
+                self.progress.say(
+                    f"{self._node} answers by WinRM and not by SMB. Where its port stays closed, stop this and run the "
+                    "same command with --through-winrm, which is slow"
+                )
+            raise
 
     def _booted_at(self) -> str:
         """Return since when the node is up; empty where it does not tell."""

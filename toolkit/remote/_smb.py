@@ -507,7 +507,7 @@ def _create(handle: Any, disposition: int | None) -> None:
 def _tree(connection: Any, node: Node, credential: Credential, share: str) -> Any:
     """Connect, authenticate once, and reach the share; everything after is encrypted or signed."""
     connection.connect(timeout=_CONNECT_S)
-    connection.transport._sock.settimeout(_PATIENCE_S)  # noqa: SLF001 - a send would wait for ever
+    connection.transport._sock.settimeout(STALL_S)  # noqa: SLF001 - a send would wait for ever
     if connection.dialect < Dialects.SMB_3_0_0:
         raise ConnectError(
             f"connect to node {node.name} by SMB",

@@ -1,6 +1,7 @@
 """Bad days of the shares: faults that are armed while the cluster runs."""
 
 import json
+import time
 
 import pytest
 import smbclient
@@ -140,3 +141,69 @@ def test_cut_connection_lets_go_of_its_file(cluster):
     with pytest.raises(CUT):
         write(cluster, "x.bin", mib=1)
     write(cluster, "x.bin", mib=1)
+
+
+# --- the volume ---------------------------------------------------------------------------------
+
+VOLUME = r"C:\ClusterStorage\Infrastructure_1"
+
+
+def changes(name):
+    """A pipeline of each cmdlet that changes something on the volume."""
+    path = {"LiteralPath": rf"{VOLUME}\{name}"}
+    return [
+        ("New-Item", {"Path": rf"{VOLUME}\folder", "ItemType": "Directory"}),
+        ("New-Item", {"Path": rf"{VOLUME}\new.txt", "ItemType": "File", "Value": "x"}),
+        ("Set-Content", {**path, "Value": "x"}),
+        ("Rename-Item", {**path, "NewName": "y.bin"}),
+        ("Move-Item", {**path, "Destination": rf"{VOLUME}\z.bin"}),
+        ("Remove-Item", path),
+    ]
+
+
+def test_share_that_may_only_be_read_refuses_every_change(cluster):
+    write(cluster, "x.bin", mib=1)
+    armed = cluster.faults.arm("read-only-share")
+    with pytest.raises(SMBOSError, match="0xc0000022"):
+        write(cluster, "x.bin", mib=1)
+    with opened(cluster, "x.bin", "rb", shared="r") as file:
+        assert file.read(1) == b"\0"
+    said = [on_node(cluster, stage) for stage in changes("x.bin")]
+    assert all(len(one) == 1 and one[0].endswith("UnauthorizedAccessError") for one in said)
+    cluster.faults.disarm(armed)
+    write(cluster, "x.bin", mib=1)
+
+
+def test_full_share_lets_nothing_grow_and_everything_be_removed(cluster):
+    write(cluster, "x.bin", mib=2)
+    cluster.world.share_days.is_full = True
+    with pytest.raises(SMBException, match="0xc000007f"):
+        write(cluster, "new.bin", mib=1)
+    with opened(cluster, "x.bin", "r+b", shared="r") as file:
+        assert file.write(b"in place") == 8
+    _, making, setting, *_, removing = changes("x.bin")
+    said = [on_node(cluster, stage) for stage in (making, setting, removing)]
+    assert said == [["NewItemIOError"], ["GetContentWriterIOError"], []]
+
+
+def test_slow_disk_takes_its_time_and_goes_on(cluster):
+    armed = cluster.faults.arm("slow-disk", seconds=0.2)
+    began = time.monotonic()
+    write(cluster, "x.bin", mib=3)
+    assert time.monotonic() - began >= 0.6
+    cluster.faults.disarm(armed)
+    assert written(cluster, "x.bin") == 3
+
+
+def test_node_that_goes_off_loses_what_was_not_flushed(cluster):
+    machine = cluster.machines[0]
+    client = Client(machine.node.address, machine.ports.smb, USER, PASSWORD)
+    with client.opened(r"ClusterStorage\Infrastructure_1\x.bin", "wb") as file:
+        file.write(b"a" * MIB)
+        file.fd.flush()
+        file.write(b"b" * MIB)
+        machine.share.loses_unflushed = True
+        machine.power_off()
+    machine.power_on()
+    stands = (cluster.csv / "Infrastructure_1" / "x.bin").read_bytes()
+    assert stands == b"a" * MIB + bytes(MIB)
