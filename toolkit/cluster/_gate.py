@@ -379,7 +379,8 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
     told = "" if found is None else f"; {_said(found)}"
     again = "never run it again blindly: cure the cause"
     if found is not None and found.remedy:
-        again += f" ({'; '.join(found.remedy)})"
+        steps = "; ".join(step.rstrip(".") for step in found.remedy)
+        again += f" ({steps})"
     yield Refusal(
         kind="reason",
         text=f"{failed}{told}",

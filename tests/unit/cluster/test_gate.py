@@ -259,7 +259,7 @@ def test_rerun_that_is_not_safe_needs_a_written_reason(safe):
     permit = judge_start(failed(safe), Wish(fixed="done"))
     assert kinds(permit) == ["reason"]
     assert "The installer was blocked" in permit.refusals[0].text
-    assert "Set the rule to audit." in permit.refusals[0].hint
+    assert "(Set the rule to audit)" in permit.refusals[0].hint
     permit = judge_start(failed(safe), Wish(fixed=REASON))
     assert permit.allowed
     assert "The installer was blocked" in permit.notes[0]

@@ -223,7 +223,7 @@ def test_failed_run_is_not_started_before_its_evidence_is_analysed(plant):
     plant.was_analysed()
     with pytest.raises(StateError, match="The installer was blocked") as refused:
         plant.start()
-    assert "Set the rule to audit.; Resume the node." in refused.value.hint
+    assert "Set the rule to audit; Resume the node" in refused.value.hint
     plant.start(fixed=REASON)
     facts = plant.facts()
     assert (facts["fixed"], facts["finding"], facts["evidence"]) == (REASON, "asr", "ab" * 32)
