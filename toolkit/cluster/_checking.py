@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -209,16 +209,7 @@ class Checking:
                 if not ask.has_answered:
                     told[node.name] = self._answers(ask, node)
                     continue
-                with ThreadPoolExecutor(_AT_ONCE) as pool:
-                    others = pool.map(self._visit, waiting)
-                    try:
-                        told[node.name] = self._answers(ask, node)
-                        about = _ClusterAsk(ask)
-                        cluster = self._ask_cluster(about, node)
-                        told |= {answers.name: answers for answers in others}
-                    except BaseException:  # the pool waits for its threads
-                        self._is_over.set()
-                        raise
+                about, cluster = self._lead(ask, node, waiting, told)
             for other in self._others(node, told) if about.has_losses else ():
                 with self.open(other) as session:
                     about = _ClusterAsk(NodeAsk(session), about.replied)
@@ -238,6 +229,22 @@ class Checking:
             baseline=baseline,
             manifests=manifests,
         )
+
+    def _lead(
+        self, ask: NodeAsk, node: Node, waiting: Iterator[Node], told: dict[str, NodeAnswers]
+    ) -> tuple[_ClusterAsk, ClusterAnswers]:
+        """Ask the first node that answered about itself and the cluster, and meanwhile all others."""
+        about = _ClusterAsk(ask)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            others = pool.map(self._visit, waiting)
+            try:
+                told[node.name] = self._answers(ask, node)
+                cluster = self._ask_cluster(about, node)
+                told |= {answers.name: answers for answers in others}
+            except BaseException:  # the pool waits for its threads
+                self._is_over.set()
+                raise
+        return about, cluster
 
     def _others(self, asked: Node, told: dict[str, NodeAnswers]) -> Sequence[Node]:
         """Return nodes that answered, to be asked what got lost."""

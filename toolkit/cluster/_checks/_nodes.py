@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.cluster._checks._check import Check, CheckId, Reads, Said, Told
@@ -288,7 +288,7 @@ def _laptop_clock(answers: Answers) -> Iterator[Said]:
         return
     ours, floor = answers.time.clock, answers.time.floor
     theirs = [item.at for item in answers.time.nodes if item.at]
-    says = f"this machine says {ours:%Y-%m-%d %H:%M} UTC, the nodes {each_time(answers)}"
+    says = f"this machine says {ours:%Y-%m-%d %H:%M} UTC, the nodes {_each_time(answers)}"
     if max(ours, *theirs) < floor:
         yield critical(
             f"{says}; a trusted key signed later than all of them, {floor:%Y-%m-%d %H:%M} UTC",
@@ -300,8 +300,7 @@ def _laptop_clock(answers: Answers) -> Iterator[Said]:
         yield passes(says)
 
 
-def each_time(answers: Answers) -> str:
-    """Return what time the nodes say it is."""
+def _each_time(answers: Answers) -> str:
     clocks = answers.time.nodes if answers.time else ()
     return ", ".join(f"{item.at:%Y-%m-%d %H:%M} UTC" for item in clocks if item.at)
 
@@ -309,7 +308,6 @@ def each_time(answers: Answers) -> str:
 _REGISTRY = of_nodes(lambda node: node.ready.registry)
 _NODE_STATES = of_cluster(lambda answers: answers.cluster.ready.nodes)
 _WSMAN = of_nodes(lambda node: node.ready.wsman)
-_NOTHING: Callable[[Answers], Iterable[tuple[str, Told[object]]]] = lambda _: ()  # noqa: E731
 
 MEMBERS: tuple[Check, ...] = (
     Check(
@@ -323,7 +321,7 @@ MEMBERS: tuple[Check, ...] = (
         "During an update run nodes restart: then wait, and check again.",
         source="our own: an update needs every node",
         confidence="platform",
-        rests_on=_NOTHING,
+        rests_on=lambda _: (),
         judge=_reached,
     ),
     Check(

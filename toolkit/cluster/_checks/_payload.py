@@ -137,11 +137,11 @@ def _kind(answers: Answers) -> _Kind:
     return _Kind.DISCONNECTED if found == {True} else _Kind.CONNECTED
 
 
-def _unless_connected(answers: Answers) -> str:
+def _not_when_connected(answers: Answers) -> str:
     return {_Kind.CONNECTED: _CONNECTED, _Kind.UNTOLD: _UNTOLD}.get(_kind(answers), "")
 
 
-def _unless_disconnected(answers: Answers) -> str:
+def _not_when_disconnected(answers: Answers) -> str:
     return _DISCONNECTED if _kind(answers) is _Kind.DISCONNECTED else ""
 
 
@@ -234,7 +234,7 @@ def _check_of(group: EndpointGroup) -> Check:
         remedy=group.remedy,
         source=group.source,
         confidence=group.confidence,
-        not_asked=_unless_disconnected,
+        not_asked=_not_when_disconnected,
         rests_on=lambda answers: [("", answers.cluster.payload.endpoints)],
         judge=_judge_group(group),
     )
@@ -427,7 +427,7 @@ CHECKS: tuple[Check, ...] = (
         "subscription active.",
         source="BreakFix-Update-Resolve-subscription-status-precheck-failure.md",
         confidence="confirmed",
-        not_asked=_unless_disconnected,
+        not_asked=_not_when_disconnected,
         rests_on=lambda answers: [("", answers.cluster.payload.registration)],
         judge=_judge_registration,
     ),
@@ -441,7 +441,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="On an island: import the SBE that the update asks for; it overrides in part what is not read.",
         source="Firewall-blocks-update-discovery.md",
         confidence="confirmed",
-        not_asked=_unless_disconnected,
+        not_asked=_not_when_disconnected,
         rests_on=_rests_on_discovery,
         judge=_judge_discovery,
     ),
@@ -457,7 +457,7 @@ CHECKS: tuple[Check, ...] = (
         "Test-ApplianceExternalIdentityConfigurationDeep, Start-ApplianceUpdate. Ferry does none of it.",
         source=f"disconnected-operations-plan-updates.md, {_PAGE}",
         confidence="confirmed",
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=lambda _: (),
         judge=_judge_control_plane,
     ),
@@ -471,7 +471,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="Set the machine variable NUGET_CERT_REVOCATION_MODE to offline and restart the node (ferry does not).",
         source=_PAGE,
         confidence="confirmed",
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=_each_variable,
         judge=_judge_revocation,
     ),
@@ -486,7 +486,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="Put SBE_Discovery_<vendor>.xml on the appliance and set AutomaticOemUpdateUri to its address there.",
         source=_PAGE,
         confidence="confirmed",
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=_rests_on_discovery,
         judge=_judge_hosted,
     ),
@@ -501,7 +501,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="Set AutomaticUpdateUri to https://fakehost and UpdateRingName to Unknown; never on a connected cluster.",
         source=_PAGE,
         confidence="confirmed",
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=_rests_on_discovery,
         judge=_judge_update_uri,
     ),
@@ -516,7 +516,7 @@ CHECKS: tuple[Check, ...] = (
         remedy=f"Add the line {_EXCLUDED_TEST} to {payload.EXCLUDED_TESTS} on that node.",
         source=_PAGE,
         confidence="confirmed",
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=_rests_on_exclusion,
         judge=_judge_exclusion,
     ),
@@ -532,7 +532,7 @@ CHECKS: tuple[Check, ...] = (
         source="Update-fails-on-ShouldUpdateMocPreSSU.md",
         confidence="confirmed",
         needs=frozenset({"update"}),
-        not_asked=_unless_connected,
+        not_asked=_not_when_connected,
         rests_on=lambda _: (),
         judge=_judge_moc_script,
     ),
