@@ -91,7 +91,7 @@ BATCHES = {
             "cau-self-updating": "critical",
             "windows-update-off": "warning",
             "patched-outside": "warning",
-            "dotnet-outside": "critical",
+            "dotnet-outside": "warning",
             "asr-rule": "critical",
             "vm-discs": "warning",
         },

@@ -238,7 +238,8 @@ def test_setting_that_changed_on_all_nodes_is_known_by_the_baseline(check, chang
 def test_what_an_update_changes_is_not_compared_with_a_baseline_of_another_version():
     newer = [setup(hotfixes=("KB9",), time_zone="Tokyo Standard Time")] * 2
     given = answers(*newer, baseline=baseline(version="12.2601.1002.503"))
-    assert said("drift-hotfixes", given) == [("pass", "", "KB9")]
+    evidence = "KB9; the baseline is of 12.2601.1002.503, before an update, and is not compared"
+    assert said("drift-hotfixes", given) == [("pass", "", evidence)]
     assert verdicts("drift-time-zone", given) == [("warning", "node1"), ("warning", "node2")]
 
 
@@ -311,6 +312,19 @@ def test_version_whose_build_is_not_known_is_no_pass(version):
 def test_modules_that_2411_does_not_work_with_speak(version, modules, is_warned):
     given = answers(*[setup(modules=modules)] * 2, version=version)
     assert (("warning", "node1") in verdicts("drift-modules", given)) is is_warned
+
+
+@pytest.mark.parametrize(
+    ("modules", "verdict"),
+    [
+        (("Az.Accounts 4.0.10",), "critical"),
+        ((), "critical"),
+        (("Az.Accounts 4.0.2", "Az.Accounts 3.0.3"), "warning"),
+        (("Az.Accounts 4.0.2", "AzStackHci.EnvironmentChecker 1.2"), "warning"),
+    ],
+)
+def test_newest_modules_of_az_decide_how_bad_it_is(modules, verdict):
+    assert verdicts("drift-modules", answers(setup(modules=modules))) == [(verdict, "")]
 
 
 def test_cau_run_with_windows_update_after_the_last_update_is_critical():
@@ -449,14 +463,23 @@ def test_foreign_dotnet_update_on_every_node_is_a_warning():
     assert verdicts("dotnet-outside", given) == [("warning", "node1"), ("warning", "node2")]
 
 
-def test_foreign_dotnet_update_on_one_node_is_critical():
-    ((verdict, node, evidence),) = said("dotnet-outside", answers(installed((10, DOTNET))))
-    assert (verdict, node) == ("critical", "")
+@pytest.mark.parametrize(
+    ("version", "wanted", "expected"),
+    [
+        (INSTALLED, None, "warning"),
+        ("10.2411.1.10", "10.2503.0.13", "critical"),
+        ("11.2504.1001.19", "11.2505.1001.22", "warning"),
+    ],
+)
+def test_foreign_dotnet_update_on_one_node_stops_an_update_of_2411(version, wanted, expected):
+    given = answers(installed((10, DOTNET)), version=version, wanted=wanted)
+    ((verdict, node, evidence),) = said("dotnet-outside", given)
+    assert (verdict, node) == (expected, "")
     assert evidence == "not the same on every node: node1 KB5066129, node2 nothing"
 
 
 @pytest.mark.parametrize(
-    ("is_dotnet", "expected"), [(True, [("pass", "")]), (False, [("critical", "")])]
+    ("is_dotnet", "expected"), [(True, [("pass", "")]), (False, [("warning", "")])]
 )
 def test_dotnet_update_of_the_package_is_not_foreign(is_dotnet, expected):
     package = (PackageFile(kbs=frozenset({"KB5066129"}), is_dotnet=is_dotnet),)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from toolkit.cluster._baseline import NodeSettings, Setting, drift_between, drift_from
 from toolkit.cluster._checks import _saying
-from toolkit.cluster._checks._check import Check, CheckId, CheckVerdict, Reads, Said
-from toolkit.model import SolutionVersion
+from toolkit.cluster._checks._check import Check, CheckId, CheckVerdict, Reads, Said, Told
 
 if TYPE_CHECKING:
-    from toolkit.cluster._checks._answers import Answers
+    from toolkit.cluster._checks._answers import Answers, NodeAnswers
 
 _COMMA_CRASHES = 2508
 """The release whose update service ends where decimals are written with a comma."""
@@ -44,7 +43,7 @@ def _alike(
         said = [*_between(nodes, settings, differing), *_since(answers, nodes, settings, changed)]
         yield from said
         if not any(one.verdict in (differing, changed) for one in said):
-            yield _saying.passes(_alike_in(nodes, settings))
+            yield _saying.passes(_alike_in(nodes, settings) + _outdated(answers, settings))
 
     return judge
 
@@ -65,16 +64,14 @@ def _since(
 ) -> Iterator[Said]:
     """Compare with the baseline, if there is one that is still to be compared with."""
     baseline, told = answers.baseline, answers.cluster.ready.environment
-    if baseline is None:
+    if baseline is None or _outdated(answers, settings):
         return
-    if any(setting.follows_updates for setting in settings):
-        if told.value is None:
-            yield _saying.unknown(
-                f"it is not known whether the baseline's version, {baseline.solution_version}, is still "
-                f"installed: {told.why}"
-            )
-        if told.value is None or told.value.current_version != baseline.solution_version:
-            return
+    if told.value is None and any(setting.follows_updates for setting in settings):
+        yield _saying.unknown(
+            f"it is not known whether the baseline's version, {baseline.solution_version}, is still "
+            f"installed: {told.why}"
+        )
+        return
     then = {node.node.casefold(): node.values for node in baseline.nodes}
     for node in nodes:
         kept = then.get(node.node.casefold(), {})
@@ -88,6 +85,18 @@ def _since(
     for drift in drift_from(baseline, nodes):
         if drift.setting in settings:
             yield Said(verdict=verdict, node=drift.node, evidence=drift.evidence)
+
+
+def _outdated(answers: Answers, settings: Sequence[Setting]) -> str:
+    """Return that an update came after the baseline, where updates change these; empty: none is known of."""
+    baseline, told = answers.baseline, answers.cluster.ready.environment.value
+    if baseline is None or told is None or told.current_version == baseline.solution_version:
+        return ""
+    if not any(setting.follows_updates for setting in settings):
+        return ""
+    return (
+        f"; the baseline is of {baseline.solution_version}, before an update, and is not compared"
+    )
 
 
 def _alike_in(nodes: Sequence[NodeSettings], settings: Sequence[Setting]) -> str:
@@ -105,7 +114,7 @@ def _grounds(*settings: Setting) -> _saying.Grounds:
 
 
 def _decimal_point(answers: Answers) -> Iterator[Said]:
-    releases = {version.release for version in _versions(answers)}
+    releases = {version.release for version in _saying.versions(answers)}
     for node, culture in _saying.told(answers, lambda node: node.settings.setup.culture):
         evidence = f"{culture.name} writes 1{culture.decimal_separator}5"
         if culture.decimal_separator == ".":
@@ -114,13 +123,6 @@ def _decimal_point(answers: Answers) -> Iterator[Said]:
             yield _saying.critical(f"{evidence}: the update service of 2508 ends at it", node)
         else:
             yield _saying.warns(evidence, node)
-
-
-def _versions(answers: Answers) -> Iterator[SolutionVersion]:
-    """Yield the installed version and the wanted one, as far as they are known."""
-    for version in (_saying.installed(answers), answers.version):
-        if version is not None:
-            yield version
 
 
 def _published(answers: Answers) -> Iterator[Said]:
@@ -154,11 +156,27 @@ def _number(build: str) -> tuple[int, ...]:
     return tuple(int(part) for part in build.split("."))
 
 
+def _modules_of(node: NodeAnswers) -> Told[tuple[str, ...]]:
+    return node.settings.setup.modules
+
+
+def _newest(modules: Sequence[str]) -> frozenset[tuple[str, tuple[int, ...]]]:
+    """Return the version of each module of Az that is used: of several side by side the newest."""
+    versions: dict[str, tuple[int, ...]] = {}
+    for name, _, version in (module.partition(" ") for module in modules):
+        if name.startswith("Az."):
+            number = tuple(int(part) for part in re.findall(r"[0-9]{1,9}", version))
+            versions[name] = max(number, versions.get(name, ()))
+    return frozenset(versions.items())
+
+
 def _modules(answers: Answers) -> Iterator[Said]:
-    yield from _alike(Setting.MODULES, differing=CheckVerdict.CRITICAL)(answers)
-    if 2411 not in {version.release for version in _versions(answers)}:
+    newest = {_newest(told) for _, told in _saying.told(answers, _modules_of)}
+    differing = CheckVerdict.CRITICAL if len(newest) > 1 else CheckVerdict.WARNING
+    yield from _alike(Setting.MODULES, differing=differing)(answers)
+    if 2411 not in {version.release for version in _saying.versions(answers)}:
         return
-    for node, modules in _saying.told(answers, lambda node: node.settings.setup.modules):
+    for node, modules in _saying.told(answers, _modules_of):
         wrong = [
             f"{module} (expected {expected})"
             for module in modules
@@ -276,7 +294,8 @@ CHECKS: tuple[Check, ...] = (
         about="dont",
         reads=Reads.NODE,
         asked=("Get-ChildItem",),
-        rule="The nodes differ: critical. They are others than in a baseline of the same solution version: "
+        rule="The newest version of a module of Az differs between the nodes: critical. Older ones beside it, or "
+        "another module, differ: warning. They are others than in a baseline of the same solution version: "
         "warning. With 2411, other versions of Az.Accounts, Az.Resources or Az.ConnectedMachine than it "
         "works with: warning.",
         remedy="Remove what was installed by hand, and close every PowerShell session on the nodes; the "

@@ -62,7 +62,7 @@ class SetupAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsAnswers:
-    """What the checks here and those of the payload ask of every node."""
+    """What the checks here ask of every node."""
 
     setup: SetupAnswers = SetupAnswers()
     installed: Told[tuple[settings.InstalledUpdate, ...]] = NOT_ASKED
@@ -73,7 +73,7 @@ class SettingsAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettingsAnswers:
-    """What the checks here and those of the payload ask of the cluster."""
+    """What the checks here ask of the cluster."""
 
     reports: Told[tuple[settings.CauReport, ...]] = NOT_ASKED
     """Newest first."""
@@ -97,7 +97,7 @@ def ask_setup(ask: Ask) -> SetupAnswers:
 
 
 def ask_node(ask: Ask, node: Node) -> SettingsAnswers:
-    """Ask one node everything that the checks here and those of the payload rest on."""
+    """Ask one node everything that the checks here rest on."""
     return SettingsAnswers(
         setup=ask_setup(ask),
         installed=ask(settings.installed_by_windows_update()),

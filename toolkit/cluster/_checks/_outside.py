@@ -31,6 +31,8 @@ _ALLOWED_ACTIONS = {"": "not set", "0": "off", "2": "audit", "6": "warn"}
 _SHARED = ("c:\\clusterstorage\\", "\\\\")
 _UNTOLD_END = timedelta(days=1)
 """So long a run may have gone on whose end is not told."""
+_LAST_STOPPED = 2411
+"""The last release that stops where a node lacks a .NET update that others have."""
 _MOST_NAMED = 3
 _THIRD_TUESDAY = (
     "TSG/Update/OS-update-automatically-set-to-run-on-3rd-Tuesday-following-SBE-update.md"
@@ -139,7 +141,9 @@ def _dotnet(answers: Answers) -> Iterator[Said]:
         yield _saying.passes("none in 90 days that the package does not hold")
     elif len(set(owned.values())) > 1:
         told = ((node, ", ".join(sorted(kbs))) for node, kbs in owned.items())
-        yield _saying.critical(f"not the same on every node: {_saying.each(told)}")
+        evidence = f"not the same on every node: {_saying.each(told)}"
+        stops = any(version.release <= _LAST_STOPPED for version in _saying.versions(answers))
+        yield _saying.critical(evidence) if stops else _saying.warns(evidence)
     else:
         for node, updates in found.items():
             if updates:
@@ -283,7 +287,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.BOTH,
         asked=("wevtutil.exe", "Get-CauReport", "Get-SolutionUpdateRun", "Get-ChildItem"),
         rule="An update whose title names .NET was installed outside an update, and the package on the "
-        "infrastructure share does not hold it: warning. It is not the same on every node: critical.",
+        "infrastructure share does not hold it: warning. It is not the same on every node, and the installed or "
+        "the wanted version is of 2411 or earlier: critical.",
         remedy=f"Read the guide before the update is started. {_WHO}",
         source="TSG/Update/Update-during-.NET-Updates-Installation-Out-of-Band-.Net-Updates-Installed-on-"
         "the-cluster.md",

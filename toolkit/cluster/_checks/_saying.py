@@ -78,3 +78,10 @@ def installed(answers: Answers) -> SolutionVersion | None:
         return SolutionVersion.parse(environment.current_version)
     except ValueError:
         return None
+
+
+def versions(answers: Answers) -> Iterator[SolutionVersion]:
+    """Yield the installed version and the wanted one, as far as they are known."""
+    for version in (installed(answers), answers.version):
+        if version is not None:
+            yield version
