@@ -74,7 +74,7 @@ from toolkit.site import REMOVED_STEP, Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
-_RECORDED_EACH_BYTES = 128 << 20
+_RECORDED_EACH_BYTES = 64 << 20
 """So often the share is told how much of a copy is on the disk."""
 _NOT_NOW = ("GatewayTimeout", "ConnectFailure")
 """How the update service says that it is overloaded, or just moves to another node.
@@ -203,6 +203,7 @@ class Import:
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
     _has_told: bool = False
     _has_told_road: bool = False
+    _has_returned: bool = False
 
     @property
     def subject(self) -> str:
@@ -493,6 +494,8 @@ class Import:
         self.claim.check(self._session)
         seen = self._look()
         parts = seen.parts_of(path)
+        if parts:
+            self._return_to(seen.safety_of(path).node)
         booted_at = self._booted_at()
         told = seen.safety_of(path)
         is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
@@ -548,6 +551,15 @@ class Import:
                     "same command with --through-winrm, which is slow"
                 )
             raise
+
+    def _return_to(self, writer: str) -> None:
+        """Go on through the node that an earlier run wrote through: it may still have what others cannot rely on."""
+        names = [node.name for node in self.nodes]
+        if not self._has_returned and writer != self._node and writer in names:
+            self._turn = names.index(writer)
+            self._has_returned = True
+            self._connect()
+        self._has_returned = True
 
     def _booted_at(self) -> str:
         """Return since when the node is up; empty where it does not tell."""

@@ -33,7 +33,7 @@ class UploadSink(Protocol):
     def skip(self, count_bytes: int) -> None:
         """Pass over the next bytes of the stream, all below `resumed_at_bytes`."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream."""
 
     def finish(self) -> None:
@@ -71,7 +71,7 @@ class LastingSink:
         self._fed_bytes = 0
         self._upload = self._opened()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
 
         Raises:
@@ -111,8 +111,10 @@ class LastingSink:
         self._held.callback(self._count, upload)
         return upload
 
-    def _keep(self, data: bytes) -> None:
-        self._kept.append(data)
+    def _keep(self, data: bytes | memoryview) -> None:
+        self._kept.append(
+            bytes(data)
+        )  # what is read from a medium lies in memory that is used again
         self._kept_bytes += len(data)
         self._fed_bytes += len(data)
         while self._kept_bytes - len(self._kept[0]) >= _KEPT_BYTES:

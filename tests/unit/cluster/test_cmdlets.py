@@ -5,7 +5,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import payload, reading, runs
+from toolkit.cluster._cmdlets import payload, reading, runs, share
 from toolkit.errors import InputError
 from toolkit.model import ResourceId, UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
@@ -332,3 +332,34 @@ def test_registration_is_read_as_it_is_worded():
 def test_an_update_that_names_no_sbe_needs_one_of_which_nothing_is_known():
     needed = payload.sbe_asked_for(ResourceId("redmond/Solution1")).parse(({"SbeVersion": None},))
     assert needed.files == ()
+
+
+# --- the import folder --------------------------------------------------------------------------
+
+
+def test_folder_and_file_are_told_apart_and_a_folder_has_no_length():
+    rows = (
+        {"FullName": r"C:\i\v", "PSIsContainer": True, "Length": None, "LastWriteTime": "a"},
+        {"FullName": r"C:\i\b.zip", "PSIsContainer": False, "Length": 7, "LastWriteTime": "b"},
+    )
+    folder, file = share.tree(PureWindowsPath(r"C:\i")).parse(rows)
+    assert (folder.is_folder, folder.size_bytes) == (True, 0)
+    assert (file.is_folder, file.size_bytes, file.written_at) == (False, 7, "b")
+
+
+def test_mark_at_the_beginning_of_a_text_is_none_of_it():
+    assert share.texts((FILE,)).parse(("\ufeff{}", "[]")) == ("{}", "[]")
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"),
+    [
+        (share.new_file(FILE, "x"), True),
+        (share.rename(FILE, "y"), True),
+        (share.names(FILE, "*"), False),
+        (share.tree(FILE), False),
+        (share.texts((FILE,)), False),
+    ],
+)
+def test_what_changes_the_share_says_so(command, changes):
+    assert command.changes_cluster is changes

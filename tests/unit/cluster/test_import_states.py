@@ -15,7 +15,7 @@ from toolkit.cluster._import_states import (
     Stands,
     state_of,
 )
-from toolkit.cluster._share_records import Outcome
+from toolkit.cluster._share_records import ImportStep, Outcome, ShareRecord
 from toolkit.errors import ConnectError, ReachError, SessionLostError, StateError
 from toolkit.model import PayloadKind
 from toolkit.site import Journal
@@ -179,6 +179,29 @@ def test_what_a_restarted_node_had_not_written_is_not_relied_on(world, journal):
     real.sleep = restart
     imported(world, journal, clock=real)
     assert world.safe_bytes == [None, None, 0]
+
+
+def test_later_run_returns_to_the_node_that_wrote(world, journal):
+    folder = IMPORT_FOLDER / "ferry" / str(VERSION)
+    written = ShareRecord(
+        token=1,
+        number=1,
+        step=ImportStep.COPY,
+        outcome=Outcome.INTENT,
+        delivery=str(VERSION),
+        path=ZIP,
+        node="n2",
+        site_id="site-1",
+        machine="m",
+        facts={"booted_at": world.booted_at},
+    )
+    world.files[str(folder / written.file_name)] = written.text().encode()
+    for ending in ("json", "left"):
+        world.files[str(IMPORT_FOLDER / "ferry" / f"token-0000001.{ending}")] = b""
+    world.files[ZIP + ".t0000001.part"] = BUNDLE[:5000]
+    result = imported(world, journal)
+    assert result.nodes == ("n1", "n2")
+    assert world.safe_bytes == [None]
 
 
 def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world, journal):

@@ -69,6 +69,15 @@ def test_stream_that_is_fed_once_arrives_whole_over_a_loss(at):
     assert (node.name, node.opened, len(ends)) == ("final", 2, 2)
 
 
+def test_memory_that_is_used_again_is_not_kept():
+    node, memory = Node([lost(20)]), bytearray(MIB)
+    with LastingSink(node.upload, print, lambda upload: None) as sink:
+        for block in BLOCKS:
+            memory[:] = block
+            sink.write(memoryview(memory))
+    assert bytes(node.file) == STREAM
+
+
 def test_loss_while_going_on_is_borne_too():
     node, borne = Node([lost(20), lost(20), lost(20), lost(30)]), []
     fed(node, borne.append)
