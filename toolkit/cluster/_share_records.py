@@ -32,6 +32,8 @@ RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
 _FORMAT = 1
+_UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading somebody's JSON may raise; a number without end is an OverflowError."""
 _TOKEN = re.compile(r"token-(\d{7})\.(json|left)\Z")
 _PART = r"(?:\.t\d{7}(?:\.\d{4})?)?\.part"
 """How the unfinished form of a name ends: with the token of its writer; an old ferry's has none."""
@@ -85,7 +87,7 @@ class Token:
                 site_id=str(row["site_id"]),
                 machine=str(row["machine"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 "read who writes on the share", found=misread(error), expected="a token of ferry"
             ) from error
@@ -149,7 +151,7 @@ class ShareRecord:
                 machine=str(row.get("machine", "")),
                 facts=facts,
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 "read a share record", found=misread(error), expected="a record of ferry"
             ) from error

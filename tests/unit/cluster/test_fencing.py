@@ -197,7 +197,16 @@ def test_record_is_read_as_it_was_written(session):
     assert ShareRecord.read(written.text()) == written
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kind": "ferry-token", "format": 9}'])
+ENDLESS = [
+    f'{{"kind": "ferry-{kind}", "format": 1, "token": 1e999, "number": 1e999, "step": "copy",'
+    ' "outcome": "done", "holder": "", "site_id": "", "machine": "", "delivery": "", "path": ""}'
+    for kind in ("token", "share-record")
+]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"kind": "ferry-token", "format": 9}', *ENDLESS]
+)
 def test_file_that_is_no_record_is_an_input_error(text):
     with pytest.raises(InputError):
         ShareRecord.read(text)
