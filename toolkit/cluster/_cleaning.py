@@ -25,6 +25,7 @@ from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._fencing import Claim
+from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._running import PHASES, Phase
 from toolkit.cluster._share_records import (
     RECORDS_FOLDER,
@@ -90,6 +91,7 @@ class Cleaner:
     """Makes the claim of a run that is about a version."""
     _removed: list[Leftover] = field(default_factory=list)
     _left: list[Leftover] = field(default_factory=list)
+    _reader: RecordReader = field(default_factory=RecordReader)
 
     def run(self, wanted: SolutionVersion | None, *, all_versions: bool, dry_run: bool) -> Cleaning:
         """Remove what ferry wrote of one version, or of all that are no longer needed.
@@ -111,7 +113,10 @@ class Cleaner:
         updates, installed = self._updates(), self._installed()
         claim: Claim | None = None
         for version in versions:
-            seen = ShareView(items=view.items, records=self._records(view, version))
+            records = self._reader.records(
+                self.session, view.items, version, progress=self.progress
+            )
+            seen = ShareView(items=view.items, records=records)
             ours = list(belongings(seen, version))
             why = needed(version, seen.records, updates, installed)
             if version not in chosen:
@@ -147,17 +152,6 @@ class Cleaner:
         if not self.session.invoke(_cmdlets.path_exists(IMPORT_FOLDER)):
             return ()
         return self.session.invoke(share.tree(IMPORT_FOLDER))
-
-    def _records(self, view: ShareView, version: SolutionVersion) -> tuple[ShareRecord, ...]:
-        folder, records = records_folder(version), []
-        for item in sorted(view.items, key=lambda item: item.path.name):
-            if item.path.parent == folder and not item.is_folder:
-                (text,) = self.session.invoke(share.texts((item.path,)))
-                try:
-                    records.append(ShareRecord.read(text))
-                except InputError as error:
-                    self.progress.say(f"share record {item.path.name} is passed over: {error}")
-        return tuple(records)
 
     def _updates(self) -> tuple[Update, ...]:
         return self.session.invoke(_cmdlets.updates())

@@ -33,16 +33,15 @@ from toolkit.cluster._fencing import Claim
 from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._lasting import LastingSink, UploadSink
+from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
     FLUSHED,
     ImportStep,
     Outcome,
-    ShareRecord,
     ShareView,
     digest_of,
-    records_folder,
     unfinished,
 )
 from toolkit.errors import (
@@ -190,8 +189,7 @@ class Import:
     """What this run has copied whole."""
     _members: Mapping[str, int] | None = None
     """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
-    _read: dict[str, ShareRecord | None] = field(default_factory=dict)
-    """Share records by the names of their files; None: torn."""
+    _reader: RecordReader = field(default_factory=RecordReader)
     _sent: set[str] = field(default_factory=set)
     """Submissions that this run has sent: each once, whatever became of it."""
     _until: dict[str, float] = field(default_factory=dict)
@@ -402,23 +400,8 @@ class Import:
     def _look(self) -> ShareView:
         """See what stands on the share now."""
         items = self._session.invoke(share.tree(_cmdlets.IMPORT_FOLDER))
-        folder = records_folder(self.version)
-        files = {item.path.name for item in items if item.path.parent == folder}
-        fresh = tuple(sorted(files - self._read.keys()))
-        texts: tuple[str, ...] = ()
-        if fresh:
-            texts = self._session.invoke(share.texts(tuple(folder / name for name in fresh)))
-        if len(texts) != len(fresh):  # an empty one is passed over by the cmdlet
-            each = [self._session.invoke(share.texts((folder / name,))) for name in fresh]
-            texts = tuple("".join(one) for one in each)
-        for name, text in zip(fresh, texts, strict=True):
-            try:
-                self._read[name] = ShareRecord.read(text)
-            except InputError as error:
-                self._read[name] = None
-                self.progress.say(f"share record {name} is passed over: {error}")
-        kept = (record for name in sorted(files) if (record := self._read[name]) is not None)
-        seen = ShareView(items=items, records=tuple(kept))
+        records = self._reader.records(self._session, items, self.version, progress=self.progress)
+        seen = ShareView(items=items, records=records)
         if not self._has_told:
             self._has_told = True
             self._tell_leftovers(seen)
