@@ -4,8 +4,9 @@ Theory of operation. The share records say what ferry wrote, but who may write t
 So a record alone removes nothing: what goes must stand in the import folder, carry its version in the name, and
 be a file that was copied, the unfinished form of one, or a folder that holds, by names and lengths, exactly what
 was expanded. All else is named and left. Before anything goes, the token is taken, as by an import: another
-laptop that is importing is not disturbed. The records of a version go last, when nothing of it is left; tokens
-stay, for the next one must be higher.
+laptop that is importing is not disturbed; and only what is seen with the token in hand is removed, for until then
+another one may have added it. The records of a version go last, when nothing of it is left; tokens stay, for the
+next one must be higher.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
@@ -16,6 +17,7 @@ Source: update-via-powershell-23h2.md (the service's own package folder), import
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
@@ -35,7 +37,7 @@ from toolkit.cluster._share_records import (
     ShareView,
     records_folder,
 )
-from toolkit.errors import CommandError, InputError, StateError
+from toolkit.errors import CommandError, InputError, StateError, ToolkitError
 from toolkit.model import Command, Progress, SolutionVersion, T, Update, UpdateState
 from toolkit.site import Journal
 
@@ -78,6 +80,16 @@ class Cleaning:
         return any(not one.version for one in self.left)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What of one version stands in the import folder."""
+
+    version: SolutionVersion
+    ours: tuple[Leftover, ...]
+    why: str
+    """Why it is kept; empty: it goes."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Cleaner:
     """One cleaning of the import folder, in one session."""
@@ -107,39 +119,24 @@ class Cleaner:
             ReachError: The node went away; the same command continues.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
-        view = ShareView(items=self._standing(), records=())
-        versions = sorted(_versions(view.items))
-        chosen = versions if all_versions else _choice(versions, wanted)
-        updates, installed = self._updates(), self._installed()
-        claim: Claim | None = None
-        for version in versions:
-            records = self._reader.records(
-                self.session, view.items, version, progress=self.progress
-            )
-            seen = ShareView(items=view.items, records=records)
-            ours = list(belongings(seen, version))
-            why = needed(version, seen.records, updates, installed)
-            if version not in chosen:
-                self._left += _kept(ours, why="another version: name it, or --all-versions")
-            elif why and not all_versions:
-                raise StateError(
-                    f"clean the import folder of {version}",
-                    current=why,
-                    expected="an import that has ended",
-                    hint="wait until the cluster lists it and its run has ended: ferry cluster discover",
-                )
-            elif why:
-                self._left += _kept(ours, why=why)
-            elif dry_run:
-                self._removed += ours
-            else:
-                if claim is None:
-                    claim = self.claim(version)
-                    claim.hold(self.session)
-                self._remove(claim, version, ours)
-        if claim is not None:
-            claim.leave(self.session)
-        self._left += foreign(view.items, (*self._removed, *self._left))
+        items, found = self._survey(wanted, all_versions=all_versions)
+        going = [one for one in found if not one.why]
+        if dry_run:
+            self._removed += (item for one in going for item in one.ours)
+        elif going:
+            claim = self.claim(going[0].version)
+            claim.hold(self.session)
+            try:  # seen anew: until now another laptop may have added what lay there
+                items, found = self._survey(wanted, all_versions=all_versions)
+                for one in found:
+                    if not one.why:
+                        self._remove(claim, one)
+            finally:
+                with contextlib.suppress(ToolkitError):
+                    claim.leave(self.session)
+        for one in found:
+            self._left += _kept(one.ours, why=one.why) if one.why else ()
+        self._left += foreign(items, (*self._removed, *self._left))
         return Cleaning(
             cluster=self.cluster,
             node=self.node,
@@ -147,6 +144,32 @@ class Cleaner:
             removed=tuple(self._removed),
             left=tuple(self._left),
         )
+
+    def _survey(
+        self, wanted: SolutionVersion | None, *, all_versions: bool
+    ) -> tuple[tuple[ShareItem, ...], tuple[_Standing, ...]]:
+        """See what stands in the import folder now, and what of each version may go."""
+        items = self._standing()
+        versions = sorted(_versions(items))
+        chosen = versions if all_versions else _choice(versions, wanted)
+        updates, installed = self._updates(), self._installed()
+        found = []
+        for version in versions:
+            records = self._reader.records(self.session, items, version, progress=self.progress)
+            why = needed(version, records, updates, installed)
+            if version not in chosen:
+                why = "another version: name it, or --all-versions"
+            elif why and not all_versions:
+                raise StateError(
+                    f"clean the import folder of {version}",
+                    current=why,
+                    expected="an import that has ended",
+                    hint="wait until the cluster lists it and its run has ended: ferry cluster discover",
+                )
+            seen = ShareView(items=items, records=records)
+            ours = tuple(belongings(seen, version))
+            found.append(_Standing(version=version, ours=ours, why=why))
+        return items, tuple(found)
 
     def _standing(self) -> tuple[ShareItem, ...]:
         if not self.session.invoke(_cmdlets.path_exists(IMPORT_FOLDER)):
@@ -163,8 +186,9 @@ class Cleaner:
         except ValueError:
             return None
 
-    def _remove(self, claim: Claim, version: SolutionVersion, ours: Sequence[Leftover]) -> None:
-        for one in ours:
+    def _remove(self, claim: Claim, standing: _Standing) -> None:
+        version = standing.version
+        for one in standing.ours:
             claim.check(self.session)
             self._note(version, "intent", path=str(one.path), size_bytes=str(one.size_bytes))
             try:
