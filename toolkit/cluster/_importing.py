@@ -75,7 +75,9 @@ _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
 _RECORDED_EACH_BYTES = 128 << 20
 """So often the share is told how much of a copy is on the disk."""
-_NOT_NOW = ("GatewayTimeout", "ConnectFailure")
+_NO_REPLY = "GatewayTimeout"
+"""The update service may have done what it was asked, and did not say so in time."""
+_NOT_NOW = (_NO_REPLY, "ConnectFailure")
 """How the update service says that it is overloaded, or just moves to another node.
 
 Source: Get-SolutionUpdate-GatewayTimeout.md.
@@ -648,6 +650,11 @@ class Import:
         try:
             self._session.invoke(_cmdlets.add_update(folder))
         except CommandError as error:
+            if _NO_REPLY in str(error):
+                self.progress.say(
+                    f"the update service did not answer whether it adds it ({error.found}); asking the cluster"
+                )
+                return
             self._note(step, "refused", error_id=error.error_id or "", words=error.found or "")
             self._record(delivery, ImportStep.SUBMIT, Outcome.REFUSED, path=folder)
             raise

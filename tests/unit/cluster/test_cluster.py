@@ -251,6 +251,23 @@ def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journa
     assert outcomes(journal)[-1] == ("submit", "refused")
 
 
+def test_submission_that_the_service_did_not_answer_in_time_counts_as_sent(
+    cluster, world, journal, monkeypatch
+):
+    def starved(self, values, command):
+        taken(self, values, command)
+        raise refusal(words="A RestResponse of GatewayTimeout was received calling Put on https://")
+
+    taken = Session._Add_SolutionUpdate
+    monkeypatch.setattr(Session, "_Add_SolutionUpdate", starved)
+    world.listed_after = 10**9
+    assert cluster.import_update(medium(), VERSION, site_id="site-1", wait_s=60).update is None
+    assert outcomes(journal)[-2] == ("submit", "intent")
+    world.listed_after = 0
+    assert cluster.import_update(medium(), VERSION, site_id="site-1").update is not None
+    assert world.add_calls == 1
+
+
 def test_byte_altered_in_transit_is_caught_by_the_nodes_hash(cluster, world, journal):
     world.flip_in_transit = True
     with pytest.raises(DigestError, match=r"bundle\.zip on node n1"):
