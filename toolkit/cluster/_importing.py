@@ -269,7 +269,7 @@ class Import:
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
         try:
-            listed = self._listed()
+            listed = self._wait_for(lambda _: True, until=self.clock() + self.wait_s)
             is_hidden = listed is None and self._foretelling().is_hidden()
             if listed is not None and not self._sent:
                 self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
@@ -711,9 +711,9 @@ class Import:
                     f"the update service does not answer ({error.found}); asking less often"
                 )
             else:
-                self.patience.moved()
                 if has_effect(listed) or self.clock() >= until:
                     return listed
+                self.patience.moved()
                 state = "not listed yet" if listed is None else listed.state_raw
                 self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)

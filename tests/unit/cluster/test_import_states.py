@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World
+from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World, refusal
 from tests.unit.cluster.test_cluster import EXPANDED, ZIP, Clock, make, outcomes
 from toolkit.cluster._cmdlets import IMPORT_FOLDER
 from toolkit.cluster._import_states import (
@@ -188,6 +188,22 @@ def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world
         imported(world, journal, clock=clock, patience_s=600)
     assert 600 <= clock.now < 800
     assert world.add_calls == 0
+
+
+@pytest.mark.parametrize("words", ["ConnectFailure on [https://", "RestResponse of GatewayTimeout"])
+def test_service_that_moves_to_the_next_node_is_waited_for_from_the_first_look_on(
+    world, journal, words
+):
+    clock = Clock()
+    world.fail_on["Get-SolutionUpdate | Select-Object"] = refusal("Get-SolutionUpdate", words)
+
+    def later(seconds):
+        world.fail_on.clear()
+        Clock.sleep(clock, seconds)
+
+    clock.sleep = later
+    assert imported(world, journal, clock=clock).update is not None
+    assert clock.now >= 60
 
 
 def test_unfinished_copy_of_an_older_ferry_is_gone_on_with(world, journal):
