@@ -556,6 +556,8 @@ class Import:
     def _count(self, path: PureWindowsPath, sink: UploadSink) -> None:
         self._copied_bytes += sink.sent_to_bytes - sink.resumed_at_bytes
         before = self._sent_to.get(path, sink.resumed_at_bytes)
+        if sink.sent_to_bytes > before:  # be it that no line holds until a flush is due
+            self.patience.moved()
         self._recopied_bytes += max(0, min(before, sink.sent_to_bytes) - sink.resumed_at_bytes)
         self._sent_to[path] = max(before, sink.sent_to_bytes)
 

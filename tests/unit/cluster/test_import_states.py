@@ -190,6 +190,21 @@ def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world
     assert world.add_calls == 0
 
 
+def test_line_that_gets_a_little_further_each_time_is_borne_for_longer_than_the_patience(
+    world, journal
+):
+    clock = Clock()
+    world.loses_copies = 50
+    world.reaches = lambda: (51 - world.loses_copies) / 100
+
+    def slow(seconds):
+        Clock.sleep(clock, max(seconds, 100))
+
+    clock.sleep = slow
+    assert imported(world, journal, clock=clock, patience_s=600).update is not None
+    assert clock.now > 5000
+
+
 @pytest.mark.parametrize("words", ["ConnectFailure on [https://", "RestResponse of GatewayTimeout"])
 def test_service_that_moves_to_the_next_node_is_waited_for_from_the_first_look_on(
     world, journal, words
