@@ -18,6 +18,7 @@ folder).
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ from toolkit.cluster._share_records import (
 )
 from toolkit.errors import (
     AuthenticationError,
+    ClusterError,
     CommandError,
     ConnectError,
     DigestError,
@@ -75,6 +77,8 @@ _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
 _RECORDED_EACH_BYTES = 128 << 20
 """So often the share is told how much of a copy is on the disk."""
+_MOST_ARRIVALS = 3
+"""A node that restarts may forget a name that it just gave; so often in one run it does not."""
 _NO_REPLY = "GatewayTimeout"
 """The update service may have done what it was asked, and did not say so in time."""
 _NOT_NOW = (_NO_REPLY, "ConnectFailure")
@@ -187,8 +191,8 @@ class Import:
     _visited: list[str] = field(default_factory=list)
     _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
     """What a node hashed in this run, as it stood there then."""
-    _arrived: set[PureWindowsPath] = field(default_factory=set)
-    """What this run has copied whole."""
+    _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
+    """How often this run has copied or expanded something whole."""
     _members: Mapping[str, int] | None = None
     """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
     _reader: RecordReader = field(default_factory=RecordReader)
@@ -458,6 +462,7 @@ class Import:
     def _copy(self, delivery: _Delivery, target: Target) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
+        self._refuse_vanishing(path)
 
         def begin() -> AbstractContextManager[UploadSink]:
             return self._upload(delivery, target)
@@ -469,7 +474,7 @@ class Import:
             sink.finish()
         if delivery.is_archive:
             self._members = tail.members()
-        self._arrived.add(path)
+        self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
     def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
@@ -600,6 +605,7 @@ class Import:
     def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
         archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
+        self._refuse_vanishing(final)
         self.claim.check(self._session)
         if seen.at(final) is not None:
             self._refuse_foreign("expand", final, seen)
@@ -630,6 +636,7 @@ class Import:
             **signed,
         )
         self._session.invoke(_cmdlets.move(part, final))
+        self._arrived[final] += 1
         self._note("expand", "done", path=str(final))
 
     def _remove_leftovers(self, parts: Iterable[ShareItem]) -> None:
@@ -760,6 +767,18 @@ class Import:
             elif (entry.subject, entry.step) == (self.subject, step):
                 last = entry.outcome
         return last
+
+    def _refuse_vanishing(self, path: PureWindowsPath) -> None:
+        """Stop what would go on for ever: it arrived whole as often as a loss can explain, and did not stay."""
+        if self._arrived[path] >= _MOST_ARRIVALS:
+            raise ClusterError(
+                f"import {self.version}",
+                found=f"{path} arrived whole {self._arrived[path]} times on {self._node}, and each time it was gone "
+                "or changed soon after",
+                expected="that nobody touches it there",
+                hint="look whether a virus scanner of the nodes takes files away there, or a person or task cleans "
+                "that folder; then run the same command again",
+            )
 
     def _refuse_foreign(self, step: str, path: PureWindowsPath, seen: ShareView) -> None:
         if self._last_outcome(step) is None and not seen.knows(path):

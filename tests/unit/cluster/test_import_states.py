@@ -16,7 +16,7 @@ from toolkit.cluster._import_states import (
     state_of,
 )
 from toolkit.cluster._share_records import Outcome
-from toolkit.errors import ConnectError, ReachError, SessionLostError, StateError
+from toolkit.errors import ClusterError, ConnectError, ReachError, SessionLostError, StateError
 from toolkit.model import PayloadKind
 from toolkit.site import Journal
 
@@ -232,6 +232,28 @@ def test_folder_with_another_content_than_recorded_is_expanded_anew(world, journ
     del world.files[EXPANDED + r"\SolutionUpdate.xml"]
     assert imported(world, journal, wait_s=60).update is not None
     assert world.files[EXPANDED + r"\SolutionUpdate.xml"]
+
+
+@pytest.mark.parametrize("act", ["copy", "expand"])
+def test_what_something_on_the_node_takes_away_each_time_is_not_written_for_ever(
+    world, journal, act
+):
+    class Scanned(Flaky):
+        def _Move_Item(self, values, command):
+            super()._Move_Item(values, command)
+            if act == "expand":
+                del self.world.files[EXPANDED + r"\SolutionUpdate.xml"]
+            return []
+
+        def invoke(self, command):
+            if act == "copy" and "Get-ChildItem" in command.name:
+                self.world.files.pop(ZIP, None)
+            return super().invoke(command)
+
+    cluster = make(journal, Clock(), {"n1": Scanned(world, iter(()))})
+    with pytest.raises(ClusterError, match="arrived whole 3 times on n1"):
+        cluster.import_update(carried(), VERSION, site_id="site-1")
+    assert world.add_calls == 0
 
 
 def test_what_an_import_did_stands_on_the_share(world, journal):
