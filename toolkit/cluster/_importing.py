@@ -77,6 +77,8 @@ _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
 _RECORDED_EACH_BYTES = 128 << 20
 """So often the share is told how much of a copy is on the disk."""
+_BUNDLE_STEP = "submit"
+"""The submission of the update itself, in the journal."""
 _MOST_ARRIVALS = 3
 """A node that restarts may forget a name that it just gave; so often in one run it does not."""
 _NO_REPLY = "GatewayTimeout"
@@ -281,7 +283,7 @@ class Import:
                 listed = self._delivered(self._solution(bundle))
             if sbes and (is_hidden or _asks_for_sbe(listed)):
                 listed = self._delivered(self._chosen_sbe(sbes))
-            elif sbes:
+            elif sbes and self._sent <= {_BUNDLE_STEP}:
                 self.progress.say("the SBE on the medium was not asked for and not imported")
         except ReachError:
             raise
@@ -343,7 +345,7 @@ class Import:
     def _solution(self, bundle: Target) -> _Delivery:
         return _Delivery(
             title=str(self.version),
-            step="submit",
+            step=_BUNDLE_STEP,
             files=(bundle,),
             place=_cmdlets.IMPORT_FOLDER,
             folder=_cmdlets.IMPORT_FOLDER / str(self.version),
@@ -683,7 +685,7 @@ class Import:
         listed = self._wait_for(delivery.has_effect, until=self._until[step])
         package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
         took_effect = delivery.has_effect(listed) or (
-            step == "submit" and self._session.invoke(_cmdlets.path_exists(package))
+            step == _BUNDLE_STEP and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
             self.progress.say("the cluster holds nothing of it: adding it again")

@@ -306,6 +306,22 @@ def test_sbe_of_the_medium_is_added_when_the_update_asks_for_it(cluster, world):
     assert {path.rpartition("\\")[2] for path in world.files} >= set(SBE)
 
 
+def test_sbe_whose_addition_lost_its_reply_is_not_called_unimported(cluster, world, monkeypatch):
+    def lost(self, values, command):
+        taken(self, values, command)
+        if self.world.add_calls == 2:
+            raise SessionLostError("add")
+        return []
+
+    taken, said = Session._Add_SolutionUpdate, []
+    monkeypatch.setattr(Session, "_Add_SolutionUpdate", lost)
+    cluster._progress.say = said.append
+    world.state_after_add = "AdditionalContentRequired"
+    result = cluster.import_update(medium(SBE), VERSION, site_id="site-1")
+    assert (result.update.state, world.add_calls) == (UpdateState.Ready, 2)
+    assert not any("not imported" in line for line in said)
+
+
 def test_another_sbe_for_the_same_update_is_sent_to_a_folder_of_its_own_and_added_at_once(
     cluster, world, journal, clock
 ):
