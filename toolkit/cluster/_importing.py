@@ -195,8 +195,8 @@ class Import:
     """What a node hashed in this run, as it stood there then."""
     _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
     """How often this run has copied or expanded something whole."""
-    _members: Mapping[str, int] | None = None
-    """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
+    _members: dict[TargetName, Mapping[str, int] | None] = field(default_factory=dict)
+    """What an archive that went by holds, by its own directory; None: it has none that can be read."""
     _reader: RecordReader = field(default_factory=RecordReader)
     _sent: set[str] = field(default_factory=set)
     """Submissions that this run has sent: each once, whatever became of it."""
@@ -475,7 +475,7 @@ class Import:
             self.claim.check(self._session)
             sink.finish()
         if delivery.is_archive:
-            self._members = tail.members()
+            self._members[target.name] = tail.members()
         self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
@@ -608,6 +608,7 @@ class Import:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
         archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
         self._refuse_vanishing(final)
+        members = self._held_by(delivery.files[0])
         self.claim.check(self._session)
         if seen.at(final) is not None:
             self._refuse_foreign("expand", final, seen)
@@ -624,9 +625,9 @@ class Import:
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
         expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
         items = self._session.invoke(share.tree(part))
-        if self._members is not None:
+        if members is not None:
             files = ((item.path, item.size_bytes) for item in items if not item.is_folder)
-            check_expanded(self._members, files, part)
+            check_expanded(members, files, part)
         self.claim.check(self._session)
         self._record(
             delivery,
@@ -640,6 +641,23 @@ class Import:
         self._session.invoke(_cmdlets.move(part, final))
         self._arrived[final] += 1
         self._note("expand", "done", path=str(final))
+
+    def _held_by(self, archive: Target) -> Mapping[str, int] | None:
+        """Return what an archive holds; where it was copied by an earlier run, the medium is read for it."""
+        name = archive.name.rpartition("/")[2]
+        if archive.name not in self._members:
+            self.progress.say(
+                f"reading {name} on the medium, for what must stand there once it is expanded"
+            )
+            tail = TailSink(None, archive.size_bytes)
+            self.medium.copy_target(archive.name, cast("BinaryIO", tail), progress=self.progress)
+            self._members[archive.name] = tail.members()
+        members = self._members[archive.name]
+        if members is None:
+            self.progress.say(
+                f"not checked: what is expanded, for the directory of {name} cannot be read"
+            )
+        return members
 
     def _remove_leftovers(self, parts: Iterable[ShareItem]) -> None:
         """Remove what an earlier try did not finish; what is still held on the node is left."""

@@ -1,4 +1,6 @@
+import io
 import itertools
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -254,6 +256,28 @@ def test_what_something_on_the_node_takes_away_each_time_is_not_written_for_ever
     with pytest.raises(ClusterError, match="arrived whole 3 times on n1"):
         cluster.import_update(carried(), VERSION, site_id="site-1")
     assert world.add_calls == 0
+
+
+def test_expansion_of_what_an_earlier_run_copied_is_compared_with_the_medium(world, journal):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("SolutionUpdate.xml", "<xml/>")
+        archive.writestr("Nuget/Deep.nupkg", "too long a path there")
+    whole = Medium({"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, packed.getvalue())})
+    for _ in range(2):
+        cluster = make(journal, Clock(), {"n1": Session(world)})
+        with pytest.raises(ClusterError, match=r"1 of 2 files are missing.*deep\.nupkg"):
+            cluster.import_update(whole, VERSION, site_id="site-1")
+    assert world.sent.count("Get-FileHash") == 1
+    assert world.add_calls == 0
+
+
+def test_archive_whose_directory_cannot_be_read_is_told(world, journal):
+    said = []
+    cluster = make(journal, Clock(), {"n1": Session(world)})
+    cluster._progress.say = said.append
+    cluster.import_update(carried(), VERSION, site_id="site-1")
+    assert any(line.startswith("not checked: what is expanded") for line in said)
 
 
 def test_what_an_import_did_stands_on_the_share(world, journal):
