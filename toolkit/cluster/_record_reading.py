@@ -12,12 +12,9 @@ from typing import Protocol
 
 from toolkit.cluster._cmdlets import share
 from toolkit.cluster._cmdlets.share import ShareItem
-from toolkit.cluster._share_records import ShareRecord, records_folder
+from toolkit.cluster._share_records import MOST_BYTES, ShareRecord, records_folder
 from toolkit.errors import InputError
 from toolkit.model import Command, Progress, SolutionVersion, T, human_size
-
-_MOST_BYTES = 64 << 10
-"""Many times as long as a record with the longest paths."""
 
 
 class Asked(Protocol):
@@ -52,7 +49,7 @@ class RecordReader:
         found = (item for item in items if item.path.parent == folder and not item.is_folder)
         files = sorted(found, key=lambda item: item.path.name)
         fresh = [item for item in files if item not in self._read]
-        texts = _texts(session, [item for item in fresh if item.size_bytes <= _MOST_BYTES])
+        texts = _texts(session, [item for item in fresh if item.size_bytes <= MOST_BYTES])
         for item in fresh:
             try:
                 self._read[item] = _understood(item, texts.get(item))
@@ -67,7 +64,7 @@ def _understood(item: ShareItem, text: str | None) -> ShareRecord:
         raise InputError(
             "read a share record",
             found=human_size(item.size_bytes),
-            expected=f"at most {human_size(_MOST_BYTES)}",
+            expected=f"at most {human_size(MOST_BYTES)}",
         )
     return ShareRecord.read(text)
 

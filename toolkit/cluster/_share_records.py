@@ -29,6 +29,8 @@ from toolkit.errors import InputError, misread
 from toolkit.model import SolutionVersion
 
 RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
+MOST_BYTES = 64 << 10
+"""Longest file that is read: many times as long as a record with the longest paths."""
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
 _FORMAT = 1

@@ -200,6 +200,10 @@ class Session:
             if folder in path.parents
         ]
 
+    def _Get_Item(self, values, command):
+        data = self.world.files[values["LiteralPath"]]
+        return [{"Length": len(data), "LastWriteTime": hashlib.sha256(data).hexdigest()}]
+
     def _Get_Content(self, values, command):
         named = values["LiteralPath"]
         paths = [named] if isinstance(named, str) else named

@@ -214,13 +214,15 @@ def test_file_that_is_no_record_is_an_input_error(text):
         Token.read(text)
 
 
-def test_torn_token_of_somebody_is_waited_for(session):
+@pytest.mark.parametrize("text", ["{", " " * (64 << 10) + "{"])
+def test_torn_token_of_somebody_is_waited_for(session, text):
     session.invoke(make_folder(RECORDS_FOLDER))
-    session.invoke(new_file(token_file(4), "{"))
+    session.invoke(new_file(token_file(4), text))
     slept = []
     ours = claim(sleep=slept.append)
     ours.hold(session)
     assert (ours.number, slept) == (5, [120])
+    assert ("Get-Content" in session.world.sent) is (len(text) < 64 << 10)
 
 
 def test_newest_token_ignores_what_is_none():
