@@ -89,6 +89,7 @@ _NOT_NOW = (_NO_REPLY, "ConnectFailure")
 Source: Get-SolutionUpdate-GatewayTimeout.md.
 """
 _NOT_NOW_PAUSE_S = 60
+_MOST_PAUSE_S = 300
 
 
 class SourceMedium(Protocol):
@@ -275,7 +276,7 @@ class Import:
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
         try:
-            listed = self._wait_for(lambda _: True, until=self.clock() + self.wait_s)
+            listed = self._answered(self._listed)
             is_hidden = listed is None and self._foretelling().is_hidden()
             if listed is not None and not self._sent:
                 self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
@@ -355,7 +356,7 @@ class Import:
 
     def _chosen_sbe(self, sbes: Sequence[CarriedSbe]) -> _Delivery:
         """Choose the hardware vendor's three files, which the update asks for."""
-        sight = self._foretelling().look()
+        sight = self._answered(self._foretelling().look)
         chosen = choose(sbes, version=self.version, sight=sight, hides_reason=self.hides_reason)
         title = chosen.sbe.title
         self.progress.say(f"the update asks for its vendor's SBE; {title} is on the medium")
@@ -670,7 +671,7 @@ class Import:
     def _submit(self, delivery: _Delivery) -> None:
         """Add the folder; the intent stands on the share before the token is asked for the last time."""
         step, folder = delivery.step, delivery.folder
-        self._foretelling().before(delivery.sbe)
+        self._answered(lambda: self._foretelling().before(delivery.sbe))
         self.claim.check(self._session)
         self._note(step, "intent", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.INTENT, path=folder)
@@ -730,23 +731,30 @@ class Import:
         """Ask until the listed update shows it; the service discovers in its own time."""
         pause_s = self.poll_s
         while True:
+            listed = self._answered(self._listed, until=until)
+            if has_effect(listed) or self.clock() >= until:
+                return listed
+            self.patience.moved()
+            state = "not listed yet" if listed is None else listed.state_raw
+            self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
+            self.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
+
+    def _answered(self, ask: Callable[[], T], *, until: float | None = None) -> T:
+        """Ask the update service; as long as it is overloaded, or just moves to another node, ask again, ever later."""
+        until = self.clock() + self.wait_s if until is None else until
+        pause_s = max(self.poll_s * 2, _NOT_NOW_PAUSE_S)
+        while True:
             try:
-                listed = self._listed()
+                return ask()
             except CommandError as error:
                 if self.clock() >= until or not any(word in str(error) for word in _NOT_NOW):
                     raise
-                pause_s = max(pause_s * 2, _NOT_NOW_PAUSE_S)
                 self.progress.say(
-                    f"the update service does not answer ({error.found}); asking less often"
+                    f"the update service does not answer ({error.found}); asking again in {pause_s:.0f} s"
                 )
-            else:
-                if has_effect(listed) or self.clock() >= until:
-                    return listed
-                self.patience.moved()
-                state = "not listed yet" if listed is None else listed.state_raw
-                self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, 300)
+            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
 
     # --- journal and records -------------------------------------------------------------------
 

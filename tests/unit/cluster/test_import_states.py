@@ -207,12 +207,13 @@ def test_line_that_gets_a_little_further_each_time_is_borne_for_longer_than_the_
     assert clock.now > 5000
 
 
+@pytest.mark.parametrize("cmdlet", ["Get-SolutionUpdate", "Get-SolutionUpdateEnvironment"])
 @pytest.mark.parametrize("words", ["ConnectFailure on [https://", "RestResponse of GatewayTimeout"])
 def test_service_that_moves_to_the_next_node_is_waited_for_from_the_first_look_on(
-    world, journal, words
+    world, journal, cmdlet, words
 ):
     clock = Clock()
-    world.fail_on["Get-SolutionUpdate | Select-Object"] = refusal("Get-SolutionUpdate", words)
+    world.fail_on[f"{cmdlet} | Select-Object"] = refusal(cmdlet, words)
 
     def later(seconds):
         world.fail_on.clear()
