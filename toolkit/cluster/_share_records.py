@@ -198,11 +198,17 @@ class ShareView:
         return tuple(sorted(found, key=lambda item: item.size_bytes, reverse=True))
 
     def others(self, ours: Iterable[str]) -> tuple[tuple[str, int], ...]:
-        """Return what stands in the import folder itself under other names than these, with its size."""
+        """Return what stands in the import folder itself under other names than these, with its size.
+
+        Args:
+            ours: Names; what goes on with a dot or a hyphen after one of them is ours as well.
+        """
+        names = tuple(ours)
+        beginnings = tuple(f"{name}{mark}" for name in names for mark in ".-")
         sizes: dict[str, int] = {}
         for item in self.items:
             name = item.path.relative_to(IMPORT_FOLDER).parts[0]
-            if name != RECORDS_FOLDER.name and not name.startswith(tuple(ours)):
+            if name not in (RECORDS_FOLDER.name, *names) and not name.startswith(beginnings):
                 sizes[name] = sizes.get(name, 0) + item.size_bytes
         return tuple(sorted(sizes.items()))
 

@@ -314,15 +314,16 @@ def test_another_laptop_asks_before_it_adds_what_the_first_one_added(world, jour
     assert outcomes(other) == [("submit", "done")] or outcomes(other) == []
 
 
-def test_leftovers_of_another_version_are_named_and_left(world, journal):
-    stays = str(IMPORT_FOLDER / "CombinedSolutionBundle.12.2601.1.1.zip")
+@pytest.mark.parametrize("name", ["CombinedSolutionBundle.12.2601.1.1.zip", f"{VERSION}1"])
+def test_leftovers_of_another_version_are_named_and_left(world, journal, name):
+    stays = str(IMPORT_FOLDER / name)
     world.files[stays] = b"old"
     said = []
     cluster = make(journal, Clock(), {"n1": Session(world)})
     cluster._progress.say = said.append
     cluster.import_update(carried(), VERSION, site_id="site-1")
     assert world.files[stays] == b"old"
-    assert any("CombinedSolutionBundle.12.2601.1.1.zip (3 B)" in line for line in said)
+    assert any(f"{name} (3 B)" in line for line in said)
 
 
 def test_something_foreign_under_our_name_is_refused_and_the_token_given_back(world, journal):
