@@ -82,6 +82,14 @@ def test_another_laptop_that_still_writes_is_left_alone(session):
         claim(sleep=meanwhile).hold(session)
 
 
+def test_another_laptop_that_ends_while_it_is_watched_is_followed(session):
+    theirs = claim(site_id="site-2", machine="laptop-b")
+    theirs.hold(session)
+    ours = claim(sleep=lambda seconds: theirs.leave(session))
+    ours.hold(session)
+    assert ours.number == 2
+
+
 @pytest.mark.parametrize(
     ("site_id", "machine", "waits"),
     [("site-1", "laptop-a", 0), ("site-2", "laptop-a", 1), ("site-1", "copy-of-it", 1)],
