@@ -299,9 +299,11 @@ def _versions(items: Iterable[ShareItem]) -> set[SolutionVersion]:
     for item in items:
         if item.is_folder and item.path.parent == RECORDS_FOLDER:
             try:
-                found.add(SolutionVersion.parse(item.path.name))
+                version = SolutionVersion.parse(item.path.name)
             except ValueError:
                 continue
+            if item.path == records_folder(version):  # else ferry did not name it
+                found.add(version)
     return found
 
 

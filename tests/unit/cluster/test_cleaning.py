@@ -254,3 +254,12 @@ def test_empty_record_stops_no_cleaning(world, journal):
     world.files[str(records_folder(VERSION) / "0000001-0009-submit-done.json")] = b""
     done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
     assert len(done.removed) == 1
+
+
+def test_folder_that_only_reads_like_a_version_stops_no_cleaning(world, journal):
+    world.folders.remove(str(records_folder(VERSION)))
+    world.folders.add(str(RECORDS_FOLDER / "012.2604.1003.9"))
+    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    assert done.removed == ()
+    assert [one.path.name for one in done.left] == [BUNDLE]
+    assert not any("Remove-Item" in name for name in world.sent)
