@@ -4,9 +4,9 @@ Theory of operation. The share records say what ferry wrote, but who may write t
 So a record alone removes nothing: what goes must stand in the import folder, carry its version in the name, and
 be a file that was copied, the unfinished form of one, or a folder that holds, by names and lengths, exactly what
 was expanded. All else is named and left. Before anything goes, the token is taken, as by an import: another
-laptop that is importing is not disturbed; and only what is seen with the token in hand is removed, for until then
-another one may have added it. The records of a version go last, when nothing of it is left; tokens stay, for the
-next one must be higher.
+laptop that copies or expands is not disturbed; one whose node is hashing for longer than a cleaning looks stops at
+its next change. Only what is seen with the token in hand is removed, for until then another laptop may have added
+it. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
