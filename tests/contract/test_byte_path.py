@@ -149,6 +149,17 @@ def test_file_that_grows_under_our_hands_is_left_to_the_other(session, part):
             sink.write(bytes(2 * MIB))
 
 
+def test_file_that_never_stands_still_is_not_waited_for_for_ever(session, part):
+    part.write_bytes(b"")
+
+    class Growing(list):
+        def append(self, seconds):
+            part.write_bytes(bytes(part.stat().st_size + 3 * MIB))
+
+    with pytest.raises(TransferError, match=r"has 6291456 bytes there \(expected: at most 4194304"):
+        begin(session, 8 * MIB, slept=Growing())
+
+
 def test_longer_remainder_of_another_file_is_begun_anew(session, local, part):
     part.write_bytes(bytes(3 * MIB))
     assert send(session, b"short") == 0

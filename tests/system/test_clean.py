@@ -30,6 +30,7 @@ def test_clean_removes_only_what_we_wrote(carried, simulate):
     done = clean(carried, expect=1)
     assert "removed 2 of ferry's files and folders" in done.out
     assert "no record of ferry knows it" in done.out
+    assert r"\SU1_Infrastructure_1\import\theirs " in done.out
     assert standing(cluster) == {"theirs"}
     assert sorted(path.name for path in (cluster.share_folder / "Updates").rglob("*")) == packages
     assert "removed 0" in clean(carried, expect=1).out

@@ -71,7 +71,7 @@ def clean(
         print_table(
             ("PATH", "SIZE", "VERSION", "LEFT BECAUSE"),
             [
-                (one.path.name, human_size(one.size_bytes), one.version or "-", one.why or "-")
+                (str(one.path), human_size(one.size_bytes), one.version or "-", one.why or "-")
                 for one in (*done.removed, *done.left)
             ],
         )

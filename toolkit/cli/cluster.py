@@ -115,7 +115,8 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="How long to wait until the update is listed.",
+    help="How long to wait until the update is listed. Where an earlier run added it and the cluster holds nothing of "
+    "it after that time, it is added again: leave an addition the time it takes.",
 )
 @click.option(
     "--import-hides-updates",
@@ -268,7 +269,7 @@ def _print_import(result: ImportResult) -> None:
         echo(f"the cluster does not list {result.version}: {result.hidden_by} hides it")
     else:
         echo(f"the cluster does not list {result.version} yet")
-        echo("  next: run the same command again; it asks on, and never adds twice")
+        echo("  next: run the same command again; it asks on for the whole waiting time")
     for difference in result.differences:
         echo(f"  not as foretold: {difference}")
     for step in result.advice:

@@ -67,6 +67,7 @@ class ByteUpload:
 
         Raises:
             ReachError: The node did not answer; the same command continues.
+            TransferError: Somebody else writes the file.
             ClusterError: `must_exist`, and nothing stands there; or a cmdlet refused.
         """
         self._session = session
@@ -147,12 +148,13 @@ class ByteUpload:
             if must_exist:
                 raise ClusterError(self._attempted, found=f"{self._part} is not there any more")
             return 0
-        size_bytes = self._measured()
-        while True:
+        found = size_bytes = self._measured()
+        while size_bytes <= found + _CHUNK_BYTES:  # a command that was left alone adds no more
             self._sleep(_STILL_S)
             before, size_bytes = size_bytes, self._measured()
             if size_bytes == before:
                 return size_bytes
+        raise self._not_alone(size_bytes, expected=f"at most {found + _CHUNK_BYTES} bytes")
 
     def _send(self) -> None:
         data = bytes(self._block)
@@ -162,12 +164,7 @@ class ByteUpload:
         self._session.invoke(roads.append_bytes(self._part, data))
         found = self._measured()
         if found != expected:
-            raise TransferError(
-                self._attempted,
-                found=f"{self._part.name} has {found} bytes there",
-                expected=f"{expected} bytes",
-                hint="does another machine copy it too? Once that has ended, run the same command again",
-            )
+            raise self._not_alone(found, expected=f"{expected} bytes")
         self.acknowledged_bytes += len(data)
         self._on_arrived()
         if self.acknowledged_bytes == _CHUNK_BYTES:
@@ -182,6 +179,14 @@ class ByteUpload:
         self._progress.say(
             f"through WinRM at {human_size(round(per_s))} a second: the remaining {human_size(left_bytes)} of "
             f"{self._path.name} take about {_spoken(left)}; by SMB it would be much faster (open port 445)"
+        )
+
+    def _not_alone(self, found: int, *, expected: str) -> TransferError:
+        return TransferError(
+            self._attempted,
+            found=f"{self._part.name} has {found} bytes there",
+            expected=expected,
+            hint="does another machine copy it too? Once that has ended, run the same command again",
         )
 
     def _wrong(self, found: str) -> TransferError:

@@ -4,8 +4,9 @@ Theory of operation. The share records say what ferry wrote, but who may write t
 So a record alone removes nothing: what goes must stand in the import folder, carry its version in the name, and
 be a file that was copied, the unfinished form of one, or a folder that holds, by names and lengths, exactly what
 was expanded. All else is named and left. Before anything goes, the token is taken, as by an import: another
-laptop that is importing is not disturbed. The records of a version go last, when nothing of it is left; tokens
-stay, for the next one must be higher.
+laptop that copies or expands is not disturbed; one whose node is hashing for longer than a cleaning looks stops at
+its next change. Only what is seen with the token in hand is removed, for until then another laptop may have added
+it. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
@@ -16,6 +17,7 @@ Source: update-via-powershell-23h2.md (the service's own package folder), import
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
@@ -25,6 +27,7 @@ from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._fencing import Claim
+from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._running import PHASES, Phase
 from toolkit.cluster._share_records import (
     RECORDS_FOLDER,
@@ -34,7 +37,7 @@ from toolkit.cluster._share_records import (
     ShareView,
     records_folder,
 )
-from toolkit.errors import CommandError, InputError, StateError
+from toolkit.errors import CommandError, InputError, StateError, ToolkitError
 from toolkit.model import Command, Progress, SolutionVersion, T, Update, UpdateState
 from toolkit.site import Journal
 
@@ -77,6 +80,16 @@ class Cleaning:
         return any(not one.version for one in self.left)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """What of one version stands in the import folder."""
+
+    version: SolutionVersion
+    ours: tuple[Leftover, ...]
+    why: str
+    """Why it is kept; empty: it goes."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Cleaner:
     """One cleaning of the import folder, in one session."""
@@ -90,6 +103,7 @@ class Cleaner:
     """Makes the claim of a run that is about a version."""
     _removed: list[Leftover] = field(default_factory=list)
     _left: list[Leftover] = field(default_factory=list)
+    _reader: RecordReader = field(default_factory=RecordReader)
 
     def run(self, wanted: SolutionVersion | None, *, all_versions: bool, dry_run: bool) -> Cleaning:
         """Remove what ferry wrote of one version, or of all that are no longer needed.
@@ -105,36 +119,24 @@ class Cleaner:
             ReachError: The node went away; the same command continues.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
-        view = ShareView(items=self._standing(), records=())
-        versions = sorted(_versions(view.items))
-        chosen = versions if all_versions else _choice(versions, wanted)
-        updates, installed = self._updates(), self._installed()
-        claim: Claim | None = None
-        for version in versions:
-            seen = ShareView(items=view.items, records=self._records(view, version))
-            ours = list(belongings(seen, version))
-            why = needed(version, seen.records, updates, installed)
-            if version not in chosen:
-                self._left += _kept(ours, why="another version: name it, or --all-versions")
-            elif why and not all_versions:
-                raise StateError(
-                    f"clean the import folder of {version}",
-                    current=why,
-                    expected="an import that has ended",
-                    hint="wait until the cluster lists it and its run has ended: ferry cluster discover",
-                )
-            elif why:
-                self._left += _kept(ours, why=why)
-            elif dry_run:
-                self._removed += ours
-            else:
-                if claim is None:
-                    claim = self.claim(version)
-                    claim.hold(self.session)
-                self._remove(claim, version, ours)
-        if claim is not None:
-            claim.leave(self.session)
-        self._left += foreign(view.items, (*self._removed, *self._left))
+        items, found = self._survey(wanted, all_versions=all_versions)
+        going = [one for one in found if not one.why]
+        if dry_run:
+            self._removed += (item for one in going for item in one.ours)
+        elif going:
+            claim = self.claim(going[0].version)
+            claim.hold(self.session)
+            try:  # seen anew: until now another laptop may have added what lay there
+                items, found = self._survey(wanted, all_versions=all_versions)
+                for one in found:
+                    if not one.why:
+                        self._remove(claim, one)
+            finally:
+                with contextlib.suppress(ToolkitError):
+                    claim.leave(self.session)
+        for one in found:
+            self._left += _kept(one.ours, why=one.why) if one.why else ()
+        self._left += foreign(items, (*self._removed, *self._left))
         return Cleaning(
             cluster=self.cluster,
             node=self.node,
@@ -143,21 +145,36 @@ class Cleaner:
             left=tuple(self._left),
         )
 
+    def _survey(
+        self, wanted: SolutionVersion | None, *, all_versions: bool
+    ) -> tuple[tuple[ShareItem, ...], tuple[_Standing, ...]]:
+        """See what stands in the import folder now, and what of each version may go."""
+        items = self._standing()
+        versions = sorted(_versions(items))
+        chosen = versions if all_versions else _choice(versions, wanted)
+        updates, installed = self._updates(), self._installed()
+        found = []
+        for version in versions:
+            records = self._reader.records(self.session, items, version, progress=self.progress)
+            why = needed(version, records, updates, installed)
+            if version not in chosen:
+                why = "another version: name it, or --all-versions"
+            elif why and not all_versions:
+                raise StateError(
+                    f"clean the import folder of {version}",
+                    current=why,
+                    expected="an import that has ended",
+                    hint="wait until the cluster lists it and its run has ended: ferry cluster discover",
+                )
+            seen = ShareView(items=items, records=records)
+            ours = tuple(belongings(seen, version))
+            found.append(_Standing(version=version, ours=ours, why=why))
+        return items, tuple(found)
+
     def _standing(self) -> tuple[ShareItem, ...]:
         if not self.session.invoke(_cmdlets.path_exists(IMPORT_FOLDER)):
             return ()
         return self.session.invoke(share.tree(IMPORT_FOLDER))
-
-    def _records(self, view: ShareView, version: SolutionVersion) -> tuple[ShareRecord, ...]:
-        folder, records = records_folder(version), []
-        for item in sorted(view.items, key=lambda item: item.path.name):
-            if item.path.parent == folder and not item.is_folder:
-                (text,) = self.session.invoke(share.texts((item.path,)))
-                try:
-                    records.append(ShareRecord.read(text))
-                except InputError as error:
-                    self.progress.say(f"share record {item.path.name} is passed over: {error}")
-        return tuple(records)
 
     def _updates(self) -> tuple[Update, ...]:
         return self.session.invoke(_cmdlets.updates())
@@ -169,8 +186,9 @@ class Cleaner:
         except ValueError:
             return None
 
-    def _remove(self, claim: Claim, version: SolutionVersion, ours: Sequence[Leftover]) -> None:
-        for one in ours:
+    def _remove(self, claim: Claim, standing: _Standing) -> None:
+        version = standing.version
+        for one in standing.ours:
             claim.check(self.session)
             self._note(version, "intent", path=str(one.path), size_bytes=str(one.size_bytes))
             try:
@@ -281,9 +299,11 @@ def _versions(items: Iterable[ShareItem]) -> set[SolutionVersion]:
     for item in items:
         if item.is_folder and item.path.parent == RECORDS_FOLDER:
             try:
-                found.add(SolutionVersion.parse(item.path.name))
+                version = SolutionVersion.parse(item.path.name)
             except ValueError:
                 continue
+            if item.path == records_folder(version):  # else ferry did not name it
+                found.add(version)
     return found
 
 

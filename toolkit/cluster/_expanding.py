@@ -41,8 +41,13 @@ class Writing(Protocol):
 class TailSink:
     """Hands a stream on to a sink and keeps its end, where a zip has its directory."""
 
-    def __init__(self, sink: Writing, size_bytes: int) -> None:
-        """Expect a stream of this length."""
+    def __init__(self, sink: Writing | None, size_bytes: int) -> None:
+        """Expect a stream of this length.
+
+        Args:
+            sink: Gets all of it; None: only its end is wanted.
+            size_bytes: Length of the whole stream.
+        """
         self._sink = sink
         self._size_bytes = size_bytes
         self._seen_bytes = 0
@@ -53,7 +58,7 @@ class TailSink:
         unwanted = max(0, self._size_bytes - TAIL_BYTES - self._seen_bytes)
         self._tail += data[unwanted:]
         self._seen_bytes += len(data)
-        return self._sink.write(data)
+        return len(data) if self._sink is None else self._sink.write(data)
 
     def members(self) -> Mapping[str, int] | None:
         """Return the length of each file of the archive; None: it has no directory that can be read."""

@@ -18,6 +18,7 @@ folder).
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -33,20 +34,20 @@ from toolkit.cluster._fencing import Claim
 from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._lasting import LastingSink, UploadSink
+from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
     FLUSHED,
     ImportStep,
     Outcome,
-    ShareRecord,
     ShareView,
     digest_of,
-    records_folder,
     unfinished,
 )
 from toolkit.errors import (
     AuthenticationError,
+    ClusterError,
     CommandError,
     ConnectError,
     DigestError,
@@ -76,12 +77,19 @@ _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
 _RECORDED_EACH_BYTES = 64 << 20
 """So often the share is told how much of a copy is on the disk."""
-_NOT_NOW = ("GatewayTimeout", "ConnectFailure")
+_BUNDLE_STEP = "submit"
+"""The submission of the update itself, in the journal."""
+_MOST_ARRIVALS = 3
+"""A node that restarts may forget a name that it just gave; so often in one run it does not."""
+_NO_REPLY = "GatewayTimeout"
+"""The update service may have done what it was asked, and did not say so in time."""
+_NOT_NOW = (_NO_REPLY, "ConnectFailure")
 """How the update service says that it is overloaded, or just moves to another node.
 
 Source: Get-SolutionUpdate-GatewayTimeout.md.
 """
 _NOT_NOW_PAUSE_S = 60
+_MOST_PAUSE_S = 300
 
 
 class SourceMedium(Protocol):
@@ -186,12 +194,11 @@ class Import:
     _visited: list[str] = field(default_factory=list)
     _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
     """What a node hashed in this run, as it stood there then."""
-    _arrived: set[PureWindowsPath] = field(default_factory=set)
-    """What this run has copied whole."""
-    _members: Mapping[str, int] | None = None
-    """What the solution bundle holds, by its own directory; None: it did not go by in this run."""
-    _read: dict[str, ShareRecord | None] = field(default_factory=dict)
-    """Share records by the names of their files; None: torn."""
+    _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
+    """How often this run has copied or expanded something whole."""
+    _members: dict[TargetName, Mapping[str, int] | None] = field(default_factory=dict)
+    """What an archive that went by holds, by its own directory; None: it has none that can be read."""
+    _reader: RecordReader = field(default_factory=RecordReader)
     _sent: set[str] = field(default_factory=set)
     """Submissions that this run has sent: each once, whatever became of it."""
     _until: dict[str, float] = field(default_factory=dict)
@@ -270,7 +277,7 @@ class Import:
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
         try:
-            listed = self._listed()
+            listed = self._answered(self._listed)
             is_hidden = listed is None and self._foretelling().is_hidden()
             if listed is not None and not self._sent:
                 self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
@@ -278,7 +285,7 @@ class Import:
                 listed = self._delivered(self._solution(bundle))
             if sbes and (is_hidden or _asks_for_sbe(listed)):
                 listed = self._delivered(self._chosen_sbe(sbes))
-            elif sbes:
+            elif sbes and self._sent <= {_BUNDLE_STEP}:
                 self.progress.say("the SBE on the medium was not asked for and not imported")
         except ReachError:
             raise
@@ -340,7 +347,7 @@ class Import:
     def _solution(self, bundle: Target) -> _Delivery:
         return _Delivery(
             title=str(self.version),
-            step="submit",
+            step=_BUNDLE_STEP,
             files=(bundle,),
             place=_cmdlets.IMPORT_FOLDER,
             folder=_cmdlets.IMPORT_FOLDER / str(self.version),
@@ -350,7 +357,7 @@ class Import:
 
     def _chosen_sbe(self, sbes: Sequence[CarriedSbe]) -> _Delivery:
         """Choose the hardware vendor's three files, which the update asks for."""
-        sight = self._foretelling().look()
+        sight = self._answered(self._foretelling().look)
         chosen = choose(sbes, version=self.version, sight=sight, hides_reason=self.hides_reason)
         title = chosen.sbe.title
         self.progress.say(f"the update asks for its vendor's SBE; {title} is on the medium")
@@ -403,23 +410,8 @@ class Import:
     def _look(self) -> ShareView:
         """See what stands on the share now."""
         items = self._session.invoke(share.tree(_cmdlets.IMPORT_FOLDER))
-        folder = records_folder(self.version)
-        files = {item.path.name for item in items if item.path.parent == folder}
-        fresh = tuple(sorted(files - self._read.keys()))
-        texts: tuple[str, ...] = ()
-        if fresh:
-            texts = self._session.invoke(share.texts(tuple(folder / name for name in fresh)))
-        if len(texts) != len(fresh):  # an empty one is passed over by the cmdlet
-            each = [self._session.invoke(share.texts((folder / name,))) for name in fresh]
-            texts = tuple("".join(one) for one in each)
-        for name, text in zip(fresh, texts, strict=True):
-            try:
-                self._read[name] = ShareRecord.read(text)
-            except InputError as error:
-                self._read[name] = None
-                self.progress.say(f"share record {name} is passed over: {error}")
-        kept = (record for name in sorted(files) if (record := self._read[name]) is not None)
-        seen = ShareView(items=items, records=tuple(kept))
+        records = self._reader.records(self._session, items, self.version, progress=self.progress)
+        seen = ShareView(items=items, records=records)
         if not self._has_told:
             self._has_told = True
             self._tell_leftovers(seen)
@@ -474,6 +466,7 @@ class Import:
     def _copy(self, delivery: _Delivery, target: Target) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
+        self._refuse_vanishing(path)
 
         def begin() -> AbstractContextManager[UploadSink]:
             return self._upload(delivery, target)
@@ -484,8 +477,8 @@ class Import:
             self.claim.check(self._session)
             sink.finish()
         if delivery.is_archive:
-            self._members = tail.members()
-        self._arrived.add(path)
+            self._members[target.name] = tail.members()
+        self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
     def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
@@ -583,6 +576,8 @@ class Import:
     def _count(self, path: PureWindowsPath, sink: UploadSink) -> None:
         self._copied_bytes += sink.sent_to_bytes - sink.resumed_at_bytes
         before = self._sent_to.get(path, sink.resumed_at_bytes)
+        if sink.sent_to_bytes > before:  # be it that no line holds until a flush is due
+            self.patience.moved()
         self._recopied_bytes += max(0, min(before, sink.sent_to_bytes) - sink.resumed_at_bytes)
         self._sent_to[path] = max(before, sink.sent_to_bytes)
 
@@ -625,6 +620,8 @@ class Import:
     def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
         archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
+        self._refuse_vanishing(final)
+        members = self._held_by(delivery.files[0])
         self.claim.check(self._session)
         if seen.at(final) is not None:
             self._refuse_foreign("expand", final, seen)
@@ -641,9 +638,9 @@ class Import:
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
         expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
         items = self._session.invoke(share.tree(part))
-        if self._members is not None:
+        if members is not None:
             files = ((item.path, item.size_bytes) for item in items if not item.is_folder)
-            check_expanded(self._members, files, part)
+            check_expanded(members, files, part)
         self.claim.check(self._session)
         self._record(
             delivery,
@@ -655,7 +652,25 @@ class Import:
             **signed,
         )
         self._session.invoke(_cmdlets.move(part, final))
+        self._arrived[final] += 1
         self._note("expand", "done", path=str(final))
+
+    def _held_by(self, archive: Target) -> Mapping[str, int] | None:
+        """Return what an archive holds; where it was copied by an earlier run, the medium is read for it."""
+        name = archive.name.rpartition("/")[2]
+        if archive.name not in self._members:
+            self.progress.say(
+                f"reading {name} on the medium, for what must stand there once it is expanded"
+            )
+            tail = TailSink(None, archive.size_bytes)
+            self.medium.copy_target(archive.name, cast("BinaryIO", tail), progress=self.progress)
+            self._members[archive.name] = tail.members()
+        members = self._members[archive.name]
+        if members is None:
+            self.progress.say(
+                f"not checked: what is expanded, for the directory of {name} cannot be read"
+            )
+        return members
 
     def _remove_leftovers(self, parts: Iterable[ShareItem]) -> None:
         """Remove what an earlier try did not finish; what is still held on the node is left."""
@@ -668,7 +683,7 @@ class Import:
     def _submit(self, delivery: _Delivery) -> None:
         """Add the folder; the intent stands on the share before the token is asked for the last time."""
         step, folder = delivery.step, delivery.folder
-        self._foretelling().before(delivery.sbe)
+        self._answered(lambda: self._foretelling().before(delivery.sbe))
         self.claim.check(self._session)
         self._note(step, "intent", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.INTENT, path=folder)
@@ -677,6 +692,11 @@ class Import:
         try:
             self._session.invoke(_cmdlets.add_update(folder))
         except CommandError as error:
+            if _NO_REPLY in str(error):
+                self.progress.say(
+                    f"the update service did not answer whether it adds it ({error.found}); asking the cluster"
+                )
+                return
             self._note(step, "refused", error_id=error.error_id or "", words=error.found or "")
             self._record(delivery, ImportStep.SUBMIT, Outcome.REFUSED, path=folder)
             raise
@@ -696,7 +716,7 @@ class Import:
         listed = self._wait_for(delivery.has_effect, until=self._until[step])
         package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
         took_effect = delivery.has_effect(listed) or (
-            step == "submit" and self._session.invoke(_cmdlets.path_exists(package))
+            step == _BUNDLE_STEP and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
             self.progress.say("the cluster holds nothing of it: adding it again")
@@ -723,23 +743,30 @@ class Import:
         """Ask until the listed update shows it; the service discovers in its own time."""
         pause_s = self.poll_s
         while True:
+            listed = self._answered(self._listed, until=until)
+            if has_effect(listed) or self.clock() >= until:
+                return listed
+            self.patience.moved()
+            state = "not listed yet" if listed is None else listed.state_raw
+            self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
+            self.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
+
+    def _answered(self, ask: Callable[[], T], *, until: float | None = None) -> T:
+        """Ask the update service; as long as it is overloaded, or just moves to another node, ask again, ever later."""
+        until = self.clock() + self.wait_s if until is None else until
+        pause_s = max(self.poll_s * 2, _NOT_NOW_PAUSE_S)
+        while True:
             try:
-                listed = self._listed()
+                return ask()
             except CommandError as error:
                 if self.clock() >= until or not any(word in str(error) for word in _NOT_NOW):
                     raise
-                pause_s = max(pause_s * 2, _NOT_NOW_PAUSE_S)
                 self.progress.say(
-                    f"the update service does not answer ({error.found}); asking less often"
+                    f"the update service does not answer ({error.found}); asking again in {pause_s:.0f} s"
                 )
-            else:
-                self.patience.moved()
-                if has_effect(listed) or self.clock() >= until:
-                    return listed
-                state = "not listed yet" if listed is None else listed.state_raw
-                self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, 300)
+            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
 
     # --- journal and records -------------------------------------------------------------------
 
@@ -780,6 +807,18 @@ class Import:
             elif (entry.subject, entry.step) == (self.subject, step):
                 last = entry.outcome
         return last
+
+    def _refuse_vanishing(self, path: PureWindowsPath) -> None:
+        """Stop what would go on for ever: it arrived whole as often as a loss can explain, and did not stay."""
+        if self._arrived[path] >= _MOST_ARRIVALS:
+            raise ClusterError(
+                f"import {self.version}",
+                found=f"{path} arrived whole {self._arrived[path]} times on {self._node}, and each time it was gone "
+                "or changed soon after",
+                expected="that nobody touches it there",
+                hint="look whether a virus scanner of the nodes takes files away there, or a person or task cleans "
+                "that folder; then run the same command again",
+            )
 
     def _refuse_foreign(self, step: str, path: PureWindowsPath, seen: ShareView) -> None:
         if self._last_outcome(step) is None and not seen.knows(path):

@@ -29,9 +29,13 @@ from toolkit.errors import InputError, misread
 from toolkit.model import SolutionVersion
 
 RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
+MOST_BYTES = 64 << 10
+"""Longest file that is read: many times as long as a record with the longest paths."""
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
 _FORMAT = 1
+_UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading somebody's JSON may raise; a number without end is an OverflowError."""
 _TOKEN = re.compile(r"token-(\d{7})\.(json|left)\Z")
 _PART = r"(?:\.t\d{7}(?:\.\d{4})?)?\.part"
 """How the unfinished form of a name ends: with the token of its writer; an old ferry's has none."""
@@ -85,7 +89,7 @@ class Token:
                 site_id=str(row["site_id"]),
                 machine=str(row["machine"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 "read who writes on the share", found=misread(error), expected="a token of ferry"
             ) from error
@@ -149,7 +153,7 @@ class ShareRecord:
                 machine=str(row.get("machine", "")),
                 facts=facts,
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 "read a share record", found=misread(error), expected="a record of ferry"
             ) from error
@@ -194,11 +198,17 @@ class ShareView:
         return tuple(sorted(found, key=lambda item: item.size_bytes, reverse=True))
 
     def others(self, ours: Iterable[str]) -> tuple[tuple[str, int], ...]:
-        """Return what stands in the import folder itself under other names than these, with its size."""
+        """Return what stands in the import folder itself under other names than these, with its size.
+
+        Args:
+            ours: Names; what goes on with a dot or a hyphen after one of them is ours as well.
+        """
+        names = tuple(ours)
+        beginnings = tuple(f"{name}{mark}" for name in names for mark in ".-")
         sizes: dict[str, int] = {}
         for item in self.items:
             name = item.path.relative_to(IMPORT_FOLDER).parts[0]
-            if name != RECORDS_FOLDER.name and not name.startswith(tuple(ours)):
+            if name not in (RECORDS_FOLDER.name, *names) and not name.startswith(beginnings):
                 sizes[name] = sizes.get(name, 0) + item.size_bytes
         return tuple(sorted(sizes.items()))
 

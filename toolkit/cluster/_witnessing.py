@@ -40,7 +40,7 @@ def state_import(
             f"write a receipt of the import of {result.version}",
             current="not listed",
             expected="an update that the cluster lists",
-            hint="run the same command again; it asks on, and never adds twice",
+            hint="run the same command again; it asks on for the whole waiting time",
         )
     subject, targets = f"import {result.version}", dict[str, str]()
     time: Mapping[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
@@ -71,6 +72,8 @@ class World:
     additional: dict[str, str] = field(default_factory=dict)
     flip_in_transit: bool = False
     loses_copies: int = 0
+    reaches: Callable[[], float] = lambda: 0.5
+    """How far into what is written the line holds, before it is lost."""
     booted_at: str = "2026-11-20T12:00:00+00:00"
     safe_bytes: list[int | None] = field(default_factory=list)
     time: str = "2026-11-26T12:00:00+00:00"
@@ -101,7 +104,8 @@ class Upload:
     def write(self, data):
         if self.world.loses_copies > 0:
             self.world.loses_copies -= 1
-            self.data += data[: len(data) // 2]
+            reached = self.fed_bytes + int(len(data) * self.world.reaches())
+            self.data += data[len(self.data) - self.fed_bytes : reached - self.fed_bytes]
             self.world.files[self.part] = bytes(self.data)
             raise TransferError("copy", found="the connection was dropped")
         self.data += data[len(self.data) - self.fed_bytes :]
@@ -195,6 +199,10 @@ class Session:
             for path, data in items.items()
             if folder in path.parents
         ]
+
+    def _Get_Item(self, values, command):
+        data = self.world.files[values["LiteralPath"]]
+        return [{"Length": len(data), "LastWriteTime": hashlib.sha256(data).hexdigest()}]
 
     def _Get_Content(self, values, command):
         named = values["LiteralPath"]

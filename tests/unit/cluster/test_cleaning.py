@@ -5,11 +5,12 @@ from pathlib import PureWindowsPath
 
 import pytest
 
-from tests.unit.cluster.fakes import VERSION
+from tests.unit.cluster.fakes import VERSION, Session, World
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cleaning import Leftover, belongings, foreign, needed
+from toolkit.cluster._cleaning import Cleaner, Leftover, belongings, foreign, needed
 from toolkit.cluster._cmdlets import IMPORT_FOLDER
 from toolkit.cluster._cmdlets.share import ShareItem
+from toolkit.cluster._fencing import Claim
 from toolkit.cluster._share_records import (
     RECORDS_FOLDER,
     ImportStep,
@@ -17,8 +18,11 @@ from toolkit.cluster._share_records import (
     ShareRecord,
     ShareView,
     digest_of,
+    records_folder,
 )
-from toolkit.model import SolutionVersion
+from toolkit.errors import StateError
+from toolkit.model import Silent, SolutionVersion
+from toolkit.site import Journal
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
 SBE = f"{VERSION}-SBE_Contoso_GenA_4.2.2604.1"
@@ -174,3 +178,88 @@ def listed(state):
 def test_version_is_kept_while_the_update_service_may_read_it(records, updates, installed, why):
     said = needed(VERSION, records, updates, installed)
     assert (said.find(why) >= 0) if why else said == ""
+
+
+# --- the whole of it, against a node in memory ----------------------------------------------------
+
+SHARED = str(IMPORT_FOLDER / BUNDLE)
+
+
+def cleaner(world, journal, meanwhile=lambda: None):
+    """A cleaner before which another laptop acts, as long as the token is not taken."""
+
+    class Late(Claim):
+        def hold(self, session):
+            meanwhile()
+            Claim.hold(self, session)
+
+    def claim(version):
+        return Late(
+            version=version, site_id="s", progress=Silent(), sleep=lambda seconds: None, stall_s=1
+        )
+
+    return Cleaner(
+        session=Session(world),
+        node="n1",
+        cluster="plant7",
+        journal=journal,
+        progress=Silent(),
+        claim=claim,
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@pytest.fixture
+def world():
+    made = World(files={SHARED: b"zip"})
+    made.folders |= {str(IMPORT_FOLDER), str(RECORDS_FOLDER), str(records_folder(VERSION))}
+    write(made, COPIED)
+    return made
+
+
+def write(world, record):
+    path = records_folder(VERSION) / record.file_name
+    world.files[str(path)] = record.text().encode()
+
+
+def test_cleaning_removes_what_is_ours_and_its_records(world, journal):
+    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert set(world.files) == {
+        str(RECORDS_FOLDER / "token-0000001.json"),
+        str(RECORDS_FOLDER / "token-0000001.left"),
+    }
+
+
+def test_what_is_added_while_the_token_is_waited_for_is_not_removed(world, journal):
+    late = cleaner(world, journal, lambda: write(world, ADDED))
+    with pytest.raises(StateError, match="not listed yet"):
+        late.run(None, all_versions=False, dry_run=False)
+    assert SHARED in world.files
+    assert str(RECORDS_FOLDER / "token-0000001.left") in world.files
+
+
+def test_what_would_go_is_only_told(world, journal):
+    before = dict(world.files)
+    done = cleaner(world, journal).run(None, all_versions=False, dry_run=True)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert world.files == before
+
+
+def test_empty_record_stops_no_cleaning(world, journal):
+    world.files[str(records_folder(VERSION) / "0000001-0009-submit-done.json")] = b""
+    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    assert len(done.removed) == 1
+
+
+def test_folder_that_only_reads_like_a_version_stops_no_cleaning(world, journal):
+    world.folders.remove(str(records_folder(VERSION)))
+    world.folders.add(str(RECORDS_FOLDER / "012.2604.1003.9"))
+    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    assert done.removed == ()
+    assert [one.path.name for one in done.left] == [BUNDLE]
+    assert not any("Remove-Item" in name for name in world.sent)

@@ -251,6 +251,23 @@ def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journa
     assert outcomes(journal)[-1] == ("submit", "refused")
 
 
+def test_submission_that_the_service_did_not_answer_in_time_counts_as_sent(
+    cluster, world, journal, monkeypatch
+):
+    def starved(self, values, command):
+        taken(self, values, command)
+        raise refusal(words="A RestResponse of GatewayTimeout was received calling Put on https://")
+
+    taken = Session._Add_SolutionUpdate
+    monkeypatch.setattr(Session, "_Add_SolutionUpdate", starved)
+    world.listed_after = 10**9
+    assert cluster.import_update(medium(), VERSION, site_id="site-1", wait_s=60).update is None
+    assert outcomes(journal)[-2] == ("submit", "intent")
+    world.listed_after = 0
+    assert cluster.import_update(medium(), VERSION, site_id="site-1").update is not None
+    assert world.add_calls == 1
+
+
 def test_byte_altered_in_transit_is_caught_by_the_nodes_hash(cluster, world, journal):
     world.flip_in_transit = True
     with pytest.raises(DigestError, match=r"bundle\.zip on node n1"):
@@ -287,6 +304,22 @@ def test_sbe_of_the_medium_is_added_when_the_update_asks_for_it(cluster, world):
     assert result.update.state is UpdateState.Ready
     assert world.add_calls == 2
     assert {path.rpartition("\\")[2] for path in world.files} >= set(SBE)
+
+
+def test_sbe_whose_addition_lost_its_reply_is_not_called_unimported(cluster, world, monkeypatch):
+    def lost(self, values, command):
+        taken(self, values, command)
+        if self.world.add_calls == 2:
+            raise SessionLostError("add")
+        return []
+
+    taken, said = Session._Add_SolutionUpdate, []
+    monkeypatch.setattr(Session, "_Add_SolutionUpdate", lost)
+    cluster._progress.say = said.append
+    world.state_after_add = "AdditionalContentRequired"
+    result = cluster.import_update(medium(SBE), VERSION, site_id="site-1")
+    assert (result.update.state, world.add_calls) == (UpdateState.Ready, 2)
+    assert not any("not imported" in line for line in said)
 
 
 def test_another_sbe_for_the_same_update_is_sent_to_a_folder_of_its_own_and_added_at_once(

@@ -82,6 +82,14 @@ def test_another_laptop_that_still_writes_is_left_alone(session):
         claim(sleep=meanwhile).hold(session)
 
 
+def test_another_laptop_that_ends_while_it_is_watched_is_followed(session):
+    theirs = claim(site_id="site-2", machine="laptop-b")
+    theirs.hold(session)
+    ours = claim(sleep=lambda seconds: theirs.leave(session))
+    ours.hold(session)
+    assert ours.number == 2
+
+
 @pytest.mark.parametrize(
     ("site_id", "machine", "waits"),
     [("site-1", "laptop-a", 0), ("site-2", "laptop-a", 1), ("site-1", "copy-of-it", 1)],
@@ -197,7 +205,16 @@ def test_record_is_read_as_it_was_written(session):
     assert ShareRecord.read(written.text()) == written
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"kind": "ferry-token", "format": 9}'])
+ENDLESS = [
+    f'{{"kind": "ferry-{kind}", "format": 1, "token": 1e999, "number": 1e999, "step": "copy",'
+    ' "outcome": "done", "holder": "", "site_id": "", "machine": "", "delivery": "", "path": ""}'
+    for kind in ("token", "share-record")
+]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"kind": "ferry-token", "format": 9}', *ENDLESS]
+)
 def test_file_that_is_no_record_is_an_input_error(text):
     with pytest.raises(InputError):
         ShareRecord.read(text)
@@ -205,13 +222,15 @@ def test_file_that_is_no_record_is_an_input_error(text):
         Token.read(text)
 
 
-def test_torn_token_of_somebody_is_waited_for(session):
+@pytest.mark.parametrize("text", ["{", " " * (64 << 10) + "{"])
+def test_torn_token_of_somebody_is_waited_for(session, text):
     session.invoke(make_folder(RECORDS_FOLDER))
-    session.invoke(new_file(token_file(4), "{"))
+    session.invoke(new_file(token_file(4), text))
     slept = []
     ours = claim(sleep=slept.append)
     ours.hold(session)
     assert (ours.number, slept) == (5, [120])
+    assert ("Get-Content" in session.world.sent) is (len(text) < 64 << 10)
 
 
 def test_newest_token_ignores_what_is_none():

@@ -1,10 +1,12 @@
+import io
 import itertools
+import zipfile
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World
+from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World, refusal
 from tests.unit.cluster.test_cluster import EXPANDED, ZIP, Clock, make, outcomes
 from toolkit.cluster._cmdlets import IMPORT_FOLDER
 from toolkit.cluster._import_states import (
@@ -16,7 +18,7 @@ from toolkit.cluster._import_states import (
     state_of,
 )
 from toolkit.cluster._share_records import ImportStep, Outcome, ShareRecord
-from toolkit.errors import ConnectError, ReachError, SessionLostError, StateError
+from toolkit.errors import ClusterError, ConnectError, ReachError, SessionLostError, StateError
 from toolkit.model import PayloadKind
 from toolkit.site import Journal
 
@@ -213,6 +215,38 @@ def test_nothing_getting_further_ends_in_the_last_error_after_the_patience(world
     assert world.add_calls == 0
 
 
+def test_line_that_gets_a_little_further_each_time_is_borne_for_longer_than_the_patience(
+    world, journal
+):
+    clock = Clock()
+    world.loses_copies = 50
+    world.reaches = lambda: (51 - world.loses_copies) / 100
+
+    def slow(seconds):
+        Clock.sleep(clock, max(seconds, 100))
+
+    clock.sleep = slow
+    assert imported(world, journal, clock=clock, patience_s=600).update is not None
+    assert clock.now > 5000
+
+
+@pytest.mark.parametrize("cmdlet", ["Get-SolutionUpdate", "Get-SolutionUpdateEnvironment"])
+@pytest.mark.parametrize("words", ["ConnectFailure on [https://", "RestResponse of GatewayTimeout"])
+def test_service_that_moves_to_the_next_node_is_waited_for_from_the_first_look_on(
+    world, journal, cmdlet, words
+):
+    clock = Clock()
+    world.fail_on[f"{cmdlet} | Select-Object"] = refusal(cmdlet, words)
+
+    def later(seconds):
+        world.fail_on.clear()
+        Clock.sleep(clock, seconds)
+
+    clock.sleep = later
+    assert imported(world, journal, clock=clock).update is not None
+    assert clock.now >= 60
+
+
 def test_unfinished_copy_of_an_older_ferry_is_gone_on_with(world, journal):
     world.files[ZIP + ".part"] = BUNDLE[:5000]
     assert imported(world, journal).copied_bytes == len(BUNDLE) - 5000
@@ -224,6 +258,50 @@ def test_folder_with_another_content_than_recorded_is_expanded_anew(world, journ
     del world.files[EXPANDED + r"\SolutionUpdate.xml"]
     assert imported(world, journal, wait_s=60).update is not None
     assert world.files[EXPANDED + r"\SolutionUpdate.xml"]
+
+
+@pytest.mark.parametrize("act", ["copy", "expand"])
+def test_what_something_on_the_node_takes_away_each_time_is_not_written_for_ever(
+    world, journal, act
+):
+    class Scanned(Flaky):
+        def _Move_Item(self, values, command):
+            super()._Move_Item(values, command)
+            if act == "expand":
+                del self.world.files[EXPANDED + r"\SolutionUpdate.xml"]
+            return []
+
+        def invoke(self, command):
+            if act == "copy" and "Get-ChildItem" in command.name:
+                self.world.files.pop(ZIP, None)
+            return super().invoke(command)
+
+    cluster = make(journal, Clock(), {"n1": Scanned(world, iter(()))})
+    with pytest.raises(ClusterError, match="arrived whole 3 times on n1"):
+        cluster.import_update(carried(), VERSION, site_id="site-1")
+    assert world.add_calls == 0
+
+
+def test_expansion_of_what_an_earlier_run_copied_is_compared_with_the_medium(world, journal):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("SolutionUpdate.xml", "<xml/>")
+        archive.writestr("Nuget/Deep.nupkg", "too long a path there")
+    whole = Medium({"bundle.zip": (PayloadKind.SOLUTION_BUNDLE, packed.getvalue())})
+    for _ in range(2):
+        cluster = make(journal, Clock(), {"n1": Session(world)})
+        with pytest.raises(ClusterError, match=r"1 of 2 files are missing.*deep\.nupkg"):
+            cluster.import_update(whole, VERSION, site_id="site-1")
+    assert world.sent.count("Get-FileHash") == 1
+    assert world.add_calls == 0
+
+
+def test_archive_whose_directory_cannot_be_read_is_told(world, journal):
+    said = []
+    cluster = make(journal, Clock(), {"n1": Session(world)})
+    cluster._progress.say = said.append
+    cluster.import_update(carried(), VERSION, site_id="site-1")
+    assert any(line.startswith("not checked: what is expanded") for line in said)
 
 
 def test_what_an_import_did_stands_on_the_share(world, journal):
@@ -259,15 +337,16 @@ def test_another_laptop_asks_before_it_adds_what_the_first_one_added(world, jour
     assert outcomes(other) == [("submit", "done")] or outcomes(other) == []
 
 
-def test_leftovers_of_another_version_are_named_and_left(world, journal):
-    stays = str(IMPORT_FOLDER / "CombinedSolutionBundle.12.2601.1.1.zip")
+@pytest.mark.parametrize("name", ["CombinedSolutionBundle.12.2601.1.1.zip", f"{VERSION}1"])
+def test_leftovers_of_another_version_are_named_and_left(world, journal, name):
+    stays = str(IMPORT_FOLDER / name)
     world.files[stays] = b"old"
     said = []
     cluster = make(journal, Clock(), {"n1": Session(world)})
     cluster._progress.say = said.append
     cluster.import_update(carried(), VERSION, site_id="site-1")
     assert world.files[stays] == b"old"
-    assert any("CombinedSolutionBundle.12.2601.1.1.zip (3 B)" in line for line in said)
+    assert any(f"{name} (3 B)" in line for line in said)
 
 
 def test_something_foreign_under_our_name_is_refused_and_the_token_given_back(world, journal):
