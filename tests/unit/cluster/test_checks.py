@@ -278,6 +278,13 @@ SPEAKS = [
         cluster(updates=(update("NotApplicableBecauseAnotherUpdateIsInProgress"),)),
         "critical",
     ),
+    (
+        "no-update-running",
+        cluster(updates=(update("Ready"),), runs=(run("InProgress"),)),
+        "critical",
+    ),
+    ("no-update-running", cluster(updates=(update("Parked"),)), "unknown"),
+    ("no-update-running", cluster(updates=(update(""),)), "unknown"),
     ("last-run", cluster(runs=(run("Failed"), run("Succeeded"))), "critical"),
     ("last-run", cluster(updates=(update("HealthCheckFailed"),)), "critical"),
     ("last-run", cluster(runs=(run("Odd"),)), "unknown"),
@@ -389,7 +396,10 @@ NEARLY = [
             wanting("12.2510.1002.531"),
         ),
     ),
-    ("no-update-running", cluster(updates=(update("Ready"), update("Installed")))),
+    (
+        "no-update-running",
+        cluster(updates=(update("Ready"), update("Installed")), runs=(run("Succeeded"),)),
+    ),
     ("last-run", cluster(runs=(run("Succeeded"), run("Failed")))),
     ("run-stuck", cluster(runs=(run("InProgress", changed=timedelta(hours=6)),))),
     (

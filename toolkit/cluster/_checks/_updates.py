@@ -308,13 +308,25 @@ def _service_answers(answers: Answers) -> Iterator[Said]:
 
 
 def _none_running(answers: Answers) -> Iterator[Said]:
-    updates = answers.cluster.ready.updates.value or ()
-    busy = [
-        f"{update.version} is {update.state_raw}"
-        for update in updates
-        if update.state_raw.endswith("ing") or update.state_raw in _BUSY
+    updates, runs = answers.cluster.ready.updates.value, answers.cluster.ready.runs.value
+    busy, strange = [], []
+    for update in updates or ():
+        says = f"{update.version} is {update.state_raw or 'in a state that is not told'}"
+        if update.state_raw.endswith("ing") or update.state_raw in _BUSY:
+            busy.append(says)
+        elif update.state is UpdateState.UNRECOGNISED:
+            strange.append(says)
+    busy += [
+        f"run {run.resource_id} is {run.state_raw}"
+        for run in runs or ()
+        if run.state is RunState.InProgress
     ]
-    yield critical("; ".join(busy)) if busy else passes("none")
+    if busy:
+        yield critical("; ".join(busy))
+    elif strange:
+        yield unknown("; ".join(strange))
+    elif updates is not None and runs is not None:
+        yield passes("none")
 
 
 def _last_run(answers: Answers) -> Iterator[Said]:
@@ -499,7 +511,6 @@ def _known_issues(answers: Answers) -> Iterator[Said]:
 
 _ENVIRONMENT = of_cluster(lambda answers: answers.cluster.ready.environment)
 _REGISTRY = of_nodes(lambda node: node.ready.registry)
-_UPDATES = of_cluster(lambda answers: answers.cluster.ready.updates)
 _RUNS = of_cluster(
     lambda answers: answers.cluster.ready.runs, lambda answers: answers.cluster.ready.updates
 )
@@ -622,12 +633,13 @@ CHECKS: tuple[Check, ...] = (
         title="No other update is in progress",
         about="readiness",
         reads=Reads.CLUSTER,
-        asked=("Get-SolutionUpdate",),
-        rule="An update is in a state that ends with `ing`, in ScanInProgress, or waits for another: critical.",
+        asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
+        rule="An update is in a state that ends with `ing`, in ScanInProgress, or waits for another, or a run is "
+        "`InProgress`: critical. An update is in a state that is not known: unknown.",
         remedy="Wait until it has ended: `ferry run watch`.",
         source="TSG/Update/OS-update-automatically-set-to-run-on-3rd-Tuesday-following-SBE-update.md",
         confidence="confirmed",
-        rests_on=_UPDATES,
+        rests_on=_RUNS,
         judge=_none_running,
     ),
     Check(
