@@ -46,6 +46,11 @@ def test_state_of_a_node_is_read_by_name_or_number(state):
     )
 
 
+def test_cluster_without_nodes_is_refused():
+    with pytest.raises(InputError, match="no node"):
+        ready.node_states().parse(())
+
+
 def test_word_that_nobody_knows_is_kept():
     (node,) = ready.node_states().parse(({"Name": "n1", "State": "Resting"},))
     assert (node.state, node.drain_status) == ("Resting", "")

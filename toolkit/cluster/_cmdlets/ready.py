@@ -82,19 +82,10 @@ class ResourceState:
 
 
 def node_states() -> Command[tuple[NodeState, ...]]:
-    """Read the nodes of the cluster with their states."""
+    """Read the nodes of the cluster with their states; there is none without nodes."""
     properties = ["Name", "State", "DrainStatus", "StatusInformation"]
     return Command(
-        pipeline=(Cmdlet("Get-ClusterNode"), building.select(properties)),
-        parse=lambda reply: tuple(
-            NodeState(
-                name=reading.text(row, "Name"),
-                state=_named(row, "State", _NODE_STATES),
-                drain_status=_named(row, "DrainStatus", _DRAINS),
-                status_information=_named(row, "StatusInformation", {"0": "Normal"}),
-            )
-            for row in _rows(reply, "Get-ClusterNode")
-        ),
+        pipeline=(Cmdlet("Get-ClusterNode"), building.select(properties)), parse=_node_states
     )
 
 
@@ -365,6 +356,21 @@ def newest_health_files(share: PureWindowsPath) -> Command[tuple[HealthFile, ...
 
 def _rows(reply: tuple[Plain, ...], cmdlet: str) -> list[dict[str, Plain]]:
     return [reading.row(item, cmdlet) for item in reply]
+
+
+def _node_states(reply: tuple[Plain, ...]) -> tuple[NodeState, ...]:
+    name = "Get-ClusterNode"
+    if not reply:
+        raise InputError(f"read the reply of {name}", found="no node", expected="one or more")
+    return tuple(
+        NodeState(
+            name=reading.text(row, "Name"),
+            state=_named(row, "State", _NODE_STATES),
+            drain_status=_named(row, "DrainStatus", _DRAINS),
+            status_information=_named(row, "StatusInformation", {"0": "Normal"}),
+        )
+        for row in _rows(reply, name)
+    )
 
 
 def _named(row: dict[str, Plain], key: str, names: Mapping[str, str]) -> str:
