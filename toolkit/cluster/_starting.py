@@ -1,9 +1,9 @@
 """Judges whether a run may be started, starts it once, and finds out what became of a lost reply.
 
 Theory of operation. Everything is asked anew for each start, and nothing is sent before `judge_start` allows it.
-`Start-SolutionUpdate` is sent once. If its reply gets lost, it is not sent again: the cluster is asked for its runs
-until one shows that was not there before, or goes on that had ended. If none does, the outcome is unknown, and
-said to be.
+`Start-SolutionUpdate` is sent once. If its reply gets lost, or names no run, it is not sent again: the cluster is
+asked for its runs until one shows that was not there before, or goes on that had ended. If none does, the outcome is
+unknown, and said to be.
 """
 
 from __future__ import annotations
@@ -215,6 +215,8 @@ class Starting:
             except ClusterError as error:
                 self._note(update, step, "refused", node=node.name, words=str(error))
                 raise
+            if not run_id:
+                raise SessionLostError(f"{step} update {update.version}", found="no run was named")
             self._note(update, step, "done", node=node.name, run_id=run_id)
             return ResourceId(run_id)
 

@@ -275,6 +275,16 @@ def test_run_whose_start_was_not_answered_is_learned_from_the_cluster(plant):
     assert plant.facts("done") == {"run_id": f"{ID}/run-2", "learned": "from the cluster"}
 
 
+@pytest.mark.parametrize("reply", [[], [""]])
+def test_start_that_names_no_run_is_never_called_no_start(plant, reply):
+    plant.world.start_reply = reply
+    with pytest.raises(SessionLostError, match="no new run is seen"):
+        plant.start()
+    plant.wakes.append(lambda: plant.has_run("InProgress", run_id=f"{ID}/run-2"))
+    assert plant.start().run_id == f"{ID}/run-2"
+    assert plant.starts == 2
+
+
 def test_run_that_goes_on_after_it_had_ended_is_learned_too(plant):
     plant.is_listed_as("InstallationFailed")
     plant.has_run()
