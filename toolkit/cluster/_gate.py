@@ -368,7 +368,8 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
     if run is not None and found is None:
         yield Refusal(
             kind="evidence",
-            text=f"{failed}; its run {run.resource_id} failed, and no analysis of that run is in the journal",
+            text=f"{failed}; its newest run, {run.resource_id}, is {run.state_raw}, and no analysis of that run "
+            "is in the journal",
             hint="never run it again blindly: `ferry logs collect -o FILE`, then `ferry logs analyse FILE "
             "--site DIR`; cure the cause, then repeat this command",
         )

@@ -20,6 +20,7 @@ from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
 from toolkit.cluster._evidence import evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
+from toolkit.cluster._running import PHASES, Phase
 from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
 from toolkit.model import (
     Command,
@@ -170,8 +171,8 @@ class Starting:
     def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
         """Read the update and all runs, newest first; which of them only prepared tells the journal.
 
-        When a failed run changed last is read as log bundles hold it: as JSON, which may tell another zone than the
-        wire.
+        When the run of a failed update changed last is read as log bundles hold it: as JSON, which may tell another
+        zone than the wire.
         """
         update = self.find(session)
         prepared = {
@@ -184,7 +185,8 @@ class Starting:
             for run in session.invoke(ready.all_runs())
         )
         newest = next((run for run in runs if run.update_id == update.resource_id), None)
-        if newest is None or newest.state is not RunState.Failed:
+        has_failed = PHASES[update.state] is Phase.FAILED
+        if newest is None or not (has_failed or newest.state is RunState.Failed):
             return update, runs
         told = {
             run.resource_id: run.updated_at

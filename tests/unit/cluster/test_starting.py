@@ -230,6 +230,16 @@ def test_failed_run_is_not_started_before_its_evidence_is_analysed(plant):
     assert any("Resume the node." in line for line in plant.said)
 
 
+@pytest.mark.parametrize("state", ["Succeeded", "Cancelled"])
+def test_evidence_counts_where_the_update_failed_and_its_run_says_otherwise(plant, state):
+    plant.is_listed_as("InstallationFailed")
+    plant.has_run(state)
+    with pytest.raises(StateError, match=f"is {state}, and no analysis of that run"):
+        plant.start(fixed=REASON)
+    plant.was_analysed()
+    assert plant.start(fixed=REASON).run_id == RUN
+
+
 @pytest.mark.parametrize(
     "other", [{"run_id": f"{ID}/run-0"}, {"ended": ENDED - timedelta(seconds=1)}]
 )
