@@ -298,6 +298,9 @@ SPEAKS = [
     ),
     ("run-half-done", environment(state="NeedsAttention"), "warning"),
     ("run-half-done", environment(package_versions=(("Solution", "12.2512.1002.16"),)), "warning"),
+    ("run-half-done", environment(package_versions=(("SBE", "4.2.2512.1616"),)), "unknown"),
+    ("run-half-done", environment(state=""), "unknown"),
+    ("run-half-done", environment(state="HalfDone"), "unknown"),
     ("cau-run", cluster(cau=CauState(state="RunInProgress", run_id="7")), "critical"),
     ("cau-run", cluster(cau=CauState(state="RunFailed")), "critical"),
     ("cau-run", cluster(cau=CauState(state="Odd")), "critical"),
@@ -307,6 +310,8 @@ SPEAKS = [
     ("health-checks", environment(health_checks=(check_result("Odd"),)), "unknown"),
     ("health-checks", environment(health_checks=(check_result("Critical", "Odd"),)), "unknown"),
     ("health-checks", environment(health_checks=()), "unknown"),
+    ("health-checks", environment(health_state="Failure"), "unknown"),
+    ("health-checks", environment(health_state="InProgress"), "unknown"),
     ("health-file", cluster(health_files=results(check_result("Critical"))), "critical"),
     ("health-file", cluster(health_files=results(check_result("Warning"))), "warning"),
     (
@@ -409,6 +414,7 @@ NEARLY = [
         ),
     ),
     ("run-stuck", cluster(runs=(run("Failed", changed=timedelta(days=9)),))),
+    ("run-half-done", environment(state="AppliedSuccessfully")),
     ("health-checks", environment(health_checks=(check_result("INFORMATIONAL"),))),
     ("health-file", cluster(health_files=results(check_result("Informational")))),
     (

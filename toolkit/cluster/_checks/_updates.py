@@ -61,6 +61,15 @@ _OLD_RESULTS = timedelta(hours=48)
 _SHOWN = 300
 """Characters of a marker that are shown."""
 _SECONDS = "%Y-%m-%d %H:%M UTC"
+_STATES = (
+    "AppliedSuccessfully",
+    "UpdateAvailable",
+    "UpdateInProgress",
+    "UpdateFailed",
+    "PreparationInProgress",
+    "PreparationFailed",
+)
+"""Of the cluster, beside `NeedsAttention`; what goes on and what failed is judged by other checks."""
 _BUSY = ("ScanInProgress", "NotApplicableBecauseAnotherUpdateIsInProgress")
 
 
@@ -377,12 +386,17 @@ def _half_done(answers: Answers) -> Iterator[Said]:
     if environment is None:
         return
     package = dict(environment.package_versions).get("Solution", "")
+    says = f"{environment.current_version or 'no version'}, state {environment.state or 'not told'}"
     if environment.state == "NeedsAttention":
         yield warns("the cluster's state is NeedsAttention")
     elif package and package != environment.current_version:
         yield warns(f"the version is {environment.current_version}, of the packages {package}")
+    elif not package:
+        yield unknown(f"{says}; the version of the packages is not told")
+    elif environment.state not in _STATES:
+        yield unknown(says)
     else:
-        yield passes(f"{environment.current_version}, state {environment.state or 'not told'}")
+        yield passes(says)
 
 
 def _cau_run(answers: Answers) -> Iterator[Said]:
@@ -438,11 +452,14 @@ def _health(answers: Answers) -> Iterator[Said]:
     if environment is None:
         return
     found = [said for _, said in _failures(environment.health_checks)]
+    says = f"{len(environment.health_checks)} results"
     yield from found
     if not environment.health_checks:
         yield unknown(f"no result is told, and the health state is {environment.health_state!r}")
+    elif not found and environment.health_state != "Success":
+        yield unknown(f"{says}, none of them a warning; the health state is {environment.health_state!r}")
     elif not found:
-        yield passes(f"{len(environment.health_checks)} results")
+        yield passes(says)
 
 
 def _health_files(answers: Answers) -> Iterator[Said]:
@@ -678,7 +695,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="The version of the packages is another than that of the cluster, or the cluster's state is "
-        "`NeedsAttention`: warning.",
+        "`NeedsAttention`: warning. One of them is not told, or the state is not known: unknown.",
         remedy="Look at the last run (`ferry run show`) and end it before another begins.",
         source="update-via-powershell-23h2.md, Azure REST specification azurestackhci 2024-04-01",
         confidence="inferred",
@@ -720,7 +737,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="A failed check is `CRITICAL`: critical; `WARNING`: warning (it stops the update too, unless "
-        "warnings are ignored); `INFORMATIONAL`: pass. No result, or a word that is not known: unknown.",
+        "warnings are ignored); `INFORMATIONAL`: pass. No result, a word that is not known, or nothing bad although the "
+        "health state is not `Success`: unknown.",
         remedy="Do what the check itself says, then `Invoke-SolutionUpdatePrecheck -SystemHealth`.",
         source="update-phases-23h2.md, update-troubleshooting-23h2.md",
         confidence="confirmed",
