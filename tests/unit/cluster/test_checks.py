@@ -271,6 +271,14 @@ SPEAKS = [
         ),
         "critical",
     ),
+    (
+        "sbe-minimum",
+        both(
+            environment(current_version="11.2510.1002.93", sbe_family=""),
+            wanting("12.2510.1002.531"),
+        ),
+        "unknown",
+    ),
     ("no-update-running", cluster(updates=(update("Installing"),)), "critical"),
     ("no-update-running", cluster(updates=(update("ScanInProgress"),)), "critical"),
     (
@@ -401,6 +409,16 @@ NEARLY = [
             wanting("12.2510.1002.531"),
         ),
     ),
+    (
+        "sbe-minimum",
+        both(
+            environment(
+                current_version="11.2510.1002.93", sbe_family="", current_sbe_version="2.1.0.0"
+            ),
+            wanting("12.2510.1002.531"),
+        ),
+    ),
+    ("sbe-minimum", environment(sbe_family="")),
     (
         "no-update-running",
         cluster(updates=(update("Ready"), update("Installed")), runs=(run("Succeeded"),)),

@@ -276,13 +276,12 @@ def _sbe_minimum(answers: Answers) -> Iterator[Said]:
     except InputError as error:
         yield unknown(str(error))
         return
-    minimums = [
-        minimum
-        for step in path.steps[:1]
-        for minimum in step.sbe_minimums
-        if minimum.names(environment.sbe_family)
-    ]
+    published = [minimum for step in path.steps[:1] for minimum in step.sbe_minimums]
+    minimums = [minimum for minimum in published if minimum.names(environment.sbe_family)]
     found = SbeVersion.read(environment.current_sbe_version)
+    if published and not environment.sbe_family and found != NO_SBE:
+        yield unknown("minimums are published for this step, and the cluster tells no family")
+        return
     carried = [item.sbe.version for item in answers.medium.sbes] if answers.medium else []
     for minimum in minimums:
         says = (
@@ -457,7 +456,9 @@ def _health(answers: Answers) -> Iterator[Said]:
     if not environment.health_checks:
         yield unknown(f"no result is told, and the health state is {environment.health_state!r}")
     elif not found and environment.health_state != "Success":
-        yield unknown(f"{says}, none of them a warning; the health state is {environment.health_state!r}")
+        yield unknown(
+            f"{says}, none of them a warning; the health state is {environment.health_state!r}"
+        )
     elif not found:
         yield passes(says)
 
@@ -623,7 +624,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="The installed SBE is below the minimum that its vendor's family needs for the change to 24H2: "
-        "critical, unless it may go with the update and the medium carries it.",
+        "critical, unless it may go with the update and the medium carries it. No family is told: unknown.",
         remedy="Import and install that SBE first.",
         source="update-opt-enable.md",
         confidence="confirmed",
