@@ -146,6 +146,8 @@ def disconnected(a):
 HARDWARE = Hardware(manufacturer="Contoso", model="C680", sku="1")
 MARKER = Marker(path=PureWindowsPath(r"C:\x\caufailureinfo.txt"), text="cancelled")
 TWENTY = timedelta(minutes=20)
+LISTED = update("Ready", package_size_bytes=10 * GB, availability_type="Local")
+ONLINE = replace(LISTED, availability_type="Online")
 
 SPEAKS = [
     ("node-reached", unreached, "critical"),
@@ -226,9 +228,14 @@ SPEAKS = [
     (
         "infrastructure-space",
         cluster(
-            updates=(update("Ready", package_size_bytes=10 * GB),),
+            updates=(LISTED,),
             volumes=space(SHARED, free=20 * GB - 1),
         ),
+        "critical",
+    ),
+    (
+        "infrastructure-space",
+        cluster(updates=(ONLINE,), volumes=space(SHARED, free=40 * GB - 1)),
         "critical",
     ),
     ("import-root-length", registry(FILE_SYSTEM, "LongPathsEnabled", 0), "critical"),
@@ -368,9 +375,13 @@ NEARLY = [
     (
         "infrastructure-space",
         cluster(
-            updates=(update("Ready", package_size_bytes=10 * GB),),
+            updates=(LISTED,),
             volumes=space(SHARED, free=24 * GB),
         ),
+    ),
+    (
+        "infrastructure-space",
+        both(carrying(), cluster(updates=(ONLINE,), volumes=space(SHARED, free=24 * GB))),
     ),
     (
         "import-root-length",

@@ -100,9 +100,12 @@ def _need(answers: Answers) -> tuple[int, str] | None:
     zips = answers.medium.zips if answers.medium else ()
     carried = next((item for item in zips if item.version == wanted), None)
     image = ", and the expanded image of 12.x" if wanted.os_train is OsTrain.H24 else ""
-    if update is not None and update.package_size_bytes is not None:
-        size, times = update.package_size_bytes, times - _COPY
-        of = f"of its {human_size(size)}: the service's own copy{image}; it is imported already"
+    is_imported = update is not None and update.availability_type == "Local"
+    told = None if update is None else update.package_size_bytes
+    if told is not None and (is_imported or carried is None):
+        size, times = told, times - _COPY
+        where = "imported already" if is_imported else "downloaded by the service"
+        of = f"of its {human_size(size)}: the service's own copy{image}; it is {where}"
     elif carried is not None:
         size = carried.size_bytes
         of = f"of {carried.name}, {human_size(size)}: zip, expanded form, the service's copy{image}"
@@ -541,7 +544,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-ClusterSharedVolume", "Get-SolutionUpdate"),
         rule="Free on the infrastructure volume is less than three (23H2) or four (24H2) times the zip, less "
-        "two of these once the update is listed: critical; less than 1.2 times that: warning.",
+        "two of these once the update is imported (listed as `Local`), or where no medium brings it: critical; "
+        "less than 1.2 times that: warning.",
         remedy="Free space on the infrastructure volume; what ferry left there of earlier imports: "
         "`ferry cluster clean`. Remove nothing of others.",
         source=f"update-via-powershell-23h2.md, {_SPACE}; the factors are inferred",
