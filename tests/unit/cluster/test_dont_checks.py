@@ -382,6 +382,8 @@ def test_report_that_names_no_plugin_is_no_pass():
         ({"PreUpdateScript": r"D:\CloudContent\SBECache\4.1\x.ps1"}, "critical"),
         ({"PreUpdateScript": r"C:\ours.ps1", "DaysOfWeek": "None", "WeeksOfMonth": ""}, "pass"),
         ({"MaxRetriesPerNode": "3", "DaysOfWeek": "0"}, "pass"),
+        ({"MaxRetriesPerNode": "3"}, "unknown"),
+        ({"": ""}, "unknown"),
     ],
 )
 def test_cau_role_speaks_if_it_has_a_schedule(role, verdict):

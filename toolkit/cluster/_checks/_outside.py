@@ -99,6 +99,8 @@ def _self_updating(answers: Answers) -> Iterator[Said]:
         yield _saying.warns(f"the CAU role is switched off, and has a schedule: {', '.join(found)}")
     elif found:
         yield _saying.critical(f"the CAU role updates by itself: {', '.join(found)}")
+    elif role and "daysofweek" not in entries:
+        yield _saying.unknown(f"the CAU role tells no DaysOfWeek, only {', '.join(role)}")
     else:
         yield _saying.passes("the CAU role has no schedule" if role else "there is no CAU role")
 
@@ -245,7 +247,7 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-ClusterResource", "Get-CauClusterRole"),
         rule="The CAU role has a schedule (DaysOfWeek, WeeksOfMonth), or a PreUpdateScript in the folder of "
         "an SBE: critical, a warning while its status is Offline. There is no role, or it has no schedule: "
-        "pass.",
+        "pass. It does not tell DaysOfWeek: unknown.",
         remedy="Take the schedule off the role as the guide says, before the third Tuesday of the month.",
         source=_THIRD_TUESDAY,
         confidence="confirmed",
