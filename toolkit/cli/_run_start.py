@@ -202,18 +202,20 @@ def _start(
         document = {"version": wanted, "dry_run": dry_run, "run_id": started.run_id}
         print_json("started", document | {"permit": started.permit})
     else:
-        _print(version, started)
+        _print(version, wish, started)
 
 
-def _print(version: str, started: Started) -> None:
+def _print(version: str, wish: Wish, started: Started) -> None:
     if not started.run_id:
         begins = started.permit.wait_until
         when = f"from {begins:%Y-%m-%d %H:%M %Z} on" if begins else "now"
-        echo(f"{version} could be started {when}; nothing was changed")
+        done = "prepared" if wish.prepare_only else "started"
+        echo(f"{version} could be {done} {when}; nothing was changed")
         return
+    what = "preparation started" if wish.prepare_only else "started"
     hours = started.permit.expected.duration.total_seconds() / 3600
     echo(
-        f"started, run {started.run_id}\n"
+        f"{what}, run {started.run_id}\n"
         f"  expected: about {hours:.1f} h ({started.permit.expected.basis})\n"
         f"  next: ferry run watch {version}"
     )
