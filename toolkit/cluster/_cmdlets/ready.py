@@ -284,7 +284,7 @@ class HealthFile:
 
 def all_runs() -> Command[tuple[RunSummary, ...]]:
     """Read the runs of every listed update, without their step trees, newest first."""
-    properties = ["ResourceId", "State", "TimeStarted", "LastUpdatedTime"]
+    properties = ["ResourceId", "State", "TimeStarted", "LastUpdatedTime", "Duration"]
     return Command(
         pipeline=(
             Cmdlet("Get-SolutionUpdate"),
@@ -479,6 +479,7 @@ def _summaries(reply: tuple[Plain, ...]) -> tuple[RunSummary, ...]:
             started_at=reading.time(row.get("TimeStarted")),
             updated_at=reading.time(row.get("LastUpdatedTime")),
             is_preparation=None,
+            took=reading.span(row.get("Duration")),
         )
         for row in _rows(reply, "Get-SolutionUpdateRun")
     ]
