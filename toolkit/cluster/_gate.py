@@ -274,9 +274,11 @@ def _counted(case: Case, wish: Wish) -> Iterator[CheckResult]:
 
 
 def _is_told_by_evidence(result: CheckResult, case: Case) -> bool:
-    """Whether a result speaks only of the failed run that is judged by its evidence."""
+    """Whether a result speaks only of the failed run that is judged by its evidence; what is unknown speaks of nothing."""
     run = case.newest_run
     if not case.has_failed or result.check not in _TELL_OF_FAILED_RUN:
+        return False
+    if result.verdict is CheckVerdict.UNKNOWN:
         return False
     names = (case.update.resource_id, case.update.version, run.resource_id if run else "")
     return any(name and _is_named(name, result.evidence) for name in names)
