@@ -98,7 +98,7 @@ def groups() -> Command[tuple[GroupState, ...]]:
             GroupState(
                 name=reading.text(row, "Name"),
                 state=_named(row, "State", _GROUP_STATES),
-                owner=_name_of(row.get("OwnerNode")),
+                owner=reading.name_of(row.get("OwnerNode")),
                 kind=reading.text(row, "GroupType"),
             )
             for row in _rows(reply, "Get-ClusterGroup")
@@ -124,8 +124,8 @@ def failed_resources() -> Command[tuple[ResourceState, ...]]:
             ResourceState(
                 name=reading.text(row, "Name"),
                 state=reading.text(row, "State"),
-                group=_name_of(row.get("OwnerGroup")),
-                kind=_name_of(row.get("ResourceType")),
+                group=reading.name_of(row.get("OwnerGroup")),
+                kind=reading.name_of(row.get("ResourceType")),
             )
             for row in _rows(reply, "Get-ClusterResource")
         ),
@@ -379,11 +379,6 @@ def _named(row: dict[str, Plain], key: str, names: Mapping[str, str]) -> str:
     return names.get(told, told)
 
 
-def _name_of(value: Plain) -> str:
-    """Return the name of an object that came whole, or as its text."""
-    return reading.text(value, "Name") if isinstance(value, dict) else str(value or "")
-
-
 def _storage(stage: Cmdlet, properties: list[str]) -> Command[tuple[StorageState, ...]]:
     return Command(
         pipeline=(stage, building.select(properties)),
@@ -498,7 +493,7 @@ def _cau(reply: tuple[Plain, ...]) -> CauState:
         state=reading.text(told, "RunState") or "RunInProgress",
         run_id=reading.text(told, "RunId"),
         started_at=reading.time(told.get("RunStartTime")),
-        orchestrator=_name_of(told.get("CurrentOrchestrator")),
+        orchestrator=reading.name_of(told.get("CurrentOrchestrator")),
     )
 
 
