@@ -280,6 +280,14 @@ def test_nodes_that_differ_are_critical():
     assert evidence(told, "disconnected-operations") == "node1 True, node2 not set"
 
 
+@pytest.mark.parametrize(
+    ("word", "verdict"), [("Enabled", UNKNOWN), ("1", UNKNOWN), ("false", PASS)]
+)
+def test_word_that_is_neither_yes_nor_no_is_unknown(word, verdict):
+    told = answers(nodes=[node(name, variables(word)) for name in NODES])
+    assert verdicts(told, "disconnected-operations") == {("", verdict)}
+
+
 def test_control_plane_is_always_a_warning():
     assert verdicts(aldo(), "aldo-control-plane") == {("", WARNING)}
 

@@ -156,11 +156,15 @@ def _said_by_each(
 
 
 def _judge_kind(answers: Answers) -> Iterator[Said]:
-    told = _said_by_each(answers, lambda variables: variables.disconnected_operations)
-    says = ", ".join(f"{node} {value or 'not set'}" for node, value in told)
+    told = dict(_said_by_each(answers, lambda variables: variables.disconnected_operations))
+    says = ", ".join(f"{node} {value or 'not set'}" for node, value in told.items())
     kind = _kind(answers)
     if kind is _Kind.MIXED:
         yield Said(verdict=CheckVerdict.CRITICAL, evidence=says)
+    elif not {value.casefold() for value in told.values()} <= {"", "true", "false"}:
+        yield Said(
+            verdict=CheckVerdict.UNKNOWN, evidence=f"{says}: taken for a cluster in connected mode"
+        )
     elif kind is _Kind.DISCONNECTED:
         words = f"disconnected operations ({says}): control plane first; its own preparation is not performed by ferry"
         yield Said(verdict=CheckVerdict.PASS, evidence=words)
@@ -391,8 +395,8 @@ CHECKS: tuple[Check, ...] = (
         about="payload",
         reads=Reads.NODE,
         asked=("Get-ItemProperty",),
-        rule="DISCONNECTED_OPS_SUPPORT is True on some nodes and not on others: critical. What it is decides which "
-        "of the checks below are asked.",
+        rule="DISCONNECTED_OPS_SUPPORT is True on some nodes and not on others: critical. Neither True nor False nor "
+        "unset: unknown. What it is decides which of the checks below are asked.",
         remedy="Set the machine variable DISCONNECTED_OPS_SUPPORT alike on every node.",
         source=f"{_PAGE}, disconnected-operations-plan-updates.md",
         confidence="confirmed",
