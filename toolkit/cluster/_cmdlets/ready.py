@@ -321,7 +321,7 @@ def text_of(path: PureWindowsPath) -> Command[str]:
 
 
 def newest_health_files(share: PureWindowsPath) -> Command[tuple[HealthFile, ...]]:
-    """Find the two files with the newest results: one of the environment checker, one of the cloud's.
+    """Find the two newest files of results.
 
     Args:
         share: The infrastructure share.
