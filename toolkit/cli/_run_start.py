@@ -195,7 +195,7 @@ def _start(
         baseline=kept_baseline(site, cluster.known.name),
     )
     if not dry_run:
-        cluster.await_window(wanted, wish, grounds)
+        wish = cluster.await_window(wanted, wish, grounds)
     with site.lock():
         started = cluster.start(wanted, wish, grounds, dry_run=dry_run)
     if json_output:

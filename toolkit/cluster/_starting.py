@@ -98,8 +98,11 @@ class Starting:
     sleep: Callable[[float], None]
     clock: Callable[[], float]
 
-    def await_window(self) -> None:
+    def await_window(self) -> Wish:
         """Judge now, while somebody is there to read a refusal; then wait until the window begins.
+
+        Returns:
+            The wish, with what was seen of the warnings that are accepted: nobody has seen others.
 
         Raises:
             StateError: It may not be started.
@@ -109,6 +112,9 @@ class Starting:
         if self.wish.window.not_before is not None:
             case, _, permit = self._judged()
             self._wait(case, permit)
+            seen = frozenset((result.check, result.node) for result in permit.accepted)
+            return replace(self.wish, seen=seen)
+        return self.wish
 
     def run(self, *, dry_run: bool) -> Started:
         """Judge and start.

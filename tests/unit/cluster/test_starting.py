@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -382,6 +383,22 @@ def test_refusal_comes_before_the_waiting(plant):
 def test_without_a_beginning_nothing_is_awaited_or_asked(plant):
     plant.starting(window=Window(must_end_by=NOW + timedelta(hours=30))).await_window()
     assert (plant.slept, plant.checks) == ([], 0)
+
+
+def test_warning_that_came_while_waiting_was_accepted_by_nobody(plant):
+    accepted = frozenset({CheckId("pending-reboot")})
+    window = Window(not_before=NOW + timedelta(minutes=1))
+    plant.results = (result("pending-reboot", "warning"),)
+    wish = plant.starting(window=window, accepted=accepted).await_window()
+    elsewhere = replace(result("pending-reboot", "warning", "a key is there"), node="n3")
+    plant.results = (*plant.results, elsewhere)
+    starting = replace(plant.starting(), wish=wish)
+    with pytest.raises(StateError, match="pending-reboot on n3: a key is there"):
+        starting.run(dry_run=False)
+    assert plant.starts == 0
+    plant.results = ()
+    starting.run(dry_run=False)
+    assert plant.starts == 1
 
 
 def test_what_changed_while_waiting_refuses(plant):
