@@ -10,9 +10,10 @@ import pytest
 from toolkit.cli import execute
 from toolkit.cli._run_options import read_update
 from toolkit.cli._run_start import _check_names, _Instant, _print
-from toolkit.cluster import Expected, Permit, Readiness, Started, Wish
+from toolkit.cli._run_watch import _finish
+from toolkit.cluster import Expected, Permit, Readiness, Sight, Started, Wish
 from toolkit.errors import InputError
-from toolkit.model import ResourceId, SolutionVersion
+from toolkit.model import ResourceId, SolutionVersion, Update, UpdateState
 from toolkit.sbe import SbeVersion
 
 
@@ -98,3 +99,17 @@ def test_preparation_is_never_called_a_start(
     _print("12.2603.1002.15", Wish(prepare_only=prepare_only), started)
     shown = capsys.readouterr().out.splitlines()[0]
     assert shown.removeprefix("12.2603.1002.15 ") == said
+
+
+def test_what_is_to_be_done_after_a_failure_is_all_that_a_start_asks_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    update = Update(
+        resource_id=ResourceId("redmond/Solution12.2603.1002.15"),
+        version="12.2603.1002.15",
+        display_name="",
+        state=UpdateState.InstallationFailed,
+        state_raw="InstallationFailed",
+    )
+    assert _finish(Sight(update=update, run=None), json_output=False) == 1
+    assert "ferry logs analyse FILE --site DIR" in capsys.readouterr().out
