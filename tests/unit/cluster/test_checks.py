@@ -531,6 +531,14 @@ def test_space_is_not_asked_for_where_nobody_knows_the_size():
     assert readiness.not_asked[0][1].startswith(f"the size of {WANTED} is not known")
 
 
+def test_partly_installed_sbe_is_not_said_to_be_cured_by_a_start_that_it_stops():
+    remark = (("SBEAdditionalData", "is partially installed"),)
+    (check,) = [check for check in CHECKS if check.id == "sbe-installed"]
+    answers = with_environment(well(), additional=remark)
+    (result,) = judge_all(answers, [check]).of(CheckVerdict.CRITICAL)
+    assert "ferry starts nothing" in result.remedy
+
+
 def test_marker_is_shown_by_its_first_characters():
     answers = with_cluster(well(), markers=(replace(MARKER, text="x" * 1000),))
     (check,) = [check for check in CHECKS if check.id == "cau-breadcrumbs"]

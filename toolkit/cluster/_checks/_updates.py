@@ -60,6 +60,10 @@ _DOWNLOADS = timedelta(hours=24)
 _OLD_RESULTS = timedelta(hours=48)
 _SHOWN = 300
 """Characters of a marker that are shown."""
+_INSTALL_SBE = (
+    "Install the same SBE or a newer one now by the commands of the guide: while it is partly installed ferry starts "
+    "nothing, not even that."
+)
 _SECONDS = "%Y-%m-%d %H:%M UTC"
 _STATES = (
     "AppliedSuccessfully",
@@ -253,7 +257,7 @@ def _judged_sbe(environment: UpdateEnvironment) -> Said:
     words = dict(environment.additional).get("SBEAdditionalData", "")
     says = f"{environment.sbe_family or 'no family'}, version {environment.current_sbe_version}"
     if words:
-        return critical(f"{says}: {words}")
+        return critical(f"{says}: {words}", remedy=_INSTALL_SBE)
     if version is None:
         return unknown(f"the version is {environment.current_sbe_version or 'not told'!r}")
     if version == NO_SBE:
@@ -610,7 +614,7 @@ CHECKS: tuple[Check, ...] = (
         about="readiness",
         reads=Reads.BOTH,
         asked=("Get-SolutionUpdateEnvironment", "Get-ItemProperty"),
-        rule="The cluster says that it is partly installed: critical. 4.0.0.0 (never installed), or one of the "
+        rule="The cluster says that it is partly installed: critical, and ferry does not start even that SBE. 4.0.0.0 (never installed), or one of the "
         "variables SBEInstalledContent and SBEInstalledMetadata alone: warning. A version without a family, "
         "or none that can be read: unknown. 2.1.0.0: there is none, pass.",
         remedy="Install the same SBE or a newer one now, as the guide says.",
@@ -671,8 +675,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="The newest run is `Failed`, or an update is in a state that ends with `Failed`: critical.",
-        remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse`), cure the cause; "
-        "`ferry run start` says how it goes on.",
+        remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse FILE --site DIR`), cure the cause; "
+        "`ferry run start` of the update that failed says how it goes on. Until it is installed no other is started.",
         source="update-best-practices.md, update-troubleshooting-23h2.md",
         confidence="confirmed",
         rests_on=_RUNS,
