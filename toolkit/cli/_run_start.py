@@ -158,7 +158,7 @@ def start(
     Example:
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
       ferry run start SBE4.2.2603.1 --cluster plant7 --site C:\\ferry-site --user lcmuser
-      ferry run start 12.2603.1002.15 --not-before 2026-11-28T22:00 --must-end-by 2026-11-29T08:00
+      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --not-before 2026-11-28T22:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
     """
