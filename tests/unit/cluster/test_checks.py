@@ -238,6 +238,11 @@ SPEAKS = [
         cluster(updates=(ONLINE,), volumes=space(SHARED, free=40 * GB - 1)),
         "critical",
     ),
+    (
+        "infrastructure-space",
+        both(carrying(), cluster(updates=(replace(LISTED, package_size_bytes=None),))),
+        "unknown",
+    ),
     ("import-root-length", registry(FILE_SYSTEM, "LongPathsEnabled", 0), "critical"),
     ("version-floor", environment(current_version="10.2411.2.12"), "critical"),
     ("version-floor", environment(current_version="latest"), "unknown"),

@@ -119,7 +119,8 @@ def _need(answers: Answers) -> tuple[int, str] | None:
 
 
 def _space_not_asked(answers: Answers) -> str:
-    if answers.cluster.ready.updates.why or _need(answers) is not None:
+    is_listed = _listed(answers) is not None
+    if is_listed or answers.cluster.ready.updates.why or _need(answers) is not None:
         return ""
     return (
         f"the size of {answers.version} is not known: bring the medium, or check once it is listed"
@@ -128,6 +129,12 @@ def _space_not_asked(answers: Answers) -> str:
 
 def _space(answers: Answers) -> Iterator[Said]:
     volumes, need = answers.cluster.ready.volumes.value, _need(answers)
+    if need is None and _listed(answers) is not None:
+        yield unknown(
+            f"the cluster lists {answers.version} without its size",
+            remedy="Check with its medium, or find out how large it is, and whether there is room for it.",
+        )
+        return
     if volumes is None or need is None:
         return
     volume = next(
@@ -549,7 +556,7 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-ClusterSharedVolume", "Get-SolutionUpdate"),
         rule="Free on the infrastructure volume is less than three (23H2) or four (24H2) times the zip, less "
         "two of these once the update is imported (listed as `Local`), or where no medium brings it: critical; "
-        "less than 1.2 times that: warning.",
+        "less than 1.2 times that: warning. It is listed without a size, and no medium brings it: unknown.",
         remedy="Free space on the infrastructure volume; what ferry left there of earlier imports: "
         "`ferry cluster clean`. Remove nothing of others.",
         source=f"update-via-powershell-23h2.md, {_SPACE}; the factors are inferred",
