@@ -565,10 +565,17 @@ class RunSummary:
     updated_at: datetime | None
     is_preparation: bool | None
     """Whether it only prepares; None: that cannot be told."""
+    took: timedelta | None = None
+    """As the cluster counts it; None: it does not tell."""
 
     @property
     def duration(self) -> timedelta | None:
-        """From its beginning to its last change; None where its times are missing, or of different zones."""
+        """From its beginning to its last change, which may be told in different zones: so what it took counts first.
+
+        None where that is not told, and the times are missing or cannot be compared.
+        """
+        if self.took is not None:
+            return self.took
         if self.started_at is None or self.updated_at is None or self.updated_at < self.started_at:
             return None
         return self.updated_at - self.started_at

@@ -213,7 +213,7 @@ class SolutionUpdate:
     min_version_required: str = ""
     min_sbe_version_required: str = ""
     package_path: str = ""
-    package_size_in_mb: int = 0
+    package_size_in_mb: int = 1024
     availability_type: str = "Local"
     reboot_required: str = "Unknown"
     health_state: str = "Unknown"

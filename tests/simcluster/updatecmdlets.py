@@ -342,7 +342,7 @@ def _new_update(package: Package, resource_id: str) -> SolutionUpdate:
         min_version_required=package.min_version_required,
         min_sbe_version_required=package.min_sbe_version_required,
         package_path=f"{PACKAGES}\\{package.name}",
-        package_size_in_mb=package.size_in_mb,
+        package_size_in_mb=max(1, package.size_in_mb),  # bundles of tests are tiny, real ones never
         os_build=package.os_build,
         validated_for=package.validated_for,
         additional_properties={"SBEFamily": package.family, "SBEPublisher": package.publisher}

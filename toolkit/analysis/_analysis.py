@@ -27,7 +27,7 @@ class CauRunStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRun:
-    """An update run that failed and is the newest of its update."""
+    """The newest run of an update, where the run or the update failed."""
 
     run_id: ResourceId
     updated_at: datetime | None

@@ -158,7 +158,7 @@ def start(
     Example:
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
       ferry run start SBE4.2.2603.1 --cluster plant7 --site C:\\ferry-site --user lcmuser
-      ferry run start 12.2603.1002.15 --not-before 2026-11-28T22:00 --must-end-by 2026-11-29T08:00
+      ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --not-before 2026-11-28T22:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
     """
@@ -195,25 +195,27 @@ def _start(
         baseline=kept_baseline(site, cluster.known.name),
     )
     if not dry_run:
-        cluster.await_window(wanted, wish, grounds)
+        wish = cluster.await_window(wanted, wish, grounds)
     with site.lock():
         started = cluster.start(wanted, wish, grounds, dry_run=dry_run)
     if json_output:
         document = {"version": wanted, "dry_run": dry_run, "run_id": started.run_id}
         print_json("started", document | {"permit": started.permit})
     else:
-        _print(version, started)
+        _print(version, wish, started)
 
 
-def _print(version: str, started: Started) -> None:
+def _print(version: str, wish: Wish, started: Started) -> None:
     if not started.run_id:
         begins = started.permit.wait_until
         when = f"from {begins:%Y-%m-%d %H:%M %Z} on" if begins else "now"
-        echo(f"{version} could be started {when}; nothing was changed")
+        done = "prepared" if wish.prepare_only else "started"
+        echo(f"{version} could be {done} {when}; nothing was changed")
         return
+    what = "preparation started" if wish.prepare_only else "started"
     hours = started.permit.expected.duration.total_seconds() / 3600
     echo(
-        f"started, run {started.run_id}\n"
+        f"{what}, run {started.run_id}\n"
         f"  expected: about {hours:.1f} h ({started.permit.expected.basis})\n"
         f"  next: ferry run watch {version}"
     )

@@ -210,5 +210,7 @@ def _finish(sight: Sight, *, json_output: bool) -> int:
     elif run is not None and sight.has_failed and not (run.progress and run.progress.steps):
         echo("  it has no steps: it failed before the first one; its action plan may say why")
     if sight.has_failed:
-        echo("  next: ferry logs collect, then ferry logs analyse; do not start it again")
+        echo(
+            "  next: ferry logs collect -o FILE, then ferry logs analyse FILE --site DIR; do not start it again"
+        )
     return EXIT_NO if sight.has_failed else 0

@@ -84,7 +84,8 @@ def collect(
             for gap in written.gaps:
                 where = gap.node or "cluster"
                 echo(f"  missing: {where} {gap.source or 'everything'}: {gap.detail}")
-            echo(f"  next: ferry logs analyse {bundle} --report {bundle.stem}.html")
+            report = f"{bundle.stem}.html"
+            echo(f"  next: ferry logs analyse {bundle} --report {report} --site {site_dir}")
         return 0 if written.members else EXIT_NO
 
 

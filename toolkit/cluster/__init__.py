@@ -437,7 +437,7 @@ class Cluster:
 
         return self._on_some_node(on, only_first_answer=True)
 
-    def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> None:
+    def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Wish:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
 
         Args:
@@ -445,12 +445,15 @@ class Cluster:
             wish: What is asked for.
             grounds: What checks rest on besides the cluster.
 
+        Returns:
+            The wish to start with: of its warnings only those count that were seen before the waiting.
+
         Raises:
             StateError: It may not be started; every reason is named.
             ReachError: No node answered.
             ClusterError: A cmdlet failed on the node.
         """
-        self._starting(name, wish, grounds).await_window()
+        return self._starting(name, wish, grounds).await_window()
 
     def start(
         self, name: UpdateName, wish: Wish, grounds: Grounds, *, dry_run: bool = False

@@ -1,7 +1,7 @@
 """What analyses found out about failed runs, kept in the site's journal: by it a next start is judged.
 
 `analysis` and `cluster` know nothing of each other. What the one found reaches the other here: one entry
-`evidence` for each run that a log bundle shows as the newest of its update, and failed.
+`evidence` for each run that a log bundle shows as the newest of its update, where that run or the update failed.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ has to come back five times:
 2. readiness: nothing critical, by checks made now; the failed run that question 4 is about is no reason of its
    own;
 3. warnings: each one, and each check without an answer, is accepted by its name. What nobody named is not
-   accepted;
+   accepted, nor what came on another node while a window was awaited;
 4. evidence: after a failed run that run's log bundle was analysed, and where a re-run is not safe as it is,
    a person says in writing what was cured;
 5. window: it can end in time, by what such runs took.
@@ -79,6 +79,8 @@ class Wish:
     fixed: str = ""
     """After a failed run: what was done about its cause."""
     window: Window = field(default_factory=Window)
+    seen: frozenset[tuple[CheckId, str]] | None = None
+    """(check, node) of what was accepted before the window was awaited; None: it is seen now."""
 
     @property
     def verb(self) -> str:
@@ -274,9 +276,11 @@ def _counted(case: Case, wish: Wish) -> Iterator[CheckResult]:
 
 
 def _is_told_by_evidence(result: CheckResult, case: Case) -> bool:
-    """Whether a result speaks only of the failed run that is judged by its evidence."""
+    """Whether a result speaks only of the failed run that is judged by its evidence; what is unknown speaks of nothing."""
     run = case.newest_run
     if not case.has_failed or result.check not in _TELL_OF_FAILED_RUN:
+        return False
+    if result.verdict is CheckVerdict.UNKNOWN:
         return False
     names = (case.update.resource_id, case.update.version, run.resource_id if run else "")
     return any(name and _is_named(name, result.evidence) for name in names)
@@ -303,14 +307,15 @@ def _needs_name(result: CheckResult) -> bool:
 
 
 def _is_accepted(result: CheckResult, wish: Wish) -> bool:
-    return _needs_name(result) and result.check in wish.accepted
+    is_seen = wish.seen is None or (result.check, result.node) in wish.seen
+    return _needs_name(result) and result.check in wish.accepted and is_seen
 
 
 def _unaccepted(
     results: Sequence[CheckResult], readiness: Readiness, wish: Wish
 ) -> Iterator[Refusal]:
     open_ = [result for result in results if _needs_name(result)]
-    missing = [result for result in open_ if result.check not in wish.accepted]
+    missing = [result for result in open_ if not _is_accepted(result, wish)]
     if missing:
         told = (
             f"\n     {result.verdict}  {result.check}{f' on {result.node}' if result.node else ''}: "
@@ -326,7 +331,8 @@ def _unaccepted(
         )
     judged = {result.check for result in readiness.results if _needs_name(result)}
     critical = {result.check for result in readiness.of(CheckVerdict.CRITICAL)}
-    if none := sorted(wish.accepted - judged - critical):
+    before = {check for check, _ in wish.seen or ()}
+    if none := sorted(wish.accepted - judged - critical - before):
         yield Refusal(
             kind="warnings",
             text=f"accepted is what is no warning now: {', '.join(none)}",
@@ -368,7 +374,8 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
     if run is not None and found is None:
         yield Refusal(
             kind="evidence",
-            text=f"{failed}; its run {run.resource_id} failed, and no analysis of that run is in the journal",
+            text=f"{failed}; its newest run, {run.resource_id}, is {run.state_raw}, and no analysis of that run "
+            "is in the journal",
             hint="never run it again blindly: `ferry logs collect -o FILE`, then `ferry logs analyse FILE "
             "--site DIR`; cure the cause, then repeat this command",
         )

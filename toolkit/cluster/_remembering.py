@@ -61,7 +61,8 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
         path.parent.mkdir(exist_ok=True)
         if path.exists():
             stamp = f"{baseline.taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-            path.replace(path.with_name(f"{path.stem}.until-{stamp}.json"))
+            earlier = path.with_name(f"{path.stem}.until-{stamp}.json")
+            write_beside(earlier, path.read_bytes(), is_locked=True)
         write_beside(path, write_baseline(baseline), is_locked=True)
     site.journal.append(
         cluster=baseline.cluster,

@@ -1,9 +1,9 @@
 """Judges whether a run may be started, starts it once, and finds out what became of a lost reply.
 
 Theory of operation. Everything is asked anew for each start, and nothing is sent before `judge_start` allows it.
-`Start-SolutionUpdate` is sent once. If its reply gets lost, it is not sent again: the cluster is asked for its runs
-until one shows that was not there before, or goes on that had ended. If none does, the outcome is unknown, and
-said to be.
+`Start-SolutionUpdate` is sent once. If its reply gets lost, or names no run, it is not sent again: the cluster is
+asked for its runs until one shows that was not there before, or goes on that had ended. If none does, the outcome is
+unknown, and said to be.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
 from toolkit.cluster._evidence import evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
+from toolkit.cluster._running import PHASES, Phase
 from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
 from toolkit.model import (
     Command,
@@ -97,8 +98,11 @@ class Starting:
     sleep: Callable[[float], None]
     clock: Callable[[], float]
 
-    def await_window(self) -> None:
+    def await_window(self) -> Wish:
         """Judge now, while somebody is there to read a refusal; then wait until the window begins.
+
+        Returns:
+            The wish, with what was seen of the warnings that are accepted: nobody has seen others.
 
         Raises:
             StateError: It may not be started.
@@ -108,6 +112,9 @@ class Starting:
         if self.wish.window.not_before is not None:
             case, _, permit = self._judged()
             self._wait(case, permit)
+            seen = frozenset((result.check, result.node) for result in permit.accepted)
+            return replace(self.wish, seen=seen)
+        return self.wish
 
     def run(self, *, dry_run: bool) -> Started:
         """Judge and start.
@@ -170,8 +177,8 @@ class Starting:
     def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
         """Read the update and all runs, newest first; which of them only prepared tells the journal.
 
-        When a failed run changed last is read as log bundles hold it: as JSON, which may tell another zone than the
-        wire.
+        When the run of a failed update changed last is read as log bundles hold it: as JSON, which may tell another
+        zone than the wire.
         """
         update = self.find(session)
         prepared = {
@@ -184,7 +191,8 @@ class Starting:
             for run in session.invoke(ready.all_runs())
         )
         newest = next((run for run in runs if run.update_id == update.resource_id), None)
-        if newest is None or newest.state is not RunState.Failed:
+        has_failed = PHASES[update.state] is Phase.FAILED
+        if newest is None or not (has_failed or newest.state is RunState.Failed):
             return update, runs
         told = {
             run.resource_id: run.updated_at
@@ -215,6 +223,8 @@ class Starting:
             except ClusterError as error:
                 self._note(update, step, "refused", node=node.name, words=str(error))
                 raise
+            if not run_id:
+                raise SessionLostError(f"{step} update {update.version}", found="no run was named")
             self._note(update, step, "done", node=node.name, run_id=run_id)
             return ResourceId(run_id)
 

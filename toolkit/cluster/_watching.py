@@ -1,8 +1,9 @@
 """How a run is watched: which node is asked, how often, and what is said of it.
 
 Theory of operation. Nodes restart during an update, so one that does not answer is left alone for a while and the
-next one is asked; the last node in the site's order is asked first, because it usually restarts last. Only when no
-node answers does patience run out. Asking often starves the update service: what stands still is asked half as
+next one is asked; the last node in the site's order is asked first, because it usually restarts last. One that is just
+back may lack the share or the list for a while: what was seen before is waited for. Only when no node tells of the run
+does patience run out. Asking often starves the update service: what stands still is asked half as
 often, and when the service does not answer the pauses double. Nothing is kept between two watches: whatever is said
 follows from what the cluster tells, and from how long it has told nothing new.
 
@@ -236,13 +237,14 @@ class Watch:
         Raises:
             ReachError: No node answered for `patience_s` seconds, or the update service did not, several times.
             AuthenticationError: A node refused the credential.
+            StateError: The update is not listed; where it was seen before, for `patience_s` seconds.
             ClusterError: A cmdlet failed on the node.
         """
         order = list(reversed(self.nodes))
         names = [node.name for node in self.nodes]
         answered_at = told_new_at = self.clock()
         last: Sight | None = None
-        unchanged = 0
+        doubt, unchanged = "", 0
         while True:
             try:
                 sight = self._ask(order)
@@ -251,11 +253,17 @@ class Watch:
             except ReachError:
                 if self.clock() - answered_at > self.patience_s:
                     raise
+            except StateError as error:
+                if last is None or self.clock() - answered_at > self.patience_s:
+                    raise
+                if str(error) != doubt:
+                    self.progress.say(f"{error}; it was seen before, so it is waited for")
+                doubt = str(error)
             except CommandError as error:
                 self._bear(error)
                 answered_at = self.clock()
             else:
-                answered_at = self.clock()
+                answered_at, doubt = self.clock(), ""
                 self._unanswered, self._doublings = 0, max(0, self._doublings - 1)
                 told_new_at = told_new_at if sight == last else answered_at
                 unchanged = unchanged + 1 if last and _is_same(sight, last) else 0
@@ -283,8 +291,10 @@ class Watch:
                     )
                 alone_s = _LOOKS_WITHOUT_NODE * self.poll_s
                 self._lost[node.name] = (self.clock() + alone_s, error)
-                order.remove(node)
-                order.append(node)
+                order.append(order.pop(order.index(node)))
+            except StateError:  # another node may have what this one lacks
+                order.append(order.pop(order.index(node)))
+                raise
             else:
                 self._lost.pop(node.name, None)
                 return sight

@@ -287,6 +287,7 @@ def run_row(number: int, *, status: str, state: int = 3) -> dict[str, object]:
         (["Error", "Success"], "Installed", []),
         (["Error", "InProgress"], "Installing", []),
         (["Error", ""], "InstallationFailed", [f"{RUN}/2"]),
+        (["Success"], "HealthCheckFailed", [f"{RUN}/1"]),
         ([""], "Installing", []),
     ],
 )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 import pytest
 
 from toolkit.cli import execute
 from toolkit.cli._run_options import read_update
-from toolkit.cli._run_start import _check_names, _Instant
+from toolkit.cli._run_start import _check_names, _Instant, _print
+from toolkit.cli._run_watch import _finish
+from toolkit.cluster import Expected, Permit, Readiness, Sight, Started, Wish
 from toolkit.errors import InputError
-from toolkit.model import SolutionVersion
+from toolkit.model import ResourceId, SolutionVersion, Update, UpdateState
 from toolkit.sbe import SbeVersion
 
 
@@ -62,3 +64,52 @@ def test_every_check_can_be_named_and_nothing_else() -> None:
 def test_help_needs_no_site(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["run", command, "--help"]) == 0
     assert "Changes:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("prepare_only", "run_id", "said"),
+    [
+        (False, "", "could be started now; nothing was changed"),
+        (True, "", "could be prepared now; nothing was changed"),
+        (False, "r/1", "started, run r/1"),
+        (True, "r/1", "preparation started, run r/1"),
+    ],
+)
+def test_preparation_is_never_called_a_start(
+    prepare_only: bool, run_id: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    permit = Permit(
+        refusals=(),
+        accepted=(),
+        evidence=None,
+        notes=(),
+        ignores_warnings=False,
+        expected=Expected(duration=timedelta(hours=5), basis="published"),
+        wait_until=None,
+    )
+    readiness = Readiness(
+        cluster="plant7",
+        checked_at=datetime(2026, 11, 26, tzinfo=UTC),
+        version=None,
+        set_name="",
+        results=(),
+        not_asked=(),
+    )
+    started = Started(run_id=ResourceId(run_id), permit=permit, readiness=readiness)
+    _print("12.2603.1002.15", Wish(prepare_only=prepare_only), started)
+    shown = capsys.readouterr().out.splitlines()[0]
+    assert shown.removeprefix("12.2603.1002.15 ") == said
+
+
+def test_what_is_to_be_done_after_a_failure_is_all_that_a_start_asks_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    update = Update(
+        resource_id=ResourceId("redmond/Solution12.2603.1002.15"),
+        version="12.2603.1002.15",
+        display_name="",
+        state=UpdateState.InstallationFailed,
+        state_raw="InstallationFailed",
+    )
+    assert _finish(Sight(update=update, run=None), json_output=False) == 1
+    assert "ferry logs analyse FILE --site DIR" in capsys.readouterr().out

@@ -63,6 +63,7 @@ class World:
     updates: list[dict] = field(default_factory=list)
     runs: str = ""
     run_states: list[dict] = field(default_factory=list)
+    start_reply: list[str] = field(default_factory=lambda: ["redmond/Solution12.2604.1003.9/run-1"])
     sent: list[str] = field(default_factory=list)
     add_calls: int = 0
     list_calls: int = 0
@@ -258,7 +259,7 @@ class Session:
 
     def _Get_SolutionUpdate(self, values, command):
         if "Start-SolutionUpdate" in command.name:
-            return ["redmond/Solution12.2604.1003.9/run-1"]
+            return self.world.start_reply
         if "Set-Content" in command.name:
             return self._save(command)
         if "ConvertTo-Json" in command.name:

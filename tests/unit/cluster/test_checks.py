@@ -146,6 +146,8 @@ def disconnected(a):
 HARDWARE = Hardware(manufacturer="Contoso", model="C680", sku="1")
 MARKER = Marker(path=PureWindowsPath(r"C:\x\caufailureinfo.txt"), text="cancelled")
 TWENTY = timedelta(minutes=20)
+LISTED = update("Ready", package_size_bytes=10 * GB, availability_type="Local")
+ONLINE = replace(LISTED, availability_type="Online")
 
 SPEAKS = [
     ("node-reached", unreached, "critical"),
@@ -226,10 +228,20 @@ SPEAKS = [
     (
         "infrastructure-space",
         cluster(
-            updates=(update("Ready", package_size_bytes=10 * GB),),
+            updates=(LISTED,),
             volumes=space(SHARED, free=20 * GB - 1),
         ),
         "critical",
+    ),
+    (
+        "infrastructure-space",
+        cluster(updates=(ONLINE,), volumes=space(SHARED, free=40 * GB - 1)),
+        "critical",
+    ),
+    (
+        "infrastructure-space",
+        both(carrying(), cluster(updates=(replace(LISTED, package_size_bytes=None),))),
+        "unknown",
     ),
     ("import-root-length", registry(FILE_SYSTEM, "LongPathsEnabled", 0), "critical"),
     ("version-floor", environment(current_version="10.2411.2.12"), "critical"),
@@ -271,6 +283,14 @@ SPEAKS = [
         ),
         "critical",
     ),
+    (
+        "sbe-minimum",
+        both(
+            environment(current_version="11.2510.1002.93", sbe_family=""),
+            wanting("12.2510.1002.531"),
+        ),
+        "unknown",
+    ),
     ("no-update-running", cluster(updates=(update("Installing"),)), "critical"),
     ("no-update-running", cluster(updates=(update("ScanInProgress"),)), "critical"),
     (
@@ -278,6 +298,13 @@ SPEAKS = [
         cluster(updates=(update("NotApplicableBecauseAnotherUpdateIsInProgress"),)),
         "critical",
     ),
+    (
+        "no-update-running",
+        cluster(updates=(update("Ready"),), runs=(run("InProgress"),)),
+        "critical",
+    ),
+    ("no-update-running", cluster(updates=(update("Parked"),)), "unknown"),
+    ("no-update-running", cluster(updates=(update(""),)), "unknown"),
     ("last-run", cluster(runs=(run("Failed"), run("Succeeded"))), "critical"),
     ("last-run", cluster(updates=(update("HealthCheckFailed"),)), "critical"),
     ("last-run", cluster(runs=(run("Odd"),)), "unknown"),
@@ -291,6 +318,9 @@ SPEAKS = [
     ),
     ("run-half-done", environment(state="NeedsAttention"), "warning"),
     ("run-half-done", environment(package_versions=(("Solution", "12.2512.1002.16"),)), "warning"),
+    ("run-half-done", environment(package_versions=(("SBE", "4.2.2512.1616"),)), "unknown"),
+    ("run-half-done", environment(state=""), "unknown"),
+    ("run-half-done", environment(state="HalfDone"), "unknown"),
     ("cau-run", cluster(cau=CauState(state="RunInProgress", run_id="7")), "critical"),
     ("cau-run", cluster(cau=CauState(state="RunFailed")), "critical"),
     ("cau-run", cluster(cau=CauState(state="Odd")), "critical"),
@@ -300,6 +330,8 @@ SPEAKS = [
     ("health-checks", environment(health_checks=(check_result("Odd"),)), "unknown"),
     ("health-checks", environment(health_checks=(check_result("Critical", "Odd"),)), "unknown"),
     ("health-checks", environment(health_checks=()), "unknown"),
+    ("health-checks", environment(health_state="Failure"), "unknown"),
+    ("health-checks", environment(health_state="InProgress"), "unknown"),
     ("health-file", cluster(health_files=results(check_result("Critical"))), "critical"),
     ("health-file", cluster(health_files=results(check_result("Warning"))), "warning"),
     (
@@ -348,9 +380,13 @@ NEARLY = [
     (
         "infrastructure-space",
         cluster(
-            updates=(update("Ready", package_size_bytes=10 * GB),),
+            updates=(LISTED,),
             volumes=space(SHARED, free=24 * GB),
         ),
+    ),
+    (
+        "infrastructure-space",
+        both(carrying(), cluster(updates=(ONLINE,), volumes=space(SHARED, free=24 * GB))),
     ),
     (
         "import-root-length",
@@ -389,7 +425,20 @@ NEARLY = [
             wanting("12.2510.1002.531"),
         ),
     ),
-    ("no-update-running", cluster(updates=(update("Ready"), update("Installed")))),
+    (
+        "sbe-minimum",
+        both(
+            environment(
+                current_version="11.2510.1002.93", sbe_family="", current_sbe_version="2.1.0.0"
+            ),
+            wanting("12.2510.1002.531"),
+        ),
+    ),
+    ("sbe-minimum", environment(sbe_family="")),
+    (
+        "no-update-running",
+        cluster(updates=(update("Ready"), update("Installed")), runs=(run("Succeeded"),)),
+    ),
     ("last-run", cluster(runs=(run("Succeeded"), run("Failed")))),
     ("run-stuck", cluster(runs=(run("InProgress", changed=timedelta(hours=6)),))),
     (
@@ -399,6 +448,7 @@ NEARLY = [
         ),
     ),
     ("run-stuck", cluster(runs=(run("Failed", changed=timedelta(days=9)),))),
+    ("run-half-done", environment(state="AppliedSuccessfully")),
     ("health-checks", environment(health_checks=(check_result("INFORMATIONAL"),))),
     ("health-file", cluster(health_files=results(check_result("Informational")))),
     (
@@ -484,6 +534,14 @@ def test_space_is_not_asked_for_where_nobody_knows_the_size():
     (check,) = [check for check in CHECKS if check.id == "infrastructure-space"]
     readiness = judge_all(replace(well(), medium=None), [check])
     assert readiness.not_asked[0][1].startswith(f"the size of {WANTED} is not known")
+
+
+def test_partly_installed_sbe_is_not_said_to_be_cured_by_a_start_that_it_stops():
+    remark = (("SBEAdditionalData", "is partially installed"),)
+    (check,) = [check for check in CHECKS if check.id == "sbe-installed"]
+    answers = with_environment(well(), additional=remark)
+    (result,) = judge_all(answers, [check]).of(CheckVerdict.CRITICAL)
+    assert "ferry starts nothing" in result.remedy
 
 
 def test_marker_is_shown_by_its_first_characters():

@@ -58,6 +58,11 @@ def test_log_export_asks_for_the_time_window_in_utc():
     )
 
 
+def test_cluster_without_a_name_is_refused_for_all_such_would_be_one():
+    with pytest.raises(InputError, match="no Name"):
+        _cmdlets.cluster_name().parse(({"Name": None},))
+
+
 def test_unknown_update_state_keeps_its_text():
     (update,) = _cmdlets.updates().parse(({"ResourceId": "r/Solution1", "State": "Brandnew"},))
     assert (update.state, update.state_raw) == (UpdateState.UNRECOGNISED, "Brandnew")

@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.catalog import load_manifests
 from toolkit.cluster._baseline import Baseline
-from toolkit.cluster._checks import Answers, judge_all
+from toolkit.cluster._checks import Answers, CheckVerdict, judge_all
 from toolkit.cluster._checks._answers import ClusterAnswers, NodeAnswers
 from toolkit.cluster._checks._check import Told
 from toolkit.cluster._checks._drift import (
@@ -32,7 +32,9 @@ from toolkit.model import (
     RunState,
     RunSummary,
     SolutionVersion,
+    Update,
     UpdateEnvironment,
+    UpdateState,
 )
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -54,6 +56,7 @@ SETTINGS = SettingsAnswers(
     attack_surface_rules=Told(value={}),
     discs=Told(value=()),
 )
+OLDER = WindowsSettings(build="26100.9999", no_auto_update="1")
 CLUSTER = ClusterSettingsAnswers(
     reports=Told(value=()), cau_role=Told(value={}), package=Told(value=())
 )
@@ -72,6 +75,17 @@ def environment(version=INSTALLED):
         additional=(),
     )
     return Told(value=told)
+
+
+def listed(state=UpdateState.Installed):
+    """The update that the runs here are of."""
+    return Update(
+        resource_id=ResourceId("redmond/Solution12"),
+        version="12",
+        display_name="",
+        state=state,
+        state_raw=state.value,
+    )
 
 
 def setup(**changes):
@@ -94,7 +108,11 @@ def answers(*nodes, version=INSTALLED, runs=(), wanted=None, baseline=None, now=
             for name, settings in zip(names, given, strict=True)
         ),
         cluster=ClusterAnswers(
-            ready=ClusterReadyAnswers(environment=environment(version), runs=Told(value=runs)),
+            ready=ClusterReadyAnswers(
+                environment=environment(version),
+                runs=Told(value=runs),
+                updates=Told(value=(listed(),)),
+            ),
             settings=replace(CLUSTER, **told(cluster)),
         ),
         time=judge_time(AT, [NodeTime(node=name, at=now) for name in names], floor=AT),
@@ -339,8 +357,10 @@ def test_cau_run_with_windows_update_after_the_last_update_is_critical():
 
 
 def test_preparation_alone_is_no_update_that_was_installed():
-    prepared = replace(run(1), is_preparation=True)
-    given = answers(reports=(report(40, WINDOWS_UPDATE),), runs=(prepared,))
+    given = answers(reports=(report(40, WINDOWS_UPDATE),), runs=(run(1),))
+    prepared = Told(value=(listed(UpdateState.ReadyToInstall),))
+    ready = replace(given.cluster.ready, updates=prepared)
+    given = replace(given, cluster=replace(given.cluster, ready=ready))
     assert verdicts("cau-windows-update", given) == [("critical", "")]
 
 
@@ -349,9 +369,10 @@ def test_cau_run_with_windows_update_before_the_last_update_is_a_warning():
     assert verdicts("cau-windows-update", given) == [("warning", "")]
 
 
-def test_cau_run_with_windows_update_warns_where_the_runs_are_not_told():
+@pytest.mark.parametrize("untold", ["runs", "updates"])
+def test_cau_run_with_windows_update_warns_where_the_runs_are_not_told(untold):
     given = answers(reports=(report(40, WINDOWS_UPDATE),))
-    ready = replace(given.cluster.ready, runs=Told(why="gone"))
+    ready = replace(given.cluster.ready, **{untold: Told(why="gone")})
     silent = replace(given, cluster=replace(given.cluster, ready=ready))
     assert verdicts("cau-windows-update", silent) == [("warning", "")]
 
@@ -382,6 +403,8 @@ def test_report_that_names_no_plugin_is_no_pass():
         ({"PreUpdateScript": r"D:\CloudContent\SBECache\4.1\x.ps1"}, "critical"),
         ({"PreUpdateScript": r"C:\ours.ps1", "DaysOfWeek": "None", "WeeksOfMonth": ""}, "pass"),
         ({"MaxRetriesPerNode": "3", "DaysOfWeek": "0"}, "pass"),
+        ({"MaxRetriesPerNode": "3"}, "unknown"),
+        ({"": ""}, "unknown"),
     ],
 )
 def test_cau_role_speaks_if_it_has_a_schedule(role, verdict):
@@ -519,3 +542,18 @@ def test_rule_of_defender_speaks_if_it_blocks(rules, verdict):
 def test_disc_speaks_if_no_other_node_sees_it(path, verdict):
     given = answers(replace(SETTINGS, discs=Told(value=(Disc(vm="db-01", path=path),))))
     assert verdicts("vm-discs", given) == [(verdict, "node1"), ("pass", "node2")]
+
+
+@pytest.mark.parametrize(
+    ("check_id", "given"),
+    [
+        ("cau-windows-update", answers(reports=(report(2, WINDOWS_UPDATE),))),
+        ("drift-os-build", answers(setup(windows=OLDER))),
+        ("os-build-published", answers(setup(windows=OLDER))),
+    ],
+)
+def test_remedy_of_what_is_critical_needs_no_update_that_it_stops(check_id, given):
+    (check,) = [check for check in CHECKS if check.id == check_id]
+    (result,) = judge_all(given, [check]).of(CheckVerdict.CRITICAL)
+    assert "next update" not in result.remedy
+    assert "ferry starts no" in result.remedy

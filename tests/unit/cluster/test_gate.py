@@ -302,6 +302,13 @@ def test_check_that_tells_of_the_analysed_run_is_no_reason_of_its_own():
         assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["readiness"]
 
 
+@pytest.mark.parametrize("check", ["last-run", "run-half-done"])
+def test_silence_is_not_excused_by_the_evidence_of_a_run_that_its_words_name(check):
+    silent = result(check, CheckVerdict.UNKNOWN, evidence=f"{ID} could not be read")
+    asked = failed(readiness=readiness(silent))
+    assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["warnings"]
+
+
 # --- window -------------------------------------------------------------------------------------
 
 

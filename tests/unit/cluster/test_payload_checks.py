@@ -78,15 +78,7 @@ def source(component, address, status="Ok"):
     return DiscoverySource(component=component, manifest_source=address, status=status)
 
 
-def environment(version):
-    return UpdateEnvironment(
-        current_version=version, current_sbe_version="", state="", health_state=""
-    )
-
-
 CONNECTED = ClusterPayloadAnswers(
-    environment=Told(value=environment("12.2602.1002.501")),
-    updates=Told(value=()),
     discovery=Told(value=(source("SBE", "https://aka.ms/AzureStackSBEUpdate/Contoso"),)),
     registration=Told(value=Registration(connection="Connected", registration="Registered")),
     orchestrator=Told(value="node2"),
@@ -94,7 +86,6 @@ CONNECTED = ClusterPayloadAnswers(
 )
 ON_APPLIANCE = replace(
     CONNECTED,
-    environment=Told(value=environment("12.2603.1002.15")),
     discovery=Told(
         value=(
             source("SBE", "https://edgeartifacts.blob.plant7.lan/x/SBE_Discovery_Contoso.xml"),
@@ -105,13 +96,28 @@ ON_APPLIANCE = replace(
 LINES = ("Test-Other", " test-arbstackbandwidth ")
 
 
-def answers(cluster=CONNECTED, nodes=None, *, version=None, medium=None):
+def answers(
+    cluster=CONNECTED,
+    nodes=None,
+    *,
+    installed="12.2602.1002.501",
+    updates=(),
+    version=None,
+    medium=None,
+):
+    environment = UpdateEnvironment(
+        current_version=installed, current_sbe_version="", state="", health_state=""
+    )
     return Answers(
         known=KnownCluster(name="plant7", nodes=()),
         at=AT,
         nodes=tuple(nodes or (node(name) for name in NODES)),
         cluster=ClusterAnswers(
-            ready=ClusterReadyAnswers(), settings=ClusterSettingsAnswers(), payload=cluster
+            ready=ClusterReadyAnswers(
+                environment=Told(value=environment), updates=Told(value=updates)
+            ),
+            settings=ClusterSettingsAnswers(),
+            payload=cluster,
         ),
         time=None,
         medium=medium,
@@ -121,9 +127,9 @@ def answers(cluster=CONNECTED, nodes=None, *, version=None, medium=None):
     )
 
 
-def aldo(cluster=ON_APPLIANCE, *, told=None, lines=LINES, **more):
+def aldo(cluster=ON_APPLIANCE, *, told=None, lines=LINES, installed="12.2603.1002.15", **more):
     nodes = [node(name, told or variables("True", "Offline"), lines) for name in NODES]
-    return answers(cluster, nodes, **more)
+    return answers(cluster, nodes, installed=installed, **more)
 
 
 def verdicts(told, check_id):
@@ -210,11 +216,10 @@ def imported(kind):
 def test_what_a_medium_brings_need_not_be_reached(check_id):
     missed = [endpoint.host for group in GROUPS for endpoint in group.endpoints]
     island = replace(CONNECTED, endpoints=reach(missed=missed))
-    local = replace(island, updates=Told(value=(imported("Local"),)))
-    online = replace(island, updates=Told(value=(imported("Online"),)))
+    local, online = (imported("Local"),), (imported("Online"),)
     assert verdicts(answers(island, version=WANTED), check_id) == {("", WARNING)}
-    assert verdicts(answers(online, version=WANTED), check_id) == {("", WARNING)}
-    assert verdicts(answers(local, version=WANTED), check_id) == {("", PASS)}
+    assert verdicts(answers(island, updates=online, version=WANTED), check_id) == {("", WARNING)}
+    assert verdicts(answers(island, updates=local, version=WANTED), check_id) == {("", PASS)}
     carried = answers(island, version=WANTED, medium=medium())
     assert verdicts(carried, check_id) == {("", PASS)}
     assert "does not need them" in evidence(carried, check_id)
@@ -275,6 +280,14 @@ def test_nodes_that_differ_are_critical():
     assert evidence(told, "disconnected-operations") == "node1 True, node2 not set"
 
 
+@pytest.mark.parametrize(
+    ("word", "verdict"), [("Enabled", UNKNOWN), ("1", UNKNOWN), ("false", PASS)]
+)
+def test_word_that_is_neither_yes_nor_no_is_unknown(word, verdict):
+    told = answers(nodes=[node(name, variables(word)) for name in NODES])
+    assert verdicts(told, "disconnected-operations") == {("", verdict)}
+
+
 def test_control_plane_is_always_a_warning():
     assert verdicts(aldo(), "aldo-control-plane") == {("", WARNING)}
 
@@ -316,12 +329,11 @@ def test_excluded_test_is_looked_for_where_the_orchestrator_runs():
 
 
 def test_excluded_test_is_needed_by_2603_alone():
-    older = replace(ON_APPLIANCE, environment=CONNECTED.environment)
-    assert verdicts(aldo(older, lines=()), "aldo-excluded-tests") == {("", PASS)}
-    wanted = aldo(older, lines=(), version="12.2603.1002.15")
+    older = {"installed": "12.2602.1002.501", "lines": ()}
+    assert verdicts(aldo(**older), "aldo-excluded-tests") == {("", PASS)}
+    wanted = aldo(**older, version="12.2603.1002.15")
     assert verdicts(wanted, "aldo-excluded-tests") == {("node2", CRITICAL)}
-    unread = replace(ON_APPLIANCE, environment=Told(value=environment("odd")))
-    assert verdicts(aldo(unread), "aldo-excluded-tests") == {("", UNKNOWN)}
+    assert verdicts(aldo(installed="odd"), "aldo-excluded-tests") == {("", UNKNOWN)}
 
 
 def test_excluded_test_of_an_unknown_owner_is_unknown():

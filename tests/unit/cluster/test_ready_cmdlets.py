@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PureWindowsPath
 
 import pytest
@@ -44,6 +44,11 @@ def test_state_of_a_node_is_read_by_name_or_number(state):
         "Failed",
         "Normal",
     )
+
+
+def test_cluster_without_nodes_is_refused():
+    with pytest.raises(InputError, match="no node"):
+        ready.node_states().parse(())
 
 
 def test_word_that_nobody_knows_is_kept():
@@ -167,6 +172,14 @@ def test_runs_are_told_newest_first_and_those_without_a_time_last():
     assert {run.update_id for run in runs} == {"redmond/Solution12.2603.1002.15"}
     assert {run.state_raw for run in runs if run.state is RunState.UNRECOGNISED} == {"Odd"}
     assert {run.is_preparation for run in runs} == {None}
+
+
+def test_run_takes_as_long_as_the_cluster_counts_not_as_its_zones_differ():
+    times = {"TimeStarted": "2026-11-26T10:00:00", "LastUpdatedTime": "2026-11-26T12:00:00"}
+    row = {"ResourceId": "r/S1/2", "State": "Succeeded"} | times
+    (bare,) = ready.all_runs().parse((row,))
+    (told,) = ready.all_runs().parse((row | {"Duration": "P0DT7H0M0S"},))
+    assert (bare.duration, told.duration) == (timedelta(hours=2), timedelta(hours=7))
 
 
 def test_cau_run_is_a_word_or_an_object():

@@ -9,7 +9,8 @@ from toolkit.cluster._baseline import Baseline, NodeSettings, Setting
 from toolkit.cluster._checks._check import Told
 from toolkit.cluster._checks._drift import ask_cluster, ask_node
 from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
-from toolkit.errors import AuthenticationError, CommandError, ConnectError, InputError
+from toolkit.errors import AuthenticationError, CommandError, ConnectError, InputError, StorageError
+from toolkit.filesystem import DRAFT
 from toolkit.model import KnownCluster, Node, Silent
 from toolkit.site import Site
 
@@ -169,6 +170,14 @@ def test_earlier_baseline_is_kept_beside_the_new_one(site):
     assert kept_baseline(site, "plant7") == newer
     names = sorted(path.name for path in (site.root / "baselines").iterdir())
     assert names == ["plant7.json", "plant7.until-20261127T120000Z.json"]
+
+
+def test_baseline_that_cannot_be_written_leaves_the_earlier_one(site):
+    path = keep_baseline(site, KEPT)
+    path.with_name(path.name + DRAFT).mkdir()
+    with pytest.raises(StorageError):
+        keep_baseline(site, replace(KEPT, taken_at=AT + timedelta(days=1)))
+    assert kept_baseline(site, "plant7") == KEPT
 
 
 def test_damaged_baseline_names_its_file(site):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -230,6 +231,16 @@ def test_failed_run_is_not_started_before_its_evidence_is_analysed(plant):
     assert any("Resume the node." in line for line in plant.said)
 
 
+@pytest.mark.parametrize("state", ["Succeeded", "Cancelled"])
+def test_evidence_counts_where_the_update_failed_and_its_run_says_otherwise(plant, state):
+    plant.is_listed_as("InstallationFailed")
+    plant.has_run(state)
+    with pytest.raises(StateError, match=f"is {state}, and no analysis of that run"):
+        plant.start(fixed=REASON)
+    plant.was_analysed()
+    assert plant.start(fixed=REASON).run_id == RUN
+
+
 @pytest.mark.parametrize(
     "other", [{"run_id": f"{ID}/run-0"}, {"ended": ENDED - timedelta(seconds=1)}]
 )
@@ -273,6 +284,16 @@ def test_run_whose_start_was_not_answered_is_learned_from_the_cluster(plant):
     assert plant.start().run_id == f"{ID}/run-2"
     assert plant.starts == 1
     assert plant.facts("done") == {"run_id": f"{ID}/run-2", "learned": "from the cluster"}
+
+
+@pytest.mark.parametrize("reply", [[], [""]])
+def test_start_that_names_no_run_is_never_called_no_start(plant, reply):
+    plant.world.start_reply = reply
+    with pytest.raises(SessionLostError, match="no new run is seen"):
+        plant.start()
+    plant.wakes.append(lambda: plant.has_run("InProgress", run_id=f"{ID}/run-2"))
+    assert plant.start().run_id == f"{ID}/run-2"
+    assert plant.starts == 2
 
 
 def test_run_that_goes_on_after_it_had_ended_is_learned_too(plant):
@@ -362,6 +383,22 @@ def test_refusal_comes_before_the_waiting(plant):
 def test_without_a_beginning_nothing_is_awaited_or_asked(plant):
     plant.starting(window=Window(must_end_by=NOW + timedelta(hours=30))).await_window()
     assert (plant.slept, plant.checks) == ([], 0)
+
+
+def test_warning_that_came_while_waiting_was_accepted_by_nobody(plant):
+    accepted = frozenset({CheckId("pending-reboot")})
+    window = Window(not_before=NOW + timedelta(minutes=1))
+    plant.results = (result("pending-reboot", "warning"),)
+    wish = plant.starting(window=window, accepted=accepted).await_window()
+    elsewhere = replace(result("pending-reboot", "warning", "a key is there"), node="n3")
+    plant.results = (*plant.results, elsewhere)
+    starting = replace(plant.starting(), wish=wish)
+    with pytest.raises(StateError, match="pending-reboot on n3: a key is there"):
+        starting.run(dry_run=False)
+    assert plant.starts == 0
+    plant.results = ()
+    starting.run(dry_run=False)
+    assert plant.starts == 1
 
 
 def test_what_changed_while_waiting_refuses(plant):

@@ -6,7 +6,13 @@ import pytest
 
 from toolkit.cluster._running import Sight
 from toolkit.cluster._watching import Watch, foresee_rest
-from toolkit.errors import AuthenticationError, CommandError, ConnectError, SessionLostError
+from toolkit.errors import (
+    AuthenticationError,
+    CommandError,
+    ConnectError,
+    SessionLostError,
+    StateError,
+)
 from toolkit.model import (
     Node,
     ResourceId,
@@ -233,6 +239,31 @@ def test_other_words_of_a_cmdlet_end_it():
     cluster = Cluster(timeout("You cannot call a method on a null-valued expression"))
     with pytest.raises(CommandError):
         cluster.run()
+
+
+def no_share():
+    return StateError("work with cluster plant7", current="the share is not there")
+
+
+def test_node_that_is_back_without_its_share_is_waited_for():
+    cluster = Cluster(sight(), no_share(), no_share(), INSTALLED)
+    assert [seen.sight.update.state_raw for seen in cluster.run()] == ["Installing", "Installed"]
+    assert cluster.asked == ["node3", "node3", "node2", "node1"]
+    assert ["the share is not there" in text for text in cluster.said] == [True]
+
+
+def test_share_that_does_not_come_back_ends_it_when_patience_does():
+    cluster = Cluster(sight(), no_share(), patience_s=600)
+    with pytest.raises(StateError):
+        cluster.run()
+    assert 600 < cluster.now < 700
+
+
+def test_update_that_was_never_seen_ends_it_at_once():
+    cluster = Cluster(no_share())
+    with pytest.raises(StateError):
+        cluster.run()
+    assert cluster.pauses == []
 
 
 def test_time_that_stands_still_is_measured_by_our_own_clock():

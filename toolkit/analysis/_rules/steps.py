@@ -57,17 +57,15 @@ def has_failed(run: UpdateRun) -> bool:
 
 
 def failed_runs(case: Case) -> Iterator[UpdateRun]:
-    """Yield of each update its newest run, if that failed; a start after it makes a run of its own.
+    """Yield of each update its newest run, if that failed or the update did; a start after it makes a run of its own.
 
-    Where a run's state was written as a number and no step tells, the state of its update does.
+    An update may fail without its run (`DownloadFailed`, or a run whose state was written as a number and that no
+    step tells of): a start asks for the evidence of its newest run all the same.
     """
     newest = {run.resource_id.rpartition("/")[0]: run for run in case.update_runs}
     states = {row.resource_id: row.state for row in case.updates}
     for update_id, run in newest.items():
-        is_untold = run.state is RunState.UNRECOGNISED and (
-            run.progress is None or not run.progress.status
-        )
-        if has_failed(run) or (is_untold and states.get(update_id) in _FAILED_STATES):
+        if has_failed(run) or states.get(update_id) in _FAILED_STATES:
             yield run
 
 

@@ -31,6 +31,11 @@ _ALIGN = (
     "Update with the orchestrator and with nothing else: its next update brings all nodes to one level. "
     "If an update already stopped at it, follow the guide."
 )
+_ALIGN_FIRST = (
+    "Bring the nodes to one level first, as UpdateOsBuildNumberInEce-MismatchedBuilds.md says or with Microsoft's "
+    "support: until then ferry starts no update. From then on update with the orchestrator and with nothing else. "
+    "Where the build is right and the baseline is not, take a new one: ferry cluster baseline."
+)
 
 
 def _alike(
@@ -147,7 +152,9 @@ def _published(answers: Answers) -> Iterator[Said]:
         if _number(windows.build) > _number(expected):
             yield _saying.warns(f"{evidence}: it was patched outside an update", node)
         else:
-            yield _saying.critical(f"{evidence}: an update is not whole on it", node)
+            yield _saying.critical(
+                f"{evidence}: an update is not whole on it", node, remedy=_ALIGN_FIRST
+            )
     if not others:
         yield _saying.passes(f"{expected} belongs to {version}")
 
@@ -249,7 +256,7 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-ItemProperty",),
         rule="The nodes differ: critical. It is another than in a baseline of the same solution version: "
         "critical.",
-        remedy=_ALIGN,
+        remedy=_ALIGN_FIRST,
         source="TSG/Update/UpdateOsBuildNumberInEce-MismatchedBuilds.md",
         confidence="confirmed",
         rests_on=_grounds(Setting.OS_BUILD),

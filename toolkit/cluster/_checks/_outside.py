@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from toolkit.cluster._checks import _saying
 from toolkit.cluster._checks._check import Check, CheckId, Reads, Said, Told
 from toolkit.cluster._cmdlets.settings import CauReport, InstalledUpdate
-from toolkit.model import RunState
+from toolkit.model import RunState, UpdateState
 
 if TYPE_CHECKING:
     from toolkit.cluster._checks._answers import Answers
@@ -41,6 +41,11 @@ _WHO = (
     "Find out who installed it (SConfig, Windows Admin Center, Azure Update Manager, another tool) and stop "
     "that: only the orchestrator may update the nodes."
 )
+_STARTS_NONE = (
+    "Find out who starts such runs (Windows Admin Center, a schedule, a script) and stop it. Until an update was "
+    "installed since, or the report is older than 90 days, ferry starts none: have Microsoft's support say whether the "
+    "nodes are at one level, and start the next one with them."
+)
 
 
 def _plugin(answers: Answers) -> Iterator[Said]:
@@ -61,20 +66,21 @@ def _plugin(answers: Answers) -> Iterator[Said]:
         f"CAU runs in 90 days that used it: {len(outside)}, the newest {newest.run_id}, "
         f"{_minute(newest.started_at)}, {newest.status or 'without a result'}"
     )
-    runs = answers.cluster.ready.runs
-    if runs.value is None:
+    runs, updates = answers.cluster.ready.runs.value, answers.cluster.ready.updates.value
+    if runs is None or updates is None:
         yield _saying.warns(f"{evidence}; when the last update was installed was not told")
         return
-    installed = [
+    known = {update.resource_id for update in updates if update.state is UpdateState.Installed}
+    installed = [  # a preparation succeeds, too
         one.updated_at
-        for one in runs.value
-        if one.state is RunState.Succeeded and not one.is_preparation and one.updated_at is not None
+        for one in runs
+        if one.state is RunState.Succeeded and one.update_id in known and one.updated_at is not None
     ]
     last = max(installed, default=None)
     if newest.started_at is not None and last is not None and newest.started_at < last:
         yield _saying.warns(f"{evidence}; an update was installed since, {_minute(last)}")
     else:
-        yield _saying.critical(f"{evidence}; no update was installed since")
+        yield _saying.critical(f"{evidence}; no update was installed since", remedy=_STARTS_NONE)
 
 
 def _is_ours(report: CauReport) -> bool:
@@ -99,6 +105,8 @@ def _self_updating(answers: Answers) -> Iterator[Said]:
         yield _saying.warns(f"the CAU role is switched off, and has a schedule: {', '.join(found)}")
     elif found:
         yield _saying.critical(f"the CAU role updates by itself: {', '.join(found)}")
+    elif role and "daysofweek" not in entries:
+        yield _saying.unknown(f"the CAU role tells no DaysOfWeek, only {', '.join(role)}")
     else:
         yield _saying.passes("the CAU role has no schedule" if role else "there is no CAU role")
 
@@ -227,9 +235,10 @@ CHECKS: tuple[Check, ...] = (
         title="No CAU run used the Windows Update plug-in",
         about="dont",
         reads=Reads.CLUSTER,
-        asked=("Get-CauReport", "Get-SolutionUpdateRun"),
+        asked=("Get-CauReport", "Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="A report of the last 90 days names Microsoft.WindowsUpdatePlugin: warning. The newest of them is "
-        "later than the last update that was installed, or that is not known to be installed: critical.",
+        "later than the last update that was installed, or that is not known to be installed: critical; until one is, or "
+        "the report is older, ferry starts no update.",
         remedy="Find out who starts such runs (Windows Admin Center, a schedule, a script) and stop it; the "
         "next update of the orchestrator brings the nodes to one level again.",
         source=f"{_THIRD_TUESDAY}, about-updates-23h2.md",
@@ -245,7 +254,7 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-ClusterResource", "Get-CauClusterRole"),
         rule="The CAU role has a schedule (DaysOfWeek, WeeksOfMonth), or a PreUpdateScript in the folder of "
         "an SBE: critical, a warning while its status is Offline. There is no role, or it has no schedule: "
-        "pass.",
+        "pass. It does not tell DaysOfWeek: unknown.",
         remedy="Take the schedule off the role as the guide says, before the third Tuesday of the month.",
         source=_THIRD_TUESDAY,
         confidence="confirmed",

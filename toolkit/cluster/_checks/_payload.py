@@ -27,9 +27,10 @@ from toolkit.cluster._checks._check import (
     Told,
 )
 from toolkit.cluster._checks._endpoints import GROUPS, Endpoint, EndpointGroup
+from toolkit.cluster._checks._saying import installed, short, versions
 from toolkit.cluster._cmdlets import payload
 from toolkit.cluster._cmdlets.payload import MachineVariables, Registration
-from toolkit.model import Node, SolutionVersion, Update, UpdateEnvironment
+from toolkit.model import Node
 from toolkit.request import DiscoverySource
 
 if TYPE_CHECKING:
@@ -69,8 +70,6 @@ class PayloadAnswers:
 class ClusterPayloadAnswers:
     """What the checks here ask of the cluster."""
 
-    environment: Told[UpdateEnvironment] = NOT_ASKED
-    updates: Told[tuple[Update, ...]] = NOT_ASKED
     discovery: Told[tuple[DiscoverySource, ...]] = NOT_ASKED
     registration: Told[Registration] = NOT_ASKED
     orchestrator: Told[str] = NOT_ASKED
@@ -104,8 +103,6 @@ def ask_cluster(ask: Ask, reach: Callable[[str], ReachAnswers]) -> ClusterPayloa
     if variables.value is not None and not _is_disconnected(variables):
         endpoints = Told(value=reach(variables.value.proxy))
     return ClusterPayloadAnswers(
-        environment=ask(_cmdlets.environment()),
-        updates=ask(_cmdlets.updates()),
         discovery=ask(_cmdlets.discovery()),
         registration=ask(payload.registration()),
         orchestrator=ask(payload.orchestrator_owner()),
@@ -159,11 +156,15 @@ def _said_by_each(
 
 
 def _judge_kind(answers: Answers) -> Iterator[Said]:
-    told = _said_by_each(answers, lambda variables: variables.disconnected_operations)
-    says = ", ".join(f"{node} {value or 'not set'}" for node, value in told)
+    told = dict(_said_by_each(answers, lambda variables: variables.disconnected_operations))
+    says = ", ".join(f"{node} {value or 'not set'}" for node, value in told.items())
     kind = _kind(answers)
     if kind is _Kind.MIXED:
         yield Said(verdict=CheckVerdict.CRITICAL, evidence=says)
+    elif not {value.casefold() for value in told.values()} <= {"", "true", "false"}:
+        yield Said(
+            verdict=CheckVerdict.UNKNOWN, evidence=f"{says}: taken for a cluster in connected mode"
+        )
     elif kind is _Kind.DISCONNECTED:
         words = f"disconnected operations ({says}): control plane first; its own preparation is not performed by ferry"
         yield Said(verdict=CheckVerdict.PASS, evidence=words)
@@ -183,7 +184,7 @@ def _is_carried(answers: Answers) -> bool:
         return True
     return any(
         _cmdlets.is_version(update, wanted) and update.availability_type == "Local"
-        for update in answers.cluster.payload.updates.value or ()
+        for update in answers.cluster.ready.updates.value or ()
     )
 
 
@@ -322,32 +323,19 @@ def _judge_update_uri(answers: Answers) -> Iterator[Said]:
     yield Said(verdict=verdict, evidence=_source_words(source))
 
 
-def _installed(answers: Answers) -> SolutionVersion | None:
-    told = answers.cluster.payload.environment.value
-    try:
-        return None if told is None else SolutionVersion.parse(told.current_version)
-    except ValueError:
-        return None
-
-
 def _wants_exclusion(answers: Answers) -> bool:
-    versions = (_installed(answers), answers.version)
-    return any(item is not None and item.release == _EXCLUDED_IN for item in versions)
+    return any(version.release == _EXCLUDED_IN for version in versions(answers))
 
 
 def _owner(answers: Answers) -> str:
     """Return the node that runs the orchestrator, by the name that this site has for it; empty: none."""
     owner = answers.cluster.payload.orchestrator.value or ""
     names = (node.name for node in answers.nodes)
-    return next((name for name in names if owner and _short(name) == _short(owner)), "")
-
-
-def _short(name: str) -> str:
-    return name.partition(".")[0].casefold()
+    return next((name for name in names if owner and short(name) == short(owner)), "")
 
 
 def _rests_on_exclusion(answers: Answers) -> Iterator[tuple[str, Told[object]]]:
-    yield "", answers.cluster.payload.environment
+    yield "", answers.cluster.ready.environment
     if _wants_exclusion(answers):
         yield "", answers.cluster.payload.orchestrator
         for node in answers.nodes:
@@ -356,12 +344,12 @@ def _rests_on_exclusion(answers: Answers) -> Iterator[tuple[str, Told[object]]]:
 
 
 def _judge_exclusion(answers: Answers) -> Iterator[Said]:
-    installed = _installed(answers)
+    current = installed(answers)
     if not _wants_exclusion(answers):
         wanted = f", wanted is {answers.version}" if answers.version is not None else ""
         yield Said(
-            verdict=CheckVerdict.PASS if installed is not None else CheckVerdict.UNKNOWN,
-            evidence=f"installed is {installed or 'a version that is not told'}{wanted}; only 2603 needs it",
+            verdict=CheckVerdict.PASS if current is not None else CheckVerdict.UNKNOWN,
+            evidence=f"installed is {current or 'a version that is not told'}{wanted}; only 2603 needs it",
         )
         return
     told = answers.cluster.payload.orchestrator.value
@@ -407,8 +395,8 @@ CHECKS: tuple[Check, ...] = (
         about="payload",
         reads=Reads.NODE,
         asked=("Get-ItemProperty",),
-        rule="DISCONNECTED_OPS_SUPPORT is True on some nodes and not on others: critical. What it is decides which "
-        "of the checks below are asked.",
+        rule="DISCONNECTED_OPS_SUPPORT is True on some nodes and not on others: critical. Neither True nor False nor "
+        "unset: unknown. What it is decides which of the checks below are asked.",
         remedy="Set the machine variable DISCONNECTED_OPS_SUPPORT alike on every node.",
         source=f"{_PAGE}, disconnected-operations-plan-updates.md",
         confidence="confirmed",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from toolkit.cluster._checks._check import Check, CheckId, Reads, Said
 from toolkit.cluster._checks._ready_answers import ENVIRONMENT
 from toolkit.cluster._checks._saying import critical, of_cluster, passes, unknown, warns
+from toolkit.cluster._cmdlets import payload
 from toolkit.model import human_size
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from toolkit.cluster._cmdlets.ready import GroupState, StorageState
 
 UPDATE_SERVICE = "Azure Stack HCI Update Service Cluster Group"
-ORCHESTRATOR = "Azure Stack HCI Orchestrator Service Cluster Group"
+ORCHESTRATOR = payload.ORCHESTRATOR_GROUP
 _ARB = "control-plan"
 """Part of the name of the group that the VM of the Azure Resource Bridge is in."""
 _CLOUD_MANAGEMENT = "Cloud Management"

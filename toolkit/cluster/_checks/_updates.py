@@ -60,7 +60,20 @@ _DOWNLOADS = timedelta(hours=24)
 _OLD_RESULTS = timedelta(hours=48)
 _SHOWN = 300
 """Characters of a marker that are shown."""
+_INSTALL_SBE = (
+    "Install the same SBE or a newer one now by the commands of the guide: while it is partly installed ferry starts "
+    "nothing, not even that."
+)
 _SECONDS = "%Y-%m-%d %H:%M UTC"
+_STATES = (
+    "AppliedSuccessfully",
+    "UpdateAvailable",
+    "UpdateInProgress",
+    "UpdateFailed",
+    "PreparationInProgress",
+    "PreparationFailed",
+)
+"""Of the cluster, beside `NeedsAttention`; what goes on and what failed is judged by other checks."""
 _BUSY = ("ScanInProgress", "NotApplicableBecauseAnotherUpdateIsInProgress")
 
 
@@ -91,9 +104,12 @@ def _need(answers: Answers) -> tuple[int, str] | None:
     zips = answers.medium.zips if answers.medium else ()
     carried = next((item for item in zips if item.version == wanted), None)
     image = ", and the expanded image of 12.x" if wanted.os_train is OsTrain.H24 else ""
-    if update is not None and update.package_size_bytes is not None:
-        size, times = update.package_size_bytes, times - _COPY
-        of = f"of its {human_size(size)}: the service's own copy{image}; it is imported already"
+    is_imported = update is not None and update.availability_type == "Local"
+    told = None if update is None else update.package_size_bytes
+    if told is not None and (is_imported or carried is None):
+        size, times = told, times - _COPY
+        where = "imported already" if is_imported else "downloaded by the service"
+        of = f"of its {human_size(size)}: the service's own copy{image}; it is {where}"
     elif carried is not None:
         size = carried.size_bytes
         of = f"of {carried.name}, {human_size(size)}: zip, expanded form, the service's copy{image}"
@@ -103,7 +119,8 @@ def _need(answers: Answers) -> tuple[int, str] | None:
 
 
 def _space_not_asked(answers: Answers) -> str:
-    if answers.cluster.ready.updates.why or _need(answers) is not None:
+    is_listed = _listed(answers) is not None
+    if is_listed or answers.cluster.ready.updates.why or _need(answers) is not None:
         return ""
     return (
         f"the size of {answers.version} is not known: bring the medium, or check once it is listed"
@@ -112,6 +129,12 @@ def _space_not_asked(answers: Answers) -> str:
 
 def _space(answers: Answers) -> Iterator[Said]:
     volumes, need = answers.cluster.ready.volumes.value, _need(answers)
+    if need is None and _listed(answers) is not None:
+        yield unknown(
+            f"the cluster lists {answers.version} without its size",
+            remedy="Check with its medium, or find out how large it is, and whether there is room for it.",
+        )
+        return
     if volumes is None or need is None:
         return
     volume = next(
@@ -241,7 +264,7 @@ def _judged_sbe(environment: UpdateEnvironment) -> Said:
     words = dict(environment.additional).get("SBEAdditionalData", "")
     says = f"{environment.sbe_family or 'no family'}, version {environment.current_sbe_version}"
     if words:
-        return critical(f"{says}: {words}")
+        return critical(f"{says}: {words}", remedy=_INSTALL_SBE)
     if version is None:
         return unknown(f"the version is {environment.current_sbe_version or 'not told'!r}")
     if version == NO_SBE:
@@ -267,13 +290,12 @@ def _sbe_minimum(answers: Answers) -> Iterator[Said]:
     except InputError as error:
         yield unknown(str(error))
         return
-    minimums = [
-        minimum
-        for step in path.steps[:1]
-        for minimum in step.sbe_minimums
-        if minimum.names(environment.sbe_family)
-    ]
+    published = [minimum for step in path.steps[:1] for minimum in step.sbe_minimums]
+    minimums = [minimum for minimum in published if minimum.names(environment.sbe_family)]
     found = SbeVersion.read(environment.current_sbe_version)
+    if published and not environment.sbe_family and found != NO_SBE:
+        yield unknown("minimums are published for this step, and the cluster tells no family")
+        return
     carried = [item.sbe.version for item in answers.medium.sbes] if answers.medium else []
     for minimum in minimums:
         says = (
@@ -308,13 +330,25 @@ def _service_answers(answers: Answers) -> Iterator[Said]:
 
 
 def _none_running(answers: Answers) -> Iterator[Said]:
-    updates = answers.cluster.ready.updates.value or ()
-    busy = [
-        f"{update.version} is {update.state_raw}"
-        for update in updates
-        if update.state_raw.endswith("ing") or update.state_raw in _BUSY
+    updates, runs = answers.cluster.ready.updates.value, answers.cluster.ready.runs.value
+    busy, strange = [], []
+    for update in updates or ():
+        says = f"{update.version} is {update.state_raw or 'in a state that is not told'}"
+        if update.state_raw.endswith("ing") or update.state_raw in _BUSY:
+            busy.append(says)
+        elif update.state is UpdateState.UNRECOGNISED:
+            strange.append(says)
+    busy += [
+        f"run {run.resource_id} is {run.state_raw}"
+        for run in runs or ()
+        if run.state is RunState.InProgress
     ]
-    yield critical("; ".join(busy)) if busy else passes("none")
+    if busy:
+        yield critical("; ".join(busy))
+    elif strange:
+        yield unknown("; ".join(strange))
+    elif updates is not None and runs is not None:
+        yield passes("none")
 
 
 def _last_run(answers: Answers) -> Iterator[Said]:
@@ -365,12 +399,17 @@ def _half_done(answers: Answers) -> Iterator[Said]:
     if environment is None:
         return
     package = dict(environment.package_versions).get("Solution", "")
+    says = f"{environment.current_version or 'no version'}, state {environment.state or 'not told'}"
     if environment.state == "NeedsAttention":
         yield warns("the cluster's state is NeedsAttention")
     elif package and package != environment.current_version:
         yield warns(f"the version is {environment.current_version}, of the packages {package}")
+    elif not package:
+        yield unknown(f"{says}; the version of the packages is not told")
+    elif environment.state not in _STATES:
+        yield unknown(says)
     else:
-        yield passes(f"{environment.current_version}, state {environment.state or 'not told'}")
+        yield passes(says)
 
 
 def _cau_run(answers: Answers) -> Iterator[Said]:
@@ -426,11 +465,16 @@ def _health(answers: Answers) -> Iterator[Said]:
     if environment is None:
         return
     found = [said for _, said in _failures(environment.health_checks)]
+    says = f"{len(environment.health_checks)} results"
     yield from found
     if not environment.health_checks:
         yield unknown(f"no result is told, and the health state is {environment.health_state!r}")
+    elif not found and environment.health_state != "Success":
+        yield unknown(
+            f"{says}, none of them a warning; the health state is {environment.health_state!r}"
+        )
     elif not found:
-        yield passes(f"{len(environment.health_checks)} results")
+        yield passes(says)
 
 
 def _health_files(answers: Answers) -> Iterator[Said]:
@@ -499,7 +543,6 @@ def _known_issues(answers: Answers) -> Iterator[Said]:
 
 _ENVIRONMENT = of_cluster(lambda answers: answers.cluster.ready.environment)
 _REGISTRY = of_nodes(lambda node: node.ready.registry)
-_UPDATES = of_cluster(lambda answers: answers.cluster.ready.updates)
 _RUNS = of_cluster(
     lambda answers: answers.cluster.ready.runs, lambda answers: answers.cluster.ready.updates
 )
@@ -512,7 +555,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-ClusterSharedVolume", "Get-SolutionUpdate"),
         rule="Free on the infrastructure volume is less than three (23H2) or four (24H2) times the zip, less "
-        "two of these once the update is listed: critical; less than 1.2 times that: warning.",
+        "two of these once the update is imported (listed as `Local`), or where no medium brings it: critical; "
+        "less than 1.2 times that: warning. It is listed without a size, and no medium brings it: unknown.",
         remedy="Free space on the infrastructure volume; what ferry left there of earlier imports: "
         "`ferry cluster clean`. Remove nothing of others.",
         source=f"update-via-powershell-23h2.md, {_SPACE}; the factors are inferred",
@@ -577,7 +621,7 @@ CHECKS: tuple[Check, ...] = (
         about="readiness",
         reads=Reads.BOTH,
         asked=("Get-SolutionUpdateEnvironment", "Get-ItemProperty"),
-        rule="The cluster says that it is partly installed: critical. 4.0.0.0 (never installed), or one of the "
+        rule="The cluster says that it is partly installed: critical, and ferry does not start even that SBE. 4.0.0.0 (never installed), or one of the "
         "variables SBEInstalledContent and SBEInstalledMetadata alone: warning. A version without a family, "
         "or none that can be read: unknown. 2.1.0.0: there is none, pass.",
         remedy="Install the same SBE or a newer one now, as the guide says.",
@@ -595,7 +639,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="The installed SBE is below the minimum that its vendor's family needs for the change to 24H2: "
-        "critical, unless it may go with the update and the medium carries it.",
+        "critical, unless it may go with the update and the medium carries it. No family is told: unknown.",
         remedy="Import and install that SBE first.",
         source="update-opt-enable.md",
         confidence="confirmed",
@@ -622,12 +666,13 @@ CHECKS: tuple[Check, ...] = (
         title="No other update is in progress",
         about="readiness",
         reads=Reads.CLUSTER,
-        asked=("Get-SolutionUpdate",),
-        rule="An update is in a state that ends with `ing`, in ScanInProgress, or waits for another: critical.",
+        asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
+        rule="An update is in a state that ends with `ing`, in ScanInProgress, or waits for another, or a run is "
+        "`InProgress`: critical. An update is in a state that is not known: unknown.",
         remedy="Wait until it has ended: `ferry run watch`.",
         source="TSG/Update/OS-update-automatically-set-to-run-on-3rd-Tuesday-following-SBE-update.md",
         confidence="confirmed",
-        rests_on=_UPDATES,
+        rests_on=_RUNS,
         judge=_none_running,
     ),
     Check(
@@ -637,8 +682,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="The newest run is `Failed`, or an update is in a state that ends with `Failed`: critical.",
-        remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse`), cure the cause; "
-        "`ferry run start` says how it goes on.",
+        remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse FILE --site DIR`), cure the cause; "
+        "`ferry run start` of the update that failed says how it goes on. Until it is installed no other is started.",
         source="update-best-practices.md, update-troubleshooting-23h2.md",
         confidence="confirmed",
         rests_on=_RUNS,
@@ -666,7 +711,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="The version of the packages is another than that of the cluster, or the cluster's state is "
-        "`NeedsAttention`: warning.",
+        "`NeedsAttention`: warning. One of them is not told, or the state is not known: unknown.",
         remedy="Look at the last run (`ferry run show`) and end it before another begins.",
         source="update-via-powershell-23h2.md, Azure REST specification azurestackhci 2024-04-01",
         confidence="inferred",
@@ -708,7 +753,8 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdateEnvironment",),
         rule="A failed check is `CRITICAL`: critical; `WARNING`: warning (it stops the update too, unless "
-        "warnings are ignored); `INFORMATIONAL`: pass. No result, or a word that is not known: unknown.",
+        "warnings are ignored); `INFORMATIONAL`: pass. No result, a word that is not known, or nothing bad although the "
+        "health state is not `Success`: unknown.",
         remedy="Do what the check itself says, then `Invoke-SolutionUpdatePrecheck -SystemHealth`.",
         source="update-phases-23h2.md, update-troubleshooting-23h2.md",
         confidence="confirmed",

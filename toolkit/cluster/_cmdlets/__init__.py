@@ -420,10 +420,7 @@ def save_cau_reports(file: PureWindowsPath, cluster: str, since: datetime) -> Co
 
 def cluster_name() -> Command[str]:
     """Read the failover cluster's own name."""
-    return Command(
-        pipeline=(Cmdlet("Get-Cluster"), building.select(["Name"])),
-        parse=lambda reply: reading.text(reading.only(reply, Cmdlet("Get-Cluster")), "Name"),
-    )
+    return Command(pipeline=(Cmdlet("Get-Cluster"), building.select(["Name"])), parse=_cluster_name)
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -442,6 +439,13 @@ def _since_query(since: datetime) -> str:
 
 
 # --- reading ------------------------------------------------------------------------------------
+
+
+def _cluster_name(reply: tuple[Plain, ...]) -> str:
+    name = reading.text(reading.only(reply, Cmdlet("Get-Cluster")), "Name")
+    if not name:  # nameless nodes would all belong to one cluster
+        raise InputError("read the reply of Get-Cluster", found="no Name", expected="one")
+    return name
 
 
 def _hash(reply: tuple[Plain, ...]) -> Sha256:

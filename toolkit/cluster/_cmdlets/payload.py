@@ -77,7 +77,7 @@ def orchestrator_owner() -> Command[str]:
     stage = Cmdlet("Get-ClusterGroup", (("Name", ORCHESTRATOR_GROUP),))
     return Command(
         pipeline=(stage, building.select(["OwnerNode"])),
-        parse=lambda reply: _name(reading.only(reply, stage).get("OwnerNode")),
+        parse=lambda reply: reading.name_of(reading.only(reply, stage).get("OwnerNode")),
     )
 
 
@@ -142,13 +142,6 @@ def _registration(row: dict[str, Plain]) -> Registration:
         connection=reading.text(row, "ConnectionStatus"),
         registration=reading.text(row, "RegistrationStatus"),
     )
-
-
-def _name(value: Plain) -> str:
-    """Read a node, as an object or as its text."""
-    if isinstance(value, dict):
-        return reading.text(value, "Name")
-    return "" if value is None else str(value)
 
 
 def _needed(row: dict[str, Plain]) -> NeededSbe:

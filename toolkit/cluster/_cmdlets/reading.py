@@ -51,6 +51,11 @@ def text(row: dict[str, Plain], *keys: str) -> str:
     return ""
 
 
+def name_of(value: Plain) -> str:
+    """Return the name of an object that came whole, or as its text; empty: none came."""
+    return text(value, "Name") if isinstance(value, dict) else str(value or "")
+
+
 def items(value: Plain) -> list[Plain]:
     """Take a value as a list: PowerShell unrolls one of a single item."""
     if value is None:

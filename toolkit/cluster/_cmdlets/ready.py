@@ -82,19 +82,10 @@ class ResourceState:
 
 
 def node_states() -> Command[tuple[NodeState, ...]]:
-    """Read the nodes of the cluster with their states."""
+    """Read the nodes of the cluster with their states; there is none without nodes."""
     properties = ["Name", "State", "DrainStatus", "StatusInformation"]
     return Command(
-        pipeline=(Cmdlet("Get-ClusterNode"), building.select(properties)),
-        parse=lambda reply: tuple(
-            NodeState(
-                name=reading.text(row, "Name"),
-                state=_named(row, "State", _NODE_STATES),
-                drain_status=_named(row, "DrainStatus", _DRAINS),
-                status_information=_named(row, "StatusInformation", {"0": "Normal"}),
-            )
-            for row in _rows(reply, "Get-ClusterNode")
-        ),
+        pipeline=(Cmdlet("Get-ClusterNode"), building.select(properties)), parse=_node_states
     )
 
 
@@ -107,7 +98,7 @@ def groups() -> Command[tuple[GroupState, ...]]:
             GroupState(
                 name=reading.text(row, "Name"),
                 state=_named(row, "State", _GROUP_STATES),
-                owner=_name_of(row.get("OwnerNode")),
+                owner=reading.name_of(row.get("OwnerNode")),
                 kind=reading.text(row, "GroupType"),
             )
             for row in _rows(reply, "Get-ClusterGroup")
@@ -133,8 +124,8 @@ def failed_resources() -> Command[tuple[ResourceState, ...]]:
             ResourceState(
                 name=reading.text(row, "Name"),
                 state=reading.text(row, "State"),
-                group=_name_of(row.get("OwnerGroup")),
-                kind=_name_of(row.get("ResourceType")),
+                group=reading.name_of(row.get("OwnerGroup")),
+                kind=reading.name_of(row.get("ResourceType")),
             )
             for row in _rows(reply, "Get-ClusterResource")
         ),
@@ -293,7 +284,7 @@ class HealthFile:
 
 def all_runs() -> Command[tuple[RunSummary, ...]]:
     """Read the runs of every listed update, without their step trees, newest first."""
-    properties = ["ResourceId", "State", "TimeStarted", "LastUpdatedTime"]
+    properties = ["ResourceId", "State", "TimeStarted", "LastUpdatedTime", "Duration"]
     return Command(
         pipeline=(
             Cmdlet("Get-SolutionUpdate"),
@@ -330,7 +321,7 @@ def text_of(path: PureWindowsPath) -> Command[str]:
 
 
 def newest_health_files(share: PureWindowsPath) -> Command[tuple[HealthFile, ...]]:
-    """Find the two files with the newest results: one of the environment checker, one of the cloud's.
+    """Find the two newest files of results.
 
     Args:
         share: The infrastructure share.
@@ -367,15 +358,25 @@ def _rows(reply: tuple[Plain, ...], cmdlet: str) -> list[dict[str, Plain]]:
     return [reading.row(item, cmdlet) for item in reply]
 
 
+def _node_states(reply: tuple[Plain, ...]) -> tuple[NodeState, ...]:
+    name = "Get-ClusterNode"
+    if not reply:
+        raise InputError(f"read the reply of {name}", found="no node", expected="one or more")
+    return tuple(
+        NodeState(
+            name=reading.text(row, "Name"),
+            state=_named(row, "State", _NODE_STATES),
+            drain_status=_named(row, "DrainStatus", _DRAINS),
+            status_information=_named(row, "StatusInformation", {"0": "Normal"}),
+        )
+        for row in _rows(reply, name)
+    )
+
+
 def _named(row: dict[str, Plain], key: str, names: Mapping[str, str]) -> str:
     """Return an enumeration's name, whether it came as such or as a number."""
     told = reading.text(row, key)
     return names.get(told, told)
-
-
-def _name_of(value: Plain) -> str:
-    """Return the name of an object that came whole, or as its text."""
-    return reading.text(value, "Name") if isinstance(value, dict) else str(value or "")
 
 
 def _storage(stage: Cmdlet, properties: list[str]) -> Command[tuple[StorageState, ...]]:
@@ -473,6 +474,7 @@ def _summaries(reply: tuple[Plain, ...]) -> tuple[RunSummary, ...]:
             started_at=reading.time(row.get("TimeStarted")),
             updated_at=reading.time(row.get("LastUpdatedTime")),
             is_preparation=None,
+            took=reading.span(row.get("Duration")),
         )
         for row in _rows(reply, "Get-SolutionUpdateRun")
     ]
@@ -491,7 +493,7 @@ def _cau(reply: tuple[Plain, ...]) -> CauState:
         state=reading.text(told, "RunState") or "RunInProgress",
         run_id=reading.text(told, "RunId"),
         started_at=reading.time(told.get("RunStartTime")),
-        orchestrator=_name_of(told.get("CurrentOrchestrator")),
+        orchestrator=reading.name_of(told.get("CurrentOrchestrator")),
     )
 
 
