@@ -10,7 +10,6 @@ from tests.unit.cluster.test_payload_checks import (
     CONNECTED,
     NODES,
     answers,
-    environment,
     node,
     reach,
     source,
@@ -56,13 +55,12 @@ def test_every_check_speaks_whatever_words_the_cluster_uses(words, owner, lost, 
     ]
     cluster = replace(
         CONNECTED,
-        environment=Told(value=environment(words[6])),
         discovery=Told(value=(source("SBE", words[7], words[8]), source("Solution", words[9], ""))),
         registration=Told(value=Registration(connection=words[8], registration=words[0])),
         orchestrator=owner,
         endpoints=reach(missed=["aka.ms"], untold=["mcr.microsoft.com"]),
     )
-    readiness = judge_all(answers(cluster, nodes, version=version), CHECKS)
+    readiness = judge_all(answers(cluster, nodes, installed=words[6], version=version), CHECKS)
     spoken = {result.check for result in readiness.results}
     assert spoken | {name for name, _ in readiness.not_asked} == {check.id for check in CHECKS}
     assert all(result.evidence for result in readiness.results)

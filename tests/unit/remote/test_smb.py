@@ -71,7 +71,8 @@ class RemoteFile:
             if self.fail_after < 0:
                 raise SMBConnectionClosed("gone")
 
-    def begin_write(self, data, offset):
+    def begin_write(self, data, offset, *, stall_s):
+        assert stall_s > 0
         self._leave()
 
         def answer():
@@ -138,8 +139,13 @@ def test_upload_keeps_the_line_full_but_memory_bounded():
     assert max(length for _, length in file.written) == 1000
 
 
-def test_short_write_is_completed():
-    file, data = RemoteFile(short=300), pattern(5000)
+def test_short_write_is_told_and_made_good_by_the_next_try():
+    file, data = RemoteFile(short=300), pattern(3000)
+    with upload(file, len(data)) as sink:
+        sink.write(data)
+        with pytest.raises(TransferError, match="300 of 1000 bytes"):
+            sink.finish()
+    file.short, file.size_bytes = None, len(file.content)
     with upload(file, len(data)) as sink:
         sink.write(data)
         sink.finish()
