@@ -30,6 +30,7 @@ from toolkit.cluster._fencing import Claim
 from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._running import PHASES, Phase
 from toolkit.cluster._share_records import (
+    MAY_BE_ADDED,
     RECORDS_FOLDER,
     ImportStep,
     Outcome,
@@ -42,7 +43,6 @@ from toolkit.model import Command, Progress, SolutionVersion, T, Update, UpdateS
 from toolkit.site import Journal
 
 STEP = "clean"
-_MAY_BE_READ = (Outcome.INTENT, Outcome.DONE)
 
 
 class Asked(Protocol):
@@ -277,7 +277,7 @@ def needed(
     for record in records:
         if record.step is ImportStep.SUBMIT:
             last[record.delivery] = record.outcome
-    added = {delivery for delivery, outcome in last.items() if outcome in _MAY_BE_READ}
+    added = {delivery for delivery, outcome in last.items() if outcome in MAY_BE_ADDED}
     listed = next((update for update in updates if _cmdlets.is_version(update, version)), None)
     if listed is None:
         is_past = installed is not None and version <= installed

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from toolkit.cluster._share_records import Outcome
+from toolkit.cluster._share_records import MAY_BE_ADDED, Outcome
 
 
 class ImportState(Enum):
@@ -56,7 +56,7 @@ class Stands:
 
 def state_of(stands: Stands) -> ImportState:
     """Return the state in which an import is."""
-    if stands.submission in (Outcome.INTENT, Outcome.DONE):
+    if stands.submission in MAY_BE_ADDED:
         return ImportState.SUBMITTED
     if stands.is_archive and stands.is_expanded:
         return ImportState.READY

@@ -29,6 +29,7 @@ from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload
 from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
+from toolkit.cluster._evidence import since_added
 from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._foretelling import Foretelling
@@ -39,6 +40,7 @@ from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
     FLUSHED,
+    MAY_BE_ADDED,
     ImportStep,
     Outcome,
     ShareView,
@@ -71,7 +73,7 @@ from toolkit.model import (
     UpdateState,
     human_size,
 )
-from toolkit.site import REMOVED_STEP, Journal
+from toolkit.site import Journal
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
@@ -392,7 +394,9 @@ class Import:
             match state:
                 case ImportState.COPYING | ImportState.COPIED:
                     wanted = next(
-                        f for f in delivery.files if not self._is_proven(delivery, f, seen)
+                        file
+                        for file, found in zip(delivery.files, stands.files, strict=True)
+                        if not found.is_proven
                     )
                     if state is ImportState.COPYING:
                         self._copy(delivery, wanted)
@@ -445,7 +449,7 @@ class Import:
         noted = self._last_outcome(delivery.step)
         known = [Outcome(noted)] if noted in set(Outcome) else []
         known += seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]
-        return next((one for one in known if one in (Outcome.INTENT, Outcome.DONE)), None)
+        return next((one for one in known if one in MAY_BE_ADDED), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
         """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
@@ -800,13 +804,8 @@ class Import:
         )
 
     def _last_outcome(self, step: str) -> str | None:
-        last = None
-        for entry in self.journal.entries(cluster=self.cluster):
-            if entry.step == REMOVED_STEP:  # another cluster of this name: nothing before counts
-                last = None
-            elif (entry.subject, entry.step) == (self.subject, step):
-                last = entry.outcome
-        return last
+        known = since_added(self.journal, cluster=self.cluster, subject=self.subject)
+        return next((entry.outcome for entry in reversed(known) if entry.step == step), None)
 
     def _refuse_vanishing(self, path: PureWindowsPath) -> None:
         """Stop what would go on for ever: it arrived whole as often as a loss can explain, and did not stay."""

@@ -60,6 +60,10 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
+MAY_BE_ADDED = (Outcome.INTENT, Outcome.DONE)
+"""Of a submission: it was sent, or may have been."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """Who may write on the share, as long as there is no higher number."""

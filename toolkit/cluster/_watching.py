@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._cmdlets import ready
+from toolkit.cluster._cmdlets import payload, ready
 from toolkit.cluster._running import Sight
 from toolkit.errors import AuthenticationError, CommandError, ConnectError, ReachError, StateError
 from toolkit.model import Command, Node, Progress, RunState, Step, T, Update
@@ -34,7 +34,7 @@ _LOOKS_WITHOUT_NODE = 2
 _UNANSWERED_LOOKS = 5
 _SERVICE_IS_SILENT = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
 _SERVICE_ADVICE = (
-    'ask less often, and have somebody move "Azure Stack HCI Update Service Cluster Group" to another node; the run '
+    f'ask less often, and have somebody move "{payload.UPDATE_GROUP}" to another node; the run '
     "goes on meanwhile (guide: TSG/Update/Get-SolutionUpdate-GatewayTimeout.md)"
 )
 _OVERDUE = 2

@@ -216,9 +216,8 @@ class Upload:
         self._held.close()
 
     def _send_block(self) -> None:
-        data = bytes(self._block)
-        self._block.clear()
-        self._send(data)
+        block, self._block = self._block, bytearray()
+        self._send(memoryview(block))
 
     def _send(self, data: bytes | memoryview) -> None:
         offset = self.resumed_at_bytes + self._sent_bytes

@@ -72,9 +72,7 @@ def space(volume, *, node="", free=100 * GB):
 def groups(**states):
     named = {UPDATE_SERVICE: "Online", ORCHESTRATOR: "Online", "x-control-plane-1": "Online"}
     named |= {name.replace("_", " "): state for name, state in states.items()}
-    return tuple(
-        GroupState(name=name, state=state, owner="node1", kind="") for name, state in named.items()
-    )
+    return tuple(GroupState(name=name, state=state, owner="node1") for name, state in named.items())
 
 
 def disk(health="Healthy", **facts):

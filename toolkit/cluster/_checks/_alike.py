@@ -110,7 +110,7 @@ def _alike_in(nodes: Sequence[NodeSettings], settings: Sequence[Setting]) -> str
     return shown or "none"
 
 
-def _grounds(*settings: Setting) -> _saying.Grounds:
+def _grounds(*settings: Setting) -> _saying.RestsOn:
     return lambda answers: [
         (node.name, node.settings.setup.of(setting))
         for node in answers.nodes

@@ -43,10 +43,9 @@ _VALUES = {
         "SBEInstalledContent",
         "SBEInstalledMetadata",
         "DISCONNECTED_OPS_SUPPORT",
-        "NUGET_CERT_REVOCATION_MODE",
     ),
 }
-"""What is read of a node's registry, for the checks of the payload too."""
+"""What is read of a node's registry."""
 REBOOT_KEYS = (
     _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
     _HKLM + r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",

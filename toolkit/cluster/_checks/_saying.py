@@ -12,7 +12,7 @@ from toolkit.model import SolutionVersion, T
 if TYPE_CHECKING:
     from toolkit.cluster._checks._answers import Answers, NodeAnswers
 
-Grounds = Callable[["Answers"], Iterable[tuple[str, Told[object]]]]
+RestsOn = Callable[["Answers"], Iterable[tuple[str, Told[object]]]]
 
 
 def passes(evidence: str, node: str = "") -> Said:
@@ -35,12 +35,12 @@ def unknown(evidence: str, node: str = "", *, remedy: str = "") -> Said:
     return Said(verdict=CheckVerdict.UNKNOWN, node=node, evidence=evidence, remedy=remedy)
 
 
-def of_nodes(pick: Callable[[NodeAnswers], Told[object]]) -> Grounds:
+def of_nodes(pick: Callable[[NodeAnswers], Told[object]]) -> RestsOn:
     """Return the grounds of a check that rests on one answer of every node."""
     return lambda answers: [(node.name, pick(node)) for node in answers.nodes]
 
 
-def of_cluster(*picks: Callable[[Answers], Told[object]]) -> Grounds:
+def of_cluster(*picks: Callable[[Answers], Told[object]]) -> RestsOn:
     """Return the grounds of a check that rests on answers about the cluster."""
     return lambda answers: [("", pick(answers)) for pick in picks]
 

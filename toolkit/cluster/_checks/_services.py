@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toolkit.cluster._checks._answers import Answers
     from toolkit.cluster._cmdlets.ready import GroupState, StorageState
 
-UPDATE_SERVICE = "Azure Stack HCI Update Service Cluster Group"
+UPDATE_SERVICE = payload.UPDATE_GROUP
 ORCHESTRATOR = payload.ORCHESTRATOR_GROUP
 _ARB = "control-plan"
 """Part of the name of the group that the VM of the Azure Resource Bridge is in."""

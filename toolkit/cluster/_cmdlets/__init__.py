@@ -221,7 +221,7 @@ _LISTED_PROPERTIES = [
     "AdditionalProperties",
 ]
 _BIOS = r"HKLM:\HARDWARE\DESCRIPTION\System\BIOS"
-_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+MACHINE_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
 _LANGUAGE_MODES = ("FullLanguage", "ConstrainedLanguage", "RestrictedLanguage", "NoLanguage")
 _NOT_FIXED = ("removable", "network", "cd-rom", "ram disk", "2", "4", "5", "6")
 """`DriveType` by name or number (MSFT_Volume) of what an update's files are never put on."""
@@ -324,7 +324,7 @@ def machine_settings() -> Command[MachineSettings]:
     azure-arc/servers/manage-agent.md (`HTTPS_PROXY`).
     """
     stages = building.registry(
-        _ENVIRONMENT, ["DISCONNECTED_OPS_SUPPORT", "HTTPS_PROXY", "HTTP_PROXY"]
+        MACHINE_ENVIRONMENT, ["DISCONNECTED_OPS_SUPPORT", "HTTPS_PROXY", "HTTP_PROXY"]
     )
     return Command(pipeline=stages, parse=lambda reply: _settings(reading.only(reply, stages[0])))
 

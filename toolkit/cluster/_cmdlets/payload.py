@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
-from toolkit.cluster._cmdlets import building, reading
+from toolkit.cluster._cmdlets import MACHINE_ENVIRONMENT, building, reading
 from toolkit.cluster._sbe_foresight import NeededSbe
 from toolkit.model import Cmdlet, Command, Plain, ResourceId
 
@@ -17,7 +17,7 @@ EXCLUDED_TESTS = PureWindowsPath(
     r"C:\Program Files\WindowsPowerShell\Modules\AzStackHci.EnvironmentChecker\ExcludeTests.txt"
 )
 ORCHESTRATOR_GROUP = "Azure Stack HCI Orchestrator Service Cluster Group"
-_ENVIRONMENT = r"HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment"
+UPDATE_GROUP = "Azure Stack HCI Update Service Cluster Group"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def machine_variables() -> Command[MachineVariables]:
         "HTTPS_PROXY",
         "HTTP_PROXY",
     ]
-    stages = building.registry(_ENVIRONMENT, names)
+    stages = building.registry(MACHINE_ENVIRONMENT, names)
     return Command(pipeline=stages, parse=lambda reply: _variables(reading.only(reply, stages[0])))
 
 

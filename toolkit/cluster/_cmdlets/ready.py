@@ -68,7 +68,6 @@ class GroupState:
     name: str
     state: str
     owner: str
-    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ def node_states() -> Command[tuple[NodeState, ...]]:
 
 def groups() -> Command[tuple[GroupState, ...]]:
     """Read the groups of the cluster: services, virtual machines, and the cluster's own."""
-    properties = ["Name", "State", "OwnerNode", "GroupType"]
+    properties = ["Name", "State", "OwnerNode"]
     return Command(
         pipeline=(Cmdlet("Get-ClusterGroup"), building.select(properties)),
         parse=lambda reply: tuple(
@@ -99,7 +98,6 @@ def groups() -> Command[tuple[GroupState, ...]]:
                 name=reading.text(row, "Name"),
                 state=_named(row, "State", _GROUP_STATES),
                 owner=reading.name_of(row.get("OwnerNode")),
-                kind=reading.text(row, "GroupType"),
             )
             for row in _rows(reply, "Get-ClusterGroup")
         ),
