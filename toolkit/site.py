@@ -38,7 +38,14 @@ TRUST = "trust"
 """Folder of the pinned root and the trust state."""
 REMOVED_STEP = "remove-cluster"
 """Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
+REASON_LETTERS = 10
+"""Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+
+
+def says_why(reason: str) -> bool:
+    """Whether a written reason has `REASON_LETTERS` letters at least; signs, digits and blanks are none."""
+    return sum(map(str.isalpha, reason)) >= REASON_LETTERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From options to a reachable cluster: site, credential, session."""
+"""From options to a reachable cluster: site, credential, session; and why something is done to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toolkit.cluster import Cluster
 from toolkit.errors import InputError
 from toolkit.model import Credential
 from toolkit.remote import connect
-from toolkit.site import Site
+from toolkit.site import REASON_LETTERS, Site, says_why
 
 
 def user_option(command: F) -> F:
@@ -25,6 +25,17 @@ def user_option(command: F) -> F:
         help="Account of the deployment (LCM) user (or set FERRY_USERNAME; else you are asked). The "
         "password comes from FERRY_PASSWORD, the system's keyring, or a prompt.",
     )(command)
+
+
+def written_reason(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """Return a reason that goes into the journal, if one is given; a callback of its option.
+
+    Raises:
+        click.BadParameter: It says nothing.
+    """
+    if value and not says_why(value):
+        raise click.BadParameter(f"say it in at least {REASON_LETTERS} letters")
+    return value.strip()
 
 
 def credential(cluster_name: str, username: str | None) -> Credential:

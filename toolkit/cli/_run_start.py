@@ -12,7 +12,7 @@ import click
 from toolkit.catalog import load_manifests
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._output import F, echo, print_json
-from toolkit.cli._reach import open_cluster
+from toolkit.cli._reach import open_cluster, written_reason
 from toolkit.cli._run_options import read_update, run_options
 from toolkit.cluster import CHECKS, CheckId, Grounds, Started, Window, Wish, kept_baseline
 
@@ -68,6 +68,7 @@ _OPTIONS = (
         "fixed",
         metavar="REASON",
         default="",
+        callback=written_reason,
         help="After a failed run whose evidence was analysed: what you did about its cause, in at least 10 "
         "letters. It goes to the journal.",
     ),

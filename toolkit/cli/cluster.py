@@ -32,18 +32,9 @@ from toolkit.cli._output import (
     read_version,
     site_option,
 )
-from toolkit.cli._reach import open_cluster, user_option
+from toolkit.cli._reach import open_cluster, user_option, written_reason
 from toolkit.cluster import ImportResult, NeededSbe, state_import
 from toolkit.model import Road
-
-_REASON_LETTERS = 10
-"""A shorter text says nothing to whoever reads the journal."""
-
-
-def _written_reason(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    if value and sum(letter.isalpha() for letter in value) < _REASON_LETTERS:
-        raise click.BadParameter(f"say why in at least {_REASON_LETTERS} letters")
-    return value.strip()
 
 
 @click.group(cls=Noun, name="cluster")
@@ -123,7 +114,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     "hides_reason",
     metavar="REASON",
     default="",
-    callback=_written_reason,
+    callback=written_reason,
     help="Import an SBE although it hides this update from the cluster, and say why in writing.",
 )
 @click.option(

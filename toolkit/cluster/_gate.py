@@ -31,9 +31,7 @@ from toolkit.cluster._evidence import RunEvidence
 from toolkit.cluster._running import PHASES, Phase, state_refusal
 from toolkit.errors import StateError
 from toolkit.model import RerunSafety, RunState, RunSummary, Update, UpdateState
-
-SHORTEST_REASON = 10
-"""Characters of a written reason: shorter ones say nothing."""
+from toolkit.site import REASON_LETTERS, says_why
 
 _HEALTH = CheckId("health-checks")
 _TELL_OF_FAILED_RUN = (CheckId("last-run"), CheckId("run-half-done"))
@@ -379,7 +377,7 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
             hint="never run it again blindly: `ferry logs collect -o FILE`, then `ferry logs analyse FILE "
             "--site DIR`; cure the cause, then repeat this command",
         )
-    is_reason = len(wish.fixed.strip()) >= SHORTEST_REASON
+    is_reason = says_why(wish.fixed)
     is_safe = found is not None and found.rerun_safe is RerunSafety.YES
     if is_reason or is_safe or (run is not None and found is None):
         return
@@ -392,7 +390,7 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
         kind="reason",
         text=f"{failed}{told}",
         hint=f'{again}, then repeat this command with --i-have-fixed "what you did" '
-        f"(at least {SHORTEST_REASON} letters)",
+        f"(at least {REASON_LETTERS} letters)",
     )
 
 

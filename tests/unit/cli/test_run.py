@@ -60,6 +60,15 @@ def test_every_check_can_be_named_and_nothing_else() -> None:
         _check_names(context, option, ("all", "node-up", "nodes"))
 
 
+@pytest.mark.parametrize("reason", ["fixed it", "1234567890", "4711 - 4712 - 4713"])
+def test_reason_that_says_nothing_is_a_usage_error(
+    reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--cluster", "plant7", "--site", "none", "--i-have-fixed", reason]
+    assert execute(["run", "start", "12.2603.1002.15", *words]) == 2
+    assert "at least 10 letters" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["prepare", "start", "history"])
 def test_help_needs_no_site(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["run", command, "--help"]) == 0

@@ -266,6 +266,11 @@ def test_rerun_that_is_not_safe_needs_a_written_reason(safe):
 
 
 def test_rerun_that_would_do_harm_is_called_that_even_with_a_reason():
+@pytest.mark.parametrize("words", ["1234567890", "a fix? ......", "ok ok ok ok"])
+def test_reason_is_counted_by_its_letters(words):
+    assert kinds(judge_start(failed(), Wish(fixed=words))) == ["reason"]
+
+
     assert "would do harm" in judge_start(failed(RerunSafety.NO), Wish(fixed=REASON)).notes[0]
 
 
