@@ -526,9 +526,9 @@ class Cluster:
         """Yield what is seen of a run until nothing moves any more; nodes may restart meanwhile.
 
         Raises:
-            ReachError: No node answered for `patience_s` seconds, or the update service did not.
+            ReachError: No node answered for `patience_s` seconds.
             StateError: The cluster does not list the version.
-            ClusterError: A cmdlet failed on the node.
+            ClusterError: A cmdlet failed on the node, or the update service stayed silent.
         """
         return Watch(
             look=lambda node: self.look(version, node=node),

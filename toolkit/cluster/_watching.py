@@ -22,7 +22,7 @@ from typing import Protocol
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import payload, ready
 from toolkit.cluster._running import Sight
-from toolkit.errors import AuthenticationError, CommandError, ConnectError, ReachError, StateError
+from toolkit.errors import AuthenticationError, CommandError, ReachError, StateError
 from toolkit.model import Command, Node, Progress, RunState, Step, T, Update
 
 _UNCHANGED_LOOKS = 3
@@ -235,10 +235,10 @@ class Watch:
         """Yield what is seen, until nothing moves any more.
 
         Raises:
-            ReachError: No node answered for `patience_s` seconds, or the update service did not, several times.
+            ReachError: No node answered for `patience_s` seconds.
             AuthenticationError: A node refused the credential.
             StateError: The update is not listed; where it was seen before, for `patience_s` seconds.
-            ClusterError: A cmdlet failed on the node.
+            ClusterError: A cmdlet failed on the node, or the update service was silent several times.
         """
         order = list(reversed(self.nodes))
         names = [node.name for node in self.nodes]
@@ -307,8 +307,10 @@ class Watch:
         self._unanswered += 1
         self._doublings += 1
         if self._unanswered == _UNANSWERED_LOOKS:
-            raise ConnectError(
+            raise CommandError(
                 "follow the run",
+                cmdlet=error.cmdlet,
+                error_id=error.error_id,
                 found=f"the update service did not answer {_UNANSWERED_LOOKS} times in a row, at last: {error.found}",
                 expected="an answer",
                 hint=_SERVICE_ADVICE,

@@ -228,9 +228,11 @@ def test_silent_update_service_is_asked_less_often_and_the_advice_is_given_once(
 
 def test_update_service_that_stays_silent_ends_it_with_the_advice():
     cluster = Cluster(timeout())
-    with pytest.raises(ConnectError) as caught:
+    with pytest.raises(CommandError) as caught:
         cluster.run()
+    assert (caught.value.exit_code, caught.value.cmdlet) == (5, "Get-SolutionUpdate")
     assert "move" in caught.value.hint
+    assert "did not answer 5 times in a row" in str(caught.value)
     assert "GatewayTimeout" in str(caught.value)
     assert cluster.pauses == [60, 120, 240, 300]
 
