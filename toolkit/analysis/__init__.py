@@ -19,7 +19,7 @@ from toolkit.analysis._rules import RULES, findings
 from toolkit.analysis._rules.steps import failed_runs
 from toolkit.analysis._sources import read_bundle
 from toolkit.analysis._timeline import Moment, timeline
-from toolkit.analysis._verdict import Verdict, verdict
+from toolkit.analysis._verdict import Verdict, run_verdict, verdict
 from toolkit.errors import StorageError, system_says
 from toolkit.filesystem import write_beside
 from toolkit.logbundle import LogBundle
@@ -53,7 +53,11 @@ def analyse(bundle: LogBundle, *, clock_offsets: Mapping[str, timedelta] | None 
         findings=found,
         runs=tuple(map(_story, case.cau_runs)),
         failed_runs=tuple(
-            FailedRun(run_id=run.resource_id, updated_at=run.updated_at)
+            FailedRun(
+                run_id=run.resource_id,
+                updated_at=run.updated_at,
+                verdict=run_verdict(case, found, run),
+            )
             for run in failed_runs(case)
         ),
         timeline=moments,

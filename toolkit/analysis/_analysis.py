@@ -32,6 +32,8 @@ class FailedRun:
     run_id: ResourceId
     updated_at: datetime | None
     """When it changed last, as far as this bundle shows."""
+    verdict: Verdict
+    """What was found of this run; of other runs in the bundle it says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Analysis:
     """Critical first; root causes before what followed from them."""
     runs: tuple[CauRunStory, ...]
     failed_runs: tuple[FailedRun, ...]
-    """What the verdict is about: what has to be cured before they are started again."""
+    """What has to be cured before they are started again, each with a verdict of its own."""
     timeline: tuple[Moment, ...]
     timeline_left_out: int
     coverage: tuple[Coverage, ...]

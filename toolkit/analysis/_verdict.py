@@ -1,12 +1,17 @@
-"""The answer in plain words: what failed, where, why, is a second try safe, what to do."""
+"""The answer in plain words: what failed, where, why, is a second try safe, what to do.
+
+One answer is about the whole bundle, and each failed run has one of its own: another run's step tree, and what was
+logged while that one went on, says nothing of it. What is of no run in particular (health, markers, gaps) counts for all.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from toolkit.analysis._case import Case, CoverageStatus, Outcome
 from toolkit.analysis._rules.steps import has_failed
-from toolkit.model import Finding, RerunSafety, RunState, Severity
+from toolkit.model import Evidence, Finding, RerunSafety, RunState, Severity, Source, UpdateRun
 
 _WORST_FIRST = (
     RerunSafety.NO, RerunSafety.AFTER_REMEDY, RerunSafety.UNKNOWN, RerunSafety.YES
@@ -18,6 +23,14 @@ _RERUN_WORDS = {
     RerunSafety.NO: "No: starting it again would not help, or would do harm.",
     RerunSafety.UNKNOWN: "Not known: nobody has published an answer. Ask Microsoft support first.",
 }
+
+_LOGGED = (
+    Source.CAU_EVTX, Source.CAU_XML, Source.CAU_MANAGEMENT_EVTX, Source.CAU_MANAGEMENT_XML, Source.SYSTEM_EVTX,
+    Source.WINDOWS_UPDATE_EVTX, Source.CAU_REPORTS,
+)  # fmt: skip
+"""Sources that tell when something happened, and not to which update run it belongs."""
+_MARGIN = timedelta(minutes=15)
+"""What followed from a failure is written after it, and clocks differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +52,59 @@ class Verdict:
 def verdict(case: Case, findings: tuple[Finding, ...]) -> Verdict:
     """Condense the findings; the first one is the best candidate for the root cause."""
     worst = [one for one in findings if one.severity is Severity.CRITICAL]
-    blind = sum(
+    if not worst:
+        return _without_failure(case, findings, _blind_spots(case))
+    return _condensed(case, worst, _what(case))
+
+
+def run_verdict(case: Case, findings: tuple[Finding, ...], run: UpdateRun) -> Verdict:
+    """Condense what the findings say of one failed run; where they say nothing, nothing is known of it."""
+    critical = (one for one in findings if one.severity is Severity.CRITICAL)
+    worst = [about for one in critical if (about := _of_run(one, run, case.update_runs))]
+    what = _failure_of(run, case)
+    if worst:
+        return _condensed(case, worst, what)
+    return Verdict(
+        headline=f"{what}: nothing in this bundle says why",
+        nodes=(),
+        cause="",
+        rerun_safe=RerunSafety.UNKNOWN,
+        rerun_text=_RERUN_WORDS[RerunSafety.UNKNOWN],
+        remedy=(),
+        rule="",
+        blind_spots=_blind_spots(case),
+    )
+
+
+def _of_run(finding: Finding, run: UpdateRun, runs: tuple[UpdateRun, ...]) -> Finding | None:
+    """Return a finding without the evidence of other runs; None: it rests on theirs."""
+    told = [(piece, _is_of(piece, run, runs)) for piece in finding.evidence]
+    of_it = {is_of for _, is_of in told}
+    if False in of_it and True not in of_it:
+        return None
+    return replace(finding, evidence=tuple(piece for piece, is_of in told if is_of is not False))
+
+
+def _is_of(piece: Evidence, run: UpdateRun, runs: tuple[UpdateRun, ...]) -> bool | None:
+    """Whether a piece of evidence is of this run; None: it is of no run in particular."""
+    if piece.source == Source.UPDATE_RUNS:
+        return f"{piece.place}:".startswith(f"{run.resource_id}:")
+    if piece.source == Source.UPDATES:
+        return piece.text.startswith(f"{run.resource_id.rpartition('/')[0]}:")
+    if piece.source not in _LOGGED:
+        return None
+    meanwhile = [one.resource_id for one in runs if _went_on(one, piece)]
+    return run.resource_id in meanwhile if meanwhile else None
+
+
+def _went_on(run: UpdateRun, piece: Evidence) -> bool:
+    if piece.at is None or run.started_at is None or run.updated_at is None:
+        return False
+    return run.started_at - _MARGIN <= piece.at <= run.updated_at + _MARGIN
+
+
+def _blind_spots(case: Case) -> int:
+    return sum(
         row.status
         in (
             CoverageStatus.MISSING,
@@ -49,8 +114,9 @@ def verdict(case: Case, findings: tuple[Finding, ...]) -> Verdict:
         )
         for row in case.coverage
     )
-    if not worst:
-        return _without_failure(case, findings, blind)
+
+
+def _condensed(case: Case, worst: list[Finding], what: str) -> Verdict:
     first = worst[0]
     nodes = next(
         (
@@ -61,14 +127,14 @@ def verdict(case: Case, findings: tuple[Finding, ...]) -> Verdict:
         [],
     )
     return Verdict(
-        headline=f"{_what(case)}: {first.title}",
+        headline=f"{what}: {first.title}",
         nodes=tuple(dict.fromkeys(nodes)),
         cause=first.cause,
         rerun_safe=(safe := _rerun(case, worst)),
         rerun_text=_RERUN_WORDS[safe],
         remedy=first.remedy,
         rule=first.rule,
-        blind_spots=blind,
+        blind_spots=_blind_spots(case),
     )
 
 
@@ -88,11 +154,15 @@ def _rerun(case: Case, worst: list[Finding]) -> RerunSafety:
 def _what(case: Case) -> str:
     run = case.update_runs[-1] if case.update_runs else None
     if run is not None and has_failed(run):
-        name = run.resource_id.partition("/")[2].partition("/")[0] or run.resource_id
-        return f"Update {name} failed on cluster {case.cluster}"
+        return _failure_of(run, case)
     if case.cau_runs and case.cau_runs[-1].outcome in (Outcome.FAILED, Outcome.PARTIAL):
         return f"The CAU run failed on cluster {case.cluster}"
     return f"Cluster {case.cluster} needs attention"
+
+
+def _failure_of(run: UpdateRun, case: Case) -> str:
+    name = run.resource_id.partition("/")[2].partition("/")[0] or run.resource_id
+    return f"Update {name} failed on cluster {case.cluster}"
 
 
 def _without_failure(case: Case, findings: tuple[Finding, ...], blind: int) -> Verdict:

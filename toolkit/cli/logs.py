@@ -143,9 +143,9 @@ def _keep(analysis: Analysis, digest: Sha256, site: Site) -> None:
     if analysis.cluster.casefold() not in known:
         echo(f"not kept: the site knows no cluster {analysis.cluster}", err=True)
         return
-    verdict = analysis.verdict
     with site.lock():
         for run in analysis.failed_runs:
+            verdict = run.verdict
             note_evidence(
                 site.journal,
                 cluster=known[analysis.cluster.casefold()],
@@ -162,7 +162,11 @@ def _keep(analysis: Analysis, digest: Sha256, site: Site) -> None:
                     blind_spots=verdict.blind_spots,
                 ),
             )
-            echo(f"kept in the site's journal: what was found of run {run.run_id}", err=True)
+            echo(
+                f"kept in the site's journal: what was found of run {run.run_id}\n"
+                f"  {verdict.headline}\n  start again: {verdict.rerun_text}",
+                err=True,
+            )
 
 
 def _print(analysis: Analysis) -> None:
