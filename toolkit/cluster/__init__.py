@@ -252,7 +252,7 @@ class Cluster:
             raise self._unreached(checking.lost)
         if answers.cluster.ready.has_share.value is False:
             raise self._not_azure_local("any node")
-        if open_medium is not None and answers.time is not None:
+        if open_medium is not None:
             answers = with_medium(answers, facts_of(open_medium(answers.time)))
         return judge_all(answers)
 

@@ -264,8 +264,8 @@ class Checking:
         told = NodeTime(node=node.name, at=at.value, problem=at.why)
         self._times[node.name] = (told, self.clock())
         ready = _readiness.ask_node(ask, node)
-        settings = _drift.ask_node(ask, node)
-        needs = _payload.ask_node(ask, node)
+        settings = _drift.ask_node(ask)
+        needs = _payload.ask_node(ask)
         why_not = ""
         if not ask.has_answered and ask.error is not None:
             why_not = str(ask.error)
@@ -278,8 +278,8 @@ class Checking:
     def _ask_cluster(self, ask: _ClusterAsk, node: Node) -> ClusterAnswers:
         """Ask everything about the cluster through a node, as far as it was not replied to."""
         return ClusterAnswers(
-            ready=_readiness.ask_cluster(ask, self.known),
-            settings=_drift.ask_cluster(ask, self.known),
+            ready=_readiness.ask_cluster(ask),
+            settings=_drift.ask_cluster(ask),
             payload=_payload.ask_cluster(ask, lambda proxy: self._reach(node, proxy)),
         )
 

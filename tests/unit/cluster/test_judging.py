@@ -9,6 +9,7 @@ from toolkit.cluster._checks._answers import ClusterAnswers, NodeAnswers
 from toolkit.cluster._checks._check import Reads, Said, Told
 from toolkit.cluster._checks._drift import ClusterSettingsAnswers, SettingsAnswers
 from toolkit.cluster._checks._readiness import ClusterReadyAnswers, ReadyAnswers
+from toolkit.cluster._timekeeping import NodeTime, judge_time
 from toolkit.errors import ToolkitError
 from toolkit.model import KnownCluster, SolutionVersion
 
@@ -25,7 +26,7 @@ def answers():
             for name in ("node1", "node2")
         ),
         cluster=ClusterAnswers(ready=ClusterReadyAnswers(), settings=ClusterSettingsAnswers()),
-        time=None,
+        time=judge_time(AT, [NodeTime(node="node1", at=AT)], floor=AT),
         medium=None,
         version=None,
         baseline=None,

@@ -25,6 +25,7 @@ from toolkit.cluster._checks._payload import (
 from toolkit.cluster._checks._readiness import ClusterReadyAnswers, ReadyAnswers
 from toolkit.cluster._cmdlets.payload import MachineVariables, Registration
 from toolkit.cluster._surveying import ENDPOINTS as ENDPOINTS_OF_A_REQUEST
+from toolkit.cluster._timekeeping import NodeTime, judge_time
 from toolkit.model import (
     KnownCluster,
     ResourceId,
@@ -119,7 +120,7 @@ def answers(
             settings=ClusterSettingsAnswers(),
             payload=cluster,
         ),
-        time=None,
+        time=judge_time(AT, [NodeTime(node=name, at=AT) for name in NODES], floor=AT),
         medium=medium,
         version=version and SolutionVersion.parse(version),
         baseline=None,

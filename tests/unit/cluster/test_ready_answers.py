@@ -7,10 +7,8 @@ import pytest
 from toolkit.cluster._checks import _ready_answers
 from toolkit.cluster._checks._check import Told
 from toolkit.cluster._cmdlets.ready import HealthFile
-from toolkit.model import KnownCluster
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
-KNOWN = KnownCluster(name="plant7", nodes=())
 RESULT = {"Name": "Disks", "Status": "FAILURE", "Severity": "Critical"}
 
 
@@ -41,7 +39,7 @@ class Replies:
 
 
 def files(replies):
-    (file,) = _ready_answers.ask_cluster(replies, KNOWN).health_files.value
+    (file,) = _ready_answers.ask_cluster(replies).health_files.value
     return file
 
 
@@ -76,7 +74,7 @@ def test_file_that_is_too_large_is_not_sent_for():
 
 
 def test_only_a_marker_that_is_there_is_read():
-    told = _ready_answers.ask_cluster(Replies("CAU failed", exist=(True, False, True)), KNOWN)
+    told = _ready_answers.ask_cluster(Replies("CAU failed", exist=(True, False, True)))
     assert told.has_share.value is True
     assert [(marker.path.name, marker.text) for marker in told.markers.value] == [
         ("cauFailureInfo.txt", "CAU failed")
@@ -91,5 +89,5 @@ def test_cau_is_asked_about_by_the_failover_clusters_own_name():
             asked.append(dict(command.pipeline[0].parameters)["ClusterName"])
         return Replies()(command)
 
-    _ready_answers.ask_cluster(ask, KNOWN)
+    _ready_answers.ask_cluster(ask)
     assert asked == ["cluster1"]

@@ -110,7 +110,7 @@ def answered(session):
 
 def test_settings_of_a_cau_role_that_is_not_there_are_not_asked_for():
     session = Session()
-    told = ask_cluster(answered(session), KnownCluster(name="p", nodes=NODES))
+    told = ask_cluster(answered(session))
     assert (told.cau_role.value, told.reports.value) == ({}, ())
     assert "Get-CauClusterRole" not in session.sent
 
@@ -118,7 +118,7 @@ def test_settings_of_a_cau_role_that_is_not_there_are_not_asked_for():
 def test_settings_of_a_cau_role_that_is_there_are_asked_for():
     role = [{"Name": "DaysOfWeek", "Value": 4}]
     session = Session(Get_ClusterResource=[{"Name": "CAU"}], Get_CauClusterRole=role)
-    told = ask_cluster(answered(session), KnownCluster(name="p", nodes=NODES))
+    told = ask_cluster(answered(session))
     assert told.cau_role.value == {"DaysOfWeek": "4"}
 
 
@@ -126,13 +126,13 @@ def test_settings_of_a_cau_role_that_is_there_are_asked_for():
 def test_lost_first_answer_is_the_reason_why_the_second_is_missing(cmdlet):
     resources = {"Get-ClusterResource": [{"Name": "CAU"}]} | {cmdlet: refusal(cmdlet)}
     session = Session(**resources)
-    told = ask_cluster(answered(session), KnownCluster(name="p", nodes=NODES))
+    told = ask_cluster(answered(session))
     assert cmdlet in told.cau_role.why
 
 
 def test_node_is_asked_eleven_questions():
     session = Session()
-    ask_node(answered(session), NODES[0])
+    ask_node(answered(session))
     assert len(session.sent) == 11
 
 

@@ -68,7 +68,7 @@ class Answers:
     nodes: tuple[NodeAnswers, ...]
     """In the site's order, all of them."""
     cluster: ClusterAnswers
-    time: JudgedTime | None
+    time: JudgedTime
     medium: MediumFacts | None
     version: SolutionVersion | None
     """The wanted update: as named, or the only one on the medium."""

@@ -12,7 +12,7 @@ from toolkit.cluster._checks import _alike, _outside
 from toolkit.cluster._checks._asking import Ask
 from toolkit.cluster._checks._check import NOT_ASKED, Check, Told
 from toolkit.cluster._cmdlets import settings
-from toolkit.model import KnownCluster, Node, T
+from toolkit.model import T
 
 S = TypeVar("S")
 
@@ -96,7 +96,7 @@ def ask_setup(ask: Ask) -> SetupAnswers:
     )
 
 
-def ask_node(ask: Ask, node: Node) -> SettingsAnswers:
+def ask_node(ask: Ask) -> SettingsAnswers:
     """Ask one node everything that the checks here rest on."""
     return SettingsAnswers(
         setup=ask_setup(ask),
@@ -106,7 +106,7 @@ def ask_node(ask: Ask, node: Node) -> SettingsAnswers:
     )
 
 
-def ask_cluster(ask: Ask, known: KnownCluster) -> ClusterSettingsAnswers:
+def ask_cluster(ask: Ask) -> ClusterSettingsAnswers:
     """Ask the cluster everything that the checks here rest on; perhaps again, through another node."""
     name = ask(_cmdlets.cluster_name())
     return ClusterSettingsAnswers(

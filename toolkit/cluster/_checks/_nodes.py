@@ -263,12 +263,12 @@ def _times(answers: Answers) -> list[tuple[str, Told[object]]]:
             item.node,
             Told(why=item.problem or "it told no time") if item.at is None else Told(value=item.at),
         )
-        for item in (answers.time.nodes if answers.time else ())
+        for item in answers.time.nodes
     ]
 
 
 def _node_clocks(answers: Answers) -> Iterator[Said]:
-    clocks = [item for item in (answers.time.nodes if answers.time else ()) if item.at]
+    clocks = [item for item in answers.time.nodes if item.at]
     says = ", ".join(f"{item.node} {item.at:%Y-%m-%d %H:%M:%S}" for item in clocks)
     agreed = agreeing([item.at for item in clocks if item.at])
     wrong = [item.node for item in clocks if item.at and item.at not in agreed]
@@ -284,8 +284,6 @@ def _node_clocks(answers: Answers) -> Iterator[Said]:
 
 
 def _laptop_clock(answers: Answers) -> Iterator[Said]:
-    if answers.time is None:
-        return
     ours, floor = answers.time.clock, answers.time.floor
     theirs = [item.at for item in answers.time.nodes if item.at]
     says = f"this machine says {ours:%Y-%m-%d %H:%M} UTC, the nodes {_each_time(answers)}"
@@ -301,7 +299,7 @@ def _laptop_clock(answers: Answers) -> Iterator[Said]:
 
 
 def _each_time(answers: Answers) -> str:
-    clocks = answers.time.nodes if answers.time else ()
+    clocks = answers.time.nodes
     return ", ".join(f"{item.at:%Y-%m-%d %H:%M} UTC" for item in clocks if item.at)
 
 

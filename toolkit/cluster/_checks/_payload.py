@@ -30,7 +30,6 @@ from toolkit.cluster._checks._endpoints import GROUPS, Endpoint, EndpointGroup
 from toolkit.cluster._checks._saying import installed, short, versions
 from toolkit.cluster._cmdlets import payload
 from toolkit.cluster._cmdlets.payload import MachineVariables, Registration
-from toolkit.model import Node
 from toolkit.request import DiscoverySource
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class ClusterPayloadAnswers:
     endpoints: Told[ReachAnswers] = NOT_ASKED
 
 
-def ask_node(ask: Ask, node: Node) -> PayloadAnswers:
+def ask_node(ask: Ask) -> PayloadAnswers:
     """Ask one node everything that the checks here rest on."""
     variables = ask(payload.machine_variables())
     if not _is_disconnected(variables):

@@ -15,7 +15,6 @@ from toolkit.cluster._cmdlets import reading, ready
 from toolkit.errors import misread
 from toolkit.model import (
     HealthCheck,
-    KnownCluster,
     Node,
     Plain,
     RunSummary,
@@ -137,7 +136,7 @@ def ask_node(ask: Ask, node: Node) -> ReadyAnswers:
     )
 
 
-def ask_cluster(ask: Ask, known: KnownCluster) -> ClusterReadyAnswers:
+def ask_cluster(ask: Ask) -> ClusterReadyAnswers:
     """Ask the cluster everything that the checks of readiness rest on; perhaps again, through another node."""
     name = ask(_cmdlets.cluster_name())
     share = _cmdlets.INFRASTRUCTURE_SHARE

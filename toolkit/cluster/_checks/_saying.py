@@ -65,7 +65,7 @@ def short(name: str) -> str:
 
 def time_there(answers: Answers) -> datetime:
     """Return the time by the nodes' clocks, the latest of them; by ours where none told it."""
-    times = [item.at for item in answers.time.nodes if item.at is not None] if answers.time else []
+    times = [item.at for item in answers.time.nodes if item.at is not None]
     return max(times, default=answers.at)
 
 
