@@ -26,6 +26,7 @@ COMMANDS = (
     ready.token(),
     ready.booted_at(),
     ready.all_runs(),
+    ready.run_times(),
     ready.cau_run("c"),
     ready.text_of(SHARE),
     ready.newest_health_files(SHARE),

@@ -13,14 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from toolkit.cluster import _cmdlets
 from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Readiness
 from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
 from toolkit.cluster._evidence import evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
-from toolkit.cluster._running import PHASES, Phase
 from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
 from toolkit.model import (
     Command,
@@ -186,20 +184,10 @@ class Starting:
             for entry in self.journal.entries(cluster=self.cluster)
             if entry.step == "prepare"
         }
-        runs = tuple(
-            replace(run, is_preparation=True) if run.resource_id in prepared else run
-            for run in session.invoke(ready.all_runs())
-        )
-        newest = next((run for run in runs if run.update_id == update.resource_id), None)
-        has_failed = PHASES[update.state] is Phase.FAILED
-        if newest is None or not (has_failed or newest.state is RunState.Failed):
-            return update, runs
-        told = {
-            run.resource_id: run.updated_at
-            for run in session.invoke(_cmdlets.update_runs(update.resource_id))
-        }
+        runs = session.invoke(ready.all_runs())
         return update, tuple(
-            replace(run, updated_at=told.get(run.resource_id, run.updated_at)) for run in runs
+            replace(run, is_preparation=True) if run.resource_id in prepared else run
+            for run in ready.timed(runs, session.invoke(ready.run_times()))
         )
 
     # --- starting ------------------------------------------------------------------------------

@@ -309,6 +309,7 @@ SPEAKS = [
     ("last-run", cluster(updates=(update("HealthCheckFailed"),)), "critical"),
     ("last-run", cluster(runs=(run("Odd"),)), "unknown"),
     ("run-stuck", cluster(runs=(run("InProgress", changed=timedelta(hours=7)),)), "critical"),
+    ("run-stuck", cluster(runs=(replace(run("InProgress"), updated_at=None),)), "unknown"),
     (
         "run-stuck",
         cluster(

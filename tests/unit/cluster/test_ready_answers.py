@@ -6,6 +6,7 @@ import pytest
 
 from toolkit.cluster._checks import _ready_answers
 from toolkit.cluster._checks._check import Told
+from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.ready import HealthFile
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -91,3 +92,20 @@ def test_cau_is_asked_about_by_the_failover_clusters_own_name():
 
     _ready_answers.ask_cluster(ask)
     assert asked == ["cluster1"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_runs_are_timed_as_log_bundles_tell_it_and_without_that_not_at_all(is_told):
+    row = {"ResourceId": "r/S1/1", "State": "Failed", "LastUpdatedTime": "2026-11-26T19:00:00"}
+    moment = row | {"LastUpdatedTime": f"/Date({AT.timestamp() * 1000:.0f})/"}
+
+    def ask(command):
+        if command.name == ready.all_runs().name:
+            return Told(value=command.parse((row,)))
+        if command.name == ready.run_times().name and is_told:
+            return Told(value=command.parse((json.dumps(moment),)))
+        return Told(why="access denied")
+
+    (run,) = _ready_answers.ask_cluster(ask).runs.value
+    assert run.state_raw == "Failed"
+    assert run.updated_at == (AT if is_told else None)

@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import PureWindowsPath
 
@@ -22,6 +23,7 @@ COMMANDS = (
     ready.token(),
     ready.booted_at(),
     ready.all_runs(),
+    ready.run_times(),
     ready.cau_run("c"),
     ready.text_of(SHARE),
     ready.newest_health_files(SHARE),
@@ -32,7 +34,7 @@ COMMANDS = (
 def test_nothing_is_changed(command):
     assert not command.changes_cluster
     verbs = {stage.name.partition("-")[0] for stage in command.pipeline}
-    assert verbs <= {"Get", "Select", "Where", "Sort", "Test", "whoami.exe"}
+    assert verbs <= {"Get", "Select", "Where", "Sort", "Test", "ConvertTo", "whoami.exe"}
 
 
 @pytest.mark.parametrize("state", ["Paused", 2, "2"])
@@ -180,6 +182,37 @@ def test_run_takes_as_long_as_the_cluster_counts_not_as_its_zones_differ():
     (bare,) = ready.all_runs().parse((row,))
     (told,) = ready.all_runs().parse((row | {"Duration": "P0DT7H0M0S"},))
     assert (bare.duration, told.duration) == (timedelta(hours=2), timedelta(hours=7))
+
+
+def test_times_of_runs_are_moments_whatever_zone_the_wire_tells():
+    rows = [
+        {
+            "ResourceId": f"r/S1/{number}",
+            "State": "Failed",
+            "TimeStarted": f"2026-11-26T1{number}:00:00",
+        }
+        for number in range(3)
+    ]
+    began = datetime(2026, 11, 26, 18, tzinfo=UTC)
+    told = [
+        {
+            "ResourceId": f"r/S1/{number}",
+            "TimeStarted": f"/Date({(began.timestamp() - number * 60) * 1000:.0f})/",
+            "LastUpdatedTime": f"/Date({(began.timestamp() + 3600) * 1000:.0f})/",
+        }
+        for number in range(2)
+    ]
+    times = ready.run_times().parse((json.dumps(told),))
+    runs = ready.timed(ready.all_runs().parse(tuple(rows)), times)
+    assert [run.resource_id for run in runs] == ["r/S1/0", "r/S1/1", "r/S1/2"]
+    assert [run.started_at for run in runs] == [began, began - timedelta(minutes=1), None]
+    assert [run.updated_at for run in runs] == [*[began + timedelta(hours=1)] * 2, None]
+
+
+def test_no_runs_have_no_times():
+    assert ready.run_times().parse(()) == {}
+    with pytest.raises(InputError, match="JSON"):
+        ready.run_times().parse(("{",))
 
 
 def test_cau_run_is_a_word_or_an_object():

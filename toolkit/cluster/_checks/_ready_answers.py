@@ -151,12 +151,20 @@ def ask_cluster(ask: Ask) -> ClusterReadyAnswers:
         volumes=ask(_cmdlets.shared_volumes()),
         environment=ask(_cmdlets.environment()),
         updates=ask(_cmdlets.updates()),
-        runs=ask(ready.all_runs()),
+        runs=_ask_runs(ask),
         cau=Told(why=name.why) if name.value is None else ask(ready.cau_run(name.value)),
         has_share=Told(why=paths.why) if paths.value is None else Told(value=paths.value[0]),
         markers=_ask_markers(ask, paths),
         health_files=_ask_health_files(ask),
     )
+
+
+def _ask_runs(ask: Ask) -> Told[tuple[RunSummary, ...]]:
+    """Ask for the runs, and for their times apart; a run without a time is a run all the same."""
+    runs = ask(ready.all_runs())
+    if not runs.value:
+        return runs
+    return Told(value=ready.timed(runs.value, ask(ready.run_times()).value or {}))
 
 
 def _ask_markers(ask: Ask, paths: Told[tuple[bool, ...]]) -> Told[tuple[Marker, ...]]:

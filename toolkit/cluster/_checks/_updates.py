@@ -379,7 +379,7 @@ def _stuck(answers: Answers) -> Iterator[Said]:
         return
     now = time_there(answers)
     downloading = {item.resource_id for item in updates if item.state is UpdateState.Downloading}
-    words = []
+    words, timeless = [], []
     for run in runs:
         if run.state is not RunState.InProgress:
             continue
@@ -391,7 +391,14 @@ def _stuck(answers: Answers) -> Iterator[Said]:
             and now - run.started_at > _DOWNLOADS
         ):
             words.append(f"{run.resource_id} is downloading since {_at(run.started_at)}")
-    yield critical("; ".join(words)) if words else passes("none")
+        elif run.updated_at is None:
+            timeless.append(run.resource_id)
+    if words:
+        yield critical("; ".join(words))
+    if timeless:
+        yield unknown(f"it is not told when these changed last: {', '.join(timeless)}")
+    if not words and not timeless:
+        yield passes("none")
 
 
 def _half_done(answers: Answers) -> Iterator[Said]:
@@ -696,7 +703,7 @@ CHECKS: tuple[Check, ...] = (
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="A run in progress has not changed for 6 hours by the nodes' clock, or is downloading for more "
-        "than 24 hours: critical.",
+        "than 24 hours: critical. It is not told when it changed last: unknown.",
         remedy="Collect the evidence (`ferry logs collect`), and look for an old action plan GetCauDeviceInfo "
         "as the guide says.",
         source=f"{_HUNG}; the hours are inferred",

@@ -14,7 +14,6 @@ specification azurestackhci 2024-04-01 (states), import-discover-updates-offline
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -615,16 +614,8 @@ def _mode(row: dict[str, Plain]) -> str:
 
 
 def _runs(reply: tuple[Plain, ...]) -> tuple[UpdateRun, ...]:
-    text = "".join(str(item) for item in reply)
-    if not text.strip():
-        return ()
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            "read the reply of Get-SolutionUpdateRun", found=str(error), expected="JSON"
-        ) from error
-    rows = [reading.row(item, "Get-SolutionUpdateRun") for item in reading.items(document)]
+    cmdlet = "Get-SolutionUpdateRun"
+    rows = [reading.row(item, cmdlet) for item in reading.json_items(reply, cmdlet)]
     runs = [
         UpdateRun(
             resource_id=ResourceId(reading.text(row, "ResourceId")),

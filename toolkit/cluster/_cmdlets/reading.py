@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, misread
 from toolkit.model import Cmdlet, Plain
 
 
@@ -61,6 +62,21 @@ def items(value: Plain) -> list[Plain]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
+
+
+def json_items(reply: tuple[Plain, ...], cmdlet: str) -> list[Plain]:
+    """Read what `ConvertTo-Json` printed of the objects of a cmdlet; of none it prints nothing.
+
+    Raises:
+        InputError: It is no JSON.
+    """
+    written = "".join(str(item) for item in reply)
+    try:
+        return items(json.loads(written)) if written.strip() else []
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"read the reply of {cmdlet}", found=misread(error), expected="JSON"
+        ) from error
 
 
 def pairs(value: Plain) -> tuple[tuple[str, str], ...]:

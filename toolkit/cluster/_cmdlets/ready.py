@@ -9,8 +9,8 @@ about_Registry_Provider, about_WSMan_Provider. Troubleshooting-Test-SystemDrive-
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PureWindowsPath
 
@@ -280,8 +280,15 @@ class HealthFile:
     written_at: datetime
 
 
+RunTimes = Mapping[str, tuple[datetime | None, datetime | None]]
+"""Run id → when it began, and when it changed last."""
+
+
 def all_runs() -> Command[tuple[RunSummary, ...]]:
-    """Read the runs of every listed update, without their step trees, newest first."""
+    """Read the runs of every listed update, without their step trees, newest first.
+
+    Their times may be of another zone, which is not told: what is judged by them asks `run_times`, too.
+    """
     properties = ["ResourceId", "State", "TimeStarted", "LastUpdatedTime", "Duration"]
     return Command(
         pipeline=(
@@ -291,6 +298,33 @@ def all_runs() -> Command[tuple[RunSummary, ...]]:
         ),
         parse=_summaries,
         timeout_s=300,
+    )
+
+
+def run_times() -> Command[RunTimes]:
+    """Read the times of the same runs as log bundles hold them: as JSON, which tells moments.
+
+    Source: Windows PowerShell 5.1, `ConvertTo-Json` (`/Date(…)/` counts from 1970 UTC); that the service's times
+    come without a zone on the wire is inferred.
+    """
+    return Command(
+        pipeline=(
+            Cmdlet("Get-SolutionUpdate"),
+            Cmdlet("Get-SolutionUpdateRun"),
+            building.select(["ResourceId", "TimeStarted", "LastUpdatedTime"]),
+            building.to_json(),
+        ),
+        parse=_times,
+        timeout_s=300,
+    )
+
+
+def timed(runs: Sequence[RunSummary], times: RunTimes) -> tuple[RunSummary, ...]:
+    """Return runs with the times that `run_times` told of them, and with none where it told none; newest first."""
+    return _newest_first(
+        replace(run, started_at=began, updated_at=changed)
+        for run in runs
+        for began, changed in [times.get(run.resource_id, (None, None))]
     )
 
 
@@ -463,7 +497,7 @@ def _sids(reply: tuple[Plain, ...]) -> frozenset[str]:
 
 
 def _summaries(reply: tuple[Plain, ...]) -> tuple[RunSummary, ...]:
-    runs = [
+    return _newest_first(
         RunSummary(
             resource_id=ResourceId(run_id := reading.text(row, "ResourceId")),
             update_id=ResourceId(run_id.rpartition("/")[0]),
@@ -475,10 +509,25 @@ def _summaries(reply: tuple[Plain, ...]) -> tuple[RunSummary, ...]:
             took=reading.span(row.get("Duration")),
         )
         for row in _rows(reply, "Get-SolutionUpdateRun")
-    ]
+    )
+
+
+def _newest_first(runs: Iterable[RunSummary]) -> tuple[RunSummary, ...]:
     return tuple(
         sorted(runs, key=lambda run: (run.started_at is not None, run.started_at), reverse=True)
     )
+
+
+def _times(reply: tuple[Plain, ...]) -> RunTimes:
+    cmdlet = "Get-SolutionUpdateRun"
+    rows = (reading.row(item, cmdlet) for item in reading.json_items(reply, cmdlet))
+    return {
+        reading.text(row, "ResourceId"): (
+            reading.time(row.get("TimeStarted")),
+            reading.time(row.get("LastUpdatedTime")),
+        )
+        for row in rows
+    }
 
 
 def _cau(reply: tuple[Plain, ...]) -> CauState:
