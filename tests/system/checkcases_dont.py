@@ -87,7 +87,7 @@ BATCHES = {
     "patches from outside": Batch(
         breaks=_patch_outside,
         fires={
-            "cau-windows-update": "critical",
+            "cau-windows-update": "warning",
             "cau-self-updating": "critical",
             "windows-update-off": "warning",
             "patched-outside": "warning",

@@ -120,7 +120,6 @@ def _print(readiness: Readiness) -> None:
 
 def _print_results(results: Sequence[CheckResult]) -> None:
     for result in results:
-        node = f" on {result.node}" if result.node else ""
-        echo(f"{result.verdict:<9}  {result.check}{node}: {result.evidence}")
+        echo(f"{result.verdict:<9}  {result.place}: {result.evidence}")
         if result.remedy:
             echo(f"           next: {result.remedy}")

@@ -216,7 +216,7 @@ class Cluster:
     def check(
         self,
         open_medium: Callable[[JudgedTime], LabelledMedium] | None,
-        version: SolutionVersion | None,
+        wanted: UpdateName | None,
         *,
         floor: datetime,
         manifests: Manifests,
@@ -228,7 +228,7 @@ class Cluster:
         Args:
             open_medium: Opens and accepts, by the time that the nodes told, what the update is carried on;
                 None: none is at hand.
-            version: The wanted update; None: the only one on the medium, or none.
+            wanted: The update that is wanted, or an SBE; None: the only update on the medium, or none.
             floor: It is at least this late.
             manifests: What is known of releases, paths and known issues.
             baseline: The settings that a person once called right.
@@ -247,7 +247,7 @@ class Cluster:
             clock=self._clock,
             now=now,
         )
-        answers = checking.run(floor=floor, manifests=manifests, version=version, baseline=baseline)
+        answers = checking.run(floor=floor, manifests=manifests, wanted=wanted, baseline=baseline)
         if len(checking.lost) == len(self.known.nodes):
             raise self._unreached(checking.lost)
         if answers.cluster.ready.has_share.value is False:
@@ -478,7 +478,7 @@ class Cluster:
         def check() -> Readiness:
             return self.check(
                 None,
-                name if isinstance(name, SolutionVersion) else None,
+                name,
                 floor=grounds.floor,
                 manifests=grounds.manifests,
                 baseline=grounds.baseline,

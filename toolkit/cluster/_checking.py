@@ -27,6 +27,7 @@ from toolkit.cluster._checks._check import Told
 from toolkit.cluster._checks._endpoints import in_turn
 from toolkit.cluster._checks._payload import ReachAnswers
 from toolkit.cluster._reaching import ask_reach
+from toolkit.cluster._running import UpdateName
 from toolkit.cluster._sbe_carried import TargetSource, carried_sbes
 from toolkit.cluster._timekeeping import NodeTime, as_of, judge_time
 from toolkit.errors import (
@@ -37,6 +38,7 @@ from toolkit.errors import (
     ReachError,
 )
 from toolkit.model import Command, KnownCluster, Node, PayloadKind, Progress, SolutionVersion, T
+from toolkit.sbe import SbeVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog import Manifests
@@ -187,7 +189,7 @@ class Checking:
         *,
         floor: datetime,
         manifests: Manifests,
-        version: SolutionVersion | None = None,
+        wanted: UpdateName | None = None,
         baseline: Baseline | None = None,
     ) -> Answers:
         """Return everything that was told.
@@ -225,7 +227,8 @@ class Checking:
             cluster=cluster,
             time=judge_time(self.now(), as_of(end, times), floor=floor),
             medium=None,
-            version=version,
+            version=wanted if isinstance(wanted, SolutionVersion) else None,
+            sbe=wanted if isinstance(wanted, SbeVersion) else None,
             baseline=baseline,
             manifests=manifests,
         )

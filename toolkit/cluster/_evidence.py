@@ -38,6 +38,11 @@ class RunEvidence:
     """So many sources were missing or damaged."""
 
     @property
+    def update_id(self) -> str:
+        """The update that the run is of."""
+        return self.run_id.rpartition("/")[0]
+
+    @property
     def finding(self) -> tuple[str, tuple[str, ...]]:
         """What makes two failures the same one."""
         return self.rule, self.nodes
@@ -59,7 +64,7 @@ def note_evidence(journal: Journal, *, cluster: str, found: RunEvidence) -> None
     """
     journal.append(
         cluster=cluster,
-        subject=subject_of(found.run_id.rpartition("/")[0]),
+        subject=subject_of(found.update_id),
         step=EVIDENCE_STEP,
         outcome="done",
         run_id=found.run_id,
@@ -75,7 +80,7 @@ def note_evidence(journal: Journal, *, cluster: str, found: RunEvidence) -> None
 
 
 def evidence_in(entries: Iterator[JournalEntry]) -> Iterator[RunEvidence]:
-    """Yield what was found, oldest first, from the entries of one subject.
+    """Yield what was found, oldest first.
 
     Raises:
         InputError: An entry that ferry did not write so.
@@ -85,8 +90,15 @@ def evidence_in(entries: Iterator[JournalEntry]) -> Iterator[RunEvidence]:
             yield _read(entry)
 
 
-def since_added(journal: Journal, *, cluster: str, subject: str) -> tuple[JournalEntry, ...]:
+def since_added(
+    journal: Journal, *, cluster: str, subject: str | None = None
+) -> tuple[JournalEntry, ...]:
     """Return the entries of a subject since the site knows this cluster: an earlier one of that name is another.
+
+    Args:
+        journal: The site's.
+        cluster: As the site calls it.
+        subject: None: of all of them.
 
     Raises:
         InputError: A line that is not ours.
@@ -96,7 +108,7 @@ def since_added(journal: Journal, *, cluster: str, subject: str) -> tuple[Journa
     for entry in journal.entries(cluster=cluster):
         if entry.step == REMOVED_STEP:
             kept.clear()
-        elif entry.subject == subject:
+        elif subject in (None, entry.subject):
             kept.append(entry)
     return tuple(kept)
 

@@ -7,9 +7,10 @@ has to come back five times:
 2. readiness: nothing critical, by checks made now; the failed run that question 4 is about is no reason of its
    own;
 3. warnings: each one, and each check without an answer, is accepted by its name. What nobody named is not
-   accepted, nor what came on another node while a window was awaited;
+   accepted, nor what came while a window was awaited: that nobody has seen;
 4. evidence: after a failed run that run's log bundle was analysed, and where a re-run is not safe as it is,
-   a person says in writing what was cured;
+   a person says in writing what was cured. So, too, where it was a run of another update: then its failure is a
+   warning, for the start of this one may be what cures it;
 5. window: it can end in time, by what such runs took.
 
 A preparation installs nothing: it needs only what would stop it.
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -34,8 +35,9 @@ from toolkit.model import RerunSafety, RunState, RunSummary, Update, UpdateState
 from toolkit.site import REASON_LETTERS, says_why
 
 _HEALTH = CheckId("health-checks")
-_TELL_OF_FAILED_RUN = (CheckId("last-run"), CheckId("run-half-done"))
-"""Checks that may speak of the very run that the evidence is about."""
+_LAST_RUN = CheckId("last-run")
+"""Its subject is the update that failed."""
+_HALF_DONE = CheckId("run-half-done")
 _STOP_PREPARATION = tuple(
     map(
         CheckId,
@@ -77,8 +79,8 @@ class Wish:
     fixed: str = ""
     """After a failed run: what was done about its cause."""
     window: Window = field(default_factory=Window)
-    seen: frozenset[tuple[CheckId, str]] | None = None
-    """(check, node) of what was accepted before the window was awaited; None: it is seen now."""
+    seen: frozenset[tuple[str, ...]] | None = None
+    """Identities of what was accepted before the window was awaited; None: it is seen now."""
 
     @property
     def verb(self) -> str:
@@ -110,8 +112,8 @@ class Permit:
     refusals: tuple[Refusal, ...]
     accepted: tuple[CheckResult, ...]
     """Warnings and unknowns that somebody answers for by name."""
-    evidence: RunEvidence | None
-    """What was found out about the failed run before, if there was one."""
+    evidence: tuple[RunEvidence, ...]
+    """What was found out about the failed runs before, that of this update first."""
     notes: tuple[str, ...]
     """What a person should know although it may be started."""
     ignores_warnings: bool
@@ -135,7 +137,7 @@ class Case:
     """All runs of the cluster, newest first."""
     readiness: Readiness
     evidence: tuple[RunEvidence, ...]
-    """What analyses said of runs of this update, oldest first."""
+    """What analyses said of runs of this cluster, oldest first."""
     last_fix_at: datetime | None
     """When somebody last said in writing what was cured."""
     nodes: int
@@ -143,22 +145,20 @@ class Case:
     """By the clock that counts."""
 
     @property
-    def newest_run(self) -> RunSummary | None:
-        """The newest run of this update."""
-        return next((run for run in self.runs if run.update_id == self.update.resource_id), None)
-
-    @property
     def has_failed(self) -> bool:
-        """Whether its last attempt failed."""
-        run = self.newest_run
+        """Whether the update's last attempt failed."""
+        run = self.newest_run(self.update.resource_id)
         return PHASES[self.update.state] is Phase.FAILED or (
             run is not None and run.state is RunState.Failed
         )
 
-    @property
-    def finding(self) -> RunEvidence | None:
-        """The newest analysis of its newest run; one that saw less of the run than there is does not count."""
-        run = self.newest_run
+    def newest_run(self, update_id: str) -> RunSummary | None:
+        """Return the newest run of an update."""
+        return next((run for run in self.runs if run.update_id == update_id), None)
+
+    def finding(self, update_id: str) -> RunEvidence | None:
+        """Return the newest analysis of an update's newest run, if it saw as much of the run as there is."""
+        run = self.newest_run(update_id)
         if run is None:
             return None
         return next((one for one in reversed(self.evidence) if _is_of(one, run)), None)
@@ -176,16 +176,18 @@ def judge_start(case: Case, wish: Wish) -> Permit:
     state = judge_state(case.update, wish)
     against = [] if state is None else [state]
     counted = tuple(_counted(case, wish))
+    failed = tuple(_failed(case, counted))
     against += _critical(counted)
     against += _unaccepted(counted, case.readiness, wish)
-    against += _uncured(case, wish)
+    for one in failed:
+        against += _uncured(one, wish)
     against += _too_late(expected, case, wish)
     starts_at = wish.window.not_before
     return Permit(
         refusals=tuple(against),
         accepted=tuple(result for result in counted if _is_accepted(result, wish)),
-        evidence=case.finding if case.has_failed else None,
-        notes=tuple(_notes(case)),
+        evidence=tuple(one.finding for one in failed if one.finding is not None),
+        notes=tuple(note for one in failed for note in _notes(one, case)),
         ignores_warnings=_ignores_warnings(counted, wish),
         expected=expected,
         wait_until=starts_at if starts_at is not None and starts_at > case.now else None,
@@ -265,23 +267,32 @@ def _kind(update_id: str) -> str:
 
 
 def _counted(case: Case, wish: Wish) -> Iterator[CheckResult]:
-    """Yield the results that decide about this start."""
+    """Yield the results that decide about this start, with what they are for it."""
     for result in case.readiness.results:
         if wish.prepare_only and result.check not in _STOP_PREPARATION:
             continue
-        if not _is_told_by_evidence(result, case):
+        if _is_of_another(result, case):
+            yield replace(result, verdict=CheckVerdict.WARNING)  # judged by its evidence, too
+        elif not _is_told_by_evidence(result, case):
             yield result
 
 
 def _is_told_by_evidence(result: CheckResult, case: Case) -> bool:
     """Whether a result speaks only of the failed run that is judged by its evidence; what is unknown speaks of nothing."""
-    run = case.newest_run
-    if not case.has_failed or result.check not in _TELL_OF_FAILED_RUN:
+    if not case.has_failed or result.verdict is CheckVerdict.UNKNOWN:
         return False
-    if result.verdict is CheckVerdict.UNKNOWN:
-        return False
-    names = (case.update.resource_id, case.update.version, run.resource_id if run else "")
-    return any(name and _is_named(name, result.evidence) for name in names)
+    if result.check == _LAST_RUN:
+        return result.subject == case.update.resource_id
+    return result.check == _HALF_DONE and _is_named(case.update.version, result.evidence)
+
+
+def _is_of_another(result: CheckResult, case: Case) -> bool:
+    """Whether a result says that another update failed."""
+    return (
+        result.check == _LAST_RUN
+        and result.verdict is CheckVerdict.CRITICAL
+        and result.subject not in ("", case.update.resource_id)
+    )
 
 
 def _is_named(name: str, words: str) -> bool:
@@ -292,10 +303,9 @@ def _is_named(name: str, words: str) -> bool:
 def _critical(results: Sequence[CheckResult]) -> Iterator[Refusal]:
     for result in results:
         if result.verdict is CheckVerdict.CRITICAL:
-            where = f" on {result.node}" if result.node else ""
             yield Refusal(
                 kind="readiness",
-                text=f"{result.check}{where}: {result.evidence}",
+                text=f"{result.place}: {result.evidence}",
                 hint=result.remedy,
             )
 
@@ -305,7 +315,7 @@ def _needs_name(result: CheckResult) -> bool:
 
 
 def _is_accepted(result: CheckResult, wish: Wish) -> bool:
-    is_seen = wish.seen is None or (result.check, result.node) in wish.seen
+    is_seen = wish.seen is None or result.identity in wish.seen
     return _needs_name(result) and result.check in wish.accepted and is_seen
 
 
@@ -315,11 +325,7 @@ def _unaccepted(
     open_ = [result for result in results if _needs_name(result)]
     missing = [result for result in open_ if not _is_accepted(result, wish)]
     if missing:
-        told = (
-            f"\n     {result.verdict}  {result.check}{f' on {result.node}' if result.node else ''}: "
-            f"{result.evidence}"
-            for result in missing
-        )
+        told = (f"\n     {result.verdict}  {result.place}: {result.evidence}" for result in missing)
         names = dict.fromkeys(result.check for result in open_)
         options = " ".join(f"--accept-warnings {name}" for name in names)
         yield Refusal(
@@ -329,7 +335,7 @@ def _unaccepted(
         )
     judged = {result.check for result in readiness.results if _needs_name(result)}
     critical = {result.check for result in readiness.of(CheckVerdict.CRITICAL)}
-    before = {check for check, _ in wish.seen or ()}
+    before = {check for check, *_ in wish.seen or ()}
     if none := sorted(wish.accepted - judged - critical - before):
         yield Refusal(
             kind="warnings",
@@ -363,16 +369,42 @@ def _is_of(evidence: RunEvidence, run: RunSummary) -> bool:
     return seen is not None and seen >= run.updated_at
 
 
-def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """An update whose last attempt failed, and what is known of that."""
+
+    name: str
+    words: str
+    run: RunSummary | None
+    """Its newest one."""
+    finding: RunEvidence | None
+    """Of that run."""
+    evidence: tuple[RunEvidence, ...]
+    """Of all its runs, oldest first."""
+
+
+def _failed(case: Case, counted: Sequence[CheckResult]) -> Iterator[_Failed]:
+    """Yield what has failed and stands against this start: its own update first, then others."""
+    own = case.update.resource_id
+    others = (one.subject for one in counted if one.check == _LAST_RUN and one.subject)
+    for update_id in dict.fromkeys([own, *others] if case.has_failed else others):
+        name = update_id.rpartition("/")[2]
+        yield _Failed(
+            name=name,
+            words=f"it is {case.update.state_raw}" if update_id == own else f"{name} failed",
+            run=case.newest_run(update_id),
+            finding=case.finding(update_id),
+            evidence=tuple(one for one in case.evidence if one.update_id == update_id),
+        )
+
+
+def _uncured(failed: _Failed, wish: Wish) -> Iterator[Refusal]:
     """Yield what is missing after a failed run: its evidence, or what was done about it."""
-    if not case.has_failed:
-        return
-    run, found = case.newest_run, case.finding
-    failed = f"it is {case.update.state_raw}"
+    run, found = failed.run, failed.finding
     if run is not None and found is None:
         yield Refusal(
             kind="evidence",
-            text=f"{failed}; its newest run, {run.resource_id}, is {run.state_raw}, and no analysis of that run "
+            text=f"{failed.words}; its newest run, {run.resource_id}, is {run.state_raw}, and no analysis of that run "
             "is in the journal",
             hint="never run it again blindly: `ferry logs collect -o FILE`, then `ferry logs analyse FILE "
             "--site DIR`; cure the cause, then repeat this command",
@@ -388,7 +420,7 @@ def _uncured(case: Case, wish: Wish) -> Iterator[Refusal]:
         again += f" ({steps})"
     yield Refusal(
         kind="reason",
-        text=f"{failed}{told}",
+        text=f"{failed.words}{told}",
         hint=f'{again}, then repeat this command with --i-have-fixed "what you did" '
         f"(at least {REASON_LETTERS} letters)",
     )
@@ -400,16 +432,16 @@ def _said(found: RunEvidence) -> str:
     return f"its analysis{blind} says: {found.headline}{rule}; {_RERUN[found.rerun_safe]}"
 
 
-def _notes(case: Case) -> Iterator[str]:
-    found = case.finding
-    if not case.has_failed or found is None:
+def _notes(failed: _Failed, case: Case) -> Iterator[str]:
+    found = failed.finding
+    if found is None:
         return
-    yield f"{case.update.version} failed before; {_said(found)}"
+    yield f"{failed.name} failed before; {_said(found)}"
     for step in found.remedy:
         yield f"  what was to be done: {step}"
     before = [
         one
-        for one in case.evidence
+        for one in failed.evidence
         if one.run_id != found.run_id
         and case.last_fix_at is not None
         and one.analysed_at < case.last_fix_at

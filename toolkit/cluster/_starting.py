@@ -110,7 +110,7 @@ class Starting:
         if self.wish.window.not_before is not None:
             case, _, permit = self._judged()
             self._wait(case, permit)
-            seen = frozenset((result.check, result.node) for result in permit.accepted)
+            seen = frozenset(result.identity for result in permit.accepted)
             return replace(self.wish, seen=seen)
         return self.wish
 
@@ -130,8 +130,7 @@ class Starting:
         for note in permit.notes:
             self.progress.say(note)
         for result in permit.accepted:
-            where = f" on {result.node}" if result.node else ""
-            self.progress.say(f"accepted: {result.check}{where}: {result.evidence}")
+            self.progress.say(f"accepted: {result.place}: {result.evidence}")
         run_id = ResourceId("") if dry_run else self._started(case, permit)
         return Started(run_id=run_id, permit=permit, readiness=readiness)
 
@@ -153,7 +152,7 @@ class Starting:
         if state := judge_state(update, self.wish):
             raise refuse(update, (state,), verb=self.wish.verb)
         subject = subject_of(update.resource_id)
-        entries = since_added(self.journal, cluster=self.cluster, subject=subject)
+        entries = since_added(self.journal, cluster=self.cluster)
         readiness = self.check()
         window = self.wish.window
         case = Case(
@@ -161,7 +160,10 @@ class Starting:
             runs=runs,
             readiness=readiness,
             evidence=tuple(evidence_in(iter(entries))),
-            last_fix_at=max((one.at for one in entries if one.facts.get("fixed")), default=None),
+            last_fix_at=max(
+                (one.at for one in entries if one.subject == subject and one.facts.get("fixed")),
+                default=None,
+            ),
             nodes=self.nodes,
             now=readiness.checked_at
             if window.not_before is None and window.must_end_by is None
@@ -173,11 +175,7 @@ class Starting:
         return case, readiness, permit
 
     def _read(self, session: StartSession, _: Node) -> tuple[Update, tuple[RunSummary, ...]]:
-        """Read the update and all runs, newest first; which of them only prepared tells the journal.
-
-        When the run of a failed update changed last is read as log bundles hold it: as JSON, which may tell another
-        zone than the wire.
-        """
+        """Read the update and all runs, newest first; which of them only prepared tells the journal."""
         update = self.find(session)
         prepared = {
             entry.facts.get("run_id")
@@ -252,7 +250,6 @@ class Starting:
     def _facts(self, case: Case, permit: Permit) -> dict[str, str]:
         """Return what the journal keeps of a start: on what grounds, and who answers for what."""
         window = self.wish.window
-        found = permit.evidence
         facts = {
             "state": case.update.state_raw,
             "fixed": self.wish.fixed.strip(),
@@ -260,8 +257,8 @@ class Starting:
                 f"{result.check} {result.node}: {result.evidence}" for result in permit.accepted
             ),
             "ignores_warnings": "yes" if permit.ignores_warnings else "",
-            "evidence": found.bundle_sha256 if found else "",
-            "finding": found.rule if found else "",
+            "evidence": "; ".join(found.bundle_sha256 for found in permit.evidence),
+            "finding": "; ".join(found.rule for found in permit.evidence),
             "not_before": window.not_before.isoformat() if window.not_before else "",
             "must_end_by": window.must_end_by.isoformat() if window.must_end_by else "",
         }

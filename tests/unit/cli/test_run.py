@@ -90,7 +90,7 @@ def test_preparation_is_never_called_a_start(
     permit = Permit(
         refusals=(),
         accepted=(),
-        evidence=None,
+        evidence=(),
         notes=(),
         ignores_warnings=False,
         expected=Expected(duration=timedelta(hours=5), basis="published"),

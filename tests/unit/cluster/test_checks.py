@@ -45,7 +45,7 @@ from toolkit.model import (
     Update,
     UpdateState,
 )
-from toolkit.sbe import Hardware
+from toolkit.sbe import Hardware, SbeVersion
 
 OURS = [check for check in CHECKS if check.about == "readiness"]
 SHARED = r"C:\ClusterStorage\Infrastructure_1"
@@ -537,12 +537,44 @@ def test_space_is_not_asked_for_where_nobody_knows_the_size():
     assert readiness.not_asked[0][1].startswith(f"the size of {WANTED} is not known")
 
 
-def test_partly_installed_sbe_is_not_said_to_be_cured_by_a_start_that_it_stops():
+@pytest.mark.parametrize(
+    ("there", "wanted", "verdict"),
+    [
+        ("4.2.2512.1616", None, "critical"),
+        ("4.2.2512.1616", "4.2.2512.1615", "critical"),
+        ("4.2.2512.1616", "4.2.2512.1616", "warning"),
+        ("4.2.2512.1616", "4.2.2603.1", "warning"),
+        ("", "4.2.2603.1", "warning"),
+    ],
+)
+def test_partly_installed_sbe_stops_every_start_but_the_one_that_cures_it(there, wanted, verdict):
     remark = (("SBEAdditionalData", "is partially installed"),)
     (check,) = [check for check in CHECKS if check.id == "sbe-installed"]
-    answers = with_environment(well(), additional=remark)
-    (result,) = judge_all(answers, [check]).of(CheckVerdict.CRITICAL)
-    assert "ferry starts nothing" in result.remedy
+    answers = with_environment(well(), additional=remark, current_sbe_version=there)
+    answers = replace(answers, sbe=SbeVersion.read(wanted or ""))
+    result = judge_all(answers, [check]).results[0]
+    assert result.verdict == verdict
+    assert "is partially installed" in result.evidence
+    if verdict == "critical":
+        assert "`ferry run start SBE" in result.remedy
+
+
+def test_failed_update_is_named_by_its_id():
+    listed = (update("InstallationFailed"), update("Ready", "12.2604.1003.9"))
+    answers = with_cluster(well(), updates=listed, runs=(run("Failed"),))
+    (check,) = [check for check in CHECKS if check.id == "last-run"]
+    results = judge_all(answers, [check]).results
+    assert [result.subject for result in results] == ["redmond/Solution12.2603.1002.15"] * 2
+
+
+def test_room_that_shrinks_is_the_same_warning():
+    (check,) = [check for check in CHECKS if check.id == "infrastructure-space"]
+    found = [
+        judge_all(with_cluster(well(), volumes=space(SHARED, free=free)), [check]).results[0]
+        for free in (44 * GB, 43 * GB)
+    ]
+    assert {result.verdict for result in found} == {"warning"}
+    assert found[0].identity == found[1].identity
 
 
 def test_marker_is_shown_by_its_first_characters():

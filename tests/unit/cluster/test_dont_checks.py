@@ -159,12 +159,14 @@ def run(days_ago, state=RunState.Succeeded, hours=4):
     )
 
 
-def installed(*updates):
-    """A node that installed these: (days ago, title)."""
+def installed(*updates, listed=None):
+    """A node that installed these, (days ago, title), and lists these hotfixes now; None: their numbers."""
     rows = tuple(
         InstalledUpdate(at=AT - timedelta(days=days), title=title) for days, title in updates
     )
-    return replace(SETTINGS, installed=Told(value=rows))
+    hotfixes = tuple(kb for row in rows for kb in row.kbs) if listed is None else listed
+    setup = replace(SETUP, hotfixes=Told(value=hotfixes))
+    return replace(SETTINGS, setup=setup, installed=Told(value=rows))
 
 
 def baseline(*nodes, version=INSTALLED):
@@ -345,12 +347,12 @@ def test_newest_modules_of_az_decide_how_bad_it_is(modules, verdict):
     assert verdicts("drift-modules", answers(setup(modules=modules))) == [(verdict, "")]
 
 
-def test_cau_run_with_windows_update_after_the_last_update_is_critical():
+def test_cau_run_with_windows_update_after_the_last_update_is_told_as_that():
     reports = (report(2, WINDOWS_UPDATE), report(50))
     given = answers(reports=reports, runs=(run(30), run(1, RunState.Failed)))
     ((verdict, _, evidence),) = said("cau-windows-update", given)
     assert (verdict, evidence) == (
-        "critical",
+        "warning",
         "CAU runs in 90 days that used it: 1, the newest run-1, 2026-11-24 12:00 UTC, Succeeded; no update "
         "was installed since",
     )
@@ -361,12 +363,15 @@ def test_preparation_alone_is_no_update_that_was_installed():
     prepared = Told(value=(listed(UpdateState.ReadyToInstall),))
     ready = replace(given.cluster.ready, updates=prepared)
     given = replace(given, cluster=replace(given.cluster, ready=ready))
-    assert verdicts("cau-windows-update", given) == [("critical", "")]
+    ((_, _, evidence),) = said("cau-windows-update", given)
+    assert evidence.endswith("no update was installed since")
 
 
 def test_cau_run_with_windows_update_before_the_last_update_is_a_warning():
     given = answers(reports=(report(40, f"X, {WINDOWS_UPDATE}"),), runs=(run(30),))
-    assert verdicts("cau-windows-update", given) == [("warning", "")]
+    ((verdict, _, evidence),) = said("cau-windows-update", given)
+    assert verdict == "warning"
+    assert evidence.endswith("an update was installed since, 2026-10-27 16:00 UTC")
 
 
 @pytest.mark.parametrize("untold", ["runs", "updates"])
@@ -382,7 +387,7 @@ def test_cau_run_with_windows_update_warns_where_the_runs_are_not_told(untold):
     [
         ((report(91, WINDOWS_UPDATE),), "pass"),
         ((report(2, "Microsoft.RollingUpgradePlugin"),), "pass"),
-        ((report(2, WINDOWS_UPDATE, started_at=None, ended_at=None),), "critical"),
+        ((report(2, WINDOWS_UPDATE, started_at=None, ended_at=None),), "warning"),
     ],
 )
 def test_old_cau_runs_and_other_plugins_are_silent(reports, found):
@@ -502,6 +507,34 @@ def test_foreign_dotnet_update_on_one_node_stops_an_update_of_2411(version, want
 
 
 @pytest.mark.parametrize(
+    ("first", "second"),
+    [(("KB5066129",), ("KB5066129", "KB7")), (("KB1",), ())],
+    ids=["installed on the other, too", "taken off again"],
+)
+def test_foreign_dotnet_update_is_a_warning_once_the_nodes_are_alike_again(first, second):
+    given = answers(
+        installed((10, DOTNET), listed=first),
+        installed(listed=second),
+        version="10.2411.3.2",
+    )
+    assert verdicts("dotnet-outside", given) == [("warning", "node1")]
+
+
+def test_node_that_does_not_list_its_hotfixes_is_judged_by_its_log():
+    untold = installed((10, DOTNET))
+    untold = replace(untold, setup=replace(untold.setup, hotfixes=Told(why="access denied")))
+    given = answers(untold, version="10.2411.3.2")
+    assert verdicts("dotnet-outside", given) == [("critical", "")]
+
+
+def test_remedy_of_uneven_dotnet_updates_is_one_that_can_be_done():
+    (check,) = [check for check in CHECKS if check.id == "dotnet-outside"]
+    (result,) = judge_all(answers(installed((10, DOTNET)), version="10.2411.3.2"), [check]).results
+    assert result.verdict == "critical"
+    assert "Get-HotFix" in result.remedy
+
+
+@pytest.mark.parametrize(
     ("is_dotnet", "expected"), [(True, [("pass", "")]), (False, [("warning", "")])]
 )
 def test_dotnet_update_of_the_package_is_not_foreign(is_dotnet, expected):
@@ -547,7 +580,6 @@ def test_disc_speaks_if_no_other_node_sees_it(path, verdict):
 @pytest.mark.parametrize(
     ("check_id", "given"),
     [
-        ("cau-windows-update", answers(reports=(report(2, WINDOWS_UPDATE),))),
         ("drift-os-build", answers(setup(windows=OLDER))),
         ("os-build-published", answers(setup(windows=OLDER))),
     ],

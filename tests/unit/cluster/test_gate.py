@@ -26,7 +26,7 @@ OTHER = ResourceId("redmond/Solution12.2602.1002.501")
 REASON = "set the ASR rule to audit"
 
 
-def result(check="node-up", verdict=CheckVerdict.PASS, *, node="", evidence="as it is"):
+def result(check="node-up", verdict=CheckVerdict.PASS, *, node="", evidence="as it is", subject=""):
     return CheckResult(
         check=CheckId(check),
         title="t",
@@ -35,6 +35,7 @@ def result(check="node-up", verdict=CheckVerdict.PASS, *, node="", evidence="as 
         evidence=evidence,
         remedy="" if verdict is CheckVerdict.PASS else "cure it",
         source="s",
+        subject=subject,
     )
 
 
@@ -179,7 +180,7 @@ def test_preparation_needs_less():
 
 def test_checks_that_the_gate_names_exist():
     known = {check.id for check in CHECKS}
-    assert {_gate._HEALTH, *_gate._TELL_OF_FAILED_RUN, *_gate._STOP_PREPARATION} <= known
+    assert {_gate._HEALTH, _gate._LAST_RUN, _gate._HALF_DONE, *_gate._STOP_PREPARATION} <= known
 
 
 # --- warnings -----------------------------------------------------------------------------------
@@ -265,12 +266,12 @@ def test_rerun_that_is_not_safe_needs_a_written_reason(safe):
     assert "The installer was blocked" in permit.notes[0]
 
 
-def test_rerun_that_would_do_harm_is_called_that_even_with_a_reason():
 @pytest.mark.parametrize("words", ["1234567890", "a fix? ......", "ok ok ok ok"])
 def test_reason_is_counted_by_its_letters(words):
     assert kinds(judge_start(failed(), Wish(fixed=words))) == ["reason"]
 
 
+def test_rerun_that_would_do_harm_is_called_that_even_with_a_reason():
     assert "would do harm" in judge_start(failed(RerunSafety.NO), Wish(fixed=REASON)).notes[0]
 
 
@@ -298,13 +299,97 @@ def test_same_finding_after_a_fix_is_said():
 
 
 def test_check_that_tells_of_the_analysed_run_is_no_reason_of_its_own():
-    of_it = result("last-run", CheckVerdict.CRITICAL, evidence=f"run {ID}/run-1 Failed")
+    of_it = result("last-run", CheckVerdict.CRITICAL, evidence="it is Failed", subject=ID)
     asked = failed(readiness=readiness(of_it))
     assert judge_start(asked, Wish(fixed=REASON)).allowed
-    for other in (f"run {OTHER}/run-7 is Failed", f"{ID}9 is Failed"):
-        of_another = result("last-run", CheckVerdict.CRITICAL, evidence=other)
-        asked = failed(readiness=readiness(of_it, of_another))
-        assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["readiness"]
+    of_nobody = result("last-run", CheckVerdict.CRITICAL, evidence=f"run {ID}/run-1 is Failed")
+    asked = failed(readiness=readiness(of_it, of_nobody))
+    assert kinds(judge_start(asked, Wish(fixed=REASON))) == ["readiness"]
+
+
+def test_check_that_tells_of_a_run_that_began_to_fail_since_stays_critical():
+    of_it = result("last-run", CheckVerdict.CRITICAL, subject=ID)
+    assert kinds(judge_start(case(readiness=readiness(of_it)), Wish(fixed=REASON))) == ["readiness"]
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [(f"of the packages {ID.removeprefix('redmond/Solution')}", True), (f"of {ID}9", False)],
+)
+def test_half_done_version_is_excused_only_where_it_is_that_of_the_failed_update(words, is_told):
+    half = result("run-half-done", CheckVerdict.WARNING, evidence=words)
+    permit = judge_start(failed(readiness=readiness(half)), Wish(fixed=REASON))
+    assert permit.allowed is is_told
+
+
+# --- another update that failed -----------------------------------------------------------------
+
+LAST_RUN = CheckId("last-run")
+OF_ANOTHER = (
+    result("last-run", CheckVerdict.CRITICAL, evidence="its run is Failed", subject=OTHER),
+    result("last-run", CheckVerdict.CRITICAL, evidence="it is InstallationFailed", subject=OTHER),
+)
+ANSWERED = Wish(accepted=frozenset({LAST_RUN}), fixed=REASON)
+
+
+def after_another(safe=None, **changes):
+    """Another update's run failed; with `safe` it was analysed."""
+    other = run(of=OTHER)
+    found = () if safe is None else (evidence(of=other, safe=safe),)
+    known = {"runs": (other,), "evidence": found, "readiness": readiness(*OF_ANOTHER)}
+    return case(**known | changes)
+
+
+def test_other_failed_run_must_be_analysed_before_anything_is_started():
+    permit = judge_start(after_another(), ANSWERED)
+    assert kinds(permit) == ["evidence"]
+    assert f"Solution12.2602.1002.501 failed; its newest run, {OTHER}/run-1" in (
+        permit.refusals[0].text
+    )
+
+
+def test_other_failed_run_is_answered_for_by_name_and_in_writing():
+    asked = after_another(RerunSafety.AFTER_REMEDY)
+    assert kinds(judge_start(asked, Wish())) == ["warnings", "reason"]
+    assert kinds(judge_start(asked, replace(ANSWERED, fixed=""))) == ["reason"]
+    assert kinds(judge_start(asked, replace(ANSWERED, accepted=frozenset()))) == ["warnings"]
+    permit = judge_start(asked, ANSWERED)
+    assert permit.allowed
+    assert {item.check for item in permit.accepted} == {LAST_RUN}
+    assert permit.evidence == asked.evidence
+    assert permit.notes[0].startswith("Solution12.2602.1002.501 failed before; ")
+
+
+def test_other_run_that_may_be_repeated_as_it_is_needs_no_reason_but_its_name():
+    asked = after_another(RerunSafety.YES)
+    assert kinds(judge_start(asked, Wish())) == ["warnings"]
+    assert judge_start(asked, replace(ANSWERED, fixed="")).allowed
+
+
+def test_other_update_that_failed_without_a_run_needs_a_reason():
+    asked = after_another(runs=())
+    assert kinds(judge_start(asked, replace(ANSWERED, fixed=""))) == ["reason"]
+    assert judge_start(asked, ANSWERED).allowed
+
+
+def test_analysis_of_the_one_excuses_not_the_other():
+    own = run()
+    both = (OF_ANOTHER[1], result("last-run", CheckVerdict.CRITICAL, subject=ID))
+    asked = after_another(
+        RerunSafety.YES,
+        runs=(own, run(of=OTHER)),
+        readiness=readiness(*both),
+        update=update("InstallationFailed"),
+    )
+    assert kinds(judge_start(asked, ANSWERED)) == ["evidence"]
+    known = (evidence(of=own), *asked.evidence)
+    permit = judge_start(replace(asked, evidence=known), ANSWERED)
+    assert permit.allowed
+    assert [found.update_id for found in permit.evidence] == [ID, OTHER]
+
+
+def test_preparation_is_not_stopped_by_another_update_that_failed():
+    assert judge_start(after_another(), Wish(prepare_only=True)).allowed
 
 
 @pytest.mark.parametrize("check", ["last-run", "run-half-done"])

@@ -269,6 +269,26 @@ def test_evidence_that_somebody_edited_is_not_guessed_at(plant):
         plant.start()
 
 
+def test_other_failed_update_is_answered_for_with_its_evidence(plant):
+    other = "redmond/Solution12.2603.1002.15"
+    plant.has_run(run_id=f"{other}/run-7")
+    plant.results = (
+        replace(result("last-run", "critical", "it is InstallationFailed"), subject=other),
+    )
+    answered = {"fixed": REASON, "accepted": frozenset({CheckId("last-run")})}
+    with pytest.raises(StateError, match="no analysis of that run"):
+        plant.start(**answered)
+    plant.was_analysed(run_id=f"{other}/run-7", ended=ENDED - timedelta(seconds=1))
+    with pytest.raises(StateError, match="no analysis of that run"):
+        plant.start(**answered)
+    assert plant.starts == 0
+    plant.was_analysed(run_id=f"{other}/run-7")
+    plant.start(**answered)
+    facts = plant.facts()
+    assert (facts["fixed"], facts["finding"], facts["evidence"]) == (REASON, "asr", "ab" * 32)
+    assert facts["accepted"] == "last-run n2: it is InstallationFailed"
+
+
 # --- a lost reply -------------------------------------------------------------------------------
 
 
@@ -399,6 +419,41 @@ def test_warning_that_came_while_waiting_was_accepted_by_nobody(plant):
     plant.results = ()
     starting.run(dry_run=False)
     assert plant.starts == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_new"),
+    [
+        ({}, False),
+        ({"evidence": "another disk is slow"}, True),
+        ({"verdict": CheckVerdict.UNKNOWN}, True),
+        ({"subject": "C:"}, True),
+    ],
+)
+def test_same_check_that_says_something_new_was_accepted_by_nobody(plant, changes, is_new):
+    plant.results = (result("health-checks", "warning", "a disk is slow"),)
+    accepted = frozenset({CheckId("health-checks")})
+    window = Window(not_before=NOW + timedelta(minutes=1))
+    wish = plant.starting(window=window, accepted=accepted).await_window()
+    plant.results = (replace(plant.results[0], **changes),)
+    starting = replace(plant.starting(), wish=wish)
+    if is_new:
+        with pytest.raises(StateError, match="nobody has accepted"):
+            starting.run(dry_run=False)
+    else:
+        starting.run(dry_run=False)
+    assert plant.starts == (not is_new)
+
+
+def test_number_that_moves_while_waiting_is_not_a_new_finding(plant):
+    narrow = result("infrastructure-space", "warning", "60 GiB free")
+    plant.results = (replace(narrow, subject="Infrastructure_1"),)
+    accepted = frozenset({narrow.check})
+    window = Window(not_before=NOW + timedelta(minutes=1))
+    wish = plant.starting(window=window, accepted=accepted).await_window()
+    plant.results = (replace(plant.results[0], evidence="59 GiB free"),)
+    replace(plant.starting(), wish=wish).run(dry_run=False)
+    assert plant.facts()["accepted"].endswith("59 GiB free")
 
 
 def test_what_changed_while_waiting_refuses(plant):

@@ -13,6 +13,7 @@ from toolkit.cluster._checks._readiness import ClusterReadyAnswers, ReadyAnswers
 from toolkit.cluster._sbe_carried import CarriedSbe
 from toolkit.cluster._timekeeping import JudgedTime
 from toolkit.model import KnownCluster, SolutionVersion
+from toolkit.sbe import SbeVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog import Manifests
@@ -72,6 +73,8 @@ class Answers:
     medium: MediumFacts | None
     version: SolutionVersion | None
     """The wanted update: as named, or the only one on the medium."""
+    sbe: SbeVersion | None = None
+    """The SBE that is wanted instead of a solution update; None: none is."""
     baseline: Baseline | None
     manifests: Manifests
     """What this ferry knows of releases, paths and known issues."""

@@ -74,6 +74,8 @@ class Said:
     evidence: str
     remedy: str = ""
     """Instead of the check's own."""
+    subject: str = ""
+    """What it speaks of, where its evidence changes by itself or a start asks for it; empty: the evidence tells."""
 
 
 def _asked_everywhere(_: Answers) -> str:
@@ -118,6 +120,18 @@ class CheckResult:
     remedy: str
     """Empty where nothing is to be done."""
     source: str
+    subject: str = ""
+    """What it speaks of: the id of an update, a volume …; empty: the evidence tells."""
+
+    @property
+    def place(self) -> str:
+        """The check, and the node that it speaks of: `node-up on node2`."""
+        return f"{self.check} on {self.node}" if self.node else self.check
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What makes two results one: whoever accepted the one has seen the other."""
+        return self.check, self.node, self.verdict, self.subject or self.evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,4 +91,5 @@ def _result(check: Check, said: Said) -> CheckResult:
         evidence=said.evidence,
         remedy="" if is_fine else said.remedy or check.remedy,
         source=check.source,
+        subject=said.subject,
     )

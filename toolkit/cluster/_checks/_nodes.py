@@ -293,7 +293,7 @@ def _laptop_clock(answers: Answers) -> Iterator[Said]:
             remedy="Set the clocks of this machine and of the nodes.",
         )
     elif not any(agree(ours, at) for at in agreeing(theirs) or theirs):
-        yield warns(says)
+        yield warns(says, subject="this machine's clock")
     else:
         yield passes(says)
 

@@ -41,10 +41,9 @@ _WHO = (
     "Find out who installed it (SConfig, Windows Admin Center, Azure Update Manager, another tool) and stop "
     "that: only the orchestrator may update the nodes."
 )
-_STARTS_NONE = (
-    "Find out who starts such runs (Windows Admin Center, a schedule, a script) and stop it. Until an update was "
-    "installed since, or the report is older than 90 days, ferry starts none: have Microsoft's support say whether the "
-    "nodes are at one level, and start the next one with them."
+_ONE_SET = (
+    "Bring the nodes to one set of .NET updates first: take off what Get-HotFix lists on some of them only, or have "
+    "Microsoft's support say how. What is the same on every node is a warning."
 )
 
 
@@ -77,10 +76,13 @@ def _plugin(answers: Answers) -> Iterator[Said]:
         if one.state is RunState.Succeeded and one.update_id in known and one.updated_at is not None
     ]
     last = max(installed, default=None)
-    if newest.started_at is not None and last is not None and newest.started_at < last:
-        yield _saying.warns(f"{evidence}; an update was installed since, {_minute(last)}")
-    else:
-        yield _saying.critical(f"{evidence}; no update was installed since", remedy=_STARTS_NONE)
+    is_over = newest.started_at is not None and last is not None and newest.started_at < last
+    since = (
+        f"an update was installed since, {_minute(last)}"
+        if is_over
+        else "no update was installed since"
+    )
+    yield _saying.warns(f"{evidence}; {since}", subject=newest.run_id)
 
 
 def _is_ours(report: CauReport) -> bool:
@@ -142,16 +144,17 @@ def _dotnet(answers: Answers) -> Iterator[Said]:
         node: [one for one in updates if ".NET" in one.title and not one.kbs & carried]
         for node, updates in outside.items()
     }
-    owned = {
-        node: frozenset(kb for one in updates for kb in one.kbs) for node, updates in found.items()
-    }
+    logged = {node: {kb for one in updates for kb in one.kbs} for node, updates in found.items()}
+    listed = dict(_saying.told(answers, lambda node: node.settings.setup.hotfixes))
+    foreign = frozenset[str]().union(*logged.values())
+    owned = {node: foreign.intersection(listed.get(node, kbs)) for node, kbs in logged.items()}
     if not any(found.values()):
         yield _saying.passes("none in 90 days that the package does not hold")
     elif len(set(owned.values())) > 1:
-        told = ((node, ", ".join(sorted(kbs))) for node, kbs in owned.items())
+        told = ((node, ", ".join(sorted(there))) for node, there in owned.items())
         evidence = f"not the same on every node: {_saying.each(told)}"
         stops = any(version.release <= _LAST_STOPPED for version in _saying.versions(answers))
-        yield _saying.critical(evidence) if stops else _saying.warns(evidence)
+        yield _saying.critical(evidence, remedy=_ONE_SET) if stops else _saying.warns(evidence)
     else:
         for node, updates in found.items():
             if updates:
@@ -236,11 +239,11 @@ CHECKS: tuple[Check, ...] = (
         about="dont",
         reads=Reads.CLUSTER,
         asked=("Get-CauReport", "Get-SolutionUpdate", "Get-SolutionUpdateRun"),
-        rule="A report of the last 90 days names Microsoft.WindowsUpdatePlugin: warning. The newest of them is "
-        "later than the last update that was installed, or that is not known to be installed: critical; until one is, or "
-        "the report is older, ferry starts no update.",
-        remedy="Find out who starts such runs (Windows Admin Center, a schedule, a script) and stop it; the "
-        "next update of the orchestrator brings the nodes to one level again.",
+        rule="A report of the last 90 days names Microsoft.WindowsUpdatePlugin: warning, with what is known of updates "
+        "that were installed since. A report cannot be undone; that nodes are at different levels is found by `drift-os-build`.",
+        remedy="Find out who starts such runs (Windows Admin Center, a schedule, a script) and stop it. See that "
+        "drift-os-build, os-build-published and drift-hotfixes pass, or cure what they say; then install the solution update that "
+        "matches the OS build as soon as possible.",
         source=f"{_THIRD_TUESDAY}, about-updates-23h2.md",
         confidence="confirmed",
         rests_on=_saying.of_cluster(lambda answers: answers.cluster.settings.reports),
@@ -294,9 +297,15 @@ CHECKS: tuple[Check, ...] = (
         title="No .NET update that the package does not hold",
         about="dont",
         reads=Reads.BOTH,
-        asked=("wevtutil.exe", "Get-CauReport", "Get-SolutionUpdateRun", "Get-ChildItem"),
-        rule="An update whose title names .NET was installed outside an update, and the package on the "
-        "infrastructure share does not hold it: warning. It is not the same on every node, and the installed or "
+        asked=(
+            "wevtutil.exe",
+            "Get-CauReport",
+            "Get-SolutionUpdateRun",
+            "Get-ChildItem",
+            "Get-HotFix",
+        ),
+        rule="An update whose title names .NET was installed outside an update in 90 days, and the package on the "
+        "infrastructure share does not hold it: warning. It is there now on some nodes only, and the installed or "
         "the wanted version is of 2411 or earlier: critical.",
         remedy=f"Read the guide before the update is started. {_WHO}",
         source="TSG/Update/Update-during-.NET-Updates-Installation-Out-of-Band-.Net-Updates-Installed-on-"

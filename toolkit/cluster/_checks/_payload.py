@@ -211,7 +211,9 @@ def _judge_group(group: EndpointGroup) -> Callable[[Answers], Iterator[Said]]:
             words.append(f"without them {group.stops}")
         if group.untestable:
             words.append(f"not testable: {', '.join(group.untestable)}")
-        yield Said(verdict=verdict, evidence="; ".join(words))
+        yield Said(
+            verdict=verdict, evidence="; ".join(words), subject=", ".join([*missed, *untold])
+        )
 
     return judge
 

@@ -20,14 +20,18 @@ def passes(evidence: str, node: str = "") -> Said:
     return Said(verdict=CheckVerdict.PASS, node=node, evidence=evidence)
 
 
-def warns(evidence: str, node: str = "", *, remedy: str = "") -> Said:
+def warns(evidence: str, node: str = "", *, remedy: str = "", subject: str = "") -> Said:
     """Say that an update may suffer from it."""
-    return Said(verdict=CheckVerdict.WARNING, node=node, evidence=evidence, remedy=remedy)
+    return Said(
+        verdict=CheckVerdict.WARNING, node=node, evidence=evidence, remedy=remedy, subject=subject
+    )
 
 
-def critical(evidence: str, node: str = "", *, remedy: str = "") -> Said:
+def critical(evidence: str, node: str = "", *, remedy: str = "", subject: str = "") -> Said:
     """Say that an update would fail, or do harm."""
-    return Said(verdict=CheckVerdict.CRITICAL, node=node, evidence=evidence, remedy=remedy)
+    return Said(
+        verdict=CheckVerdict.CRITICAL, node=node, evidence=evidence, remedy=remedy, subject=subject
+    )
 
 
 def unknown(evidence: str, node: str = "", *, remedy: str = "") -> Said:

@@ -139,7 +139,7 @@ def _jobs(answers: Answers) -> Iterator[Said]:
         elif job.state == "Exception" or any(
             word in job.name.casefold() for word in ("rebalance", "optimiz")
         ):
-            yield warns(says)
+            yield warns(says, subject=f"{job.name}: {job.state}")
         else:
             yield critical(says)
     if not going:

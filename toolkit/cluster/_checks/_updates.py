@@ -61,8 +61,8 @@ _OLD_RESULTS = timedelta(hours=48)
 _SHOWN = 300
 """Characters of a marker that are shown."""
 _INSTALL_SBE = (
-    "Install the same SBE or a newer one now by the commands of the guide: while it is partly installed ferry starts "
-    "nothing, not even that."
+    "Start the same SBE or a newer one of its family now (`ferry run start SBE…`): while it is partly installed ferry starts "
+    "nothing else."
 )
 _SECONDS = "%Y-%m-%d %H:%M UTC"
 _STATES = (
@@ -149,7 +149,7 @@ def _space(answers: Answers) -> Iterator[Said]:
     if volume.free_bytes < need_bytes:
         yield critical(says)
     elif volume.free_bytes < _NARROW * need_bytes:
-        yield warns(says)
+        yield warns(says, subject=_INFRASTRUCTURE)
     else:
         yield passes(says)
 
@@ -249,7 +249,7 @@ def _judged_path(
 def _sbe_installed(answers: Answers) -> Iterator[Said]:
     environment = _environment(answers)
     if environment is not None:
-        yield _judged_sbe(environment)
+        yield _judged_sbe(environment, answers.sbe)
     for node in answers.nodes:
         if node.ready.registry.value is None:
             continue
@@ -259,10 +259,12 @@ def _sbe_installed(answers: Answers) -> Iterator[Said]:
             yield warns(f"of {' and '.join(names)} only {there[0]} is set", node.name)
 
 
-def _judged_sbe(environment: UpdateEnvironment) -> Said:
+def _judged_sbe(environment: UpdateEnvironment, wanted: SbeVersion | None) -> Said:
     version = SbeVersion.read(environment.current_sbe_version)
     words = dict(environment.additional).get("SBEAdditionalData", "")
-    says = f"{environment.sbe_family or 'no family'}, version {environment.current_sbe_version}"
+    says = f"{environment.sbe_family or 'no family'}, version {environment.current_sbe_version or 'not told'}"
+    if words and wanted is not None and (version is None or wanted >= version):
+        return warns(f"{says}: {words}; {wanted} is to be started, which cures it")
     if words:
         return critical(f"{says}: {words}", remedy=_INSTALL_SBE)
     if version is None:
@@ -353,19 +355,19 @@ def _none_running(answers: Answers) -> Iterator[Said]:
 
 def _last_run(answers: Answers) -> Iterator[Said]:
     runs, updates = answers.cluster.ready.runs.value, answers.cluster.ready.updates.value
-    words = []
+    has_failed = False
     if runs and runs[0].state is RunState.Failed:
-        words.append(
-            f"the newest run, {runs[0].resource_id}, is {runs[0].state_raw} since {_at(runs[0].updated_at)}"
-        )
-    words += [
-        f"{update.version} is {update.state_raw}"
-        for update in updates or ()
-        if update.state_raw.endswith("Failed")
-    ]
-    if words:
-        yield from map(critical, words)  # apart: a start may excuse one of them, not the others
-    elif runs and runs[0].state in (RunState.UNRECOGNISED, RunState.Unknown):
+        has_failed = True
+        newest = runs[0]
+        says = f"the newest run, {newest.resource_id}, is {newest.state_raw} since {_at(newest.updated_at)}"
+        yield critical(says, subject=newest.update_id)
+    for update in updates or ():
+        if update.state_raw.endswith("Failed"):
+            has_failed = True
+            yield critical(f"{update.version} is {update.state_raw}", subject=update.resource_id)
+    if has_failed:
+        return
+    if runs and runs[0].state in (RunState.UNRECOGNISED, RunState.Unknown):
         yield unknown(f"the newest run, {runs[0].resource_id}, is {runs[0].state_raw!r}")
     elif runs:
         yield passes(f"the newest run is {runs[0].state_raw}")
@@ -628,7 +630,8 @@ CHECKS: tuple[Check, ...] = (
         about="readiness",
         reads=Reads.BOTH,
         asked=("Get-SolutionUpdateEnvironment", "Get-ItemProperty"),
-        rule="The cluster says that it is partly installed: critical, and ferry does not start even that SBE. 4.0.0.0 (never installed), or one of the "
+        rule="The cluster says that it is partly installed: critical, but a warning where the same SBE or a newer one "
+        "is to be started. 4.0.0.0 (never installed), or one of the "
         "variables SBEInstalledContent and SBEInstalledMetadata alone: warning. A version without a family, "
         "or none that can be read: unknown. 2.1.0.0: there is none, pass.",
         remedy="Install the same SBE or a newer one now, as the guide says.",
@@ -690,7 +693,8 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="The newest run is `Failed`, or an update is in a state that ends with `Failed`: critical.",
         remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse FILE --site DIR`), cure the cause; "
-        "`ferry run start` of the update that failed says how it goes on. Until it is installed no other is started.",
+        "`ferry run start` of the update that failed says how it goes on. Another update is started only after that, too, and "
+        "with `--accept-warnings last-run`.",
         source="update-best-practices.md, update-troubleshooting-23h2.md",
         confidence="confirmed",
         rests_on=_RUNS,
