@@ -15,6 +15,7 @@ WATCH = ("run", "watch", VERSION, "--poll-seconds", "0.2")
 REBOOT_PENDING = (
     r"hklm:\software\microsoft\windows\currentversion\component based servicing\rebootpending"
 )
+SBE = "SBE4.2.2603.1"
 REASON = "took the node's disk out of read-only mode"
 
 
@@ -47,12 +48,26 @@ def entries(site, step=""):
     return [row for row in rows if row["subject"] == f"run {VERSION}" and step in ("", row["step"])]
 
 
-def fail(site, plant):
+def fail(site, plant, version=VERSION):
     """Let a run fail on node2; the next ones fail there as long as the fault is armed."""
     fault = plant.faults.arm("fail-node", node="node2")
-    site.ferry(*START)
-    site.ferry(*WATCH, expect=1)
+    site.ferry("run", "start", version)
+    site.ferry("run", "watch", version, "--poll-seconds", "0.2", expect=1)
     return fault
+
+
+def list_sbe(plant):
+    plant.world.updates.append(
+        SolutionUpdate(
+            resource_id=f"redmond/{SBE}",
+            version=SBE.removeprefix("SBE"),
+            sbe_version=SBE.removeprefix("SBE"),
+            package_type="SBE",
+            display_name="SBE",
+            state="Ready",
+            additional_properties={"SBEFamily": plant.world.sbe_family},
+        )
+    )
 
 
 def analyse(site, name):
@@ -118,18 +133,8 @@ def test_what_is_no_check_or_no_time_is_a_usage_error(site, plant):
 
 
 def test_sbe_is_started_by_the_name_it_is_listed_under(site, plant):
-    plant.world.updates.append(
-        SolutionUpdate(
-            resource_id="redmond/SBE4.2.2603.1",
-            version="4.2.2603.1",
-            sbe_version="4.2.2603.1",
-            package_type="SBE",
-            display_name="SBE",
-            state="Ready",
-            additional_properties={"SBEFamily": plant.world.sbe_family},
-        )
-    )
-    site.ferry("run", "start", "SBE4.2.2603.1")
+    list_sbe(plant)
+    site.ferry("run", "start", SBE)
     assert [run.update.package_type for run in plant.world.runs] == ["SBE"]
     assert "run SBE4.2.2603.1" in (site / "site" / "journal.jsonl").read_text(encoding="utf-8")
     assert site.ferry("run", "start", "SBE4.2.2603", expect=7).err
@@ -189,6 +194,29 @@ def test_failed_run_is_started_again_only_after_its_evidence_and_with_a_reason(s
     said = site.ferry(*START, "--i-have-fixed", "set the rule to audit on both nodes").err
     assert "same finding as before the last fix" in said
     assert "Installed" in site.ferry(*WATCH).out
+
+
+def test_other_update_is_started_after_a_failed_one_only_with_its_evidence_and_by_name(site, plant):
+    list_sbe(plant)
+    plant.faults.disarm(fail(site, plant, SBE))
+    accepted = ("--accept-warnings", "last-run")
+    answered = (*START, *accepted, "--i-have-fixed", REASON)
+    refused = site.ferry(*answered, expect=5).err
+    assert f"{SBE} failed; its newest run" in refused
+    assert "no analysis of that run" in refused
+    assert len(plant.world.runs) == 1
+
+    assert f"Update {SBE} failed" in analyse(site, "first.zip").err
+    refused = site.ferry(*START, "--i-have-fixed", REASON, expect=5).err
+    assert "accept by name: --accept-warnings last-run" in refused
+    refused = site.ferry(*START, *accepted, expect=5).err
+    assert "Microsoft Defender stopped the installer" in refused
+    assert "--i-have-fixed" in refused
+    site.ferry(*answered)
+    assert plant.world.runs[-1].update.version == VERSION
+    facts = entries(site, "start")[0]["facts"]
+    assert "last-run" in facts["accepted"]
+    assert (facts["fixed"], bool(facts["evidence"])) == (REASON, True)
 
 
 def test_history_lists_runs_newest_first(site, plant):
