@@ -166,13 +166,6 @@ def test_longer_remainder_of_another_file_is_begun_anew(session, local, part):
     assert local.read_bytes() == b"short"
 
 
-def test_nothing_above_the_known_offset_is_believed(session, local, part):
-    part.write_bytes(bytes(3 * MIB))
-    data = os.urandom(4 * MIB)
-    assert send(session, data, safe_bytes=MIB) == 0
-    assert local.read_bytes() == data
-
-
 def test_unfinished_file_that_must_exist_is_not_made(session, part):
     with pytest.raises(ClusterError, match="not there any more"):
         begin(session, 1, must_exist=True)

@@ -4,9 +4,8 @@ Theory of operation. The bytes go as a parameter of `Add-Content`, a chunk per c
 order and whatever stands in the unfinished file is a beginning of the stream, even if a command was cut off
 inside its chunk. After each chunk the node is asked how long the file is: a length that is not ours means that
 somebody else writes it. A command whose answer was lost may still be writing, so an upload that goes on waits
-until the length stands still. The caller proves the whole file with the node's own hash.
-
-No cmdlet cuts a file: where less is believed than what stands there, it is begun anew.
+until the length stands still. The caller proves the whole file with the node's own hash: what a node that
+crashed had not written to its disk is found by that, for no cmdlet cuts a file to what it had.
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ class ByteUpload:
         sleep: Callable[[float], None],
         part: str | None = None,
         must_exist: bool = False,
-        safe_bytes: int | None = None,
         on_arrived: Callable[[], None] = lambda: None,
     ) -> None:
         """Look what stands there from earlier tries and find out where to go on.
@@ -62,7 +60,6 @@ class ByteUpload:
             sleep: Waits.
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
-            safe_bytes: Believe nothing above this offset of what stands there.
             on_arrived: Told whenever something has arrived.
 
         Raises:
@@ -82,7 +79,7 @@ class ByteUpload:
         self._fed_bytes = 0
         self._block = bytearray()
         there = self._found(must_exist=must_exist)
-        if there > min(size_bytes, size_bytes if safe_bytes is None else safe_bytes):
+        if there > size_bytes:
             session.invoke(_cmdlets.remove(self._part))
             there = 0
         self.resumed_at_bytes = there
