@@ -31,6 +31,8 @@ from toolkit.model import SolutionVersion
 RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
 MOST_BYTES = 64 << 10
 """Longest file that is read: many times as long as a record with the longest paths."""
+LAST_TOKEN = 9_999_999
+"""The names of its files have room for no higher one; ferry never counts that far."""
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
 _FORMAT = 1
