@@ -399,7 +399,7 @@ class Import:
                         if not found.is_proven
                     )
                     if state is ImportState.COPYING:
-                        self._copy(delivery, wanted)
+                        self._copy(delivery, wanted, seen)
                     else:
                         self._verify(delivery, wanted, seen)
                 case ImportState.VERIFIED:
@@ -467,13 +467,14 @@ class Import:
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def _copy(self, delivery: _Delivery, target: Target) -> None:
+    def _copy(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
         self._refuse_vanishing(path)
+        fresh = [seen]  # what the first upload of this copy goes by; each later one looks anew
 
         def begin() -> AbstractContextManager[UploadSink]:
-            return self._upload(delivery, target)
+            return self._upload(delivery, target, fresh.pop() if fresh else self._look())
 
         with LastingSink(begin, self._bear, lambda sink: self._count(path, sink)) as sink:
             tail = TailSink(sink, target.size_bytes)
@@ -485,11 +486,10 @@ class Import:
         self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
-    def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
+    def _upload(self, delivery: _Delivery, target: Target, seen: ShareView) -> UploadSink:
         """Begin an upload, or go on with what stands there, whoever wrote it."""
         path = _path_of(delivery, target)
         self.claim.check(self._session)
-        seen = self._look()
         parts = seen.parts_of(path)
         if parts:
             self._return_to(seen.safety_of(path).node)
