@@ -8,7 +8,8 @@ the share, so that another laptop can go on. Whatever is cut off, the import goe
 another node if this one is gone; and where patience ends, the same command goes on.
 
 The one step that must not happen twice is the submission: once somebody knows of one, the service is asked,
-and only if it has neither the update nor its package after the whole waiting time, it is submitted again.
+and only if it has neither the update nor its package after the whole waiting time, it is submitted again. Where
+nobody knows how it ended, it may still run: then that takes a run that looks for as long as an addition may run.
 Who may write at all is decided in `_fencing`.
 
 Source: import-discover-updates-offline-23h2.md (the procedure), update-via-powershell-23h2.md (package
@@ -445,11 +446,11 @@ class Import:
         )
 
     def _submission(self, delivery: _Delivery, seen: ShareView) -> Outcome | None:
-        """Return what the journal and the records know of a submission; a "may be" outweighs a "no"."""
+        """Return what the journal and the records know of a submission; what is least known counts."""
         noted = self._last_outcome(delivery.step)
-        known = [Outcome(noted)] if noted in set(Outcome) else []
-        known += seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]
-        return next((one for one in known if one in MAY_BE_ADDED), None)
+        known = {*seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]}
+        known |= {Outcome(noted)} if noted in set(Outcome) else set()
+        return next((one for one in MAY_BE_ADDED if one in known), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
         """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
@@ -723,14 +724,22 @@ class Import:
             step == _BUNDLE_STEP and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
+            if submission is Outcome.INTENT and self.wait_s < _cmdlets.ADDITION_S:
+                self.progress.say(
+                    "whether an earlier run added it is not known, and it may still be at it: not added again. Run the "
+                    f"same command with --wait-minutes {_cmdlets.ADDITION_S / 60:.0f} or more: if the cluster holds "
+                    "nothing of it after so long, it is added again"
+                )
+                return listed, True
             self.progress.say("the cluster holds nothing of it: adding it again")
             self.claim.check(self._session)
             self._note(step, "lost")
             self._record(delivery, ImportStep.SUBMIT, Outcome.LOST, path=delivery.folder)
             del self._until[step]
             return None, False
-        if took_effect and self._last_outcome(step) != "done":
+        if took_effect and submission is Outcome.INTENT:
             self._note(step, "done", learned="from the cluster")
+            self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=delivery.folder)
         return listed, True
 
     # --- the cluster's list --------------------------------------------------------------------
