@@ -2,7 +2,7 @@
 
 Theory of operation. An import is a state machine (`_import_states`) whose state is found anew from what
 stands on the share before each act: a file that arrived is recognised by its hash, a folder that was
-expanded by its share record, names and lengths, a submission by the journal, the records and what the update
+expanded by its share record, names and lengths, as long as the node that wrote it is up since; a submission by the journal, the records and what the update
 service holds. Every change is written to the journal before it is sent (`intent`) and after (`done`), and to
 the share, so that another laptop can go on. Whatever is cut off, the import goes on by itself, through
 another node if this one is gone; and where patience ends, the same command goes on.
@@ -40,10 +40,12 @@ from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
+    BOOTED_AT,
     FLUSHED,
     MAY_BE_ADDED,
     ImportStep,
     Outcome,
+    ShareRecord,
     ShareView,
     digest_of,
     unfinished,
@@ -199,6 +201,8 @@ class Import:
     """What a node hashed in this run, as it stood there then."""
     _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
     """How often this run has copied or expanded something whole."""
+    _expanded_by: dict[PureWindowsPath, NodeSession] = field(default_factory=dict)
+    """The session in which this run expanded a folder."""
     _members: dict[TargetName, Mapping[str, int] | None] = field(default_factory=dict)
     """What an archive that went by holds, by its own directory; None: it has none that can be read."""
     _reader: RecordReader = field(default_factory=RecordReader)
@@ -431,8 +435,9 @@ class Import:
             )
 
     def _stands(self, delivery: _Delivery, seen: ShareView) -> Stands:
+        submission, signed = self._submission(delivery, seen), delivery.files[0].sha256
         return Stands(
-            submission=self._submission(delivery, seen),
+            submission=submission,
             files=tuple(
                 FileStands(
                     is_whole=seen.at(_path_of(delivery, target)) is not None,
@@ -442,8 +447,19 @@ class Import:
             ),
             is_archive=delivery.is_archive,
             is_expanded=delivery.is_archive
-            and seen.is_expanded(delivery.folder, delivery.files[0].sha256),
+            and submission is None
+            and self._is_kept(delivery.folder, seen.expansion_of(delivery.folder, signed)),
         )
+
+    def _is_kept(self, folder: PureWindowsPath, expansion: ShareRecord | None) -> bool:
+        """Whether an expanded folder still holds what it did: a node that goes down loses contents, not names and lengths."""
+        if expansion is None:
+            return False
+        if self._expanded_by.get(folder) is self._session:  # which lives, so its node was up since
+            return True
+        booted_at = self._booted_at()
+        written_in = (expansion.node, expansion.facts.get(BOOTED_AT))
+        return bool(booted_at) and written_in == (self._node, booted_at)
 
     def _submission(self, delivery: _Delivery, seen: ShareView) -> Outcome | None:
         """Return what the journal and the records know of a submission; what is least known counts."""
@@ -499,7 +515,7 @@ class Import:
         is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
         flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
         self._flushed[path] = flushed_bytes
-        facts = {"booted_at": booted_at, FLUSHED: str(flushed_bytes)}
+        facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)
         self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
         about = {"path": path, "part": part, **_signed(target)}
@@ -625,7 +641,13 @@ class Import:
     def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
         archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
-        self._refuse_vanishing(final)
+        earlier = seen.expansion_of(final, delivery.files[0].sha256)
+        if earlier is None:
+            self._refuse_vanishing(final)
+        else:
+            self.progress.say(
+                f"{final.name} was expanded on {earlier.node}, and whether all of it was on the disk since is not known"
+            )
         members = self._held_by(delivery.files[0])
         self.claim.check(self._session)
         if seen.at(final) is not None:
@@ -639,6 +661,7 @@ class Import:
         self._record(
             delivery, ImportStep.EXPAND, Outcome.INTENT, path=final, part=part.name, **signed
         )
+        booted_at = self._booted_at()
         self.progress.say(f"expanding {archive.name} on {self._node}")
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
         expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
@@ -653,10 +676,11 @@ class Import:
             Outcome.DONE,
             path=final,
             part=part.name,
-            facts={"content": digest_of(items, part)},
+            facts={"content": digest_of(items, part), BOOTED_AT: booted_at},
             **signed,
         )
         self._session.invoke(_cmdlets.move(part, final))
+        self._expanded_by[final] = self._session
         self._arrived[final] += 1
         self._note("expand", "done", path=str(final))
 

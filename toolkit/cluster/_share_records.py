@@ -35,6 +35,8 @@ LAST_TOKEN = 9_999_999
 """The names of its files have room for no higher one; ferry never counts that far."""
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
+BOOTED_AT = "booted_at"
+"""Fact of a copy or an expansion: since when the node was up that wrote it; empty: it did not tell."""
 _FORMAT = 1
 _UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading somebody's JSON may raise; a number without end is an OverflowError."""
@@ -237,7 +239,7 @@ class ShareView:
             if record.step is ImportStep.COPY and PureWindowsPath(record.path) == path:
                 told = Safety(
                     node=record.node,
-                    booted_at=record.facts.get("booted_at", ""),
+                    booted_at=record.facts.get(BOOTED_AT, ""),
                     flushed_bytes=int(record.facts.get(FLUSHED, 0)),
                 )
         return told
@@ -253,17 +255,19 @@ class ShareView:
             for record in self.records
         )
 
-    def is_expanded(self, folder: PureWindowsPath, signed: str) -> bool:
-        """Whether a folder holds, by names and lengths, what a record says was expanded from signed bytes."""
+    def expansion_of(self, folder: PureWindowsPath, signed: str) -> ShareRecord | None:
+        """Return the last record that says that what a folder holds, by names and lengths, was expanded from signed bytes."""
         if self.at(folder) is None:
-            return False
+            return None
         content = digest_of(self.items, folder)
-        return any(
-            PureWindowsPath(record.path) == folder
+        fitting = (
+            record
+            for record in reversed(self.records)
+            if PureWindowsPath(record.path) == folder
             and (record.step, record.outcome) == (ImportStep.EXPAND, Outcome.DONE)
             and (record.sha256, record.facts.get("content")) == (signed, content)
-            for record in self.records
         )
+        return next(fitting, None)
 
 
 def token_file(number: int, ending: str = "json") -> PureWindowsPath:

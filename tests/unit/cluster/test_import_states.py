@@ -261,6 +261,29 @@ def test_folder_with_another_content_than_recorded_is_expanded_anew(world, journ
     assert world.files[EXPANDED + r"\SolutionUpdate.xml"]
 
 
+@pytest.mark.parametrize("node", ["restarted", "silent", "up since"])
+def test_expanded_folder_counts_only_as_long_as_its_node_is_up(world, journal, node):
+    world.fail_on["Add-SolutionUpdate"] = refusal()
+    with pytest.raises(ClusterError):
+        imported(world, journal)
+    world.fail_on.clear()
+    file = EXPANDED + r"\SolutionUpdate.xml"
+    world.files[file] = bytes(len(world.files[file]))  # its contents were in memory only
+    if node == "restarted":
+        world.booted_at = "2026-11-26T12:00:00+00:00"
+    elif node == "silent":
+        world.fail_on["Get-CimInstance | Select-Object"] = refusal("Get-CimInstance")
+    imported(world, journal)
+    assert (world.files[file] == b"<xml/>") is (node != "up since")
+    assert world.sent.count("Expand-Archive") == (1 if node == "up since" else 2)
+
+
+def test_folder_of_a_node_that_never_tells_since_when_it_is_up_is_expanded_once(world, journal):
+    world.fail_on["Get-CimInstance | Select-Object"] = refusal("Get-CimInstance")
+    assert imported(world, journal).update is not None
+    assert world.sent.count("Expand-Archive") == 1
+
+
 @pytest.mark.parametrize("act", ["copy", "expand"])
 def test_what_something_on_the_node_takes_away_each_time_is_not_written_for_ever(
     world, journal, act
