@@ -144,7 +144,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 @click.option(
     "--through-winrm",
     is_flag=True,
-    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says how slow.",
+    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says before it begins how long it will take.",
 )
 @click.option(
     "--dry-run",

@@ -27,7 +27,7 @@ from pathlib import PureWindowsPath
 from typing import Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._byte_road import ByteUpload
+from toolkit.cluster._byte_road import ByteUpload, Pace
 from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._evidence import since_added
@@ -215,9 +215,14 @@ class Import:
     _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
     """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
+    _pace: Pace = field(init=False)
     _has_told: bool = False
     _has_told_road: bool = False
     _has_returned: bool = False
+
+    def __post_init__(self) -> None:
+        """Know nothing yet of how fast the byte path is."""
+        self._pace = Pace(progress=self.progress, clock=self.clock)
 
     @property
     def subject(self) -> str:
@@ -544,8 +549,7 @@ class Import:
             self._session,
             path,
             size_bytes=target.size_bytes,
-            progress=self.progress,
-            clock=self.clock,
+            pace=self._pace,
             sleep=self.sleep,
             part=part,
             must_exist=bool(parts),

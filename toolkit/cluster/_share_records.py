@@ -4,6 +4,7 @@ Layout, below the import folder::
 
     ferry/token-0000007.json     who writes; the highest number counts
     ferry/token-0000007.left     that one has ended by itself
+    ferry/speed.probe            what the byte path is measured with, without meaning
     ferry/<version>/0000007-0003-expand-done.json
                                  share records: steps of imports, <token>-<number>-<step>-<outcome>
 
