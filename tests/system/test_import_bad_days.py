@@ -26,7 +26,7 @@ def signed(stage):
 def other_laptop(stage, name="b"):
     """Another machine with a site of its own, made like this one before anything was imported."""
     folder = stage.folder.parent / name
-    for part in ("medium", "site"):
+    for part in ("manifests", "medium", "site"):
         shutil.copytree(stage / part, folder / part)
     described = folder / "site" / "site.json"
     document = json.loads(described.read_text("utf-8"))

@@ -43,6 +43,7 @@ from toolkit.cluster._importing import (
 from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
+from toolkit.cluster._sbe_before import SbeBefore
 from toolkit.cluster._sbe_foresight import NeededSbe
 from toolkit.cluster._starting import Grounds, Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
@@ -101,6 +102,7 @@ __all__ = [
     "Readiness",
     "Refusal",
     "RunEvidence",
+    "SbeBefore",
     "Seen",
     "Sight",
     "SignedRequest",
@@ -337,6 +339,7 @@ class Cluster:
         stall_s: float = _STALL_S,
         road: Road = Road.SMB,
         hides_reason: str = "",
+        manifests: Manifests | None = None,
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from any earlier try.
 
@@ -354,6 +357,7 @@ class Cluster:
             stall_s: How long another laptop's import must stand still before this one takes over.
             road: How the bytes get to the node.
             hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
+            manifests: What is published, for what must be installed before; None: only the cluster is asked.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -392,6 +396,7 @@ class Cluster:
             wait_s=wait_s,
             road=road,
             hides_reason=hides_reason,
+            manifests=manifests,
         ).run()
 
     def clean(

@@ -12,6 +12,9 @@ and only if it has neither the update nor its package after the whole waiting ti
 nobody knows how it ended, it may still run: then that takes a run that looks for as long as an addition may run.
 Who may write at all is decided in `_fencing`.
 
+Order. An SBE that must be installed before the update is delivered first, and the run ends with it: only a person
+starts a run of it. One that goes with the update is delivered when the listed update asks for it.
+
 Source: import-discover-updates-offline-23h2.md (the procedure), update-via-powershell-23h2.md (package
 folder).
 """
@@ -22,9 +25,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
-from typing import Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._byte_road import ByteUpload, Pace
@@ -37,6 +40,8 @@ from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._lasting import LastingSink, UploadSink
 from toolkit.cluster._record_reading import RecordReader
+from toolkit.cluster._running import PHASES, Phase, UpdateName, is_named
+from toolkit.cluster._sbe_before import SbeBefore, choose_before, has_prerequisite, lacking_before
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
@@ -77,6 +82,9 @@ from toolkit.model import (
     human_size,
 )
 from toolkit.site import Journal
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
@@ -149,6 +157,8 @@ class ImportResult:
     """How a hidden update comes back."""
     needs: NeededSbe | None = None
     """The SBE that the update still asks for; None: it asks for none, or the cluster does not tell."""
+    before: SbeBefore | None = None
+    """The SBE that must be installed before the update; None: none that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +174,29 @@ class _Delivery:
     folder: PureWindowsPath
     """The folder that is added."""
     is_archive: bool
+    awaits: UpdateName
+    """Whose row in the cluster's list shows the effect."""
     has_effect: Callable[[Update | None], bool]
+    package: str = ""
+    """Folder of the update service's own copy, where that alone shows that it was added."""
+    bundle: SolutionVersion | None
+    """The update, where it is added too, or was before; None: it comes later."""
     sbe: CarriedSbe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """What comes before the update."""
+
+    before: SbeBefore | None = None
+    """None: nothing that is known."""
+    shown: Update | None = None
+    """How the cluster lists that SBE; None: it does not."""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether that SBE was delivered: it is to be installed, and the update comes after it."""
+        return self.before is not None and bool(self.before.name)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -189,6 +220,8 @@ class Import:
     road: Road = Road.SMB
     hides_reason: str = ""
     """Why an SBE may be imported that hides the update; empty: it may not."""
+    manifests: Manifests | None = None
+    """What is published; None: nothing of it is known."""
     _session: NodeSession = field(init=False)
     _node: str = field(init=False)
     """The node that is worked through now."""
@@ -289,16 +322,7 @@ class Import:
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
         try:
-            listed = self._answered(self._listed)
-            is_hidden = listed is None and self._foretelling().is_hidden()
-            if listed is not None and not self._sent:
-                self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
-            if listed is None and not is_hidden:
-                listed = self._delivered(self._solution(bundle))
-            if sbes and (is_hidden or _asks_for_sbe(listed)):
-                listed = self._delivered(self._chosen_sbe(sbes))
-            elif sbes and self._sent <= {_BUNDLE_STEP}:
-                self.progress.say("the SBE on the medium was not asked for and not imported")
+            listed, ahead = self._delivered_in_order(bundle, sbes)
         except ReachError:
             raise
         except ToolkitError:
@@ -306,7 +330,9 @@ class Import:
             raise
         self._leave()
         foretelling = self._foretelling()
-        after = foretelling.after(listed)
+        after = foretelling.after(
+            ahead.shown if ahead.is_delivered else listed, is_of_update=not ahead.is_delivered
+        )
         return ImportResult(
             version=self.version,
             node=self._node,
@@ -318,9 +344,73 @@ class Import:
             hidden_by=after.hidden_by,
             advice=after.advice,
             needs=foretelling.needed(listed.resource_id)
-            if listed is not None and _asks_for_sbe(listed)
+            if listed is not None and _asks_for_sbe(listed) and not ahead.is_delivered
             else None,
+            before=ahead.before,
         )
+
+    def _delivered_in_order(
+        self, bundle: Target, sbes: Sequence[CarriedSbe]
+    ) -> tuple[Update | None, _Ahead]:
+        """Deliver what the update needs next; return its row, and what is known of an SBE that comes before it."""
+        listed = self._answered(self._listed)
+        is_hidden = listed is None and self._foretelling().is_hidden()
+        if listed is not None and not self._sent:
+            self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
+        ahead = _Ahead() if is_hidden or _is_begun(listed) else self._ahead(listed, sbes)
+        if listed is None and not is_hidden and not ahead.is_delivered:
+            listed = self._delivered(self._solution(bundle))
+            if has_prerequisite(listed):
+                ahead = self._ahead(listed, sbes)
+        if ahead.is_delivered:  # the rest comes when that SBE is installed
+            return listed, ahead
+        if sbes and (is_hidden or _asks_for_sbe(listed)):
+            listed = self._delivered(self._chosen_sbe(sbes))
+        elif sbes and self._sent <= {_BUNDLE_STEP}:
+            self.progress.say("the SBE on the medium was not asked for and not imported")
+        return listed, ahead
+
+    # --- the SBE that comes first --------------------------------------------------------------
+
+    def _ahead(self, listed: Update | None, sbes: Sequence[CarriedSbe]) -> _Ahead:
+        """Deliver the SBE that must be installed before the update, if the medium carries it."""
+        lacking = self._answered(
+            lambda: lacking_before(
+                self._session,
+                self.version,
+                listed,
+                manifests=self.manifests,
+                progress=self.progress,
+            )
+        )
+        if lacking is None:
+            return _Ahead()
+        sight = self._answered(self._foretelling().look)
+        chosen, against = choose_before(sbes, floor=lacking.floor, sight=sight)
+        if chosen is not None and listed is not None and not self.hides_reason:
+            hides = foresee(sight, bundle=self.version, sbe=chosen.sbe).hiding(self.version)
+            chosen, against = (None, (hides,)) if hides else (chosen, ())
+        before = SbeBefore(
+            family=sight.environment.sbe_family,
+            minimum=lacking.published,
+            installed=sight.environment.current_sbe_version,
+            why=lacking.why,
+            against=against,
+        )
+        says = (
+            f"before {self.version}, SBE {before.minimum} or later must be installed ({before.why}); installed is "
+            f"{before.installed}"
+        )
+        if chosen is None:
+            self.progress.say(f"{says}, and the medium carries none that is known to be that one")
+            return _Ahead(before=before)
+        self.progress.say(f"{says}: {chosen.sbe.title}, which is on the medium, goes first")
+        shown = self._answered(lambda: self._listed(chosen.sbe.version))
+        if shown is None:
+            shown = self._delivered(self._sbe_before(chosen, listed))
+        state = "" if shown is None else shown.state_raw
+        named = replace(before, name=f"SBE{chosen.sbe.version}", state=state, against=())
+        return _Ahead(before=named, shown=shown)
 
     def _foretelling(self) -> Foretelling:
         return Foretelling(
@@ -364,7 +454,10 @@ class Import:
             place=_cmdlets.IMPORT_FOLDER,
             folder=_cmdlets.IMPORT_FOLDER / str(self.version),
             is_archive=True,
+            awaits=self.version,
             has_effect=_is_listed,
+            package=f"Solution{self.version}",
+            bundle=self.version,
         )
 
     def _chosen_sbe(self, sbes: Sequence[CarriedSbe]) -> _Delivery:
@@ -376,6 +469,24 @@ class Import:
         for doubt in doubts(chosen, version=self.version, sight=sight):
             self.progress.say(f"not checked: {doubt}")
         hides = foresee(sight, bundle=self.version, sbe=chosen.sbe).hiding(self.version)
+        return self._of_sbe(
+            chosen,
+            awaits=self.version,
+            has_effect=_is_gone if hides else _has_its_sbe,
+            bundle=self.version,
+        )
+
+    def _sbe_before(self, chosen: CarriedSbe, listed: Update | None) -> _Delivery:
+        return self._of_sbe(
+            chosen,
+            awaits=chosen.sbe.version,
+            has_effect=_is_listed,
+            package=f"SBE{chosen.sbe.version}",
+            bundle=None if listed is None else self.version,
+        )
+
+    def _of_sbe(self, chosen: CarriedSbe, **more: Any) -> _Delivery:
+        title = chosen.sbe.title
         folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
         return _Delivery(
             title=f"{self.version}-{title}",
@@ -384,8 +495,8 @@ class Import:
             place=folder,
             folder=folder,
             is_archive=False,
-            has_effect=_is_gone if hides else _has_its_sbe,
             sbe=chosen,
+            **more,
         )
 
     # --- the machine ---------------------------------------------------------------------------
@@ -716,7 +827,7 @@ class Import:
     def _submit(self, delivery: _Delivery) -> None:
         """Add the folder; the intent stands on the share before the token is asked for the last time."""
         step, folder = delivery.step, delivery.folder
-        self._answered(lambda: self._foretelling().before(delivery.sbe))
+        self._answered(lambda: self._foretelling().before(delivery.sbe, bundle=delivery.bundle))
         self.claim.check(self._session)
         self._note(step, "intent", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.INTENT, path=folder)
@@ -746,10 +857,10 @@ class Import:
             self._until[step] = self.clock() + self.wait_s
             if step not in self._sent:
                 self.progress.say(f"{step}: {submission} is known of it; asking the cluster")
-        listed = self._wait_for(delivery.has_effect, until=self._until[step])
-        package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
+        listed = self._wait_for(delivery, until=self._until[step])
+        package = _cmdlets.PACKAGES_FOLDER / delivery.package
         took_effect = delivery.has_effect(listed) or (
-            step == _BUNDLE_STEP and self._session.invoke(_cmdlets.path_exists(package))
+            bool(delivery.package) and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
             if submission is Outcome.INTENT and self.wait_s < _cmdlets.ADDITION_S:
@@ -772,20 +883,19 @@ class Import:
 
     # --- the cluster's list --------------------------------------------------------------------
 
-    def _listed(self) -> Update | None:
+    def _listed(self, name: UpdateName | None = None) -> Update | None:
+        """Return the row of an update, or of an SBE; without a name, of the update that is imported."""
         for update in self._session.invoke(_cmdlets.updates()):
-            if _cmdlets.is_version(update, self.version):
+            if is_named(update, name or self.version):
                 return update
         return None
 
-    def _wait_for(
-        self, has_effect: Callable[[Update | None], bool], *, until: float
-    ) -> Update | None:
+    def _wait_for(self, delivery: _Delivery, *, until: float) -> Update | None:
         """Ask until the listed update shows it; the service discovers in its own time."""
         pause_s = self.poll_s
         while True:
-            listed = self._answered(self._listed, until=until)
-            if has_effect(listed) or self.clock() >= until:
+            listed = self._answered(lambda: self._listed(delivery.awaits), until=until)
+            if delivery.has_effect(listed) or self.clock() >= until:
                 return listed
             self.patience.moved()
             state = "not listed yet" if listed is None else listed.state_raw
@@ -877,6 +987,11 @@ def _signed(target: Target) -> dict[str, Any]:
 
 def _is_listed(update: Update | None) -> bool:
     return update is not None
+
+
+def _is_begun(update: Update | None) -> bool:
+    """Whether it is under way, ended or failed: then nothing is added before it."""
+    return update is not None and PHASES[update.state] not in (Phase.ACTIONABLE, Phase.BLOCKED)
 
 
 def _is_gone(update: Update | None) -> bool:
