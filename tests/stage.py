@@ -157,11 +157,15 @@ class Stage:
             path.unlink()
         return outer
 
-    def declare(self, files: Sequence[Path], url: str) -> None:
-        """Write the reviewed manifest of what is published, as a colleague would."""
+    def declare(self, files: Sequence[Path], url: str, *, version: str = VERSION) -> None:
+        """Write the reviewed manifest of what is published, as a colleague would.
+
+        Of a version that a shipped manifest pins, he decided for these files.
+        """
         folder = self / "manifests"
         folder.mkdir(exist_ok=True)
         today = f"{datetime.now(UTC):%Y-%m-%d}"
+        decision = {"on": today, "by": "a colleague", "why": "the demo's vendor publishes it"}
         payloads = []
         for path in files:
             with path.open("rb") as file:
@@ -176,18 +180,19 @@ class Stage:
                     "witnesses": [
                         {"value": digest, "source": "the demo's vendor", "seen_on": today}
                     ],
+                    **({} if version == VERSION else {"decided": dict(decision)}),
                 }
             )
         document = {
             "format": 1,
-            "version": VERSION,
+            "version": version,
             "os_build": "26100.32999",
             "available_on": today,
             "status": "listed",
             "applies_from": "12.2510.x or later",
             "payloads": payloads,
         }
-        (folder / f"{VERSION}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+        (folder / f"{version}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
     # --- the site -------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Files through WinRM alone, over real sockets: our byte path against the simulated node."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import PureWindowsPath
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.simcluster.cluster import SimCluster
 from tests.simcluster.selftests.winrm import loopback
 from toolkit.cluster import _byte_road
-from toolkit.cluster._byte_road import ByteUpload
+from toolkit.cluster._byte_road import SCRATCH, ByteUpload, Pace
 from toolkit.errors import ClusterError, SessionLostError, TransferError
 from toolkit.model import Credential, Node
 from toolkit.remote import connect
@@ -47,6 +48,13 @@ def local(cluster):
         left.unlink()
 
 
+def scratch(cluster):
+    """What the road is measured with, on this machine."""
+    path = cluster.world.nodes[0].drive.resolve(str(SCRATCH))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @pytest.fixture
 def part(local):
     return local.with_name("bundle.zip.part")
@@ -54,20 +62,25 @@ def part(local):
 
 @pytest.fixture
 def session(cluster):
+    scratch(cluster)
     node = cluster.machines[0].node
     known = Node(name=node.name, address=node.address, ca_file=str(cluster.authority.ca_file))
     with connect(known, Credential(username=USER, password=PASSWORD)) as opened:
         yield opened
 
 
+def pace(told, *, tick_s=1):
+    ticks = iter(range(0, 10**9, tick_s))
+    noon = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    return Pace(progress=told, clock=lambda: float(next(ticks)), now=lambda: noon)
+
+
 def begin(session, size_bytes, *, told=None, slept=None, **settings):
-    ticks = iter(range(100_000))
     return ByteUpload(
         session,
         FILE,
         size_bytes=size_bytes,
-        progress=told or Told(),
-        clock=lambda: float(next(ticks)),
+        pace=settings.pop("pace", None) or pace(told or Told()),
         sleep=(slept if slept is not None else []).append,
         **settings,
     )
@@ -96,18 +109,58 @@ def test_sizes_around_a_chunk_arrive_whole(session, local, size_bytes):
     assert local.read_bytes() == data
 
 
-def test_technician_is_told_once_how_long_it_will_take(session, local):
+def test_technician_is_told_how_long_it_will_take_before_the_first_byte_is_sent(
+    cluster, session, part
+):
     told = Told()
-    send(session, bytes(20 * MIB), told=told)
-    assert len(told.said) == 1
-    assert "4.0 MiB a second" in told.said[0]  # a chunk takes one tick of the clock
-    assert "the remaining 16.0 MiB of bundle.zip take about 1 min" in told.said[0]
-    assert "open port 445" in told.said[0]
+    begin(session, 2000 * MIB, told=told)
+    (line,) = told.said
+    assert "4.0 MiB a second (measured)" in line  # a chunk takes one tick of the clock
+    assert "the remaining 2.0 GiB of bundle.zip take about 8 min, until 2026-11-27 12:08" in line
+    assert "open port 445" in line
+    assert not part.exists()
+    assert not scratch(cluster).exists()
+
+
+def test_it_is_told_again_from_time_to_time_as_it_goes(session, local):
+    told = Told()
+    send(session, bytes(40 * MIB), pace=pace(told, tick_s=150))
+    assert len(told.said) > 2
+    assert "the remaining 40.0 MiB" in told.said[0]
+    assert "until 2026-11-27 12:25" in told.said[0]
+    assert "the remaining 40.0 MiB" not in told.said[1]
+
+
+def test_road_is_measured_once_and_not_for_what_one_command_carries(cluster, session, local):
+    road = pace(Told())
+    before = cluster.journal.commands["Add-Content"]
+    for size_bytes, commands in ((MIB, 1), (5 * MIB, 2 + 2), (5 * MIB, 2)):
+        send(session, bytes(size_bytes), pace=road)
+        local.unlink()
+        assert cluster.journal.commands["Add-Content"] - before == commands
+        before += commands
+
+
+def test_scratch_file_of_a_run_that_was_cut_off_does_not_stay(cluster, session):
+    scratch(cluster).write_bytes(bytes(MIB))
+    begin(session, 5 * MIB)
+    assert not scratch(cluster).exists()
+
+
+def test_road_that_cannot_be_measured_beforehand_is_said_and_measured_as_it_goes(
+    cluster, session, local
+):
+    scratch(cluster).mkdir()
+    told = Told()
+    send(session, bytes(9 * MIB), told=told)
+    assert "could not be measured beforehand" in told.said[0]
+    assert "the remaining 5.0 MiB" in told.said[1]
+    assert local.stat().st_size == 9 * MIB
 
 
 def test_lost_answer_is_resumed_behind_what_arrived(cluster, session, local, part):
     data = os.urandom(13 * MIB)
-    cluster.faults.arm("drop", cmdlet="Add-Content", verb="Receive", when="after", skip=1)
+    cluster.faults.arm("drop", cmdlet="Add-Content", verb="Receive", when="after", skip=3)
     with pytest.raises(SessionLostError):
         send(session, data)
     left = part.stat().st_size
@@ -164,13 +217,6 @@ def test_longer_remainder_of_another_file_is_begun_anew(session, local, part):
     part.write_bytes(bytes(3 * MIB))
     assert send(session, b"short") == 0
     assert local.read_bytes() == b"short"
-
-
-def test_nothing_above_the_known_offset_is_believed(session, local, part):
-    part.write_bytes(bytes(3 * MIB))
-    data = os.urandom(4 * MIB)
-    assert send(session, data, safe_bytes=MIB) == 0
-    assert local.read_bytes() == data
 
 
 def test_unfinished_file_that_must_exist_is_not_made(session, part):

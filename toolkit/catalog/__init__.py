@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from toolkit.catalog._inside import inspect_zip, members_at_end
     from toolkit.catalog._issues import Bearing, match_issues
     from toolkit.catalog._loading import Manifests as Manifests
+    from toolkit.catalog._paths import SbeMinimum as SbeMinimum
     from toolkit.catalog._paths import SbeMoment
     from toolkit.catalog._plan_text import plan_text
     from toolkit.catalog._prediction import (

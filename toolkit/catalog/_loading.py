@@ -9,7 +9,7 @@ from pathlib import Path
 from toolkit.catalog._issues import KnownIssue, read_issues
 from toolkit.catalog._lint import LintFinding, lint
 from toolkit.catalog._manifest import read_manifest
-from toolkit.catalog._paths import PathRules, UpdatePath, find_path, read_paths
+from toolkit.catalog._paths import PathRules, SbeMinimum, UpdatePath, find_path, read_paths
 from toolkit.catalog._releases import Release, ReleaseStatus, read_releases, release_of
 from toolkit.catalog._sbe_sources import SbeSources, read_sbe_sources
 from toolkit.catalog._storage import read_at_most, storage
@@ -91,6 +91,16 @@ class Manifests:
             rules=self.rules,
             releases=self.releases,
             bundles=frozenset(manifest.version for manifest in self.manifests),
+        )
+
+    def sbe_minimums(self, start: str, goal: str) -> tuple[SbeMinimum, ...]:
+        """Return the SBEs, of every vendor, that the next step from one version to another needs.
+
+        Raises:
+            InputError: Not a version, or ambiguous.
+        """
+        return tuple(
+            item for step in self.path(start, goal).steps[:1] for item in step.sbe_minimums
         )
 
     def lint(self) -> tuple[LintFinding, ...]:

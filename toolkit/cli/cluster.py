@@ -8,6 +8,7 @@ import click
 
 from toolkit.catalog import load_manifests
 from toolkit.cli import EXIT_NO, Noun
+from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._cluster_baseline import baseline
 from toolkit.cli._cluster_check import check
 from toolkit.cli._cluster_clean import clean
@@ -33,8 +34,8 @@ from toolkit.cli._output import (
     site_option,
 )
 from toolkit.cli._reach import open_cluster, user_option, written_reason
-from toolkit.cluster import ImportResult, NeededSbe, state_import
-from toolkit.model import Road
+from toolkit.cluster import ImportResult, NeededSbe, SbeBefore, state_import
+from toolkit.model import Road, SolutionVersion
 
 
 @click.group(cls=Noun, name="cluster")
@@ -107,7 +108,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     default=30.0,
     show_default=True,
     help="How long to wait until the update is listed. Where an earlier run added it and the cluster holds nothing of "
-    "it after that time, it is added again: leave an addition the time it takes.",
+    "it after that time, it is added again; where it is not known how that addition ended, only after 30 minutes or more.",
 )
 @click.option(
     "--import-hides-updates",
@@ -135,7 +136,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 @click.option(
     "--through-winrm",
     is_flag=True,
-    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says how slow.",
+    help="Send the files as parameters of commands, where the port of SMB (445) is closed; slow, and says before it begins how long it will take.",
 )
 @click.option(
     "--dry-run",
@@ -145,6 +146,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 @receipt_option
 @by_option("Who imports it and answers for the receipt.")
 @receipts_option
+@manifests_option
 @json_option
 def import_(
     media: tuple[Path, ...],
@@ -160,6 +162,7 @@ def import_(
     identity: Path | None,
     by: str,
     receipts_dir: Path | None,
+    manifest_dirs: tuple[Path, ...],
     *,
     through_winrm: bool,
     dry_run: bool,
@@ -186,12 +189,16 @@ def import_(
 
     What was encrypted is decrypted by the site's own identity, or by another with --identity.
 
+    An SBE of the medium that must be installed before the update (`ferry cluster check` says so, too) is imported first,
+    and the command ends: install it, then run the same command again. One that goes with the update is imported when the
+    update asks for it.
+
     Before anything is added, what the cluster will list then is foretold; afterwards it is held against what the
     cluster lists. An SBE that would hide the update is refused.
 
     Changes: files in the import folder of the infrastructure share; one Add-SolutionUpdate for the update, and one
     for an SBE that it asks for; with --receipt one receipt in custody/ on the medium, once the cluster lists the update.
-    Exit 1: added, but not listed within the waiting time, or hidden by an SBE.
+    Exit 1: added, but not listed within the waiting time, or hidden by an SBE; or an SBE is to be installed first.
     """
     from toolkit.media import Register, open_medium, recall  # with TUF; help needs none
 
@@ -212,7 +219,8 @@ def import_(
         )
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
-        cluster.require_importing(lowest=load_manifests().rules.lowest_importing)
+        manifests = load_manifests(manifest_dirs)
+        cluster.require_importing(lowest=manifests.rules.lowest_importing)
         if dry_run:
             seen = cluster.discover()
             if json_output:
@@ -236,6 +244,7 @@ def import_(
             stall_s=stall_seconds,
             road=road,
             hides_reason=hides_reason,
+            manifests=manifests,
         )
     if json_output:
         print_json("import", result)
@@ -256,6 +265,8 @@ def _print_import(result: ImportResult) -> None:
             f"{result.version} is listed as {result.update.state_raw} "
             f"(through {', '.join(result.nodes)}, {human_size(result.copied_bytes)} copied)"
         )
+    elif result.before is not None and result.before.name:
+        echo(f"{result.version} was not imported yet: an SBE comes first")
     elif result.hidden_by:
         echo(f"the cluster does not list {result.version}: {result.hidden_by} hides it")
     else:
@@ -265,8 +276,26 @@ def _print_import(result: ImportResult) -> None:
         echo(f"  not as foretold: {difference}")
     for step in result.advice:
         echo(f"  next: {step}")
+    if result.before is not None:
+        _print_before(result.before, result.version)
     if result.needs is not None:
         _print_needs(result.needs)
+
+
+def _print_before(before: SbeBefore, version: SolutionVersion) -> None:
+    says = f"SBE {before.minimum} or later must be installed before {version}; installed is {before.installed}"
+    if before.name:
+        state = f"is listed as {before.state}" if before.state else "is not listed yet"
+        echo(f"  {says}. {before.name} {state}")
+        echo(f"  next: ferry run start {before.name}")
+        echo(f"  then: ferry run watch {before.name}, to its end; and run this same command again")
+        return
+    family = f" of the family {before.family}" if before.family else ""
+    echo(
+        f"  next: {says}. The medium carries none that is known to be that one: bring its three files{family}"
+    )
+    for reason in before.against:
+        echo(f"    {reason}")
 
 
 def _print_needs(needs: NeededSbe) -> None:

@@ -43,6 +43,7 @@ from toolkit.cluster._importing import (
 from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
+from toolkit.cluster._sbe_before import SbeBefore
 from toolkit.cluster._sbe_foresight import NeededSbe
 from toolkit.cluster._starting import Grounds, Started, Starting, StartSession
 from toolkit.cluster._surveying import Survey
@@ -101,6 +102,7 @@ __all__ = [
     "Readiness",
     "Refusal",
     "RunEvidence",
+    "SbeBefore",
     "Seen",
     "Sight",
     "SignedRequest",
@@ -337,6 +339,7 @@ class Cluster:
         stall_s: float = _STALL_S,
         road: Road = Road.SMB,
         hides_reason: str = "",
+        manifests: Manifests | None = None,
     ) -> ImportResult:
         """Bring a version from a verified medium into the cluster; going on from any earlier try.
 
@@ -348,11 +351,13 @@ class Cluster:
             site_id: Of this site; stands on the share with what is written there.
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
-            wait_s: How long to wait for the version to be listed.
+            wait_s: How long to wait for the version to be listed. A submission of which nobody knows how it ended
+                is repeated only by a run that waits for as long as one may take.
             patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
             stall_s: How long another laptop's import must stand still before this one takes over.
             road: How the bytes get to the node.
             hides_reason: Why an SBE is imported although it hides the version; empty: it is refused.
+            manifests: What is published, for what must be installed before; None: only the cluster is asked.
 
         Raises:
             TrustError: The medium or what arrived on the node is not what was signed.
@@ -391,6 +396,7 @@ class Cluster:
             wait_s=wait_s,
             road=road,
             hides_reason=hides_reason,
+            manifests=manifests,
         ).run()
 
     def clean(

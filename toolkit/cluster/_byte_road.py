@@ -1,30 +1,42 @@
-"""A file to a node through WinRM alone, where port 445 is closed: slow, and measured before it is promised.
+"""A file to a node through WinRM alone, where port 445 is closed: slow, and measured before the first byte is sent.
 
 Theory of operation. The bytes go as a parameter of `Add-Content`, a chunk per command, so they arrive in
 order and whatever stands in the unfinished file is a beginning of the stream, even if a command was cut off
 inside its chunk. After each chunk the node is asked how long the file is: a length that is not ours means that
 somebody else writes it. A command whose answer was lost may still be writing, so an upload that goes on waits
-until the length stands still. The caller proves the whole file with the node's own hash.
+until the length stands still. The caller proves the whole file with the node's own hash: what a node that
+crashed had not written to its disk is found by that, for no cmdlet cuts a file to what it had.
 
-No cmdlet cuts a file: where less is believed than what stands there, it is begun anew.
+How fast a node appends bytes is not published, so it is measured: by the same commands, on a scratch file that is
+removed at once, before anything of the payload is sent; from then on by what is sent.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import PureWindowsPath
 from typing import Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import roads
-from toolkit.errors import ClusterError, TransferError
+from toolkit.cluster._share_records import RECORDS_FOLDER
+from toolkit.errors import ClusterError, CommandError, ToolkitError, TransferError
 from toolkit.model import Command, Progress, T, human_size
 
 _CHUNK_BYTES = 4 << 20
 """In Base64 well below the 10 MB that a WSMan host takes as one object (about_Session_Configurations)."""
 _STILL_S = 10
 """A file whose length is the same after so long is written by nobody."""
+SCRATCH = RECORDS_FOLDER / "speed.probe"
+"""What the road is measured with; a run that was cut off leaves it, the next one removes it."""
+_PROBE_CHUNKS = 2
+_RECENT_CHUNKS = 16
+"""By so many the pace is judged: a line that gets slower is told within 64 MiB."""
+_AGAIN_S = 600
+"""So often it is said again how long it will take."""
 
 
 class Invoking(Protocol):
@@ -32,6 +44,85 @@ class Invoking(Protocol):
 
     def invoke(self, command: Command[T]) -> T:
         """Send one command and read its reply."""
+
+
+class Pace:
+    """How fast this road is, and how long what is left will take by it."""
+
+    def __init__(
+        self,
+        *,
+        progress: Progress,
+        clock: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            progress: Told how long it will take, before it begins and then from time to time.
+            clock: Seconds, from anywhere.
+            now: This machine's clock, in its own zone.
+        """
+        self._progress = progress
+        self._clock = clock
+        self._now = now
+        self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT_CHUNKS)
+        self._told_at: float | None = None
+
+    def foretell(self, session: Invoking, name: str, left_bytes: int) -> None:
+        """Say how long a file will take; where nothing was measured yet, measure first.
+
+        Raises:
+            ReachError: The node did not answer.
+        """
+        if not self._recent:
+            self._measure(session)
+        if self._recent:
+            self._tell(name, left_bytes)
+
+    def append(self, session: Invoking, file: PureWindowsPath, data: bytes) -> int:
+        """Write bytes behind what a file holds, and take the time; return how long the file is then.
+
+        Raises:
+            ReachError: The node did not answer.
+            CommandError: A cmdlet refused, in the node's words.
+        """
+        began = self._clock()
+        session.invoke(roads.append_bytes(file, data))
+        size_bytes = session.invoke(roads.measure(file)).size_bytes
+        if len(data) == _CHUNK_BYTES:  # what is shorter tells how long a command takes, not a byte
+            self._recent.append((len(data), self._clock() - began))
+        return size_bytes
+
+    def refine(self, name: str, left_bytes: int) -> None:
+        """Say again how long a file will take, where that was said long ago or never."""
+        if self._told_at is None or self._clock() - self._told_at >= _AGAIN_S:
+            self._tell(name, left_bytes)
+
+    def _measure(self, session: Invoking) -> None:
+        chunk = bytes(range(256)) * (_CHUNK_BYTES // 256)
+        try:
+            for _ in range(_PROBE_CHUNKS):
+                self.append(session, SCRATCH, chunk)
+        except CommandError as error:
+            self._progress.say(
+                f"how fast WinRM is could not be measured beforehand ({error.found}); the first "
+                f"{human_size(_CHUNK_BYTES)} will tell"
+            )
+        finally:
+            with contextlib.suppress(ToolkitError):
+                session.invoke(_cmdlets.remove(SCRATCH))
+
+    def _tell(self, name: str, left_bytes: int) -> None:
+        sent_bytes = sum(size_bytes for size_bytes, _ in self._recent)
+        per_s = sent_bytes / max(sum(seconds for _, seconds in self._recent), 0.001)
+        left = timedelta(seconds=left_bytes / per_s)
+        self._told_at = self._clock()
+        self._progress.say(
+            f"through WinRM at {human_size(round(per_s))} a second (measured): the remaining {human_size(left_bytes)} "
+            f"of {name} take about {_spoken(left)}, until {self._now() + left:%Y-%m-%d %H:%M} by this machine's clock; "
+            "by SMB it would be much faster (open port 445)"
+        )
 
 
 class ByteUpload:
@@ -43,12 +134,10 @@ class ByteUpload:
         path: PureWindowsPath,
         *,
         size_bytes: int,
-        progress: Progress,
-        clock: Callable[[], float],
+        pace: Pace,
         sleep: Callable[[float], None],
         part: str | None = None,
         must_exist: bool = False,
-        safe_bytes: int | None = None,
         on_arrived: Callable[[], None] = lambda: None,
     ) -> None:
         """Look what stands there from earlier tries and find out where to go on.
@@ -57,12 +146,10 @@ class ByteUpload:
             session: With the node.
             path: The name the file gets at last; its folder exists.
             size_bytes: Length of the whole stream.
-            progress: Told once how long it will take.
-            clock: Seconds, from anywhere.
+            pace: How fast this road is; what it measured of one file holds for the next.
             sleep: Waits.
             part: Name of the unfinished file, in the same folder; None: `<name>.part`.
             must_exist: Go on with an unfinished file that stands there, never make one.
-            safe_bytes: Believe nothing above this offset of what stands there.
             on_arrived: Told whenever something has arrived.
 
         Raises:
@@ -74,21 +161,22 @@ class ByteUpload:
         self._path = path
         self._part = path.with_name(part or f"{path.name}.part")
         self._size_bytes = size_bytes
-        self._progress = progress
+        self._pace = pace
         self._on_arrived = on_arrived
-        self._clock = clock
         self._sleep = sleep
         self._attempted = f"copy {path.name} to {path.parent} through WinRM"
         self._fed_bytes = 0
         self._block = bytearray()
         there = self._found(must_exist=must_exist)
-        if there > min(size_bytes, size_bytes if safe_bytes is None else safe_bytes):
+        if there > size_bytes:
             session.invoke(_cmdlets.remove(self._part))
             there = 0
         self.resumed_at_bytes = there
         """Bytes below this stand on the node already and are skipped, not sent again."""
         self.acknowledged_bytes = 0
         """How many bytes of this try the node has acknowledged."""
+        if self._left_bytes > _CHUNK_BYTES:  # less is sent as quickly as measured
+            pace.foretell(session, path.name, self._left_bytes)
 
     @property
     def sent_to_bytes(self) -> int:
@@ -160,26 +248,20 @@ class ByteUpload:
         data = bytes(self._block)
         self._block.clear()
         expected = self.sent_to_bytes + len(data)
-        began = self._clock()
-        self._session.invoke(roads.append_bytes(self._part, data))
-        found = self._measured()
+        found = self._pace.append(self._session, self._part, data)
         if found != expected:
             raise self._not_alone(found, expected=f"{expected} bytes")
         self.acknowledged_bytes += len(data)
         self._on_arrived()
-        if self.acknowledged_bytes == _CHUNK_BYTES:
-            self._tell_how_long(_CHUNK_BYTES / max(self._clock() - began, 0.001))
+        if self._left_bytes > _CHUNK_BYTES:
+            self._pace.refine(self._path.name, self._left_bytes)
+
+    @property
+    def _left_bytes(self) -> int:
+        return self._size_bytes - self.sent_to_bytes
 
     def _measured(self) -> int:
         return self._session.invoke(roads.measure(self._part)).size_bytes
-
-    def _tell_how_long(self, per_s: float) -> None:
-        left_bytes = self._size_bytes - self.sent_to_bytes
-        left = timedelta(minutes=round(left_bytes / per_s / 60))
-        self._progress.say(
-            f"through WinRM at {human_size(round(per_s))} a second: the remaining {human_size(left_bytes)} of "
-            f"{self._path.name} take about {_spoken(left)}; by SMB it would be much faster (open port 445)"
-        )
 
     def _not_alone(self, found: int, *, expected: str) -> TransferError:
         return TransferError(

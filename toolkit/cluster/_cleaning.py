@@ -232,7 +232,8 @@ def belongings(seen: ShareView, version: SolutionVersion) -> Iterator[Leftover]:
         candidates = list(seen.parts_of(path))
         whole = seen.at(path)
         if whole is not None and record.step is not ImportStep.SUBMIT:
-            candidates += [whole] if not is_folder or seen.is_expanded(path, record.sha256) else []
+            is_whole = not is_folder or seen.expansion_of(path, record.sha256) is not None
+            candidates += [whole] if is_whole else []
         found |= {item.path: item for item in candidates if item.is_folder is is_folder}
     ours = {path: item for path, item in found.items() if _is_named_for(path, version)}
     for folder in {path.parent for path in ours} - {IMPORT_FOLDER}:

@@ -23,6 +23,7 @@ from typing import Protocol
 
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, make_folder, roads, share
 from toolkit.cluster._share_records import (
+    LAST_TOKEN,
     MOST_BYTES,
     RECORDS_FOLDER,
     ImportStep,
@@ -69,7 +70,7 @@ class Claim:
         """Take the token, or make sure that it is still ours.
 
         Raises:
-            StateError: Another laptop writes on the share.
+            StateError: Another laptop writes on the share, or somebody put a token there above which there is none.
             ReachError: The node went away; whether the token was taken is asked next time.
             ClusterError: The share cannot be written.
         """
@@ -79,6 +80,8 @@ class Claim:
         session.invoke(make_folder(records_folder(self.version)))
         while not self.number:
             highest, has_left = _newest(session)
+            if highest >= LAST_TOKEN:
+                raise self._no_higher(highest)
             if highest and not has_left:
                 other = _told(session, highest)
                 if other is not None and other.holder == self._holder:  # its reply was lost
@@ -163,6 +166,15 @@ class Claim:
                 raise
         else:
             self.number = number
+
+    def _no_higher(self, highest: int) -> StateError:
+        return StateError(
+            f"import {self.version}",
+            current=f"{token_file(highest)}, and there is no higher token",
+            expected=f"tokens below {LAST_TOKEN}: each run of ferry takes the next one",
+            hint="no ferry counts that far, so somebody put it there. Make sure that no other ferry imports, have "
+            "that file removed on a node (Remove-Item), and run the same command again",
+        )
 
     def _await_end(self, session: Asked, number: int, other: Token | None) -> None:
         if other is not None and (other.site_id, other.machine) == (self.site_id, self._machine):

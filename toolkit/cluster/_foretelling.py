@@ -113,11 +113,12 @@ class Foretelling:
             return sight.remembering(self.version, sbe_version=asked_for)
         return sight
 
-    def before(self, carried: CarriedSbe | None) -> Foresight:
+    def before(self, carried: CarriedSbe | None, *, bundle: SolutionVersion | None) -> Foresight:
         """Foretell what is listed after the addition that is sent next; tell it, and write it down.
 
         Args:
-            carried: The SBE that is added to the update; None: the update itself is.
+            carried: The SBE that is added; None: the update itself is.
+            bundle: The update, where it is added too, or was before; None: it comes later.
 
         Raises:
             StateError: It would hide the update, and nobody said in writing why that should be.
@@ -126,7 +127,7 @@ class Foretelling:
             ReachError: The node went away.
         """
         sight = self.look()
-        foresight = foresee(sight, bundle=self.version, sbe=carried.sbe if carried else None)
+        foresight = foresee(sight, bundle=bundle, sbe=carried.sbe if carried else None)
         for line in foresight.lines():
             self.progress.say(line)
         title = carried.sbe.title if carried else ""
@@ -138,11 +139,12 @@ class Foretelling:
         self.note(PREDICT_STEP, "done", **facts)
         return foresight
 
-    def after(self, update: Update | None) -> Aftermath:
+    def after(self, shown: Update | None, *, is_of_update: bool = True) -> Aftermath:
         """Hold what is listed against what was foretold last, once; say what hides an update that is not listed.
 
         Args:
-            update: As the cluster listed it last; None: it does not list it.
+            shown: What was added, as the cluster listed it last; None: it does not list it.
+            is_of_update: It was the update, or an SBE for it; not an SBE that comes long before it.
 
         Raises:
             ClusterError: The cluster does not tell what is listed.
@@ -150,11 +152,11 @@ class Foretelling:
             ReachError: The node went away; the next run judges.
         """
         foresight = self._open_foresight()
-        if foresight is None and update is not None:
+        if foresight is None and (shown is not None or not is_of_update):
             return Aftermath()
         updates = self._at_rest()
         differences = compare(foresight, updates) if foresight is not None else ()
-        culprit = hidden_by(self.version, updates)
+        culprit = hidden_by(self.version, updates) if is_of_update else ""
         self.note(
             PREDICTED_STEP,
             "differs" if differences else "done",

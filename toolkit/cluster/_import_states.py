@@ -51,7 +51,7 @@ class Stands:
     is_archive: bool
     """What is added is what is in the file, not the files themselves."""
     is_expanded: bool
-    """It stands there, by a record and by names and lengths."""
+    """It stands there, by a record and by names and lengths, and its node is up since; not asked once it was submitted."""
 
 
 def state_of(stands: Stands) -> ImportState:

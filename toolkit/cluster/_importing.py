@@ -2,14 +2,18 @@
 
 Theory of operation. An import is a state machine (`_import_states`) whose state is found anew from what
 stands on the share before each act: a file that arrived is recognised by its hash, a folder that was
-expanded by its share record, names and lengths, a submission by the journal, the records and what the update
+expanded by its share record, names and lengths, as long as the node that wrote it is up since; a submission by the journal, the records and what the update
 service holds. Every change is written to the journal before it is sent (`intent`) and after (`done`), and to
 the share, so that another laptop can go on. Whatever is cut off, the import goes on by itself, through
 another node if this one is gone; and where patience ends, the same command goes on.
 
 The one step that must not happen twice is the submission: once somebody knows of one, the service is asked,
-and only if it has neither the update nor its package after the whole waiting time, it is submitted again.
+and only if it has neither the update nor its package after the whole waiting time, it is submitted again. Where
+nobody knows how it ended, it may still run: then that takes a run that looks for as long as an addition may run.
 Who may write at all is decided in `_fencing`.
+
+Order. An SBE that must be installed before the update is delivered first, and the run ends with it: only a person
+starts a run of it. One that goes with the update is delivered when the listed update asks for it.
 
 Source: import-discover-updates-offline-23h2.md (the procedure), update-via-powershell-23h2.md (package
 folder).
@@ -21,12 +25,12 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PureWindowsPath
-from typing import Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._byte_road import ByteUpload
+from toolkit.cluster._byte_road import ByteUpload, Pace
 from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._evidence import since_added
@@ -36,13 +40,17 @@ from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
 from toolkit.cluster._lasting import LastingSink, UploadSink
 from toolkit.cluster._record_reading import RecordReader
+from toolkit.cluster._running import PHASES, Phase, UpdateName, is_named
+from toolkit.cluster._sbe_before import SbeBefore, choose_before, has_prerequisite, lacking_before
 from toolkit.cluster._sbe_carried import CarriedSbe, carried_sbes
 from toolkit.cluster._sbe_foresight import Difference, NeededSbe, choose, doubts, foresee
 from toolkit.cluster._share_records import (
+    BOOTED_AT,
     FLUSHED,
     MAY_BE_ADDED,
     ImportStep,
     Outcome,
+    ShareRecord,
     ShareView,
     digest_of,
     unfinished,
@@ -74,6 +82,9 @@ from toolkit.model import (
     human_size,
 )
 from toolkit.site import Journal
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Manifests
 
 _NODE_BYTES_PER_S = 5 << 20
 """Slowest hashing or expanding we wait for; Expand-Archive of Windows PowerShell is this slow."""
@@ -146,6 +157,8 @@ class ImportResult:
     """How a hidden update comes back."""
     needs: NeededSbe | None = None
     """The SBE that the update still asks for; None: it asks for none, or the cluster does not tell."""
+    before: SbeBefore | None = None
+    """The SBE that must be installed before the update; None: none that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +174,29 @@ class _Delivery:
     folder: PureWindowsPath
     """The folder that is added."""
     is_archive: bool
+    awaits: UpdateName
+    """Whose row in the cluster's list shows the effect."""
     has_effect: Callable[[Update | None], bool]
+    package: str = ""
+    """Folder of the update service's own copy, where that alone shows that it was added."""
+    bundle: SolutionVersion | None
+    """The update, where it is added too, or was before; None: it comes later."""
     sbe: CarriedSbe | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ahead:
+    """What comes before the update."""
+
+    before: SbeBefore | None = None
+    """None: nothing that is known."""
+    shown: Update | None = None
+    """How the cluster lists that SBE; None: it does not."""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether that SBE was delivered: it is to be installed, and the update comes after it."""
+        return self.before is not None and bool(self.before.name)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,6 +220,8 @@ class Import:
     road: Road = Road.SMB
     hides_reason: str = ""
     """Why an SBE may be imported that hides the update; empty: it may not."""
+    manifests: Manifests | None = None
+    """What is published; None: nothing of it is known."""
     _session: NodeSession = field(init=False)
     _node: str = field(init=False)
     """The node that is worked through now."""
@@ -198,6 +234,8 @@ class Import:
     """What a node hashed in this run, as it stood there then."""
     _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
     """How often this run has copied or expanded something whole."""
+    _expanded_by: dict[PureWindowsPath, NodeSession] = field(default_factory=dict)
+    """The session in which this run expanded a folder."""
     _members: dict[TargetName, Mapping[str, int] | None] = field(default_factory=dict)
     """What an archive that went by holds, by its own directory; None: it has none that can be read."""
     _reader: RecordReader = field(default_factory=RecordReader)
@@ -210,9 +248,14 @@ class Import:
     _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
     """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
+    _pace: Pace = field(init=False)
     _has_told: bool = False
     _has_told_road: bool = False
     _has_returned: bool = False
+
+    def __post_init__(self) -> None:
+        """Know nothing yet of how fast the byte path is."""
+        self._pace = Pace(progress=self.progress, clock=self.clock)
 
     @property
     def subject(self) -> str:
@@ -279,16 +322,7 @@ class Import:
 
     def _through_this_node(self, bundle: Target, sbes: Sequence[CarriedSbe]) -> ImportResult:
         try:
-            listed = self._answered(self._listed)
-            is_hidden = listed is None and self._foretelling().is_hidden()
-            if listed is not None and not self._sent:
-                self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
-            if listed is None and not is_hidden:
-                listed = self._delivered(self._solution(bundle))
-            if sbes and (is_hidden or _asks_for_sbe(listed)):
-                listed = self._delivered(self._chosen_sbe(sbes))
-            elif sbes and self._sent <= {_BUNDLE_STEP}:
-                self.progress.say("the SBE on the medium was not asked for and not imported")
+            listed, ahead = self._delivered_in_order(bundle, sbes)
         except ReachError:
             raise
         except ToolkitError:
@@ -296,7 +330,9 @@ class Import:
             raise
         self._leave()
         foretelling = self._foretelling()
-        after = foretelling.after(listed)
+        after = foretelling.after(
+            ahead.shown if ahead.is_delivered else listed, is_of_update=not ahead.is_delivered
+        )
         return ImportResult(
             version=self.version,
             node=self._node,
@@ -308,9 +344,73 @@ class Import:
             hidden_by=after.hidden_by,
             advice=after.advice,
             needs=foretelling.needed(listed.resource_id)
-            if listed is not None and _asks_for_sbe(listed)
+            if listed is not None and _asks_for_sbe(listed) and not ahead.is_delivered
             else None,
+            before=ahead.before,
         )
+
+    def _delivered_in_order(
+        self, bundle: Target, sbes: Sequence[CarriedSbe]
+    ) -> tuple[Update | None, _Ahead]:
+        """Deliver what the update needs next; return its row, and what is known of an SBE that comes before it."""
+        listed = self._answered(self._listed)
+        is_hidden = listed is None and self._foretelling().is_hidden()
+        if listed is not None and not self._sent:
+            self.progress.say(f"update {self.version} is listed already: {listed.state_raw}")
+        ahead = _Ahead() if is_hidden or _is_begun(listed) else self._ahead(listed, sbes)
+        if listed is None and not is_hidden and not ahead.is_delivered:
+            listed = self._delivered(self._solution(bundle))
+            if has_prerequisite(listed):
+                ahead = self._ahead(listed, sbes)
+        if ahead.is_delivered:  # the rest comes when that SBE is installed
+            return listed, ahead
+        if sbes and (is_hidden or _asks_for_sbe(listed)):
+            listed = self._delivered(self._chosen_sbe(sbes))
+        elif sbes and self._sent <= {_BUNDLE_STEP}:
+            self.progress.say("the SBE on the medium was not asked for and not imported")
+        return listed, ahead
+
+    # --- the SBE that comes first --------------------------------------------------------------
+
+    def _ahead(self, listed: Update | None, sbes: Sequence[CarriedSbe]) -> _Ahead:
+        """Deliver the SBE that must be installed before the update, if the medium carries it."""
+        lacking = self._answered(
+            lambda: lacking_before(
+                self._session,
+                self.version,
+                listed,
+                manifests=self.manifests,
+                progress=self.progress,
+            )
+        )
+        if lacking is None:
+            return _Ahead()
+        sight = self._answered(self._foretelling().look)
+        chosen, against = choose_before(sbes, floor=lacking.floor, sight=sight)
+        if chosen is not None and listed is not None and not self.hides_reason:
+            hides = foresee(sight, bundle=self.version, sbe=chosen.sbe).hiding(self.version)
+            chosen, against = (None, (hides,)) if hides else (chosen, ())
+        before = SbeBefore(
+            family=sight.environment.sbe_family,
+            minimum=lacking.published,
+            installed=sight.environment.current_sbe_version,
+            why=lacking.why,
+            against=against,
+        )
+        says = (
+            f"before {self.version}, SBE {before.minimum} or later must be installed ({before.why}); installed is "
+            f"{before.installed}"
+        )
+        if chosen is None:
+            self.progress.say(f"{says}, and the medium carries none that is known to be that one")
+            return _Ahead(before=before)
+        self.progress.say(f"{says}: {chosen.sbe.title}, which is on the medium, goes first")
+        shown = self._answered(lambda: self._listed(chosen.sbe.version))
+        if shown is None:
+            shown = self._delivered(self._sbe_before(chosen, listed))
+        state = "" if shown is None else shown.state_raw
+        named = replace(before, name=f"SBE{chosen.sbe.version}", state=state, against=())
+        return _Ahead(before=named, shown=shown)
 
     def _foretelling(self) -> Foretelling:
         return Foretelling(
@@ -354,7 +454,10 @@ class Import:
             place=_cmdlets.IMPORT_FOLDER,
             folder=_cmdlets.IMPORT_FOLDER / str(self.version),
             is_archive=True,
+            awaits=self.version,
             has_effect=_is_listed,
+            package=f"Solution{self.version}",
+            bundle=self.version,
         )
 
     def _chosen_sbe(self, sbes: Sequence[CarriedSbe]) -> _Delivery:
@@ -366,6 +469,24 @@ class Import:
         for doubt in doubts(chosen, version=self.version, sight=sight):
             self.progress.say(f"not checked: {doubt}")
         hides = foresee(sight, bundle=self.version, sbe=chosen.sbe).hiding(self.version)
+        return self._of_sbe(
+            chosen,
+            awaits=self.version,
+            has_effect=_is_gone if hides else _has_its_sbe,
+            bundle=self.version,
+        )
+
+    def _sbe_before(self, chosen: CarriedSbe, listed: Update | None) -> _Delivery:
+        return self._of_sbe(
+            chosen,
+            awaits=chosen.sbe.version,
+            has_effect=_is_listed,
+            package=f"SBE{chosen.sbe.version}",
+            bundle=None if listed is None else self.version,
+        )
+
+    def _of_sbe(self, chosen: CarriedSbe, **more: Any) -> _Delivery:
+        title = chosen.sbe.title
         folder = _cmdlets.IMPORT_FOLDER / f"{self.version}-{title}"
         return _Delivery(
             title=f"{self.version}-{title}",
@@ -374,8 +495,8 @@ class Import:
             place=folder,
             folder=folder,
             is_archive=False,
-            has_effect=_is_gone if hides else _has_its_sbe,
             sbe=chosen,
+            **more,
         )
 
     # --- the machine ---------------------------------------------------------------------------
@@ -399,7 +520,7 @@ class Import:
                         if not found.is_proven
                     )
                     if state is ImportState.COPYING:
-                        self._copy(delivery, wanted)
+                        self._copy(delivery, wanted, seen)
                     else:
                         self._verify(delivery, wanted, seen)
                 case ImportState.VERIFIED:
@@ -430,8 +551,9 @@ class Import:
             )
 
     def _stands(self, delivery: _Delivery, seen: ShareView) -> Stands:
+        submission, signed = self._submission(delivery, seen), delivery.files[0].sha256
         return Stands(
-            submission=self._submission(delivery, seen),
+            submission=submission,
             files=tuple(
                 FileStands(
                     is_whole=seen.at(_path_of(delivery, target)) is not None,
@@ -441,15 +563,26 @@ class Import:
             ),
             is_archive=delivery.is_archive,
             is_expanded=delivery.is_archive
-            and seen.is_expanded(delivery.folder, delivery.files[0].sha256),
+            and submission is None
+            and self._is_kept(delivery.folder, seen.expansion_of(delivery.folder, signed)),
         )
 
+    def _is_kept(self, folder: PureWindowsPath, expansion: ShareRecord | None) -> bool:
+        """Whether an expanded folder still holds what it did: a node that goes down loses contents, not names and lengths."""
+        if expansion is None:
+            return False
+        if self._expanded_by.get(folder) is self._session:  # which lives, so its node was up since
+            return True
+        booted_at = self._booted_at()
+        written_in = (expansion.node, expansion.facts.get(BOOTED_AT))
+        return bool(booted_at) and written_in == (self._node, booted_at)
+
     def _submission(self, delivery: _Delivery, seen: ShareView) -> Outcome | None:
-        """Return what the journal and the records know of a submission; a "may be" outweighs a "no"."""
+        """Return what the journal and the records know of a submission; what is least known counts."""
         noted = self._last_outcome(delivery.step)
-        known = [Outcome(noted)] if noted in set(Outcome) else []
-        known += seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]
-        return next((one for one in known if one in MAY_BE_ADDED), None)
+        known = {*seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]}
+        known |= {Outcome(noted)} if noted in set(Outcome) else set()
+        return next((one for one in MAY_BE_ADDED if one in known), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
         """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
@@ -467,13 +600,14 @@ class Import:
 
     # --- acts ----------------------------------------------------------------------------------
 
-    def _copy(self, delivery: _Delivery, target: Target) -> None:
+    def _copy(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
         self._refuse_vanishing(path)
+        fresh = [seen]  # what the first upload of this copy goes by; each later one looks anew
 
         def begin() -> AbstractContextManager[UploadSink]:
-            return self._upload(delivery, target)
+            return self._upload(delivery, target, fresh.pop() if fresh else self._look())
 
         with LastingSink(begin, self._bear, lambda sink: self._count(path, sink)) as sink:
             tail = TailSink(sink, target.size_bytes)
@@ -485,11 +619,10 @@ class Import:
         self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
-    def _upload(self, delivery: _Delivery, target: Target) -> UploadSink:
+    def _upload(self, delivery: _Delivery, target: Target, seen: ShareView) -> UploadSink:
         """Begin an upload, or go on with what stands there, whoever wrote it."""
         path = _path_of(delivery, target)
         self.claim.check(self._session)
-        seen = self._look()
         parts = seen.parts_of(path)
         if parts:
             self._return_to(seen.safety_of(path).node)
@@ -498,7 +631,7 @@ class Import:
         is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
         flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
         self._flushed[path] = flushed_bytes
-        facts = {"booted_at": booted_at, FLUSHED: str(flushed_bytes)}
+        facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)
         self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
         about = {"path": path, "part": part, **_signed(target)}
@@ -527,8 +660,7 @@ class Import:
             self._session,
             path,
             size_bytes=target.size_bytes,
-            progress=self.progress,
-            clock=self.clock,
+            pace=self._pace,
             sleep=self.sleep,
             part=part,
             must_exist=bool(parts),
@@ -624,7 +756,13 @@ class Import:
     def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
         archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
-        self._refuse_vanishing(final)
+        earlier = seen.expansion_of(final, delivery.files[0].sha256)
+        if earlier is None:
+            self._refuse_vanishing(final)
+        else:
+            self.progress.say(
+                f"{final.name} was expanded on {earlier.node}, and whether all of it was on the disk since is not known"
+            )
         members = self._held_by(delivery.files[0])
         self.claim.check(self._session)
         if seen.at(final) is not None:
@@ -638,6 +776,7 @@ class Import:
         self._record(
             delivery, ImportStep.EXPAND, Outcome.INTENT, path=final, part=part.name, **signed
         )
+        booted_at = self._booted_at()
         self.progress.say(f"expanding {archive.name} on {self._node}")
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
         expand(self._session, archive, part, timeout_s=timeout_s, progress=self.progress)
@@ -652,10 +791,11 @@ class Import:
             Outcome.DONE,
             path=final,
             part=part.name,
-            facts={"content": digest_of(items, part)},
+            facts={"content": digest_of(items, part), BOOTED_AT: booted_at},
             **signed,
         )
         self._session.invoke(_cmdlets.move(part, final))
+        self._expanded_by[final] = self._session
         self._arrived[final] += 1
         self._note("expand", "done", path=str(final))
 
@@ -687,7 +827,7 @@ class Import:
     def _submit(self, delivery: _Delivery) -> None:
         """Add the folder; the intent stands on the share before the token is asked for the last time."""
         step, folder = delivery.step, delivery.folder
-        self._answered(lambda: self._foretelling().before(delivery.sbe))
+        self._answered(lambda: self._foretelling().before(delivery.sbe, bundle=delivery.bundle))
         self.claim.check(self._session)
         self._note(step, "intent", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.INTENT, path=folder)
@@ -717,38 +857,45 @@ class Import:
             self._until[step] = self.clock() + self.wait_s
             if step not in self._sent:
                 self.progress.say(f"{step}: {submission} is known of it; asking the cluster")
-        listed = self._wait_for(delivery.has_effect, until=self._until[step])
-        package = _cmdlets.PACKAGES_FOLDER / f"Solution{self.version}"
+        listed = self._wait_for(delivery, until=self._until[step])
+        package = _cmdlets.PACKAGES_FOLDER / delivery.package
         took_effect = delivery.has_effect(listed) or (
-            step == _BUNDLE_STEP and self._session.invoke(_cmdlets.path_exists(package))
+            bool(delivery.package) and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
+            if submission is Outcome.INTENT and self.wait_s < _cmdlets.ADDITION_S:
+                self.progress.say(
+                    "whether an earlier run added it is not known, and it may still be at it: not added again. Run the "
+                    f"same command with --wait-minutes {_cmdlets.ADDITION_S / 60:.0f} or more: if the cluster holds "
+                    "nothing of it after so long, it is added again"
+                )
+                return listed, True
             self.progress.say("the cluster holds nothing of it: adding it again")
             self.claim.check(self._session)
             self._note(step, "lost")
             self._record(delivery, ImportStep.SUBMIT, Outcome.LOST, path=delivery.folder)
             del self._until[step]
             return None, False
-        if took_effect and self._last_outcome(step) != "done":
+        if took_effect and submission is Outcome.INTENT:
             self._note(step, "done", learned="from the cluster")
+            self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=delivery.folder)
         return listed, True
 
     # --- the cluster's list --------------------------------------------------------------------
 
-    def _listed(self) -> Update | None:
+    def _listed(self, name: UpdateName | None = None) -> Update | None:
+        """Return the row of an update, or of an SBE; without a name, of the update that is imported."""
         for update in self._session.invoke(_cmdlets.updates()):
-            if _cmdlets.is_version(update, self.version):
+            if is_named(update, name or self.version):
                 return update
         return None
 
-    def _wait_for(
-        self, has_effect: Callable[[Update | None], bool], *, until: float
-    ) -> Update | None:
+    def _wait_for(self, delivery: _Delivery, *, until: float) -> Update | None:
         """Ask until the listed update shows it; the service discovers in its own time."""
         pause_s = self.poll_s
         while True:
-            listed = self._answered(self._listed, until=until)
-            if has_effect(listed) or self.clock() >= until:
+            listed = self._answered(lambda: self._listed(delivery.awaits), until=until)
+            if delivery.has_effect(listed) or self.clock() >= until:
                 return listed
             self.patience.moved()
             state = "not listed yet" if listed is None else listed.state_raw
@@ -840,6 +987,11 @@ def _signed(target: Target) -> dict[str, Any]:
 
 def _is_listed(update: Update | None) -> bool:
     return update is not None
+
+
+def _is_begun(update: Update | None) -> bool:
+    """Whether it is under way, ended or failed: then nothing is added before it."""
+    return update is not None and PHASES[update.state] not in (Phase.ACTIONABLE, Phase.BLOCKED)
 
 
 def _is_gone(update: Update | None) -> bool:

@@ -236,7 +236,7 @@ def foresee(sight: ClusterSight, *, bundle: SolutionVersion | None, sbe: Sbe | N
     )
     case = ImportCase(
         request=request,
-        start=_installed(sight.environment),
+        start=installed_version(sight.environment),
         bundle=bundle,
         sbe=sbe,
         installed_sbe=SbeVersion.read(sight.environment.current_sbe_version),
@@ -360,7 +360,12 @@ def _why_not(sbe: Sbe, facts: ClusterFacts, version: SolutionVersion) -> str:
     return "; ".join(unsure_reasons(sbe, facts))
 
 
-def _installed(environment: UpdateEnvironment) -> SolutionVersion:
+def installed_version(environment: UpdateEnvironment) -> SolutionVersion:
+    """Return the installed solution version.
+
+    Raises:
+        InputError: The cluster does not tell it.
+    """
     try:
         return SolutionVersion.parse(environment.current_version)
     except ValueError as error:

@@ -4,6 +4,7 @@ Layout, below the import folder::
 
     ferry/token-0000007.json     who writes; the highest number counts
     ferry/token-0000007.left     that one has ended by itself
+    ferry/speed.probe            what the byte path is measured with, without meaning
     ferry/<version>/0000007-0003-expand-done.json
                                  share records: steps of imports, <token>-<number>-<step>-<outcome>
 
@@ -31,8 +32,12 @@ from toolkit.model import SolutionVersion
 RECORDS_FOLDER = IMPORT_FOLDER / "ferry"
 MOST_BYTES = 64 << 10
 """Longest file that is read: many times as long as a record with the longest paths."""
+LAST_TOKEN = 9_999_999
+"""The names of its files have room for no higher one; ferry never counts that far."""
 FLUSHED = "flushed_bytes"
 """Fact of a copy: so much of the unfinished file is on the disk."""
+BOOTED_AT = "booted_at"
+"""Fact of a copy or an expansion: since when the node was up that wrote it; empty: it did not tell."""
 _FORMAT = 1
 _UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
 """What reading somebody's JSON may raise; a number without end is an OverflowError."""
@@ -61,7 +66,7 @@ class Outcome(StrEnum):
 
 
 MAY_BE_ADDED = (Outcome.INTENT, Outcome.DONE)
-"""Of a submission: it was sent, or may have been."""
+"""Of a submission: it may have been sent, and nobody knows how it ended; or it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +240,7 @@ class ShareView:
             if record.step is ImportStep.COPY and PureWindowsPath(record.path) == path:
                 told = Safety(
                     node=record.node,
-                    booted_at=record.facts.get("booted_at", ""),
+                    booted_at=record.facts.get(BOOTED_AT, ""),
                     flushed_bytes=int(record.facts.get(FLUSHED, 0)),
                 )
         return told
@@ -251,17 +256,19 @@ class ShareView:
             for record in self.records
         )
 
-    def is_expanded(self, folder: PureWindowsPath, signed: str) -> bool:
-        """Whether a folder holds, by names and lengths, what a record says was expanded from signed bytes."""
+    def expansion_of(self, folder: PureWindowsPath, signed: str) -> ShareRecord | None:
+        """Return the last record that says that what a folder holds, by names and lengths, was expanded from signed bytes."""
         if self.at(folder) is None:
-            return False
+            return None
         content = digest_of(self.items, folder)
-        return any(
-            PureWindowsPath(record.path) == folder
+        fitting = (
+            record
+            for record in reversed(self.records)
+            if PureWindowsPath(record.path) == folder
             and (record.step, record.outcome) == (ImportStep.EXPAND, Outcome.DONE)
             and (record.sha256, record.facts.get("content")) == (signed, content)
-            for record in self.records
         )
+        return next(fitting, None)
 
 
 def token_file(number: int, ending: str = "json") -> PureWindowsPath:

@@ -71,6 +71,12 @@ class World:
     state_after_add: str = "Ready"
     asks_for_sbe: str = SBE_VERSION
     additional: dict[str, str] = field(default_factory=dict)
+    min_sbe: str = ""
+    """`MinSbeVersionRequired` of the update once it is added."""
+    installed_sbe: str = "4.2.2512.1616"
+    sbe_family: str = "GenA"
+    lists_sbes: bool = False
+    """An SBE that is added has a row of its own, and no other row changes."""
     flip_in_transit: bool = False
     loses_copies: int = 0
     reaches: Callable[[], float] = lambda: 0.5
@@ -243,9 +249,23 @@ class Session:
     def _Add_SolutionUpdate(self, values, command):
         self.world.add_calls += 1
         self.world.list_calls = 0
-        for row in self.world.updates:
+        added = PureWindowsPath(values["SourceFolder"]).name
+        if self.world.lists_sbes and "-SBE_" in added:
+            version = added.rpartition("_")[2]
+            self.world.updates.append(
+                {
+                    "ResourceId": f"redmond/SBE{version}",
+                    "Version": version,
+                    "PackageType": "SBE",
+                    "State": "Ready",
+                    "SbeVersion": version,
+                }
+            )
+            return []
+        solutions = [row for row in self.world.updates if "Solution" in row["ResourceId"]]
+        for row in solutions:
             row["State"] = "Ready"
-        if not self.world.updates:
+        if not solutions:
             self.world.updates.append(
                 {
                     "ResourceId": f"redmond/Solution{VERSION}",
@@ -253,6 +273,7 @@ class Session:
                     "State": self.world.state_after_add,
                     "SbeVersion": self.world.asks_for_sbe,
                     "AdditionalProperties": self.world.additional,
+                    "MinSbeVersionRequired": self.world.min_sbe,
                 }
             )
         return []
@@ -276,8 +297,8 @@ class Session:
             {
                 "CurrentVersion": "12.2603.1002.15",
                 "State": "UpdateAvailable",
-                "SbeFamily": "GenA",
-                "CurrentSbeVersion": "4.2.2512.1616",
+                "SbeFamily": self.world.sbe_family,
+                "CurrentSbeVersion": self.world.installed_sbe,
                 "HardwareModel": "Contoso 680",
             }
         ]

@@ -24,6 +24,7 @@ from tests.unit.cluster.wellknown import (
 from toolkit.cluster._checks import CHECKS, CheckVerdict, judge_all
 from toolkit.cluster._checks._answers import CarriedZip
 from toolkit.cluster._checks._check import Told
+from toolkit.cluster._checks._payload import PayloadAnswers
 from toolkit.cluster._checks._ready_answers import (
     ENVIRONMENT,
     FILE_SYSTEM,
@@ -33,6 +34,7 @@ from toolkit.cluster._checks._ready_answers import (
     ReadyAnswers,
 )
 from toolkit.cluster._checks._services import UPDATE_SERVICE
+from toolkit.cluster._cmdlets.payload import MachineVariables
 from toolkit.cluster._cmdlets.ready import CauState, ResourceState, StorageJob, WsmanSettings
 from toolkit.cluster._timekeeping import NodeTime, judge_time
 from toolkit.model import (
@@ -136,11 +138,17 @@ def unreached(a):
     return replace(a, nodes=(first, replace(second, why_not="connection refused")))
 
 
-def disconnected(a):
-    return both(
-        registry(ENVIRONMENT, "DISCONNECTED_OPS_SUPPORT", "True"),
-        cluster(groups=tuple(g for g in groups() if "control" not in g.name)),
-    )(a)
+def disconnected(a, *said):
+    told = [
+        MachineVariables(disconnected_operations=one, revocation_mode="", proxy="")
+        for one in said or ("True", "True")
+    ]
+    nodes = tuple(
+        replace(node, payload=PayloadAnswers(variables=Told(value=one)))
+        for node, one in zip(a.nodes, told, strict=True)
+    )
+    without = cluster(groups=tuple(g for g in groups() if "control" not in g.name))
+    return without(replace(a, nodes=nodes))
 
 
 HARDWARE = Hardware(manufacturer="Contoso", model="C680", sku="1")
@@ -526,9 +534,19 @@ def test_three_clocks_name_the_one_that_is_wrong():
 def test_bridge_is_not_asked_for_where_operations_are_disconnected():
     (check,) = [check for check in CHECKS if check.id == "arb-online"]
     readiness = judge_all(disconnected(well()), [check])
-    assert [(name, why.partition(";")[0]) for name, why in readiness.not_asked] == [
-        ("arb-online", "the cluster has disconnected operations")
+    assert list(readiness.not_asked) == [
+        (
+            "arb-online",
+            "the cluster is one of disconnected operations: its appliance takes the place of Azure",
+        )
     ]
+
+
+def test_bridge_is_asked_for_where_only_one_node_says_disconnected_operations():
+    (check,) = [check for check in CHECKS if check.id == "arb-online"]
+    readiness = judge_all(disconnected(well(), "True", ""), [check])
+    assert not readiness.not_asked
+    assert [result.verdict for result in readiness.results] == [CheckVerdict.UNKNOWN]
 
 
 def test_space_is_not_asked_for_where_nobody_knows_the_size():

@@ -6,7 +6,7 @@ import pytest
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import payload, reading, runs, share
-from toolkit.errors import InputError
+from toolkit.errors import ClusterError, InputError
 from toolkit.model import ResourceId, UpdateState
 from toolkit.request import DiscoverySource, VolumeSpace
 from toolkit.sbe import Hardware
@@ -350,6 +350,16 @@ def test_folder_and_file_are_told_apart_and_a_folder_has_no_length():
     folder, file = share.tree(PureWindowsPath(r"C:\i")).parse(rows)
     assert (folder.is_folder, folder.size_bytes) == (True, 0)
     assert (file.is_folder, file.size_bytes, file.written_at) == (False, 7, "b")
+
+
+def test_listing_is_cut_at_its_bound_and_more_is_refused_not_held():
+    row = {"FullName": r"C:\i\b", "PSIsContainer": False, "Length": 1, "LastWriteTime": "b"}
+    command = share.tree(PureWindowsPath(r"C:\i"))
+    cut = dict(command.pipeline[-1].parameters)
+    assert cut["First"] == share.MOST_ITEMS + 1
+    assert len(command.parse((row,) * share.MOST_ITEMS)) == share.MOST_ITEMS
+    with pytest.raises(ClusterError, match="more than 50000 files and folders"):
+        command.parse((row,) * (share.MOST_ITEMS + 1))
 
 
 def test_mark_at_the_beginning_of_a_text_is_none_of_it():

@@ -8,6 +8,7 @@ from toolkit.cluster._cmdlets import make_folder
 from toolkit.cluster._cmdlets.share import new_file
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._share_records import (
+    LAST_TOKEN,
     RECORDS_FOLDER,
     ImportStep,
     Outcome,
@@ -231,6 +232,18 @@ def test_torn_token_of_somebody_is_waited_for(session, text):
     ours.hold(session)
     assert (ours.number, slept) == (5, [120])
     assert ("Get-Content" in session.world.sent) is (len(text) < 64 << 10)
+
+
+def test_token_above_which_there_is_none_is_told_with_what_to_do(session):
+    session.invoke(make_folder(RECORDS_FOLDER))
+    session.invoke(new_file(token_file(LAST_TOKEN), ""))
+    with pytest.raises(StateError, match=r"token-9999999\.json, and there is no higher") as told:
+        claim().hold(session)
+    assert "Remove-Item" in told.value.hint
+    del session.world.files[str(token_file(LAST_TOKEN))]
+    ours = claim()
+    ours.hold(session)
+    assert ours.number == 1
 
 
 def test_newest_token_ignores_what_is_none():

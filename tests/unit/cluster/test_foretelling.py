@@ -88,7 +88,7 @@ def listed(world):
 
 def test_what_is_foretold_is_judged_once(foretelling, world, journal):
     now = foretelling()
-    now.before(carried(RIGHT))
+    now.before(carried(RIGHT), bundle=VERSION)
     world.updates[0]["State"] = "Ready"
     world.updates.append({**WRONG_ROW, "ResourceId": f"redmond/SBE{RIGHT}", "Version": RIGHT})
     assert now.after(listed(world)).differences == ()
@@ -103,7 +103,7 @@ def test_what_is_foretold_is_judged_once(foretelling, world, journal):
 
 
 def test_a_run_that_was_cut_off_is_judged_by_the_next(foretelling, world, journal):
-    foretelling().before(carried(RIGHT))
+    foretelling().before(carried(RIGHT), bundle=VERSION)
     (difference,) = [
         item
         for item in foretelling().after(listed(world)).differences
@@ -113,15 +113,30 @@ def test_a_run_that_was_cut_off_is_judged_by_the_next(foretelling, world, journa
     assert steps(journal)[-1] == ("predicted", "differs")
 
 
+def test_sbe_that_comes_long_before_the_update_hides_nothing_that_was_never_listed(
+    foretelling, world, journal
+):
+    world.updates = []
+    first = foretelling()
+    first.before(carried(RIGHT), bundle=None)
+    world.updates.append({**WRONG_ROW, "ResourceId": f"redmond/SBE{RIGHT}", "Version": RIGHT})
+    after = first.after(object(), is_of_update=False)
+    assert after.hidden_by == ""
+    assert not foretelling().is_hidden()
+    assert [e for e in steps(journal) if e[0] == "predicted"] == [("predicted", "done")]
+    assert first.after(None, is_of_update=False).advice == ()
+    assert not foretelling().is_hidden()
+
+
 def test_wrong_sbe_is_refused_and_nothing_is_written_down(foretelling, journal):
     with pytest.raises(StateError, match=f"would hide {VERSION}"):
-        foretelling().before(carried(WRONG))
+        foretelling().before(carried(WRONG), bundle=VERSION)
     assert steps(journal) == [("asks for SBE", "done")]
 
 
 def test_hidden_update_is_known_to_the_next_run_with_what_it_asked_for(foretelling, world, journal):
     now = foretelling(hides_reason="the vendor wants it so")
-    now.before(carried(WRONG))
+    now.before(carried(WRONG), bundle=VERSION)
     assert foretelling().is_hidden()
     world.updates = [dict(WRONG_ROW)]
     after = now.after(None)
@@ -133,14 +148,14 @@ def test_hidden_update_is_known_to_the_next_run_with_what_it_asked_for(foretelli
 
 
 def test_journal_of_a_removed_cluster_tells_nothing(foretelling, journal):
-    foretelling(hides_reason="the vendor wants it so").before(carried(WRONG))
+    foretelling(hides_reason="the vendor wants it so").before(carried(WRONG), bundle=VERSION)
     journal.append(cluster="plant7", subject="site", step="remove-cluster", outcome="done")
     assert not foretelling().is_hidden()
 
 
 def test_list_that_moves_is_looked_at_again(foretelling, world):
     now = foretelling()
-    now.before(carried(RIGHT))
+    now.before(carried(RIGHT), bundle=VERSION)
     states = iter(["AdditionalContentRequired", "Ready", "Ready"])
     told = Session(world)
 
@@ -157,7 +172,7 @@ def test_list_that_moves_is_looked_at_again(foretelling, world):
 
 def test_service_that_does_not_answer_is_asked_again_until_the_time_is_over(foretelling, world):
     now = foretelling()
-    now.before(carried(RIGHT))
+    now.before(carried(RIGHT), bundle=VERSION)
     world.fail_on["Get-SolutionUpdate | Select-Object"] = refusal("Get-SolutionUpdate")
     with pytest.raises(CommandError):
         now.after(listed(world))

@@ -137,7 +137,8 @@ def _not_when_connected(answers: Answers) -> str:
     return {_Kind.CONNECTED: _CONNECTED, _Kind.UNTOLD: _UNTOLD}.get(_kind(answers), "")
 
 
-def _not_when_disconnected(answers: Answers) -> str:
+def not_when_disconnected(answers: Answers) -> str:
+    """Say why what Azure does is not asked; empty: it is, for not every node that told says disconnected operations."""
     return _DISCONNECTED if _kind(answers) is _Kind.DISCONNECTED else ""
 
 
@@ -236,7 +237,7 @@ def _check_of(group: EndpointGroup) -> Check:
         remedy=group.remedy,
         source=group.source,
         confidence=group.confidence,
-        not_asked=_not_when_disconnected,
+        not_asked=not_when_disconnected,
         rests_on=lambda answers: [("", answers.cluster.payload.endpoints)],
         judge=_judge_group(group),
     )
@@ -416,7 +417,7 @@ CHECKS: tuple[Check, ...] = (
         "subscription active.",
         source="BreakFix-Update-Resolve-subscription-status-precheck-failure.md",
         confidence="confirmed",
-        not_asked=_not_when_disconnected,
+        not_asked=not_when_disconnected,
         rests_on=lambda answers: [("", answers.cluster.payload.registration)],
         judge=_judge_registration,
     ),
@@ -430,7 +431,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="On an island: import the SBE that the update asks for; it overrides in part what is not read.",
         source="Firewall-blocks-update-discovery.md",
         confidence="confirmed",
-        not_asked=_not_when_disconnected,
+        not_asked=not_when_disconnected,
         rests_on=_rests_on_discovery,
         judge=_judge_discovery,
     ),

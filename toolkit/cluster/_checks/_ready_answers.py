@@ -38,11 +38,7 @@ _VALUES = {
     DELEGATION: ("ConcatenateDefaults_AllowFresh", "ConcatenateDefaults_AllowFreshNTLMOnly"),
     FRESH: ("1",),
     FRESH_NTLM: ("1",),
-    ENVIRONMENT: (
-        "SBEInstalledContent",
-        "SBEInstalledMetadata",
-        "DISCONNECTED_OPS_SUPPORT",
-    ),
+    ENVIRONMENT: ("SBEInstalledContent", "SBEInstalledMetadata"),
 }
 """What is read of a node's registry."""
 REBOOT_KEYS = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from toolkit.cluster._checks._check import Check, CheckId, Reads, Said
-from toolkit.cluster._checks._ready_answers import ENVIRONMENT
+from toolkit.cluster._checks._payload import not_when_disconnected
 from toolkit.cluster._checks._saying import critical, of_cluster, passes, unknown, warns
 from toolkit.cluster._cmdlets import payload
 from toolkit.model import human_size
@@ -58,14 +58,6 @@ def _arb(answers: Answers) -> Iterator[Said]:
             yield unknown(says)
     if not found:
         yield unknown(f"no group is seen whose name holds {_ARB!r}")
-
-
-def _arb_not_asked(answers: Answers) -> str:
-    says = [node.ready.setting(ENVIRONMENT, "DISCONNECTED_OPS_SUPPORT") for node in answers.nodes]
-    is_aldo = any(value.casefold() == "true" for value in says)
-    return (
-        "the cluster has disconnected operations; its appliance runs elsewhere" if is_aldo else ""
-    )
 
 
 def _other_groups(answers: Answers) -> Iterator[Said]:
@@ -187,7 +179,7 @@ CHECKS: tuple[Check, ...] = (
         remedy="Start the group, and wait until the VM answers.",
         source="TSG/Update/Update-fails-with-ARB-offline.md",
         confidence="confirmed",
-        not_asked=_arb_not_asked,
+        not_asked=not_when_disconnected,
         rests_on=_GROUPS,
         judge=_arb,
     ),

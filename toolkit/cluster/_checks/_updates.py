@@ -288,11 +288,10 @@ def _sbe_minimum(answers: Answers) -> Iterator[Said]:
         yield unknown("the installed version is not told in a form that we know")
         return
     try:
-        path = answers.manifests.path(str(current), str(wanted))
+        published = answers.manifests.sbe_minimums(str(current), str(wanted))
     except InputError as error:
         yield unknown(str(error))
         return
-    published = [minimum for step in path.steps[:1] for minimum in step.sbe_minimums]
     minimums = [minimum for minimum in published if minimum.names(environment.sbe_family)]
     found = SbeVersion.read(environment.current_sbe_version)
     if published and not environment.sbe_family and found != NO_SBE:
@@ -650,7 +649,8 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-SolutionUpdateEnvironment",),
         rule="The installed SBE is below the minimum that its vendor's family needs for the change to 24H2: "
         "critical, unless it may go with the update and the medium carries it. No family is told: unknown.",
-        remedy="Import and install that SBE first.",
+        remedy="Install that SBE first: `ferry cluster import` brings one that the medium carries before the update, "
+        "`ferry run start SBE…` installs it.",
         source="update-opt-enable.md",
         confidence="confirmed",
         needs=frozenset({"update"}),

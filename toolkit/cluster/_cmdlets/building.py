@@ -11,9 +11,10 @@ _JSON_DEPTH = 30
 """Step trees are more than 8 levels deep; ConvertTo-Json cuts at 2 by default."""
 
 
-def select(properties: list[str]) -> Cmdlet:
-    """Keep these properties; an enumeration among them arrives by name."""
-    return Cmdlet("Select-Object", (("Property", list[Plain](properties)),))
+def select(properties: list[str], *, first: int | None = None) -> Cmdlet:
+    """Keep these properties, of the `first` so many if that is given; an enumeration among them arrives by name."""
+    wanted = ("Property", list[Plain](properties))
+    return Cmdlet("Select-Object", (wanted,) if first is None else (wanted, ("First", first)))
 
 
 def expand_property(name: str) -> Cmdlet:

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
 from toolkit.cluster._cmdlets import building, reading
+from toolkit.errors import ClusterError
 from toolkit.model import Cmdlet, Command, Plain
+
+MOST_ITEMS = 50_000
+"""Of one listing: several times what an expanded bundle holds, and some tens of megabytes of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,24 @@ def names(folder: PureWindowsPath, pattern: str) -> Command[tuple[str, ...]]:
 
 
 def tree(folder: PureWindowsPath) -> Command[tuple[ShareItem, ...]]:
-    """List everything below a folder."""
+    """List everything below a folder; more than `MOST_ITEMS` is a `ClusterError`."""
     stage = Cmdlet("Get-ChildItem", (("LiteralPath", str(folder)), ("Recurse", None)))
     properties = ["FullName", "PSIsContainer", "Length", "LastWriteTime"]
+
+    def parse(reply: tuple[Plain, ...]) -> tuple[ShareItem, ...]:
+        if len(reply) > MOST_ITEMS:
+            raise ClusterError(
+                f"see what stands in {folder}",
+                found=f"more than {MOST_ITEMS} files and folders",
+                expected="what some imports leave there",
+                hint="look on a node what it is (Get-ChildItem), have removed what is nobody's; then run the same "
+                "command again",
+            )
+        return tuple(_item(reading.row(item, stage.name)) for item in reply)
+
     return Command(
-        pipeline=(stage, building.select(properties)),
-        parse=lambda reply: tuple(_item(reading.row(item, stage.name)) for item in reply),
+        pipeline=(stage, building.select(properties, first=MOST_ITEMS + 1)),
+        parse=parse,
         timeout_s=600,
     )
 
