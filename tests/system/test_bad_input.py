@@ -63,6 +63,14 @@ def test_name_that_does_not_resolve(carried, plant7, refused, words):
     assert "`ferry site show`" in said
 
 
+def test_evidence_of_no_node_is_no_bundle_to_analyse(carried, plant7):
+    add_cluster(carried, plant7, ["node1=node1.invalid", "node2=node2.invalid"])
+    said = carried.ferry("logs", "collect", "-o", "empty.zip", expect=1).out
+    assert "node2 everything: connect to node node2: its name cannot be resolved" in said
+    assert "collect again into another file" in said
+    assert "ferry logs analyse" not in said
+
+
 def test_one_name_that_does_not_resolve_leaves_the_other_node(carried, plant7):
     add_cluster(carried, plant7, ["node1=node1.invalid", f"node2={plant7.world.nodes[1].address}"])
     rows = carried.ferry(*CHECK, "--json", expect=1).data["results"]
