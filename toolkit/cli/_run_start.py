@@ -107,6 +107,7 @@ def prepare(
       ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: the cluster stages the update's files (Start-SolutionUpdate -PrepareOnly).
+    Exit 5: refused, each reason with what to do; nothing was started.
     """
     _start(
         version,
@@ -161,6 +162,8 @@ def start(
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --not-before 2026-11-28T22:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
+    Exit 5: refused, each reason with what to do; nothing was started. Exit 4: not
+    reached; where a reply was lost it says whether the run began, or that this is unknown.
     """
     _start(
         version,
