@@ -94,6 +94,13 @@ def test_nodes_of_two_clusters(plant7, refused):
     assert "ferry site remove-cluster plant7" in said
 
 
+def test_nodes_of_two_clusters_have_no_common_baseline(carried, plant7, refused):
+    plant7.world.nodes[1].ready.cluster = "plant9"
+    said = refused("cluster", "baseline", "--by", "Ben Okri", expect=7)
+    assert "node1 says cluster1, node2 says plant9" in said
+    assert not (carried / "site" / "baselines").exists()
+
+
 def test_version_that_cannot_import(plant7, refused):
     plant7.world.current_version = "10.2411.2.12"
     said = refused(*IMPORT, expect=5)
