@@ -300,8 +300,10 @@ class Site:
         raise InputError(
             f"find cluster {name!r}",
             file=str(self.root),
-            found=", ".join(cluster.name for cluster in known) or "no cluster at all",
-            hint="add it: ferry site add-cluster NAME --node HOST …",
+            found="known are " + ", ".join(cluster.name for cluster in known)
+            if known
+            else "no cluster at all",
+            hint="name one that is known, or add it: ferry site add-cluster NAME --node HOST …",
         )
 
     def add_cluster(self, cluster: KnownCluster, *, ca_file: Path | None) -> KnownCluster:

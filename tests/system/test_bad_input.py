@@ -63,6 +63,14 @@ def test_name_that_does_not_resolve(carried, plant7, refused, words):
     assert "`ferry site show`" in said
 
 
+def test_evidence_of_no_node_is_no_bundle_to_analyse(carried, plant7):
+    add_cluster(carried, plant7, ["node1=node1.invalid", "node2=node2.invalid"])
+    said = carried.ferry("logs", "collect", "-o", "empty.zip", expect=1).out
+    assert "node2 everything: connect to node node2: its name cannot be resolved" in said
+    assert "collect again into another file" in said
+    assert "ferry logs analyse" not in said
+
+
 def test_one_name_that_does_not_resolve_leaves_the_other_node(carried, plant7):
     add_cluster(carried, plant7, ["node1=node1.invalid", f"node2={plant7.world.nodes[1].address}"])
     rows = carried.ferry(*CHECK, "--json", expect=1).data["results"]
@@ -84,6 +92,13 @@ def test_nodes_of_two_clusters(plant7, refused):
     said = refused(*IMPORT, expect=7)
     assert "node1 says cluster1, node2 says plant9" in said
     assert "ferry site remove-cluster plant7" in said
+
+
+def test_nodes_of_two_clusters_have_no_common_baseline(carried, plant7, refused):
+    plant7.world.nodes[1].ready.cluster = "plant9"
+    said = refused("cluster", "baseline", "--by", "Ben Okri", expect=7)
+    assert "node1 says cluster1, node2 says plant9" in said
+    assert not (carried / "site" / "baselines").exists()
 
 
 def test_version_that_cannot_import(plant7, refused):

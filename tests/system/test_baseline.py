@@ -9,6 +9,7 @@ from tests.system.conftest import content
 
 pytestmark = pytest.mark.network
 READ_ONLY = {
+    "Get-Cluster",
     "Get-ChildItem",
     "Get-Culture",
     "Get-HotFix",

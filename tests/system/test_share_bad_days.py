@@ -42,6 +42,7 @@ def test_share_that_may_not_be_written_is_left_as_it_is(carried, simulate):
     cluster.faults.arm("read-only-share")
     refused = import_(carried, expect=5).err
     assert "is denied" in refused
+    assert "use the account of the deployment (LCM) user" in refused
     assert content(cluster.share_folder) == before
     assert cluster.world.journal.add_calls == 0
 

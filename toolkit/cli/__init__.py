@@ -23,8 +23,8 @@ NOUNS = {
     "trust": "keys and the trusted root",
     "media": "signed media: write, verify, repair, audit, hand over, receive, erase",
     "site": "the disconnected place: trusted root, clusters, journal",
-    "cluster": "discover and import updates on a cluster",
-    "run": "prepare, start, watch and show update runs",
+    "cluster": "check a cluster, import updates and discover them, say what it needs",
+    "run": "prepare, start, watch, show and list update runs",
     "logs": "collect evidence and analyse it",
 }
 
@@ -79,7 +79,8 @@ def root(ctx: click.Context, *, debug: bool, verbose: bool) -> None:
 
     \b
     connected machine   ferry catalog … → ferry media write …
-    disconnected site   ferry media verify … → ferry cluster import … → ferry run start …
+    disconnected site   ferry cluster check … → ferry media verify … →
+                        ferry cluster import … → ferry run start …
     evidence            ferry logs collect … → ferry logs analyse …
 
     Exit codes: 0 done; 1 done and the answer is "no" (findings, failed check, failed run);

@@ -52,7 +52,8 @@ def echo(text: str, *, err: bool = False) -> None:
     """
     stream = sys.stderr if err else sys.stdout
     try:
-        print(printable(text), file=stream, flush=True)
+        stream.write(f"{printable(text)}\n")  # one write, or lines of several threads would mix
+        stream.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:

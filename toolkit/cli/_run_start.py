@@ -108,6 +108,7 @@ def prepare(
       ferry run prepare 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --user lcmuser
 
     Changes: the cluster stages the update's files (Start-SolutionUpdate -PrepareOnly).
+    Exit 5: refused, each reason with what to do; nothing was started.
     """
     _start(
         version,
@@ -162,6 +163,8 @@ def start(
       ferry run start 12.2603.1002.15 --cluster plant7 --site C:\\ferry-site --not-before 2026-11-28T22:00
 
     Changes: the cluster installs the update (Start-SolutionUpdate).
+    Exit 5: refused, each reason with what to do; nothing was started. Exit 4: not
+    reached; where a reply was lost it says whether the run began, or that this is unknown.
     """
     _start(
         version,
@@ -188,6 +191,7 @@ def _start(
 ) -> None:
     from toolkit.media import recall  # with TUF; help needs none
 
+    site_dir, _, _ = where
     wanted = read_update(version)
     site, cluster = open_cluster(*where, quiet=json_output)
     grounds = Grounds(
@@ -203,10 +207,10 @@ def _start(
         document = {"version": wanted, "dry_run": dry_run, "run_id": started.run_id}
         print_json("started", document | {"permit": started.permit})
     else:
-        _print(version, wish, started)
+        _print(version, wish, started, cluster=cluster.known.name, site_dir=site_dir)
 
 
-def _print(version: str, wish: Wish, started: Started) -> None:
+def _print(version: str, wish: Wish, started: Started, *, cluster: str, site_dir: Path) -> None:
     if not started.run_id:
         begins = started.permit.wait_until
         when = f"from {begins:%Y-%m-%d %H:%M %Z} on" if begins else "now"
@@ -218,5 +222,5 @@ def _print(version: str, wish: Wish, started: Started) -> None:
     echo(
         f"{what}, run {started.run_id}\n"
         f"  expected: about {hours:.1f} h ({started.permit.expected.basis})\n"
-        f"  next: ferry run watch {version}"
+        f'  next: ferry run watch {version} --cluster {cluster} --site "{site_dir}"'
     )

@@ -62,7 +62,13 @@ def watch(
     ):
         if not json_output:
             screen.show(seen)
-    return EXIT_NO if seen is None else _finish(seen.sight, json_output=json_output)
+    return (
+        EXIT_NO
+        if seen is None
+        else _finish(
+            seen.sight, cluster=cluster.known.name, site_dir=site_dir, json_output=json_output
+        )
+    )
 
 
 @click.command("show")
@@ -113,7 +119,7 @@ def show(
     if not json_output and sight.run is not None and sight.run.progress is not None:
         for depth, step in walk(sight.run.progress):
             echo(_step_line(depth, step))
-    code = _finish(sight, json_output=json_output)
+    code = _finish(sight, cluster=cluster.known.name, site_dir=site_dir, json_output=json_output)
     if medium is not None and scribe is not None:
         from toolkit.media import Register, describe_medium
 
@@ -195,7 +201,7 @@ def _step_line(depth: int, step: Step) -> str:
     return f"{'  ' * (depth + 1)}{step.name}: {step.status}{took}"
 
 
-def _finish(sight: Sight, *, json_output: bool) -> int:
+def _finish(sight: Sight, *, cluster: str, site_dir: Path, json_output: bool) -> int:
     """Print how it stands; return the exit code."""
     if json_output:
         print_json("run", sight)
@@ -211,6 +217,8 @@ def _finish(sight: Sight, *, json_output: bool) -> int:
         echo("  it has no steps: it failed before the first one; its action plan may say why")
     if sight.has_failed:
         echo(
-            "  next: ferry logs collect -o FILE, then ferry logs analyse FILE --site DIR; do not start it again"
+            "  next: do not start it again; collect its evidence, and have it analysed:\n"
+            f'    ferry logs collect --cluster {cluster} --site "{site_dir}" -o FILE.zip\n'
+            f'    ferry logs analyse FILE.zip --report FILE.html --site "{site_dir}"'
         )
     return EXIT_NO if sight.has_failed else 0

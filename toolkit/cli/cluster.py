@@ -1,4 +1,4 @@
-"""`ferry cluster`: discover and import updates, and say what is needed."""
+"""`ferry cluster`: what is done with a cluster before a run, and after it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ from toolkit.model import Road, SolutionVersion
 
 @click.group(cls=Noun, name="cluster")
 def group() -> None:
-    """Discover and import updates on a cluster, through any of its nodes; say what it needs."""
+    """Check a cluster, import updates and discover them, say what it needs; through any of its nodes.
+
+    In order: baseline, check, request before the trip; check with the medium, import, discover after it; clean at the end.
+    """
 
 
 @group.command("discover")

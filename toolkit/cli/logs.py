@@ -84,9 +84,17 @@ def collect(
             for gap in written.gaps:
                 where = gap.node or "cluster"
                 echo(f"  missing: {where} {gap.source or 'everything'}: {gap.detail}")
-            report = f"{bundle.stem}.html"
-            echo(f"  next: ferry logs analyse {bundle} --report {report} --site {site_dir}")
+            echo(f"  next: {_next(written, bundle, site_dir)}")
         return 0 if written.members else EXIT_NO
+
+
+def _next(written: LogBundle, bundle: Path, site_dir: Path) -> str:
+    if not written.members:
+        return (
+            "no node gave anything: do what stands at each node, then collect again into another file "
+            f"({bundle} stays as it is, and is of no use)"
+        )
+    return f'ferry logs analyse "{bundle}" --report "{bundle.stem}.html" --site "{site_dir}"'
 
 
 @group.command("analyse")

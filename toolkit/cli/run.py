@@ -12,7 +12,10 @@ from toolkit.cli._run_watch import show, watch
 
 @click.group(cls=Noun, name="run")
 def group() -> None:
-    """Prepare, start, watch, show and list update runs; always through the cluster's orchestrator."""
+    """Prepare, start, watch, show and list update runs; always through the cluster's orchestrator.
+
+    In order: prepare, watch, start, watch. After a failed run: ferry logs collect, ferry logs analyse, then start again.
+    """
 
 
 group.add_command(history)

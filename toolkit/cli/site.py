@@ -109,7 +109,13 @@ def identity(site_dir: Path) -> None:
     help="Certificate authority of the nodes' certificates (PEM), if the system does not know it.",
 )
 @click.option("--winrm-port", type=click.IntRange(1, 65535), help="Default: 5986 or 5985.")
-@click.option("--smb-port", type=click.IntRange(1, 65535), default=445, show_default=True)
+@click.option(
+    "--smb-port",
+    type=click.IntRange(1, 65535),
+    default=445,
+    show_default=True,
+    help="Port by which files are copied to the nodes.",
+)
 def add_cluster(
     name: str,
     site_dir: Path,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._admitting import require_importing
+from toolkit.cluster._admitting import require_importing, require_one_cluster
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
 from toolkit.cluster._checks import (
@@ -312,11 +312,12 @@ class Cluster:
         Raises:
             ReachError: A node was not reached, or refuses the credential.
             ClusterError: The installed version was not told.
-            InputError: The reply is not that of an Azure Local cluster.
+            InputError: The nodes belong to different clusters, or the reply is not that of an Azure Local cluster.
         """
         version = self._on_some_node(
             lambda session, _: session.invoke(_cmdlets.environment()).current_version
         )
+        require_one_cluster(self.known, self._connect, progress=self._progress)
         nodes = ask_settings(self.known.nodes, self._connect, progress=self._progress)
         return Baseline(
             cluster=self.known.name,

@@ -1,4 +1,4 @@
-"""Whether an import may begin at all: one cluster behind all names, and a version that can import.
+"""Whether a command may begin at all: one cluster behind all names, and for an import a version that can.
 
 Source: import-discover-updates-offline-23h2.md (the lowest version).
 """
@@ -45,6 +45,27 @@ def require_importing(
         StateError: The installed version cannot import.
         AuthenticationError: A node refused the credential; no other was asked.
     """
+    require_one_cluster(known, open_session, progress=progress)
+    _require_version(known.name, installed, lowest)
+
+
+def require_one_cluster(
+    known: KnownCluster,
+    open_session: Callable[[Node], AbstractContextManager[AskedSession]],
+    *,
+    progress: Progress,
+) -> None:
+    """Ask every node which cluster it belongs to; one that does not answer is told and passed over.
+
+    Args:
+        known: The cluster as the site knows it.
+        open_session: Opens a session with a node.
+        progress: Where it is said what could not be asked.
+
+    Raises:
+        InputError: The nodes belong to different clusters.
+        AuthenticationError: A node refused the credential; no other was asked.
+    """
     names: dict[str, str] = {}
     for node in known.nodes:
         try:
@@ -54,11 +75,10 @@ def require_importing(
             raise
         except (ReachError, ClusterError, InputError) as error:
             progress.say(f"{node.name} does not say which cluster it belongs to: {error}")
-    _require_one_cluster(known.name, names)
-    _require_version(known.name, installed, lowest)
+    _require_same(known.name, names)
 
 
-def _require_one_cluster(cluster: str, names: dict[str, str]) -> None:
+def _require_same(cluster: str, names: dict[str, str]) -> None:
     if len({name.casefold() for name in names.values()}) > 1:
         raise InputError(
             f"work with cluster {cluster}",

@@ -323,7 +323,8 @@ def _certificate_problem(error: ssl.SSLCertVerificationError) -> tuple[str, str]
         case 18 | 19 | 20 | 21:
             return (
                 f"its certificate comes from a CA that is not trusted here ({error.verify_message})",
-                "give the CA's root certificate as the node's CA file",
+                "give the CA's root certificate (PEM): `ferry site remove-cluster`, then `ferry site add-cluster` with "
+                "--ca FILE",
             )
         case _:
             return (
@@ -458,13 +459,21 @@ def _raise_errors(pipeline: Any, command: Command[T], attempted: str) -> None:
     if len(records) > 1:
         words += f" (and {len(records) - 1} more errors)"
     error_id = record.fq_error or None
-    is_unknown = bool(error_id) and str(error_id).startswith("CommandNotFoundException")
     raise CommandError(
         attempted,
         cmdlet=record.activity or record.command_name or command.pipeline[0].name,
         error_id=error_id,
         found=words,
-        hint="is this a node of an Azure Local cluster, with its update service?"
-        if is_unknown
-        else None,
+        hint=_command_hint(error_id or ""),
     )
+
+
+def _command_hint(error_id: str) -> str | None:
+    if error_id.startswith("CommandNotFoundException"):
+        return "is this a node of an Azure Local cluster, with its update service?"
+    if "UnauthorizedAccess" in error_id:  # as every cmdlet of the file system calls it
+        return (
+            "the account may not do this there: use the account of the deployment (LCM) user, which is an "
+            "administrator of every node; if it is that one, see whether the volume is read-only"
+        )
+    return None

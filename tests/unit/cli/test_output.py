@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 
-from toolkit.cli._output import TerminalProgress
+from toolkit.cli._output import TerminalProgress, echo
 
 
 class Terminal(io.StringIO):
@@ -20,6 +20,23 @@ def test_a_notice_stands_on_a_line_of_its_own_also_where_another_draws_the_bar(m
     drawing.end()
     lines = [line.rpartition("\r")[2] for line in terminal.getvalue().split("\n")]
     assert "the proxy takes the password unencrypted\\x1b[2J" in lines
+
+
+class Writes(io.StringIO):
+    def __init__(self):
+        super().__init__()
+        self.all = []
+
+    def write(self, text):
+        self.all.append(text)
+        return len(text)
+
+
+def test_a_line_is_written_at_once_so_that_lines_of_several_threads_do_not_mix(monkeypatch):
+    stream = Writes()
+    monkeypatch.setattr("sys.stderr", stream)
+    echo("node2: asking", err=True)
+    assert stream.all == ["node2: asking\n"]
 
 
 def test_a_quiet_one_says_nothing(monkeypatch):

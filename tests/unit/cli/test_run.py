@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import pytest
@@ -15,6 +16,8 @@ from toolkit.cluster import Expected, Permit, Readiness, Sight, Started, Wish
 from toolkit.errors import InputError
 from toolkit.model import ResourceId, SolutionVersion, Update, UpdateState
 from toolkit.sbe import SbeVersion
+
+SITE = Path("my site")
 
 
 def test_update_is_named_by_its_version_or_as_an_sbe_is_listed() -> None:
@@ -105,9 +108,13 @@ def test_preparation_is_never_called_a_start(
         not_asked=(),
     )
     started = Started(run_id=ResourceId(run_id), permit=permit, readiness=readiness)
-    _print("12.2603.1002.15", Wish(prepare_only=prepare_only), started)
-    shown = capsys.readouterr().out.splitlines()[0]
+    _print(
+        "12.2603.1002.15", Wish(prepare_only=prepare_only), started, cluster="plant7", site_dir=SITE
+    )
+    shown, *more = capsys.readouterr().out.splitlines()
     assert shown.removeprefix("12.2603.1002.15 ") == said
+    followed = f'  next: ferry run watch 12.2603.1002.15 --cluster plant7 --site "{SITE}"'
+    assert more[1:] == ([followed] if run_id else [])
 
 
 def test_what_is_to_be_done_after_a_failure_is_all_that_a_start_asks_for(
@@ -120,5 +127,10 @@ def test_what_is_to_be_done_after_a_failure_is_all_that_a_start_asks_for(
         state=UpdateState.InstallationFailed,
         state_raw="InstallationFailed",
     )
-    assert _finish(Sight(update=update, run=None), json_output=False) == 1
-    assert "ferry logs analyse FILE --site DIR" in capsys.readouterr().out
+    code = _finish(
+        Sight(update=update, run=None), cluster="plant7", site_dir=SITE, json_output=False
+    )
+    assert code == 1
+    said = capsys.readouterr().out
+    assert f'ferry logs collect --cluster plant7 --site "{SITE}" -o FILE.zip' in said
+    assert f'ferry logs analyse FILE.zip --report FILE.html --site "{SITE}"' in said

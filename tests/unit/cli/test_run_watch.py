@@ -1,6 +1,7 @@
 """What `ferry run watch` prints of what it sees."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -64,10 +65,10 @@ def test_advice_is_printed_when_it_becomes_due(capsys):
 @pytest.mark.parametrize(("steps", "is_told"), [((), True), ((HOST,), False)])
 def test_run_that_failed_without_a_step_says_so(capsys, steps, is_told):
     failed = sight(*steps, state="InstallationFailed", run_state=RunState.Failed)
-    assert _finish(failed, json_output=False) == 1
+    assert _finish(failed, cluster="plant7", site_dir=Path("site"), json_output=False) == 1
     assert ("it has no steps" in capsys.readouterr().out) is is_told
 
 
 def test_run_that_succeeded_ends_with_0(capsys):
-    assert _finish(INSTALLED, json_output=False) == 0
+    assert _finish(INSTALLED, cluster="plant7", site_dir=Path("site"), json_output=False) == 0
     assert "Installed, run: Succeeded" in capsys.readouterr().out

@@ -193,6 +193,13 @@ def test_details_of_the_error_are_preferred():
         _raise_errors(Pipeline(Record("x", details_message="better words")), READS, "run x")
 
 
+def test_denied_write_names_the_account_to_use():
+    error_id = "NewItemUnauthorizedAccessError,Microsoft.PowerShell.Commands.NewItemCommand"
+    with pytest.raises(CommandError) as caught:
+        _raise_errors(Pipeline(Record("denied", fq_error=error_id)), READS, "run New-Item")
+    assert "deployment (LCM) user" in caught.value.hint
+
+
 def test_unknown_cmdlet_asks_whether_this_is_the_right_machine():
     with pytest.raises(CommandError) as caught:
         _raise_errors(Pipeline(Record("x", fq_error="CommandNotFoundException")), READS, "run x")
