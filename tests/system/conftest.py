@@ -18,8 +18,6 @@ from tests.stage import PASSWORD, ROOT, USER, VERSION, Stage
 from tests.vendorsite.server import VendorServer
 
 SIZE_MIB = 6
-HELD_BACK = "whether an earlier run added it is not known"
-"""What an import says that was killed just before it added: for half an hour nobody adds."""
 
 
 def last_line(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simcluster.smb_faults import DropAfterWritten
 from tests.stage import VERSION, Stage
-from tests.system.conftest import HELD_BACK, SIZE_MIB, content, import_
+from tests.system.conftest import SIZE_MIB, content, import_
 from tests.system.test_site import BUNDLE, SHARE, imported_bundle, set_smb_fault
 
 QUICK = ("cluster", "import", "medium", "--poll-seconds", "0.2", "--wait-minutes", "1")
@@ -116,20 +116,6 @@ def test_second_laptop_does_not_add_what_the_first_one_added(carried, simulate):
     import_(carried, "--patience-minutes", "0", expect=4)
     assert "asking the cluster" in import_(other, "--stall-seconds", "1").err
     assert cluster.journal.add_calls == 1
-
-
-def test_addition_of_which_nobody_knows_whether_it_arrived_is_not_sent_by_a_laptop_in_a_hurry(
-    carried, simulate
-):
-    cluster = simulate(carried)
-    other = other_laptop(carried)
-    cluster.faults.arm("drop", cmdlet="Add-SolutionUpdate", when="before")
-    import_(carried, "--patience-minutes", "0", expect=4)
-    for stage in (other, carried):
-        told = import_(stage, "--stall-seconds", "1", "--wait-minutes", "0.05", expect=1)
-        assert HELD_BACK in told.err
-        assert "--wait-minutes 30 or more" in told.err
-    assert cluster.journal.add_calls == 0
 
 
 def test_laptop_that_still_copies_is_not_disturbed(carried, simulate):

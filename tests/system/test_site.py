@@ -14,7 +14,7 @@ import pytest
 from tests.simcluster import samba
 from tests.simcluster.smb_faults import DropAfterWritten, FlipByte
 from tests.stage import SBE_VERSION, VERSION
-from tests.system.conftest import HELD_BACK, SIZE_MIB, content, import_
+from tests.system.conftest import SIZE_MIB, content, import_
 
 BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
 QUICK = ("--poll-seconds", "0.2")
@@ -285,11 +285,9 @@ def test_import_killed_at_random_moments_is_finished_by_the_same_command(carried
     killed = [carried.kill_after(random.uniform(0.4, 1.6), *words) for _ in range(3)]
     assert any(killed), "no import was killed while it ran"
     set_smb_fault(cluster, None)
-    done = import_(carried, expect=None)
-    is_held_back = HELD_BACK in done.err
-    assert done.code == (1 if is_held_back else 0), done.err
+    import_(carried)
     assert imported_bundle(cluster) == next((carried / "medium").rglob(BUNDLE)).read_bytes()
-    assert cluster.world.journal.add_calls == (0 if is_held_back else 1)
+    assert cluster.world.journal.add_calls == 1
 
 
 def test_two_laptops_process_at_once_one_waits_its_turn(carried, simulate):

@@ -275,14 +275,16 @@ def begin_to_write(stage):
     raise AssertionError("it was complete each time before it could be killed")
 
 
-def test_import_on_another_laptop_takes_over_what_can_be_proven_only(carried, simulate):
+@pytest.mark.parametrize("cmdlet", [tar.PROGRAM, "Add-SolutionUpdate"])
+def test_import_on_another_laptop_takes_over_what_can_be_proven_only(carried, simulate, cmdlet):
     """A second site directory goes on from the share; what it brings is hashed by the node again."""
     cluster = simulate(carried)
-    cluster.faults.arm("drop", cmdlet=tar.PROGRAM, when="before")
+    cluster.faults.arm("drop", cmdlet=cmdlet, when="before")
     import_(carried, "--patience-minutes", "0", expect=4)
     shutil.move(carried / "site", carried / "first-site")
     make_site(carried)
     carried.add_cluster(cluster.ready)
+    import_(carried, "--stall-seconds", "1", "--wait-minutes", "0.1", expect=None)
     done = import_(carried, "--stall-seconds", "1", "--json")
     assert json.loads(done.out)["data"]["copied_bytes"] == 0
     assert cluster.world.journal.add_calls == 1

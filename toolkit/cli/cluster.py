@@ -111,7 +111,7 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     default=30.0,
     show_default=True,
     help="How long to wait until the update is listed. Where an earlier run added it and the cluster holds nothing of "
-    "it after that time, it is added again; where it is not known how that addition ended, only after 30 minutes or more.",
+    "it after that time, it is added again: leave an addition the time it takes.",
 )
 @click.option(
     "--import-hides-updates",

@@ -352,8 +352,7 @@ class Cluster:
             site_id: Of this site; stands on the share with what is written there.
             judged: The time by which the medium was accepted; goes into the journal.
             poll_s: First pause between looks at the list; polling often starves the update service.
-            wait_s: How long to wait for the version to be listed. A submission of which nobody knows how it ended
-                is repeated only by a run that waits for as long as one may take.
+            wait_s: How long to wait for the version to be listed.
             patience_s: How long losses are borne while nothing gets further; 0: the first one ends it.
             stall_s: How long another laptop's import must stand still before this one takes over.
             road: How the bytes get to the node.

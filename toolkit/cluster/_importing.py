@@ -8,8 +8,7 @@ the share, so that another laptop can go on. Whatever is cut off, the import goe
 another node if this one is gone; and where patience ends, the same command goes on.
 
 The one step that must not happen twice is the submission: once somebody knows of one, the service is asked,
-and only if it has neither the update nor its package after the whole waiting time, it is submitted again. Where
-nobody knows how it ended, it may still run: then that takes a run that looks for as long as an addition may run.
+and only if it has neither the update nor its package after the whole waiting time, it is submitted again.
 Who may write at all is decided in `_fencing`.
 
 Order. An SBE that must be installed before the update is delivered first, and the run ends with it: only a person
@@ -578,11 +577,11 @@ class Import:
         return bool(booted_at) and written_in == (self._node, booted_at)
 
     def _submission(self, delivery: _Delivery, seen: ShareView) -> Outcome | None:
-        """Return what the journal and the records know of a submission; what is least known counts."""
+        """Return what the journal and the records know of a submission; a "may be" outweighs a "no"."""
         noted = self._last_outcome(delivery.step)
-        known = {*seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]}
-        known |= {Outcome(noted)} if noted in set(Outcome) else set()
-        return next((one for one in MAY_BE_ADDED if one in known), None)
+        known = [Outcome(noted)] if noted in set(Outcome) else []
+        known += seen.outcomes(ImportStep.SUBMIT, delivery.title)[-1:]
+        return next((one for one in known if one in MAY_BE_ADDED), None)
 
     def _is_proven(self, delivery: _Delivery, target: Target, seen: ShareView) -> bool:
         """Whether a node has hashed what stands there, in this run or in an earlier one of this site."""
@@ -863,22 +862,14 @@ class Import:
             bool(delivery.package) and self._session.invoke(_cmdlets.path_exists(package))
         )
         if not took_effect and step not in self._sent:
-            if submission is Outcome.INTENT and self.wait_s < _cmdlets.ADDITION_S:
-                self.progress.say(
-                    "whether an earlier run added it is not known, and it may still be at it: not added again. Run the "
-                    f"same command with --wait-minutes {_cmdlets.ADDITION_S / 60:.0f} or more: if the cluster holds "
-                    "nothing of it after so long, it is added again"
-                )
-                return listed, True
             self.progress.say("the cluster holds nothing of it: adding it again")
             self.claim.check(self._session)
             self._note(step, "lost")
             self._record(delivery, ImportStep.SUBMIT, Outcome.LOST, path=delivery.folder)
             del self._until[step]
             return None, False
-        if took_effect and submission is Outcome.INTENT:
+        if took_effect and self._last_outcome(step) != "done":
             self._note(step, "done", learned="from the cluster")
-            self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=delivery.folder)
         return listed, True
 
     # --- the cluster's list --------------------------------------------------------------------

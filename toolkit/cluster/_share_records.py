@@ -66,7 +66,7 @@ class Outcome(StrEnum):
 
 
 MAY_BE_ADDED = (Outcome.INTENT, Outcome.DONE)
-"""Of a submission: it may have been sent, and nobody knows how it ended; or it was."""
+"""Of a submission: it was sent, or may have been."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,16 +171,12 @@ def updates() -> Command[tuple[Update, ...]]:
     )
 
 
-ADDITION_S = 1800.0
-"""So long an addition may run: it copies the whole package. Our own bound, for none is published."""
-
-
 def add_update(folder: PureWindowsPath) -> Command[None]:
     """Hand an expanded solution bundle, or the three files of an SBE, to the update service."""
     return Command(
         pipeline=(Cmdlet("Add-SolutionUpdate", (("SourceFolder", str(folder)),)),),
         parse=reading.nothing,
-        timeout_s=ADDITION_S,
+        timeout_s=1800,
         changes_cluster=True,
     )
 
