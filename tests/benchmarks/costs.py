@@ -34,6 +34,8 @@ def run(words: Sequence[object], *, environment: dict[str, str] | None = None) -
     """Run a program to its end and say what it took."""
     begun, rss_kib = time.perf_counter(), 0
     with tempfile.TemporaryFile() as said:
+        environment = dict(os.environ if environment is None else environment)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's Python keeps what it compiled
         process = subprocess.Popen(
             [str(word) for word in words], env=environment, stdout=said, stderr=said
         )

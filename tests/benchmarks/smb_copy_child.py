@@ -11,12 +11,12 @@ from toolkit.cluster._expanding import TailSink
 from toolkit.cluster._lasting import LastingSink
 from toolkit.errors import ReachError
 from toolkit.media import open_medium
+from toolkit.media._device import read_ahead
 from toolkit.model import Credential, Node, Silent
 from toolkit.remote import Session, Upload, connect
 
 USER, PASSWORD = "lcm", "Bench-7-pass"
 REMOTE = PureWindowsPath(r"C:\bench.bin")
-PIECE_BYTES = 1 << 20
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def session(port: int) -> Session:
 def upload_file(opened: Session, source: Path) -> None:
     """Copy a file that nobody hashes."""
     size_bytes = source.stat().st_size
-    with source.open("rb") as stream, opened.upload(REMOTE, size_bytes=size_bytes) as sink:
-        while data := stream.read(PIECE_BYTES):
-            sink.write(data)
+    with opened.upload(REMOTE, size_bytes=size_bytes) as sink:
+        for chunk in read_ahead(source):
+            sink.write(chunk)
         sink.finish()
 
 

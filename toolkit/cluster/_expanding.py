@@ -34,7 +34,7 @@ class Invoking(Protocol):
 class Writing(Protocol):
     """What is needed of a sink."""
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of a stream."""
 
 
@@ -53,7 +53,7 @@ class TailSink:
         self._seen_bytes = 0
         self._tail = bytearray()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream."""
         unwanted = max(0, self._size_bytes - TAIL_BYTES - self._seen_bytes)
         self._tail += data[unwanted:]

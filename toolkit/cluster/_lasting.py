@@ -2,7 +2,7 @@
 
 Theory of operation. A copy proves every byte of the medium from the first one on, so beginning it anew after each
 loss would read gigabytes to send megabytes. An unfinished file is resumed a few MiB below its end; so the last
-`_KEPT_BYTES` of the stream are kept, and after a loss the next upload is given these, and then what comes. Where
+`_KEPT_BYTES` of the stream are kept, in memory that is used again, and after a loss the next upload is given these, and then what comes. Where
 it must begin below them (the node lost what it had not written to its disk), the loss is passed on: the copy
 begins anew.
 """
@@ -10,15 +10,14 @@ begins anew.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
 from toolkit.errors import AuthenticationError, ReachError
 
-_KEPT_BYTES = 16 << 20
-"""More than an upload has on its way, and than it believes lost: twice four requests of 1 MiB."""
+_KEPT_BYTES = 32 << 20
+"""What an upload has on its way, and what it believes lost: each is two requests of 8 MiB."""
 
 
 class UploadSink(Protocol):
@@ -66,8 +65,7 @@ class LastingSink:
         self._bear = bear
         self._count = count
         self._held = contextlib.ExitStack()
-        self._kept: deque[bytes] = deque()
-        self._kept_bytes = 0
+        self._kept = memoryview(bytearray(_KEPT_BYTES))
         self._fed_bytes = 0
         self._upload = self._opened()
 
@@ -112,13 +110,16 @@ class LastingSink:
         return upload
 
     def _keep(self, data: bytes | memoryview) -> None:
-        self._kept.append(
-            bytes(data)
-        )  # what is read from a medium lies in memory that is used again
-        self._kept_bytes += len(data)
-        self._fed_bytes += len(data)
-        while self._kept_bytes - len(self._kept[0]) >= _KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft())
+        """Note the bytes in a ring: byte n of the stream lies at n modulo its length."""
+        rest = memoryview(data)
+        self._fed_bytes += max(0, len(rest) - _KEPT_BYTES)
+        rest = rest[-_KEPT_BYTES:]
+        while rest:
+            at = self._fed_bytes % _KEPT_BYTES
+            part = rest[: _KEPT_BYTES - at]
+            self._kept[at : at + len(part)] = part
+            self._fed_bytes += len(part)
+            rest = rest[len(part) :]
 
     def _go_on(self, error: ReachError) -> None:
         while True:
@@ -126,11 +127,10 @@ class LastingSink:
             self._bear(error)
             try:
                 self._upload = self._opened()
-                below = self._fed_bytes - self._kept_bytes
+                below = max(0, self._fed_bytes - _KEPT_BYTES)
                 if self._upload.resumed_at_bytes >= below:
                     self._upload.skip(below)
-                    for data in self._kept:
-                        self._upload.write(data)
+                    self._feed_kept(self._upload, below)
                     return
             except AuthenticationError:
                 raise
@@ -138,3 +138,11 @@ class LastingSink:
                 error = another
             else:
                 raise error
+
+    def _feed_kept(self, upload: UploadSink, offset: int) -> None:
+        """Give an upload what is kept, from this offset of the stream on."""
+        while offset < self._fed_bytes:
+            at = offset % _KEPT_BYTES
+            part = self._kept[at : at + self._fed_bytes - offset]
+            upload.write(part)
+            offset += len(part)

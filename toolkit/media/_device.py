@@ -276,15 +276,17 @@ def _read_through(file: io.FileIO, through: Callable[[io.FileIO], Readable] | No
     return file if through is None else through(file)
 
 
-def _ahead(fill: Callable[[memoryview], int]) -> Generator[memoryview, None, None]:
-    """Yield what `fill` puts into aligned buffers, while a thread lets it fill further ones.
+def _ahead(
+    fill: Callable[[memoryview], int], chunks: int = _AHEAD_CHUNKS
+) -> Generator[memoryview, None, None]:
+    """Yield what `fill` puts into aligned buffers, while a thread lets it fill so many further ones.
 
     A view is valid until `KEPT_CHUNKS` further ones were given; `fill` returns 0 at the end. Close the
     generator before what `fill` reads from: closing waits for the thread.
     """
     empty: SimpleQueue[memoryview | None] = SimpleQueue()
     filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
-    for buffer in _buffers(KEPT_CHUNKS + _AHEAD_CHUNKS):
+    for buffer in _buffers(KEPT_CHUNKS + chunks):
         empty.put(buffer)
 
     def run() -> None:
@@ -366,14 +368,14 @@ class DeviceReader:
     file system may refuse direct reads at the first one.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file in the strongest way the system offers."""
+    def __init__(self, path: Path, *, ahead_chunks: int = _AHEAD_CHUNKS) -> None:
+        """Open the file in the strongest way the system offers; read so far ahead of whoever asks."""
         require_regular(path)
         self._path = path
         self._offset = 0
         self._file, self.method = _open_uncached(path)
         self.size_bytes = os.fstat(self._file.fileno()).st_size
-        self._chunks = _ahead(self._fill)
+        self._chunks = _ahead(self._fill, ahead_chunks)
 
     def chunks(self) -> Iterator[memoryview]:
         """Yield the bytes in order; each view is valid until `KEPT_CHUNKS` further ones came."""

@@ -76,6 +76,8 @@ _LATER = frozenset({"custody", "return", PARITY})
 
 
 _CUT_SHORT = "cut short"
+_AHEAD_CHUNKS = 8
+"""A copy waits for both its ends: an upload takes 8 MiB at once, then nothing for a while."""
 _ASK_HOME = (
     "do not use it; repair it where parity lies (`ferry media repair`), or have only what is bad written: "
     "`ferry media request`, naming the same places"
@@ -250,7 +252,8 @@ class Medium:
 
         Args:
             name: Target name as listed by `targets()`.
-            sink: Opened for writing; on error its content must be thrown away.
+            sink: Opened for writing; on error its content must be thrown away. What it is given lies in memory
+                that is used again.
             progress: Told of every chunk.
 
         Raises:
@@ -297,7 +300,7 @@ class Medium:
                     self._require_block(file, paths, expected, checked, found)
                     checked += 1
                 if opening is None:
-                    sink.write(bytes(chunk))
+                    sink.write(chunk)
                 else:
                     opening.write(chunk)
                 progress.advance(len(chunk))
@@ -747,7 +750,7 @@ def _lack(path: Path, piece: SetPiece) -> str:
 
 def _reading(path: Path) -> Iterator[memoryview]:
     try:
-        with DeviceReader(path) as reader:
+        with DeviceReader(path, ahead_chunks=_AHEAD_CHUNKS) as reader:
             yield from reader.chunks()
     except OSError as error:
         raise StorageError(

@@ -3,8 +3,9 @@
 What it hides: smbprotocol, its exceptions, credits, and what a copy cut off in the middle left behind.
 Theory of operation:
 
-* One connection per file. Up to `_DEPTH` requests of `_CHUNK_BYTES` are on their way at once, so memory is
-  bounded by their product and the line is never idle.
+* One connection per file. A few requests are on their way at once, so memory is bounded by their number and
+  length, and the line is never idle. Those of an upload begin with `_FIRST_BYTES` and become longer as long as
+  the node answers at once: on a slow line, a long one looks like a node that stands still.
 * An upload goes to `<name>.part`, or another name of the caller's. When it is cut off, requests that were on
   their way may have arrived in any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have
   holes; everything below was acknowledged. That is where the next upload resumes. The caller proves the whole
@@ -74,13 +75,18 @@ from toolkit.errors import (
     TransferError,
 )
 from toolkit.model import AuthMethod, Credential, Node, Progress, Sha256
-from toolkit.remote._smb_frames import WriteFrames, can_frame
+from toolkit.remote._smb_frames import WriteAnswer, WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
-_CHUNK_BYTES = 1 << 20
-_DEPTH = 4
-"""1 MiB x 4 was the fastest of 64 KiB–4 MiB x 1–8, encrypted and signed, against Samba."""
+_CHUNK_BYTES = 8 << 20
+_DEPTH = 2
+"""While the node writes one, the next is on its way. More would only wait for the same file there."""
+_READ_BYTES, _READ_DEPTH = 1 << 20, 4
+"""The same of a download, which is copied on the way."""
+_FIRST_BYTES = 1 << 20
+_AT_ONCE_S, _LATE_S = 0.5, 5.0
+"""An answer within the one has requests become longer, after the other shorter."""
 _CREDIT_BYTES = 1 << 16
 _CONNECT_S = 30
 STALL_S = 60.0
@@ -124,12 +130,13 @@ class Upload:
         self._stall_s = stall_s
         self._fed_bytes = 0
         self._sent_bytes = 0
-        self._block = bytearray()
         self._on_the_way: deque[Callable[[], None]] = deque()
         self._flush: Callable[[], None] | None = None
         self._flush_asked_at = 0
         self._held = contextlib.ExitStack()
         self._file = self._held.enter_context(part)
+        self._chunk_bytes = min(_FIRST_BYTES, self._file.chunk_bytes)
+        self._filled_bytes = 0
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
@@ -165,16 +172,15 @@ class Upload:
                 found=f"at least {self._fed_bytes} bytes to send",
                 expected=f"{self._size_bytes} bytes",
             )
-        rest, chunk_bytes = view[skipped:], self._file.chunk_bytes
+        rest = view[skipped:]
         while rest:
-            taken = rest[: chunk_bytes - len(self._block)]
+            at = self._filled_bytes
+            taken = rest[: self._chunk_bytes - at]
             rest = rest[len(taken) :]
-            if len(taken) == chunk_bytes:  # the usual case: nothing to wait for, nothing to join
-                self._send(taken)
-                continue
-            self._block += taken
-            if len(self._block) == chunk_bytes:
-                self._send_block()
+            self._file.room[at : at + len(taken)] = taken
+            self._filled_bytes += len(taken)
+            if self._filled_bytes == self._chunk_bytes:
+                self._send()
         return len(view)
 
     def finish(self) -> None:
@@ -191,8 +197,8 @@ class Upload:
                 found=f"the stream ended after {self._fed_bytes} bytes",
                 expected=f"{self._size_bytes} bytes",
             )
-        if self._block:
-            self._send_block()
+        if self._filled_bytes:
+            self._send()
         while self._on_the_way:
             self._on_the_way.popleft()()
         if self._flush is not None:
@@ -215,18 +221,16 @@ class Upload:
         self._on_the_way.clear()
         self._held.close()
 
-    def _send_block(self) -> None:
-        block, self._block = self._block, bytearray()
-        self._send(memoryview(block))
-
-    def _send(self, data: bytes | memoryview) -> None:
+    def _send(self) -> None:
+        """Send what was filled in."""
+        size_bytes, self._filled_bytes = self._filled_bytes, 0
         offset = self.resumed_at_bytes + self._sent_bytes
-        self._sent_bytes += len(data)
+        self._sent_bytes += size_bytes
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
+        began = time.monotonic()
         with _translated(self._attempted, self._node):
-            answer = self._file.begin_write(data, offset, stall_s=self._stall_s)
-        size_bytes = len(data)  # the memory is its owner's again
+            answer = self._file.begin_write(size_bytes, offset, stall_s=self._stall_s)
 
         def settle() -> None:
             with _translated(self._attempted, self._node):
@@ -234,10 +238,18 @@ class Upload:
                 if written < size_bytes:  # allowed; the hole lies where the next try begins
                     raise SMBException(f"the node wrote {written} of {size_bytes} bytes")
             self.acknowledged_bytes += size_bytes
+            self._fit(time.monotonic() - began)
             if self._on_flushed is not None:
                 self._flush_when_due(self._on_flushed)
 
         self._on_the_way.append(settle)
+
+    def _fit(self, took_s: float) -> None:
+        """Have the next requests be as long as the line is fast."""
+        if took_s < _AT_ONCE_S:
+            self._chunk_bytes = min(2 * self._chunk_bytes, self._file.chunk_bytes)
+        elif took_s > _LATE_S:
+            self._chunk_bytes = max(self._chunk_bytes // 2, min(_FIRST_BYTES, self._chunk_bytes))
 
     def _flush_when_due(self, tell: Callable[[int], None]) -> None:
         """Have the node write to its disk what it has acknowledged, without waiting for it now."""
@@ -357,20 +369,22 @@ class _File:
     handle: Any
     chunk_bytes: int
     depth: int
-    frames: WriteFrames | None
+    room: memoryview
+    """Where the payload of the next write is put; free again once `begin_write` has returned."""
 
     @property
     def size_bytes(self) -> int:
         return int(self.handle.end_of_file)
 
-    def begin_write(
-        self, data: bytes | memoryview, offset: int, *, stall_s: float
-    ) -> Callable[[], int]:
-        if self.frames is not None:
-            request = self.connection.send_frame(self.frames, data, offset)
-        else:
-            message, _ = self.handle.write(bytes(data), offset=offset, send=False)
-            request = self._send(message, _credits(len(data)))
+    def begin_write(self, size_bytes: int, offset: int, *, stall_s: float) -> Callable[[], int]:
+        """Write so many bytes of `room` there; return what waits for the answer."""
+        frames = self.connection.frames
+        if frames is not None:
+            framed = self.connection.send_frame(frames, size_bytes, offset)
+            return lambda: int(self.connection.receive_written(framed, timeout=stall_s))
+        data = bytes(self.room[:size_bytes])
+        message, _ = self.handle.write(data, offset=offset, send=False)
+        request = self._send(message, _credits(size_bytes))
 
         def settle() -> int:
             response = SMB2WriteResponse()
@@ -463,16 +477,20 @@ def _opened(
         verb = "write" if is_upload else "read"
         with _translated(f"{verb} {path} on node {node.name}", node):
             _create(handle, disposition)
-        frames = None
         if is_upload and can_frame(connection, tree.session):
-            frames = WriteFrames(connection, tree, handle.file_id, chunk_bytes=chunk_bytes)
+            connection.frames = WriteFrames(
+                connection, tree, handle.file_id, chunk_bytes=chunk_bytes
+            )
+            room = connection.frames.room
+        else:
+            room = memoryview(bytearray(chunk_bytes if is_upload else 0))
         yield _File(
             connection=connection,
             tree=tree,
             handle=handle,
             chunk_bytes=chunk_bytes,
             depth=depth,
-            frames=frames,
+            room=room,
         )
         with contextlib.suppress(ToolkitError), _translated("hang up", node):
             connection.disconnect()
@@ -523,6 +541,7 @@ def _tree(connection: Any, node: Node, credential: Credential, share: str) -> An
         auth_protocol=node.auth.value if is_spnego else AuthMethod.NEGOTIATE.value,
     )
     _refuse_bare_answers(connection.transport, session)
+    _take_written(connection)
     session.connect()
     tree = TreeConnect(session, rf"\\{node.address}\{share}")
     tree.connect()
@@ -548,12 +567,29 @@ def _refuse_bare_answers(transport: Any, session: Any) -> None:
     transport.recv = checked
 
 
+def _take_written(connection: _Connection) -> None:
+    """Let the frames of a file read the answers to its writes; smbprotocol need not see these."""
+    receive = connection.transport.recv
+
+    def others(timeout: float) -> bytes:
+        while True:
+            message: bytes = receive(timeout)
+            frames = connection.frames
+            if not message or frames is None or not frames.take(message):
+                return message
+
+    connection.transport.recv = others
+
+
 def _grow_window(connection: Any, tree: Any, *, is_upload: bool) -> tuple[int, int]:
-    """Ask for enough credits to keep `_DEPTH` chunks on their way; return chunk size and depth."""
-    limit = connection.max_write_size if is_upload else connection.max_read_size
+    """Ask for enough credits to keep some chunks on their way; return their size and number."""
+    if is_upload:
+        limit, chunk_bytes, depth = connection.max_write_size, _CHUNK_BYTES, _DEPTH
+    else:
+        limit, chunk_bytes, depth = connection.max_read_size, _READ_BYTES, _READ_DEPTH
     if not connection.supports_multi_credit:
         limit = min(limit, _CREDIT_BYTES)
-    chunk_bytes = min(_CHUNK_BYTES, limit)
+    chunk_bytes = min(chunk_bytes, limit)
     charge = _credits(chunk_bytes)
 
     def available() -> int:
@@ -561,27 +597,35 @@ def _grow_window(connection: Any, tree: Any, *, is_upload: bool) -> tuple[int, i
         return int(window["high"] - window["low"])
 
     for _ in range(8):  # servers grant what they like; Windows and Samba need one or two
-        if available() >= charge * (_DEPTH + 1):
+        if available() >= charge * (depth + 1):
             break
         connection.echo(sid=tree.session.session_id, credit_request=512)
     while charge > available():
         chunk_bytes //= 2
         charge = _credits(chunk_bytes)
-    return chunk_bytes, max(1, min(_DEPTH, available() // charge - 1))
+    return chunk_bytes, max(1, min(depth, available() // charge - 1))
 
 
 class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed for us
     """A connection that waits `_PATIENCE_S` where smbprotocol would wait for ever, and only once."""
+
+    frames: WriteFrames | None = None
+    """Of the file that is written, where its writes are encrypted."""
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request; half a request cannot be followed by anything."""
         with self._given_up():
             return super().send(*args, **kwargs)
 
-    def send_frame(self, frames: WriteFrames, data: bytes | memoryview, offset: int) -> Any:
+    def send_frame(self, frames: WriteFrames, size_bytes: int, offset: int) -> WriteAnswer:
         """Send one write that is laid out already, under the same rule."""
         with self._given_up():
-            return frames.send(data, offset)
+            return frames.send(size_bytes, offset)
+
+    def receive_written(self, answer: WriteAnswer, *, timeout: float) -> int:
+        """Wait for the answer to such a write; return how many bytes the node has written."""
+        with self._given_up():
+            return answer.written_bytes(timeout)
 
     def receive(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Wait for the answer to one request; a node that fails to answer is not asked again."""
