@@ -6,7 +6,7 @@ does: a payload of a signed medium, hashed while it is read, its directory kept,
 Rounds are interleaved and medians are taken, so a busy machine disturbs all alike; only ratios of one run mean
 anything. Nothing of the medium is in the page cache before it is copied, and no file of that name is on the node.
 Time is that of the copy with its logon, without the start of Python; `smbclient` does not wait until
-the server's disk has the file, and ours does.
+the server's disk has the file, and ours does: where medium and node share a disk, --drive gives the node another.
 
     a  to the node: a file, and the import's own copy, against `smbclient put`, which neither may be slower than
     b  back from the node, against `smbclient get`
@@ -40,7 +40,7 @@ OURS, IMPORT, BACK = "ferry, a file", "ferry, from a medium", "ferry, back"
 class Copies:
     """A file, a medium that carries it, a server, and every way to copy."""
 
-    def __init__(self, folder: Path, *, mib: int) -> None:
+    def __init__(self, folder: Path, drive: Path, *, mib: int) -> None:
         made = Bench(folder, mib << 20)
         stage = made.stage
         root, fingerprint = map(str, made.trust[1::2])
@@ -48,9 +48,9 @@ class Copies:
         self.trust_dir = stage / "site" / "trust"
         self.medium, self.source, self.size_bytes = made.finished, made.payload, made.size_bytes
         self.folder = folder
-        self.copied = folder / "copied.bin"
+        self.copied = drive / "copied.bin"
         self.environment = stage.environment
-        self.drive = folder / "drive"
+        self.drive = drive / "drive"
         self.drive.mkdir()
         self.port = 0
         self.keeps = False
@@ -115,9 +115,10 @@ def main() -> None:
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, to {arguments.server}")
     with (
         tempfile.TemporaryDirectory(prefix="ferry-bench-", dir=arguments.folder) as name,
+        tempfile.TemporaryDirectory(prefix="ferry-bench-", dir=arguments.drive) as drive,
         contextlib.ExitStack() as running,
     ):
-        made = Copies(Path(name), mib=arguments.mib)
+        made = Copies(Path(name), Path(drive), mib=arguments.mib)
         made.serve(arguments.server, running)
         ways = {
             COPY: lambda: run(["cp", made.source, made.copied]),
@@ -146,6 +147,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--through-medium", action="store_true", help="also as an import copies")
     parser.add_argument("--server", choices=("samba", "simulator"), default="samba")
     parser.add_argument("--folder", type=Path, help="where to work (default: the temporary folder)")
+    parser.add_argument("--drive", type=Path, help="where the node's disk is (default: likewise)")
     found = parser.parse_args()
     if not shutil.which("smbclient"):
         parser.error("Debian's smbclient is not installed: there is nothing to compare with")
