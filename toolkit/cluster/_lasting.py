@@ -17,7 +17,7 @@ from typing import Protocol, Self
 from toolkit.errors import AuthenticationError, ReachError
 
 _KEPT_BYTES = 32 << 20
-"""What an upload has on its way, and what it believes lost: each is two requests of 8 MiB."""
+"""More than an upload has on its way (three requests of 4 MiB), believes lost (as much) and has not sent yet (one)."""
 
 
 class UploadSink(Protocol):

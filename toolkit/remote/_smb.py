@@ -79,9 +79,9 @@ from toolkit.remote._smb_frames import WriteAnswer, WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
-_CHUNK_BYTES = 8 << 20
-_DEPTH = 2
-"""While the node writes one, the next is on its way. More would only wait for the same file there."""
+_CHUNK_BYTES = 4 << 20
+_DEPTH = 3
+"""The node writes one, receives the next, and a third is on its way. More would only wait for the same file there."""
 _READ_BYTES, _READ_DEPTH = 1 << 20, 4
 """The same of a download, which is copied on the way."""
 _FIRST_BYTES = 1 << 20
