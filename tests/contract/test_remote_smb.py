@@ -19,6 +19,7 @@ from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
 from tests.simcluster.smb import SmbServer
 from tests.simcluster.smb_faults import DropAfterRead, DropAfterWritten, FlipByte
+from toolkit.cluster._lasting import LastingSink
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
@@ -295,6 +296,27 @@ def test_holes_of_a_dropped_upload_are_filled(embedded, local, part):
     )  # the last write came first
     part.write_bytes(holes)
     assert send(embedded(), data) == 4 * MIB
+    assert local.read_bytes() == data
+
+
+@pytest.mark.parametrize("at_mib", [30, 45, 57])
+def test_stream_is_not_begun_anew_where_nothing_on_the_way_arrived(embedded, local, at_mib):
+    data, losses, written = os.urandom(96 * MIB), [], []
+
+    def cut(command, state):
+        if command == "WRITE" and not losses:
+            written.append(len(state.pending_write.data))
+            return "drop" if sum(written) >= at_mib * MIB else None
+        return None
+
+    with session(embedded(hook=cut)) as opened:
+        with LastingSink(
+            lambda: opened.upload(FILE, size_bytes=len(data)), losses.append, lambda _: None
+        ) as sink:
+            for start in range(0, len(data), 2 * MIB):  # as a medium is read
+                sink.write(data[start : start + 2 * MIB])
+            sink.finish()
+    assert len(losses) == 1
     assert local.read_bytes() == data
 
 

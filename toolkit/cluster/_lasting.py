@@ -16,8 +16,9 @@ from typing import Protocol, Self
 
 from toolkit.errors import AuthenticationError, ReachError
 
-_KEPT_BYTES = 32 << 20
-"""What an upload has on its way, and what it believes lost: each is two requests of 8 MiB."""
+_KEPT_BYTES = 42 << 20
+"""What an upload has filled in, has on its way, and believes lost: one, two and two requests of 8 MiB, and the block
+of 2 MiB that is fed."""
 
 
 class UploadSink(Protocol):

@@ -76,7 +76,7 @@ _LATER = frozenset({"custody", "return", PARITY})
 
 
 _CUT_SHORT = "cut short"
-_AHEAD_CHUNKS = 8
+_AHEAD_CHUNKS = 6
 """A copy waits for both its ends: an upload takes 8 MiB at once, then nothing for a while."""
 _ASK_HOME = (
     "do not use it; repair it where parity lies (`ferry media repair`), or have only what is bad written: "
