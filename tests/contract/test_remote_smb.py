@@ -320,6 +320,17 @@ def test_stream_is_not_begun_anew_where_nothing_on_the_way_arrived(embedded, loc
     assert local.read_bytes() == data
 
 
+@pytest.mark.parametrize("credits_", [8, 32, 128])
+def test_few_credits_suffice_for_writes_and_the_flushes_beside_them(
+    embedded, local, monkeypatch, credits_
+):
+    monkeypatch.setattr("tests.simcluster.smb._MAX_CREDITS", credits_)
+    data, flushed = os.urandom(80 * MIB), []
+    send_with(embedded(), data, on_flushed=flushed.append)
+    assert flushed
+    assert local.read_bytes() == data
+
+
 def test_node_that_acknowledges_nothing_is_hung_up_on(embedded, part):
     release = threading.Event()
 
