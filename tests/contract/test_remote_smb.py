@@ -19,6 +19,7 @@ from tests.simcluster.ntlm import Accounts
 from tests.simcluster.samba import SambaServer
 from tests.simcluster.smb import SmbServer
 from tests.simcluster.smb_faults import DropAfterRead, DropAfterWritten, FlipByte
+from toolkit.cluster._lasting import LastingSink
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
@@ -293,6 +294,38 @@ def test_holes_of_a_dropped_upload_are_filled(embedded, local, part):
     holes = data[: 4 * MIB] + bytes(8 * MIB) + data[12 * MIB : 16 * MIB]  # the last one came first
     part.write_bytes(holes)
     assert send(embedded(), data) == 4 * MIB
+    assert local.read_bytes() == data
+
+
+@pytest.mark.parametrize("at_mib", [30, 45, 57])
+def test_stream_is_not_begun_anew_where_nothing_on_the_way_arrived(embedded, local, at_mib):
+    data, losses, written = os.urandom(96 * MIB), [], []
+
+    def cut(command, state):
+        if command == "WRITE" and not losses:
+            written.append(len(state.pending_write.data))
+            return "drop" if sum(written) >= at_mib * MIB else None
+        return None
+
+    with session(embedded(hook=cut)) as opened:
+        with LastingSink(
+            lambda: opened.upload(FILE, size_bytes=len(data)), losses.append, lambda _: None
+        ) as sink:
+            for start in range(0, len(data), 2 * MIB):  # as a medium is read
+                sink.write(data[start : start + 2 * MIB])
+            sink.finish()
+    assert len(losses) == 1
+    assert local.read_bytes() == data
+
+
+@pytest.mark.parametrize("credits_", [8, 32, 128])
+def test_few_credits_suffice_for_writes_and_the_flushes_beside_them(
+    embedded, local, monkeypatch, credits_
+):
+    monkeypatch.setattr("tests.simcluster.smb._MAX_CREDITS", credits_)
+    data, flushed = os.urandom(80 * MIB), []
+    send_with(embedded(), data, on_flushed=flushed.append)
+    assert flushed
     assert local.read_bytes() == data
 
 

@@ -600,7 +600,7 @@ def _grow_window(connection: Any, tree: Any, *, is_upload: bool) -> tuple[int, i
         if available() >= charge * (depth + 1):
             break
         connection.echo(sid=tree.session.session_id, credit_request=512)
-    while charge > available():
+    while charge >= available() and charge > 1:  # one is left for a flush beside it
         chunk_bytes //= 2
         charge = _credits(chunk_bytes)
     return chunk_bytes, max(1, min(depth, available() // charge - 1))
