@@ -307,13 +307,15 @@ def test_stream_is_not_begun_anew_where_nothing_on_the_way_arrived(embedded, loc
             return "drop" if sum(written) >= at_mib * MIB else None
         return None
 
-    with session(embedded(hook=cut)) as opened:
-        with LastingSink(
+    with (
+        session(embedded(hook=cut)) as opened,
+        LastingSink(
             lambda: opened.upload(FILE, size_bytes=len(data)), losses.append, lambda _: None
-        ) as sink:
-            for start in range(0, len(data), 2 * MIB):  # as a medium is read
-                sink.write(data[start : start + 2 * MIB])
-            sink.finish()
+        ) as sink,
+    ):
+        for start in range(0, len(data), 2 * MIB):  # as a medium is read
+            sink.write(data[start : start + 2 * MIB])
+        sink.finish()
     assert len(losses) == 1
     assert local.read_bytes() == data
 

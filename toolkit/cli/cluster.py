@@ -290,8 +290,8 @@ def _print_before(before: SbeBefore, version: SolutionVersion) -> None:
     if before.name:
         state = f"is listed as {before.state}" if before.state else "is not listed yet"
         echo(f"  {says}. {before.name} {state}")
-        echo(f"  next: ferry run start {before.name}")
-        echo(f"  then: ferry run watch {before.name}, to its end; and run this same command again")
+        for step in before.next_steps:
+            echo(f"  {step}")
         return
     family = f" of the family {before.family}" if before.family else ""
     echo(

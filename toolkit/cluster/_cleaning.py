@@ -24,6 +24,7 @@ from pathlib import PureWindowsPath
 from typing import Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._byte_road import SCRATCH
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, share
 from toolkit.cluster._cmdlets.share import ShareItem
 from toolkit.cluster._fencing import Claim
@@ -153,7 +154,7 @@ class Cleaner:
         versions = sorted(_versions(items))
         chosen = versions if all_versions else _choice(versions, wanted)
         updates, installed = self._updates(), self._installed()
-        found = []
+        found: list[_Standing] = []
         for version in versions:
             records = self._reader.records(self.session, items, version, progress=self.progress)
             why = needed(version, records, updates, installed)
@@ -168,6 +169,8 @@ class Cleaner:
                 )
             seen = ShareView(items=items, records=records)
             ours = tuple(belongings(seen, version))
+            if not why and all(one.why for one in found):  # once, with the first that goes
+                ours += tuple(_probe(items, version))
             found.append(_Standing(version=version, ours=ours, why=why))
         return items, tuple(found)
 
@@ -244,6 +247,13 @@ def belongings(seen: ShareView, version: SolutionVersion) -> Iterator[Leftover]:
             ours[folder] = whole
     for path in sorted(ours):
         yield Leftover(path=path, size_bytes=_size(seen.items, path), version=str(version))
+
+
+def _probe(items: Iterable[ShareItem], version: SolutionVersion) -> Iterator[Leftover]:
+    """Yield what the byte path was measured with by a run that was cut off."""
+    for item in items:
+        if item.path == SCRATCH:
+            yield Leftover(path=item.path, size_bytes=item.size_bytes, version=str(version))
 
 
 def foreign(items: Iterable[ShareItem], known: Sequence[Leftover]) -> Iterator[Leftover]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._running import PHASES, Phase
 from toolkit.cluster._sbe_carried import CarriedSbe
 from toolkit.cluster._sbe_foresight import ClusterSight, installed_version
 from toolkit.errors import InputError
@@ -55,6 +56,29 @@ class SbeBefore:
     """Its state; empty: the cluster does not list it yet."""
     against: tuple[str, ...] = ()
     """Where none was imported: why none of those on the medium is that one."""
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What is to be done with the one that was imported, as far as its state tells."""
+        again = "run this same command again"
+        match PHASES[UpdateState(self.state)]:
+            case Phase.RUNNING:
+                return (f"next: ferry run watch {self.name}, to its end; then {again}",)
+            case Phase.FAILED:
+                return (
+                    "next: never run it again blindly: ferry logs collect, then ferry logs analyse; cure the cause",
+                    f"then: ferry run start {self.name}, and when it is installed, {again}",
+                )
+            case Phase.DONE:
+                return (
+                    f"next: wait until the cluster tells that version as installed, then {again}; where it goes on to tell "
+                    f"{self.installed}: ferry logs collect, and ask Microsoft's support",
+                )
+            case _:  # what a start may refuse it refuses with its own next step
+                return (
+                    f"next: ferry run start {self.name}",
+                    f"then: ferry run watch {self.name}, to its end; and {again}",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

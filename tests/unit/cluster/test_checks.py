@@ -585,6 +585,32 @@ def test_failed_update_is_named_by_its_id():
     assert [result.subject for result in results] == ["redmond/Solution12.2603.1002.15"] * 2
 
 
+@pytest.mark.parametrize(
+    ("other", "prepared", "verdict"),
+    [("Ready", "ReadyToInstall", "critical"), ("Ready", "Installed", "pass")],
+)
+def test_preparation_of_one_update_hides_not_the_failed_run_of_another(other, prepared, verdict):
+    failed = run("Failed")
+    since = replace(
+        run("Succeeded"),
+        resource_id=ResourceId("redmond/Solution12.2604.1003.9/1"),
+        update_id=ResourceId("redmond/Solution12.2604.1003.9"),
+    )
+    listed = (update(other), update(prepared, "12.2604.1003.9"))
+    (check,) = [check for check in CHECKS if check.id == "last-run"]
+    answers = with_cluster(well(), updates=listed, runs=(since, failed))
+    (found,) = judge_all(answers, [check]).results
+    assert found.verdict == verdict
+    assert found.subject == (failed.update_id if verdict == "critical" else "")
+
+
+def test_failed_run_that_the_same_update_was_prepared_after_is_judged_when_that_was_started():
+    (check,) = [check for check in CHECKS if check.id == "last-run"]
+    runs = (run("Succeeded"), run("Failed"))
+    answers = with_cluster(well(), updates=(update("ReadyToInstall"),), runs=runs)
+    assert [found.verdict for found in judge_all(answers, [check]).results] == ["pass"]
+
+
 def test_room_that_shrinks_is_the_same_warning():
     (check,) = [check for check in CHECKS if check.id == "infrastructure-space"]
     found = [

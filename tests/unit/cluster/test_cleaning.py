@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.cluster.fakes import VERSION, Session, World
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._byte_road import SCRATCH
 from toolkit.cluster._cleaning import Cleaner, Leftover, belongings, foreign, needed
 from toolkit.cluster._cmdlets import IMPORT_FOLDER
 from toolkit.cluster._cmdlets.share import ShareItem
@@ -233,6 +234,17 @@ def test_cleaning_removes_what_is_ours_and_its_records(world, journal):
         str(RECORDS_FOLDER / "token-0000001.json"),
         str(RECORDS_FOLDER / "token-0000001.left"),
     }
+
+
+def test_what_a_measuring_that_was_cut_off_left_is_removed_too(world, journal):
+    world.files[str(SCRATCH)] = bytes(9)
+    done = cleaner(world, journal).run(None, all_versions=True, dry_run=False)
+    assert [(one.path.name, one.size_bytes) for one in done.removed] == [
+        (BUNDLE, 3),
+        (SCRATCH.name, 9),
+    ]
+    assert str(SCRATCH) not in world.files
+    assert not done.left
 
 
 def test_what_is_added_while_the_token_is_waited_for_is_not_removed(world, journal):

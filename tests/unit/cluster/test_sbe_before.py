@@ -5,6 +5,7 @@ import pytest
 from tests.unit.cluster.fakes import SBE_VERSION, VERSION, Session, World, sbe_files
 from tests.unit.cluster.test_cluster import ZIP, Clock, make, medium, outcomes
 from toolkit.catalog._paths import SbeMinimum, SbeMoment
+from toolkit.cluster import SbeBefore
 from toolkit.errors import InputError, SessionLostError
 from toolkit.model import UpdateState
 from toolkit.site import Journal
@@ -201,3 +202,27 @@ def test_what_cannot_be_checked_is_said_and_does_not_stop_the_import(
         setattr(world, name, value)
     assert run(manifests=manifests).update is not None
     assert any(line.startswith("not checked") and told in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("", "next: ferry run start SBE4.2.2506.1600"),
+        ("Ready", "next: ferry run start SBE4.2.2506.1600"),
+        ("Parked", "next: ferry run start SBE4.2.2506.1600"),
+        ("Installing", "next: ferry run watch SBE4.2.2506.1600, to its end"),
+        ("InstallationFailed", "next: never run it again blindly"),
+        ("Installed", "next: wait until the cluster tells that version as installed"),
+    ],
+)
+def test_next_step_is_one_that_the_state_allows(state, says):
+    before = SbeBefore(
+        family="F",
+        minimum="4.2.2506.xx",
+        installed="4.1.2412.1201",
+        why="the page",
+        name="SBE4.2.2506.1600",
+        state=state,
+    )
+    assert before.next_steps[0].startswith(says)
+    assert "run this same command again" in before.next_steps[-1]

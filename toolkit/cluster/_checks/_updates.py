@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ from toolkit.model import (
     HealthCheck,
     OsTrain,
     RunState,
+    RunSummary,
     SolutionVersion,
     Update,
     UpdateEnvironment,
@@ -355,9 +356,9 @@ def _none_running(answers: Answers) -> Iterator[Said]:
 def _last_run(answers: Answers) -> Iterator[Said]:
     runs, updates = answers.cluster.ready.runs.value, answers.cluster.ready.updates.value
     has_failed = False
-    if runs and runs[0].state is RunState.Failed:
+    newest = _newest_but_prepared(runs or (), updates or ())
+    if newest is not None and newest.state is RunState.Failed:
         has_failed = True
-        newest = runs[0]
         says = f"the newest run, {newest.resource_id}, is {newest.state_raw} since {_at(newest.updated_at)}"
         yield critical(says, subject=newest.update_id)
     for update in updates or ():
@@ -372,6 +373,25 @@ def _last_run(answers: Answers) -> Iterator[Said]:
         yield passes(f"the newest run is {runs[0].state_raw}")
     elif runs is not None:
         yield passes("no run is remembered")
+
+
+def _newest_but_prepared(
+    runs: Sequence[RunSummary], updates: Sequence[Update]
+) -> RunSummary | None:
+    """Return the newest run, passing over what only prepared since: that hides no failure of another update."""
+    waiting = (UpdateState.Ready, UpdateState.ReadyToInstall)
+    prepared = {update.resource_id for update in updates if update.state in waiting}
+    of_updates: dict[str, RunSummary] = {}
+    for run in runs:
+        of_updates.setdefault(run.update_id, run)
+    return next(
+        (
+            run
+            for run in of_updates.values()
+            if run.state is not RunState.Succeeded or run.update_id not in prepared
+        ),
+        None,
+    )
 
 
 def _stuck(answers: Answers) -> Iterator[Said]:
@@ -691,7 +711,8 @@ CHECKS: tuple[Check, ...] = (
         about="readiness",
         reads=Reads.CLUSTER,
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
-        rule="The newest run is `Failed`, or an update is in a state that ends with `Failed`: critical.",
+        rule="The newest run is `Failed`, where those are passed over that only prepared another update since; or an "
+        "update is in a state that ends with `Failed`: critical.",
         remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse FILE --site DIR`), cure the cause; "
         "`ferry run start` of the update that failed says how it goes on. Another update is started only after that, too, and "
         "with `--accept-warnings last-run`.",
