@@ -16,8 +16,8 @@ from typing import Protocol, Self
 
 from toolkit.errors import AuthenticationError, ReachError
 
-_KEPT_BYTES = 32 << 20
-"""More than an upload has on its way (three requests of 4 MiB), believes lost (as much) and has not sent yet (one)."""
+_KEPT_BYTES = 16 << 20
+"""More than an upload has on its way (four requests of 1 MiB), believes lost (as much) and has not sent yet (one)."""
 
 
 class UploadSink(Protocol):

@@ -77,7 +77,7 @@ _LATER = frozenset({"custody", "return", PARITY})
 
 _CUT_SHORT = "cut short"
 _AHEAD_CHUNKS = 8
-"""A copy waits for both its ends: an upload takes 4 MiB at once, then nothing for a while."""
+"""A copy waits for both its ends: an upload takes nothing while the node is busy with what it has."""
 _ASK_HOME = (
     "do not use it; repair it where parity lies (`ferry media repair`), or have only what is bad written: "
     "`ferry media request`, naming the same places"

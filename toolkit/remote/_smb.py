@@ -3,9 +3,8 @@
 What it hides: smbprotocol, its exceptions, credits, and what a copy cut off in the middle left behind.
 Theory of operation:
 
-* One connection per file. A few requests are on their way at once, so memory is bounded by their number and
-  length, and the line is never idle. Those of an upload begin with `_FIRST_BYTES` and become longer as long as
-  the node answers at once: on a slow line, a long one looks like a node that stands still.
+* One connection per file. Up to `_DEPTH` requests of `_CHUNK_BYTES` are on their way at once, so memory is
+  bounded by their product and the line is never idle.
 * An upload goes to `<name>.part`, or another name of the caller's. When it is cut off, requests that were on
   their way may have arrived in any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have
   holes; everything below was acknowledged. That is where the next upload resumes. The caller proves the whole
@@ -79,14 +78,9 @@ from toolkit.remote._smb_frames import WriteAnswer, WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
-_CHUNK_BYTES = 4 << 20
-_DEPTH = 3
-"""The node writes one, receives the next, and a third is on its way. More would only wait for the same file there."""
-_READ_BYTES, _READ_DEPTH = 1 << 20, 4
-"""The same of a download, which is copied on the way."""
-_FIRST_BYTES = 1 << 20
-_AT_ONCE_S, _LATE_S = 0.5, 5.0
-"""An answer within the one has requests become longer, after the other shorter."""
+_CHUNK_BYTES = 1 << 20
+_DEPTH = 4
+"""Longer requests (up to 8 MiB x 2) are faster on a fast line; but after a cut all that may lie on the way is sent again."""
 _CREDIT_BYTES = 1 << 16
 _CONNECT_S = 30
 STALL_S = 60.0
@@ -135,7 +129,6 @@ class Upload:
         self._flush_asked_at = 0
         self._held = contextlib.ExitStack()
         self._file = self._held.enter_context(part)
-        self._chunk_bytes = min(_FIRST_BYTES, self._file.chunk_bytes)
         self._filled_bytes = 0
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
@@ -172,14 +165,14 @@ class Upload:
                 found=f"at least {self._fed_bytes} bytes to send",
                 expected=f"{self._size_bytes} bytes",
             )
-        rest = view[skipped:]
+        rest, chunk_bytes = view[skipped:], self._file.chunk_bytes
         while rest:
             at = self._filled_bytes
-            taken = rest[: self._chunk_bytes - at]
+            taken = rest[: chunk_bytes - at]
             rest = rest[len(taken) :]
             self._file.room[at : at + len(taken)] = taken
             self._filled_bytes += len(taken)
-            if self._filled_bytes == self._chunk_bytes:
+            if self._filled_bytes == chunk_bytes:
                 self._send()
         return len(view)
 
@@ -228,7 +221,6 @@ class Upload:
         self._sent_bytes += size_bytes
         if len(self._on_the_way) >= self._file.depth:
             self._on_the_way.popleft()()
-        began = time.monotonic()
         with _translated(self._attempted, self._node):
             answer = self._file.begin_write(size_bytes, offset, stall_s=self._stall_s)
 
@@ -238,18 +230,10 @@ class Upload:
                 if written < size_bytes:  # allowed; the hole lies where the next try begins
                     raise SMBException(f"the node wrote {written} of {size_bytes} bytes")
             self.acknowledged_bytes += size_bytes
-            self._fit(time.monotonic() - began)
             if self._on_flushed is not None:
                 self._flush_when_due(self._on_flushed)
 
         self._on_the_way.append(settle)
-
-    def _fit(self, took_s: float) -> None:
-        """Have the next requests be as long as the line is fast."""
-        if took_s < _AT_ONCE_S:
-            self._chunk_bytes = min(2 * self._chunk_bytes, self._file.chunk_bytes)
-        elif took_s > _LATE_S:
-            self._chunk_bytes = max(self._chunk_bytes // 2, min(_FIRST_BYTES, self._chunk_bytes))
 
     def _flush_when_due(self, tell: Callable[[int], None]) -> None:
         """Have the node write to its disk what it has acknowledged, without waiting for it now."""
@@ -582,14 +566,11 @@ def _take_written(connection: _Connection) -> None:
 
 
 def _grow_window(connection: Any, tree: Any, *, is_upload: bool) -> tuple[int, int]:
-    """Ask for enough credits to keep some chunks on their way; return their size and number."""
-    if is_upload:
-        limit, chunk_bytes, depth = connection.max_write_size, _CHUNK_BYTES, _DEPTH
-    else:
-        limit, chunk_bytes, depth = connection.max_read_size, _READ_BYTES, _READ_DEPTH
+    """Ask for enough credits to keep `_DEPTH` chunks on their way; return chunk size and depth."""
+    limit = connection.max_write_size if is_upload else connection.max_read_size
     if not connection.supports_multi_credit:
         limit = min(limit, _CREDIT_BYTES)
-    chunk_bytes = min(chunk_bytes, limit)
+    chunk_bytes = min(_CHUNK_BYTES, limit)
     charge = _credits(chunk_bytes)
 
     def available() -> int:
@@ -597,13 +578,13 @@ def _grow_window(connection: Any, tree: Any, *, is_upload: bool) -> tuple[int, i
         return int(window["high"] - window["low"])
 
     for _ in range(8):  # servers grant what they like; Windows and Samba need one or two
-        if available() >= charge * (depth + 1):
+        if available() >= charge * (_DEPTH + 1):
             break
         connection.echo(sid=tree.session.session_id, credit_request=512)
     while charge >= available() and charge > 1:  # one is left for a flush beside it
         chunk_bytes //= 2
         charge = _credits(chunk_bytes)
-    return chunk_bytes, max(1, min(depth, available() // charge - 1))
+    return chunk_bytes, max(1, min(_DEPTH, available() // charge - 1))
 
 
 class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed for us

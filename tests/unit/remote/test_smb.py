@@ -27,11 +27,10 @@ from toolkit.errors import (
     TransferError,
 )
 from toolkit.model import Credential, Node, Silent
-from toolkit.remote import _smb, connect
+from toolkit.remote import connect
 from toolkit.remote._smb import (
     _CHUNK_BYTES,
     _DEPTH,
-    _FIRST_BYTES,
     Upload,
     _Connection,
     _drain,
@@ -140,41 +139,6 @@ def test_upload_keeps_the_line_full_but_memory_bounded():
         sink.finish()
     assert file.most_on_the_way == 3
     assert max(length for _, length in file.written) == 1000
-
-
-def lengths(size):
-    file = RemoteFile(chunk_bytes=_CHUNK_BYTES, depth=_DEPTH)
-    with upload(file, size) as sink:
-        sink.write(bytes(size))
-        sink.finish()
-    assert len(file.content) == size
-    return [length for _, length in file.written]
-
-
-def test_requests_grow_while_the_node_answers_at_once():
-    sent = lengths(5 * _CHUNK_BYTES)
-    assert sent[0] == _FIRST_BYTES
-    assert sent[:-1] == sorted(sent[:-1])
-    assert max(sent) == _CHUNK_BYTES
-
-
-def test_requests_stay_short_on_a_slow_line(monkeypatch):
-    monkeypatch.setattr(_smb, "_AT_ONCE_S", 0)
-    assert set(lengths(2 * _CHUNK_BYTES)) == {_FIRST_BYTES}
-
-
-def test_requests_become_shorter_again_where_the_line_becomes_slow(monkeypatch):
-    file = RemoteFile(chunk_bytes=_CHUNK_BYTES, depth=_DEPTH)
-    with upload(file, 13 * _CHUNK_BYTES) as sink:
-        sink.write(bytes(6 * _CHUNK_BYTES))
-        monkeypatch.setattr(_smb, "_AT_ONCE_S", 0)
-        monkeypatch.setattr(_smb, "_LATE_S", 0)
-        sink.write(bytes(7 * _CHUNK_BYTES))
-        sink.finish()
-    sent = [length for _, length in file.written]
-    assert max(sent) == _CHUNK_BYTES
-    assert sent[-4:] == [_FIRST_BYTES] * 4
-    assert len(file.content) == 13 * _CHUNK_BYTES
 
 
 def test_short_write_is_told_and_made_good_by_the_next_try():
