@@ -2,9 +2,9 @@
 
 Theory of operation. A copy proves every byte of the medium from the first one on, so beginning it anew after each
 loss would read gigabytes to send megabytes. An unfinished file is resumed a few MiB below its end; so the last
-`_KEPT_BYTES` of the stream are kept, in memory that is used again, and after a loss the next upload is given these, and then what comes. Where
-it must begin below them (the node lost what it had not written to its disk), the loss is passed on: the copy
-begins anew.
+`_KEPT_BYTES` of the stream are kept, in memory that is used again, and after a loss the next upload is given
+these, and then what comes. Where it must begin below them (the node lost what it had not written to its disk),
+the loss is passed on: the copy begins anew.
 """
 
 from __future__ import annotations
