@@ -67,6 +67,8 @@ def test_run_is_shown_without_its_version_and_an_earlier_one_by_its_id(started):
     assert run.resource_id in refused.err
     assert "ferry run history" in refused.err
     assert "give both" in site.ferry("run", "show", "--run", short, expect=2).err
+    receipt = ("--receipt-on", ".", "--by", "Ben Okri")
+    assert "leave out --run" in site.ferry(*words, short, *receipt, expect=2).err
 
 
 def test_update_service_that_is_moved_meanwhile_is_waited_for(started):

@@ -21,7 +21,7 @@ from toolkit.cli._output import (
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cli._run_options import read_update, run_options
 from toolkit.cluster import Outlook, Seen, Sight, deepest_error, state_result, walk
-from toolkit.model import Step
+from toolkit.model import RunState, Step
 
 _TELL_EVERY_S = 300
 
@@ -111,6 +111,8 @@ def show(
     """
     if run_id and not version:
         raise click.UsageError("--run names a run of VERSION: give both")
+    if run_id and medium is not None:
+        raise click.UsageError("a receipt tells how the update ended: leave out --run")
     scribe = receipt_scribe(
         site_dir, None, by, is_wanted=medium is not None, receipts_dir=receipts_dir
     )
@@ -119,7 +121,13 @@ def show(
     if not json_output and sight.run is not None and sight.run.progress is not None:
         for depth, step in walk(sight.run.progress):
             echo(_step_line(depth, step))
-    code = _finish(sight, cluster=cluster.known.name, site_dir=site_dir, json_output=json_output)
+    code = _finish(
+        sight,
+        cluster=cluster.known.name,
+        site_dir=site_dir,
+        json_output=json_output,
+        is_of_run=bool(run_id),
+    )
     if medium is not None and scribe is not None:
         from toolkit.media import Register, describe_medium
 
@@ -201,24 +209,29 @@ def _step_line(depth: int, step: Step) -> str:
     return f"{'  ' * (depth + 1)}{step.name}: {step.status}{took}"
 
 
-def _finish(sight: Sight, *, cluster: str, site_dir: Path, json_output: bool) -> int:
-    """Print how it stands; return the exit code."""
+def _finish(
+    sight: Sight, *, cluster: str, site_dir: Path, json_output: bool, is_of_run: bool = False
+) -> int:
+    """Print how it stands; return the exit code: of the update, or of the run alone that was asked for."""
+    run = sight.run
+    has_failed = sight.has_failed
+    if is_of_run and run is not None:
+        has_failed = run.state is RunState.Failed
     if json_output:
         print_json("run", sight)
-        return EXIT_NO if sight.has_failed else 0
-    run = sight.run
+        return EXIT_NO if has_failed else 0
     state = run.state_raw if run else "none"
     echo(f"update {sight.update.version}: {sight.update.state_raw}, run: {state}")
     failed = deepest_error(run.progress) if run and run.progress else None
     if failed is not None:
         words = " ".join(failed.error_message.split())
         echo(f"  failed step: {failed.name}\n  the cluster says: {words}")
-    elif run is not None and sight.has_failed and not (run.progress and run.progress.steps):
+    elif run is not None and has_failed and not (run.progress and run.progress.steps):
         echo("  it has no steps: it failed before the first one; its action plan may say why")
-    if sight.has_failed:
+    if has_failed:
         echo(
             "  next: do not start it again; collect its evidence, and have it analysed:\n"
             f'    ferry logs collect --cluster {cluster} --site "{site_dir}" -o FILE.zip\n'
             f'    ferry logs analyse FILE.zip --report FILE.html --site "{site_dir}"'
         )
-    return EXIT_NO if sight.has_failed else 0
+    return EXIT_NO if has_failed else 0

@@ -69,6 +69,19 @@ def test_run_that_failed_without_a_step_says_so(capsys, steps, is_told):
     assert ("it has no steps" in capsys.readouterr().out) is is_told
 
 
+@pytest.mark.parametrize(
+    ("state", "run_state", "code"),
+    [("InstallationFailed", RunState.Succeeded, 0), ("Installed", RunState.Failed, 1)],
+)
+def test_earlier_run_is_judged_by_itself(capsys, state, run_state, code):
+    earlier = sight(HOST, state=state, run_state=run_state)
+    about = {"cluster": "plant7", "site_dir": Path("site"), "is_of_run": True}
+    assert _finish(earlier, json_output=True, **about) == code
+    capsys.readouterr()
+    assert _finish(earlier, json_output=False, **about) == code
+    assert ("do not start it again" in capsys.readouterr().out) is (code == 1)
+
+
 def test_run_that_succeeded_ends_with_0(capsys):
     assert _finish(INSTALLED, cluster="plant7", site_dir=Path("site"), json_output=False) == 0
     assert "Installed, run: Succeeded" in capsys.readouterr().out
