@@ -329,7 +329,9 @@ def _choice(
         "clean the import folder",
         found=f"records of {', '.join(map(str, versions)) or 'no version'}",
         expected="one version" if wanted is None else f"records of {wanted}",
-        hint="name one with --version, or all with --all-versions",
+        hint="name one with --version, or all with --all-versions"
+        if versions
+        else "nothing is left to remove; without --version ferry looks for anything else there",
     )
 
 

@@ -19,6 +19,7 @@ import contextlib
 import importlib.util
 import math
 import os
+import re
 import socket
 import ssl
 import struct
@@ -68,6 +69,10 @@ Source: Azure Local troubleshooting guide "Update fails at VersionControl Update
 """
 
 _ACCESS_DENIED = 5
+_DISK_IS_FULL = "not enough space on the disk"
+"""In the words of .NET's *IOException*; the error identifier is that of every failure to write."""
+_SERVICE_IS_SILENT = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
+"""How a cmdlet says that the update service does not answer. Source: Get-SolutionUpdate-GatewayTimeout.md."""
 _SHELL_GONE = 2150858843
 _FAULT_HINTS = {
     2150859174: "too many shells are open on the node for this account; close them or wait",
@@ -464,16 +469,23 @@ def _raise_errors(pipeline: Any, command: Command[T], attempted: str) -> None:
         cmdlet=record.activity or record.command_name or command.pipeline[0].name,
         error_id=error_id,
         found=words,
-        hint=_command_hint(error_id or ""),
+        hint=_command_hint(error_id or "", words),
     )
 
 
-def _command_hint(error_id: str) -> str | None:
+def _command_hint(error_id: str, words: str) -> str | None:
     if error_id.startswith("CommandNotFoundException"):
         return "is this a node of an Azure Local cluster, with its update service?"
     if "UnauthorizedAccess" in error_id:  # as every cmdlet of the file system calls it
         return (
             "the account may not do this there: use the account of the deployment (LCM) user, which is an "
             "administrator of every node; if it is that one, see whether the volume is read-only"
+        )
+    if _DISK_IS_FULL in words:
+        return "free space there, then run the same command again; `ferry cluster clean` removes what ferry imported"
+    if _SERVICE_IS_SILENT.search(words):
+        return (
+            "the update service is asked too often, or just moves to another node: wait some minutes, then run the "
+            "same command again; if it stays so, have its cluster group moved to another node"
         )
     return None

@@ -21,7 +21,7 @@ from toolkit.cluster._share_records import (
     digest_of,
     records_folder,
 )
-from toolkit.errors import StateError
+from toolkit.errors import InputError, StateError
 from toolkit.model import Silent, SolutionVersion
 from toolkit.site import Journal
 
@@ -253,6 +253,16 @@ def test_what_is_added_while_the_token_is_waited_for_is_not_removed(world, journ
         late.run(None, all_versions=False, dry_run=False)
     assert SHARED in world.files
     assert str(RECORDS_FOLDER / "token-0000001.left") in world.files
+
+
+@pytest.mark.parametrize(("records", "advice"), [((), "nothing is left"), ((COPIED,), "--all-")])
+def test_version_without_records_is_refused_with_what_can_be_named(journal, records, advice):
+    world = World(folders={str(IMPORT_FOLDER), str(RECORDS_FOLDER)})
+    if records:
+        world.folders.add(str(records_folder(VERSION)))
+    with pytest.raises(InputError) as caught:
+        cleaner(world, journal).run(OLDER, all_versions=False, dry_run=False)
+    assert advice in caught.value.hint
 
 
 def test_what_would_go_is_only_told(world, journal):

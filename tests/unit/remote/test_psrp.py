@@ -200,6 +200,20 @@ def test_denied_write_names_the_account_to_use():
     assert "deployment (LCM) user" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("There is not enough space on the disk.", "ferry cluster clean"),
+        ("WebException.Status: ConnectFailure on [https://node2]", "wait some minutes"),
+        ("RestResponse of GatewayTimeout", "wait some minutes"),
+    ],
+)
+def test_full_disk_and_silent_update_service_say_what_to_do(words, advice):
+    with pytest.raises(CommandError) as caught:
+        _raise_errors(Pipeline(Record(words)), READS, "run x")
+    assert advice in caught.value.hint
+
+
 def test_unknown_cmdlet_asks_whether_this_is_the_right_machine():
     with pytest.raises(CommandError) as caught:
         _raise_errors(Pipeline(Record("x", fq_error="CommandNotFoundException")), READS, "run x")
