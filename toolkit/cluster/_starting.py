@@ -141,7 +141,8 @@ class Starting:
             return
         end = self.clock() + (begins - case.now).total_seconds()
         while (left := end - self.clock()) > 0:
-            self.progress.say(f"allowed; {left / 60:.0f} min until {begins:%Y-%m-%d %H:%M %Z}")
+            wait = f"{left / 60:.0f} min" if left >= 60 else "less than a minute"
+            self.progress.say(f"allowed; {wait} until {begins:%Y-%m-%d %H:%M %Z}")
             self.sleep(min(left, _LONGEST_SLEEP_S))
 
     # --- judging -------------------------------------------------------------------------------

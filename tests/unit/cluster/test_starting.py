@@ -363,6 +363,7 @@ def test_beginning_is_awaited_after_it_was_judged(plant):
     starting.await_window()
     assert plant.slept == [60, 60, 30]
     assert plant.said[0].startswith("allowed; 2 min until 2026-11-26 12:02")
+    assert plant.said[-1].startswith("allowed; less than a minute until 2026-11-26 12:02")
     started = starting.run(dry_run=False)
     assert (plant.checks, started.permit.wait_until) == (2, None)
     assert plant.facts()["not_before"] == begins.isoformat()
