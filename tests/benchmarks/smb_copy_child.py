@@ -49,8 +49,10 @@ def upload_from_medium(opened: Session, medium: Path, trust_dir: Path) -> None:
     carried = open_medium(medium, trust_dir)
     (target,) = carried.targets()
 
-    def begin() -> Upload:
-        return opened.upload(REMOTE, size_bytes=target.size_bytes, on_flushed=lambda _: None)
+    def begin(held_bytes: int | None) -> Upload:
+        return opened.upload(
+            REMOTE, size_bytes=target.size_bytes, safe_bytes=held_bytes, on_flushed=lambda _: None
+        )
 
     def bear(error: ReachError) -> None:
         raise error

@@ -309,7 +309,9 @@ def test_stream_is_not_begun_anew_where_nothing_on_the_way_arrived(embedded, loc
     with (
         session(embedded(hook=cut)) as opened,
         LastingSink(
-            lambda: opened.upload(FILE, size_bytes=len(data)), losses.append, lambda _: None
+            lambda held: opened.upload(FILE, size_bytes=len(data), safe_bytes=held),
+            losses.append,
+            lambda _: None,
         ) as sink,
     ):
         for start in range(0, len(data), 2 * MIB):  # as a medium is read

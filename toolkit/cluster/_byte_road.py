@@ -187,6 +187,10 @@ class ByteUpload:
         """Pass over the next bytes of the stream, all below `resumed_at_bytes`: the caller has them no more."""
         self._fed_bytes += count_bytes
 
+    def unacknowledged(self) -> tuple[int, list[bytes]]:
+        """Return where in the stream that begins which was taken and not acknowledged, and all of it."""
+        return self.sent_to_bytes, [bytes(self._block)]
+
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
 
@@ -246,11 +250,11 @@ class ByteUpload:
 
     def _send(self) -> None:
         data = bytes(self._block)
-        self._block.clear()
         expected = self.sent_to_bytes + len(data)
         found = self._pace.append(self._session, self._part, data)
         if found != expected:
             raise self._not_alone(found, expected=f"{expected} bytes")
+        self._block.clear()
         self.acknowledged_bytes += len(data)
         self._on_arrived()
         if self._left_bytes > _CHUNK_BYTES:

@@ -247,6 +247,8 @@ class Import:
     _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
     """How much of an unfinished file is on the disk, whatever happens to the node."""
     _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
+    _wrote: dict[PureWindowsPath, tuple[str, str]] = field(default_factory=dict)
+    """Through which node, and since when that was up, the last upload of a file went."""
     _pace: Pace = field(init=False)
     _has_told: bool = False
     _has_told_road: bool = False
@@ -605,8 +607,9 @@ class Import:
         self._refuse_vanishing(path)
         fresh = [seen]  # what the first upload of this copy goes by; each later one looks anew
 
-        def begin() -> AbstractContextManager[UploadSink]:
-            return self._upload(delivery, target, fresh.pop() if fresh else self._look())
+        def begin(held_bytes: int | None) -> AbstractContextManager[UploadSink]:
+            seen = fresh.pop() if fresh else self._look()
+            return self._upload(delivery, target, seen, held_bytes)
 
         with LastingSink(begin, self._bear, lambda sink: self._count(path, sink)) as sink:
             tail = TailSink(sink, target.size_bytes)
@@ -618,8 +621,13 @@ class Import:
         self._arrived[path] += 1
         self.progress.say(f"copied {path.name} to {self._node}; now the node hashes it")
 
-    def _upload(self, delivery: _Delivery, target: Target, seen: ShareView) -> UploadSink:
-        """Begin an upload, or go on with what stands there, whoever wrote it."""
+    def _upload(
+        self, delivery: _Delivery, target: Target, seen: ShareView, held_bytes: int | None
+    ) -> UploadSink:
+        """Begin an upload, or go on with what stands there, whoever wrote it.
+
+        `held_bytes`: below this, an earlier upload of this stream by this run was acknowledged.
+        """
         path = _path_of(delivery, target)
         self.claim.check(self._session)
         parts = seen.parts_of(path)
@@ -627,7 +635,9 @@ class Import:
             self._return_to(seen.safety_of(path).node)
         booted_at = self._booted_at()
         told = seen.safety_of(path)
-        is_as_it_was = bool(booted_at) and (told.node, told.booted_at) == (self._node, booted_at)
+        here = (self._node, booted_at)
+        wrote = (told.node, told.booted_at) if held_bytes is None else self._wrote.get(path)
+        is_as_it_was = bool(booted_at) and wrote == here
         flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
         self._flushed[path] = flushed_bytes
         facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
@@ -647,14 +657,16 @@ class Import:
             self._take_over(parts[0], part)
         if self.road is Road.SMB:
             with self._without_smb_told():
-                return self._session.upload(
+                upload = self._session.upload(
                     path,
                     size_bytes=target.size_bytes,
                     part=part,
                     must_exist=bool(parts),
-                    safe_bytes=None if is_as_it_was or told.node == "" else flushed_bytes,
+                    safe_bytes=held_bytes if is_as_it_was or told.node == "" else flushed_bytes,
                     on_flushed=flushed,
                 )
+            self._wrote[path] = here
+            return upload
         return ByteUpload(
             self._session,
             path,

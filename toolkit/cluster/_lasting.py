@@ -1,10 +1,9 @@
 """A sink that outlives its connection: the medium is read once, however often the line breaks.
 
 Theory of operation. A copy proves every byte of the medium from the first one on, so beginning it anew after each
-loss would read gigabytes to send megabytes. An unfinished file is resumed a few MiB below its end; so the last
-`_KEPT_BYTES` of the stream are kept, in memory that is used again, and after a loss the next upload is given
-these, and then what comes. Where it must begin below them (the node lost what it had not written to its disk),
-the loss is passed on: the copy begins anew.
+loss would read gigabytes to send megabytes. An upload has what was fed to it and the node has not acknowledged; after
+a loss the next one goes on below what was acknowledged, and is given that first, and then what comes. Where it must
+begin lower (the node lost what it had not written to its disk), the loss is passed on: the copy begins anew.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from typing import Protocol, Self
 
 from toolkit.errors import AuthenticationError, ReachError
 
-_KEPT_BYTES = 16 << 20
-"""More than an upload has on its way (four requests of 1 MiB), believes lost (as much) and has not sent yet (one)."""
-
 
 class UploadSink(Protocol):
     """A resumable upload: fed the whole stream, it sends what the node does not have yet."""
 
     resumed_at_bytes: int
+    acknowledged_bytes: int
 
     @property
     def sent_to_bytes(self) -> int:
@@ -31,6 +28,9 @@ class UploadSink(Protocol):
 
     def skip(self, count_bytes: int) -> None:
         """Pass over the next bytes of the stream, all below `resumed_at_bytes`."""
+
+    def unacknowledged(self) -> tuple[int, list[bytes]]:
+        """Return where in the stream that begins which was taken and not acknowledged, and all of it."""
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream."""
@@ -50,14 +50,15 @@ class LastingSink:
 
     def __init__(
         self,
-        begin: Callable[[], AbstractContextManager[UploadSink]],
+        begin: Callable[[int | None], AbstractContextManager[UploadSink]],
         bear: Callable[[ReachError], None],
         count: Callable[[UploadSink], None],
     ) -> None:
         """Begin the first upload.
 
         Args:
-            begin: Opens an upload that goes on with what stands there.
+            begin: Opens an upload that goes on with what stands there; told below which offset an earlier one of
+                this stream was acknowledged.
             bear: Told of a loss; returns when there is a new way to the cluster, or raises.
             count: Told of each upload at its end.
         """
@@ -65,9 +66,8 @@ class LastingSink:
         self._bear = bear
         self._count = count
         self._held = contextlib.ExitStack()
-        self._kept = memoryview(bytearray(_KEPT_BYTES))
         self._fed_bytes = 0
-        self._upload = self._opened()
+        self._upload = self._opened(None)
 
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
@@ -77,13 +77,13 @@ class LastingSink:
             StorageError: The node's disk is full.
             ClusterError: The node refuses, in its own words.
         """
-        self._keep(data)
         try:
             self._upload.write(data)
         except AuthenticationError:
             raise
         except ReachError as error:
-            self._go_on(error)
+            self._go_on(error, memoryview(data))
+        self._fed_bytes += len(data)
         return len(data)
 
     def finish(self) -> None:
@@ -104,33 +104,29 @@ class LastingSink:
         """Let go of the file; what arrived stays for the next try."""
         self._held.close()
 
-    def _opened(self) -> UploadSink:
-        upload = self._held.enter_context(self._begin())
+    def _opened(self, held_bytes: int | None) -> UploadSink:
+        upload = self._held.enter_context(self._begin(held_bytes))
         self._held.callback(self._count, upload)
         return upload
 
-    def _keep(self, data: bytes | memoryview) -> None:
-        """Note the bytes in a ring: byte n of the stream lies at n modulo its length."""
-        rest = memoryview(data)
-        self._fed_bytes += max(0, len(rest) - _KEPT_BYTES)
-        rest = rest[-_KEPT_BYTES:]
-        while rest:
-            at = self._fed_bytes % _KEPT_BYTES
-            part = rest[: _KEPT_BYTES - at]
-            self._kept[at : at + len(part)] = part
-            self._fed_bytes += len(part)
-            rest = rest[len(part) :]
-
-    def _go_on(self, error: ReachError) -> None:
+    def _go_on(self, error: ReachError, data: memoryview) -> None:
+        """Give the next upload what this one was given in vain, and the rest of `data`, which it did not take."""
+        rest: list[bytes | memoryview]
+        start, kept = self._upload.unacknowledged()
+        if start < self._fed_bytes:
+            rest = [*kept, data[start + sum(map(len, kept)) - self._fed_bytes :]]
+        else:
+            start, rest = self._fed_bytes, [data]
         while True:
+            held_bytes = self._upload.resumed_at_bytes + self._upload.acknowledged_bytes
             self._held.close()
             self._bear(error)
             try:
-                self._upload = self._opened()
-                below = max(0, self._fed_bytes - _KEPT_BYTES)
-                if self._upload.resumed_at_bytes >= below:
-                    self._upload.skip(below)
-                    self._feed_kept(self._upload, below)
+                self._upload = self._opened(held_bytes)
+                if self._upload.resumed_at_bytes >= start:
+                    self._upload.skip(start)
+                    for part in rest:
+                        self._upload.write(part)
                     return
             except AuthenticationError:
                 raise
@@ -138,11 +134,3 @@ class LastingSink:
                 error = another
             else:
                 raise error
-
-    def _feed_kept(self, upload: UploadSink, offset: int) -> None:
-        """Give an upload what is kept, from this offset of the stream on."""
-        while offset < self._fed_bytes:
-            at = offset % _KEPT_BYTES
-            part = self._kept[at : at + self._fed_bytes - offset]
-            upload.write(part)
-            offset += len(part)

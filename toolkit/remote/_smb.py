@@ -7,8 +7,11 @@ Theory of operation:
   bounded by their product and the line is never idle.
 * An upload goes to `<name>.part`, or another name of the caller's. When it is cut off, requests that were on
   their way may have arrived in any order, so the last `_DEPTH` x `_CHUNK_BYTES` of the remote file may have
-  holes; everything below was acknowledged. That is where the next upload resumes. The caller proves the whole
-  file with the node's own hash, so a remainder that is not ours only costs a second copy.
+  holes; everything below was acknowledged. That is where the next upload resumes, unless the caller knows how
+  much was acknowledged. The caller proves the whole file with the node's own hash, so a remainder that is not ours
+  only costs a second copy.
+* Nothing is copied on its way from the caller's memory to the socket but by encrypting it; what the node has not
+  acknowledged can be had again from there, for the next upload of the same stream.
 * Acknowledged is not yet on the disk: a node that restarts may lose it. So a caller that asks is told, every
   `_FLUSH_BYTES`, below which offset the node has written everything to its disk; the flush is on its way
   beside the writes and is waited for only when the next one is due.
@@ -32,7 +35,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from cryptography.exceptions import InvalidTag
 from smbprotocol import Dialects
@@ -74,7 +77,7 @@ from toolkit.errors import (
     TransferError,
 )
 from toolkit.model import AuthMethod, Credential, Node, Progress, Sha256
-from toolkit.remote._smb_frames import WriteAnswer, WriteFrames, can_frame
+from toolkit.remote._smb_frames import Frame, WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
@@ -124,12 +127,12 @@ class Upload:
         self._stall_s = stall_s
         self._fed_bytes = 0
         self._sent_bytes = 0
-        self._on_the_way: deque[Callable[[], None]] = deque()
+        self._filling: _Write | None = None
+        self._on_the_way: deque[_Write] = deque()
         self._flush: Callable[[], None] | None = None
         self._flush_asked_at = 0
         self._held = contextlib.ExitStack()
         self._file = self._held.enter_context(part)
-        self._filled_bytes = 0
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
             there = 0
@@ -148,6 +151,11 @@ class Upload:
         """Pass over the next bytes of the stream, all below `resumed_at_bytes`: the caller has them no more."""
         self._fed_bytes += count_bytes
 
+    def unacknowledged(self) -> tuple[int, list[bytes]]:
+        """Return where in the stream that begins which was taken and not acknowledged, and all of it."""
+        writes = [*self._on_the_way, *([] if self._filling is None else [self._filling])]
+        return self.resumed_at_bytes + self.acknowledged_bytes, [item.payload() for item in writes]
+
     def write(self, data: bytes | memoryview) -> int:
         """Take the next bytes of the stream; return how many, which is all.
 
@@ -165,15 +173,13 @@ class Upload:
                 found=f"at least {self._fed_bytes} bytes to send",
                 expected=f"{self._size_bytes} bytes",
             )
-        rest, chunk_bytes = view[skipped:], self._file.chunk_bytes
+        rest = view[skipped:]
         while rest:
-            at = self._filled_bytes
-            taken = rest[: chunk_bytes - at]
-            rest = rest[len(taken) :]
-            self._file.room[at : at + len(taken)] = taken
-            self._filled_bytes += len(taken)
-            if self._filled_bytes == chunk_bytes:
-                self._send()
+            if self._filling is None:
+                self._filling = self._begun()
+            rest = rest[self._filling.put(rest) :]
+            if self._filling.is_full:
+                self._send(self._filling)
         return len(view)
 
     def finish(self) -> None:
@@ -190,10 +196,8 @@ class Upload:
                 found=f"the stream ended after {self._fed_bytes} bytes",
                 expected=f"{self._size_bytes} bytes",
             )
-        if self._filled_bytes:
-            self._send()
         while self._on_the_way:
-            self._on_the_way.popleft()()
+            self._settle()
         if self._flush is not None:
             self._flush()
         with _translated(self._attempted, self._node):
@@ -210,30 +214,37 @@ class Upload:
         self._on_flushed = None  # whoever gives up wants to be told nothing more
         with contextlib.suppress(ToolkitError):
             while self._on_the_way:
-                self._on_the_way.popleft()()
-        self._on_the_way.clear()
+                self._settle()
         self._held.close()
 
-    def _send(self) -> None:
-        """Send what was filled in."""
-        size_bytes, self._filled_bytes = self._filled_bytes, 0
-        offset = self.resumed_at_bytes + self._sent_bytes
-        self._sent_bytes += size_bytes
+    def _begun(self) -> _Write:
+        """Begin the next write, once there is room for it on the way."""
         if len(self._on_the_way) >= self._file.depth:
-            self._on_the_way.popleft()()
+            self._settle()
+        offset = self.sent_to_bytes
+        size_bytes = min(self._file.chunk_bytes, self._size_bytes - offset)
         with _translated(self._attempted, self._node):
-            answer = self._file.begin_write(size_bytes, offset, stall_s=self._stall_s)
+            return self._file.begin_write(size_bytes, offset)
 
-        def settle() -> None:
-            with _translated(self._attempted, self._node):
-                written = answer()
-                if written < size_bytes:  # allowed; the hole lies where the next try begins
-                    raise SMBException(f"the node wrote {written} of {size_bytes} bytes")
-            self.acknowledged_bytes += size_bytes
-            if self._on_flushed is not None:
-                self._flush_when_due(self._on_flushed)
+    def _send(self, write: _Write) -> None:
+        """Send a write that is full."""
+        self._sent_bytes += write.size_bytes
+        with _translated(self._attempted, self._node):
+            write.send()
+        self._filling = None
+        self._on_the_way.append(write)
 
-        self._on_the_way.append(settle)
+    def _settle(self) -> None:
+        """Wait for the answer to the first write on its way."""
+        write = self._on_the_way[0]
+        with _translated(self._attempted, self._node):
+            written = write.written_bytes(self._stall_s)
+            if written < write.size_bytes:  # allowed; the hole lies where the next try begins
+                raise SMBException(f"the node wrote {written} of {write.size_bytes} bytes")
+        self.acknowledged_bytes += write.size_bytes
+        self._file.release(self._on_the_way.popleft())
+        if self._on_flushed is not None:
+            self._flush_when_due(self._on_flushed)
 
     def _flush_when_due(self, tell: Callable[[int], None]) -> None:
         """Have the node write to its disk what it has acknowledged, without waiting for it now."""
@@ -344,6 +355,60 @@ def _blocks(file: _File, size: int, attempted: str, node: Node) -> Iterator[byte
 # --- one open file ------------------------------------------------------------------------------
 
 
+class _Write(Protocol):
+    """One write of a file: filled, sent, answered."""
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its whole payload was put in."""
+
+    def put(self, data: memoryview) -> int:
+        """Take as much of the payload as is missing; return how much that was."""
+
+    def send(self) -> None:
+        """Send it, once it is full."""
+
+    def written_bytes(self, timeout_s: float) -> int:
+        """Wait so long for the answer; return how many bytes the node has written."""
+
+    def payload(self) -> bytes:
+        """Return what was put in so far."""
+
+
+class _PlainWrite:
+    """A write that smbprotocol lays out: signed, or encrypted in another way than by AES-GCM."""
+
+    def __init__(self, file: _File, size_bytes: int, offset: int) -> None:
+        self._file, self._offset, self.size_bytes = file, offset, size_bytes
+        self._data = bytearray()
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._data) == self.size_bytes
+
+    def put(self, data: memoryview) -> int:
+        data = data[: self.size_bytes - len(self._data)]
+        self._data += data
+        return len(data)
+
+    def send(self) -> None:
+        message, _ = self._file.handle.write(self.payload(), offset=self._offset, send=False)
+        self._request = self._file.send(message, _credits(self.size_bytes))
+
+    def written_bytes(self, timeout_s: float) -> int:
+        response = SMB2WriteResponse()
+        received = self._file.connection.receive(self._request, timeout=timeout_s)
+        response.unpack(received["data"].get_value())
+        return int(response["count"].get_value())
+
+    def payload(self) -> bytes:
+        return bytes(self._data)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     """An open file and what its connection allows."""
@@ -353,40 +418,33 @@ class _File:
     handle: Any
     chunk_bytes: int
     depth: int
-    room: memoryview
-    """Where the payload of the next write is put; free again once `begin_write` has returned."""
 
     @property
     def size_bytes(self) -> int:
         return int(self.handle.end_of_file)
 
-    def begin_write(self, size_bytes: int, offset: int, *, stall_s: float) -> Callable[[], int]:
-        """Write so many bytes of `room` there; return what waits for the answer."""
+    def begin_write(self, size_bytes: int, offset: int) -> _Write:
+        """Begin to write so many bytes there."""
         frames = self.connection.frames
-        if frames is not None:
-            framed = self.connection.send_frame(frames, size_bytes, offset)
-            return lambda: int(self.connection.receive_written(framed, timeout=stall_s))
-        data = bytes(self.room[:size_bytes])
-        message, _ = self.handle.write(data, offset=offset, send=False)
-        request = self._send(message, _credits(size_bytes))
+        if frames is None:
+            return _PlainWrite(self, size_bytes, offset)
+        write: _Write = frames.begin(size_bytes, offset)
+        return write
 
-        def settle() -> int:
-            response = SMB2WriteResponse()
-            received = self.connection.receive(request, timeout=stall_s)
-            response.unpack(received["data"].get_value())
-            return int(response["count"].get_value())
-
-        return settle
+    def release(self, write: _Write) -> None:
+        """Use the memory of an acknowledged write again."""
+        if isinstance(write, Frame):
+            self.connection.frames.release(write)
 
     def begin_read(self, offset: int, length: int) -> Callable[[], bytes]:
         message, receive = self.handle.read(offset, length, send=False)
-        request = self._send(message, _credits(length))
+        request = self.send(message, _credits(length))
         return lambda: bytes(receive(request))
 
     def begin_flush(self) -> Callable[[], None]:
         """Have the node write to its disk what it has acknowledged by now."""
         message, receive = self.handle.flush(send=False)
-        request = self._send(message, 1)
+        request = self.send(message, 1)
 
         def settle() -> None:
             receive(request)
@@ -416,10 +474,11 @@ class _File:
         message["file_info_class"] = info.INFO_CLASS
         message["file_id"] = self.handle.file_id
         message["buffer"] = info.pack()
-        response = self.connection.receive(self._send(message, 1))
+        response = self.connection.receive(self.send(message, 1))
         SMB2SetInfoResponse().unpack(response["data"].get_value())
 
-    def _send(self, message: Any, credit_request: int) -> Any:
+    def send(self, message: Any, credit_request: int) -> Any:
+        """Send one request of smbprotocol's about this file."""
         return self.connection.send(
             message,
             sid=self.tree.session.session_id,
@@ -465,16 +524,12 @@ def _opened(
             connection.frames = WriteFrames(
                 connection, tree, handle.file_id, chunk_bytes=chunk_bytes
             )
-            room = connection.frames.room
-        else:
-            room = memoryview(bytearray(chunk_bytes if is_upload else 0))
         yield _File(
             connection=connection,
             tree=tree,
             handle=handle,
             chunk_bytes=chunk_bytes,
             depth=depth,
-            room=room,
         )
         with contextlib.suppress(ToolkitError), _translated("hang up", node):
             connection.disconnect()
@@ -595,24 +650,14 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
         """Send one request; half a request cannot be followed by anything."""
-        with self._given_up():
+        with self.given_up():
             return super().send(*args, **kwargs)
-
-    def send_frame(self, frames: WriteFrames, size_bytes: int, offset: int) -> WriteAnswer:
-        """Send one write that is laid out already, under the same rule."""
-        with self._given_up():
-            return frames.send(size_bytes, offset)
-
-    def receive_written(self, answer: WriteAnswer, *, timeout: float) -> int:
-        """Wait for the answer to such a write; return how many bytes the node has written."""
-        with self._given_up():
-            return answer.written_bytes(timeout)
 
     def receive(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
         """Wait for the answer to one request; a node that fails to answer is not asked again."""
         patience_s = timeout or _PATIENCE_S
         began = time.monotonic()
-        with self._given_up():
+        with self.given_up():
             try:
                 return super().receive(*args, timeout=patience_s, **kwargs)
             except SMBResponseException:
@@ -623,7 +668,8 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
                 raise SMBException(f"the node answered nothing for {patience_s:.0f} s") from error
 
     @contextlib.contextmanager
-    def _given_up(self) -> Iterator[None]:
+    def given_up(self) -> Iterator[None]:
+        """Close the connection when the block fails, unless with an answer."""
         try:
             yield
         except SMBResponseException:  # an answer, if a no

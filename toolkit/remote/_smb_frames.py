@@ -1,10 +1,13 @@
-"""WRITE requests of an encrypted connection, laid out in memory that is used again, and their answers.
+"""WRITE requests of an encrypted connection, encrypted from where the payload lies, and their answers.
 
 smbprotocol builds a request from fields and copies its payload eight times on the way to the socket, each time
 into new memory; and it takes an answer of 80 bytes apart field by field. A whole bundle cost four times the
-processor time of Samba's own client. Here the payload is put where it belongs, behind its two headers, and
-encrypted into the frame that is sent; and answers to these requests are read here. Everything else stays smbprotocol's:
+processor time of Samba's own client. Here the payload is encrypted from the caller's memory into the frame that is
+sent, in memory that is used again; and answers to these requests are read here. Everything else stays smbprotocol's:
 connection, logon, keys, credits, the thread that receives, and every other answer.
+
+A frame is kept until its write was acknowledged. What it holds can be decrypted again: no copy of the payload is
+kept for the case that the line breaks.
 
 Source: [MS-SMB2] 2.1 (transport), 2.2.1.2 (header), 2.2.21 (WRITE), 2.2.22 (its answer), 2.2.41 and 3.1.4.3
 (encryption), 3.2.5.1 (receiving any message).
@@ -18,7 +21,10 @@ import threading
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 from smbprotocol.connection import Ciphers, Commands
 from smbprotocol.exceptions import SMBConnectionClosed, SMBException, SMBResponseException
 from smbprotocol.header import NtStatus, SMB2HeaderResponse
@@ -30,6 +36,7 @@ _TRANSFORM = struct.Struct("<4s16s16sIHHQ")
 _PAYLOAD_AT = _HEADER.size + _WRITE.size
 _LENGTH_BYTES, _TAG_BYTES, _NONCE_BYTES = 4, 16, 12
 _SEALED_AT = _LENGTH_BYTES + _TRANSFORM.size
+_PAYLOAD_IN_FRAME_AT = _SEALED_AT + _PAYLOAD_AT
 _TAG_AT, _NONCE_AT = _LENGTH_BYTES + 4, _LENGTH_BYTES + 20
 _CREDIT_BYTES = 1 << 16
 
@@ -71,17 +78,80 @@ class WriteAnswer:
         return int(_WRITTEN.unpack_from(self._message, _HEADER.size)[2])
 
 
-class WriteFrames:
-    """Sends the writes of one open file, from one thread, and reads their answers in that of smbprotocol."""
+class Frame:
+    """One write: its payload is put in piece by piece, then it is sent, and kept until the node has answered."""
 
-    room: memoryview
-    """Where the payload of the next write is put; free again once `send` has returned."""
+    def __init__(self, connection: Any, key: bytes, memory: memoryview) -> None:
+        """Use this memory for one write after the other, each encrypted with this key."""
+        self._connection = connection
+        self._key = AES(key)
+        self._memory = memory
+        self.offset = self.size_bytes = self.filled_bytes = 0
+
+    def begin(
+        self, header: bytes, message_id: int, session_id: int, *, offset: int, size_bytes: int
+    ) -> None:
+        """Begin with the headers of a write of so many bytes, there in the file."""
+        self.offset, self.size_bytes, self.filled_bytes = offset, size_bytes, 0
+        self._message_id, self._nonce = message_id, secrets.token_bytes(_NONCE_BYTES)
+        plain_bytes = _PAYLOAD_AT + size_bytes
+        struct.pack_into(">I", self._memory, 0, _TRANSFORM.size + plain_bytes)
+        _TRANSFORM.pack_into(
+            self._memory, _LENGTH_BYTES, b"\xfdSMB", bytes(_TAG_BYTES), self._nonce, plain_bytes, 0, 1,
+            session_id,
+        )  # fmt: skip
+        self._sealing = Cipher(self._key, GCM(self._nonce)).encryptor()
+        self._sealing.authenticate_additional_data(self._memory[_NONCE_AT:_SEALED_AT])
+        self._sealing.update_into(header, self._memory[_SEALED_AT:])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the whole payload was put in."""
+        return self.filled_bytes == self.size_bytes
+
+    def put(self, data: memoryview) -> int:
+        """Take as much of the payload as is missing; return how much that was."""
+        data = data[: self.size_bytes - self.filled_bytes]
+        self._sealing.update_into(data, self._memory[_PAYLOAD_IN_FRAME_AT + self.filled_bytes :])
+        self.filled_bytes += len(data)
+        return len(data)
+
+    def send(self) -> None:
+        """Send it, once it is full.
+
+        Raises:
+            OSError: The connection is gone.
+        """
+        self._sealing.finalize()
+        self._memory[_TAG_AT:_NONCE_AT] = self._sealing.tag
+        self._answer = WriteAnswer(self._connection)
+        self._connection.outstanding_requests[self._message_id] = self._answer
+        transport = self._connection.transport
+        sealed = self._memory[: _PAYLOAD_IN_FRAME_AT + self.size_bytes]
+        # its own `send` would copy the frame twice more
+        with self._connection.given_up(), transport._sock_lock:  # noqa: SLF001
+            transport._sock.sendall(sealed)  # noqa: SLF001
+
+    def written_bytes(self, timeout_s: float) -> int:
+        """Wait for the answer and return how many bytes the node has written; see `WriteAnswer`."""
+        with self._connection.given_up():
+            return self._answer.written_bytes(timeout_s)
+
+    def payload(self) -> bytes:
+        """Return what was put in so far."""
+        opening = Cipher(self._key, GCM(self._nonce)).decryptor()
+        end = _PAYLOAD_IN_FRAME_AT + self.filled_bytes
+        return opening.update(self._memory[_SEALED_AT:end])[_PAYLOAD_AT:]
+
+
+class WriteFrames:
+    """Lays out the writes of one open file, for one thread, and reads their answers in that of smbprotocol."""
 
     def __init__(self, connection: Any, tree: Any, file_id: bytes, *, chunk_bytes: int) -> None:
-        """Make room for one write.
+        """Make room for nothing yet.
 
         Args:
-            connection: smbprotocol's, logged on, with encryption by AES-GCM.
+            connection: smbprotocol's, logged on, with encryption by AES-GCM, that can be given up.
             tree: The share.
             file_id: Of the open file.
             chunk_bytes: The longest write.
@@ -90,36 +160,34 @@ class WriteFrames:
         self._session_id = tree.session.session_id
         self._tree_id = tree.tree_connect_id
         self._file_id = file_id
-        self._ours = AESGCM(tree.session.encryption_key)
+        self._key = tree.session.encryption_key
         self._theirs = AESGCM(tree.session.decryption_key)
-        self._plain = memoryview(bytearray(_PAYLOAD_AT + chunk_bytes))
-        self.room = self._plain[_PAYLOAD_AT:]
-        self._frame = memoryview(bytearray(_SEALED_AT + _PAYLOAD_AT + chunk_bytes + _TAG_BYTES))
+        self._frame_bytes = _PAYLOAD_IN_FRAME_AT + chunk_bytes + _TAG_BYTES
+        self._free: list[Frame] = []
 
-    def send(self, size_bytes: int, offset: int) -> WriteAnswer:
-        """Write so many bytes of `room` there in the file; return what will be said about it.
+    def begin(self, size_bytes: int, offset: int) -> Frame:
+        """Begin to write so many bytes there in the file; return the frame to fill and send.
 
         Raises:
             SMBException: The node has not granted enough credits.
-            OSError: The connection is gone.
         """
         charge = max(1, -(-size_bytes // _CREDIT_BYTES))
         message_id = self._message_id(charge)
-        answer = WriteAnswer(self._connection)
-        _HEADER.pack_into(
-            self._plain, 0, b"\xfeSMB", _HEADER.size, charge, 0, Commands.SMB2_WRITE, charge, 0, 0,
+        header = _HEADER.pack(
+            b"\xfeSMB", _HEADER.size, charge, 0, Commands.SMB2_WRITE, charge, 0, 0,
             message_id, 0, self._tree_id, self._session_id, bytes(16),
         )  # fmt: skip
-        _WRITE.pack_into(
-            self._plain, _HEADER.size, 49, _PAYLOAD_AT, size_bytes, offset, self._file_id,
-            0, 0, 0, 0, 0,
-        )  # fmt: skip
-        sealed = self._sealed(_PAYLOAD_AT + size_bytes)
-        self._connection.outstanding_requests[message_id] = answer
-        transport = self._connection.transport
-        with transport._sock_lock:  # noqa: SLF001 - its own `send` would copy the frame twice more
-            transport._sock.sendall(sealed)  # noqa: SLF001
-        return answer
+        header += _WRITE.pack(49, _PAYLOAD_AT, size_bytes, offset, self._file_id, 0, 0, 0, 0, 0)
+        frame = self._free.pop() if self._free else self._made()
+        frame.begin(header, message_id, self._session_id, offset=offset, size_bytes=size_bytes)
+        return frame
+
+    def release(self, frame: Frame) -> None:
+        """Use the memory of a frame again, once its payload is not wanted any more."""
+        self._free.append(frame)
+
+    def _made(self) -> Frame:
+        return Frame(self._connection, self._key, memoryview(bytearray(self._frame_bytes)))
 
     def _message_id(self, charge: int) -> int:
         """Take a message number and its credits, as smbprotocol does."""
@@ -132,24 +200,6 @@ class WriteFrames:
             message_id = int(window["low"])
             window["low"] += charge
         return message_id
-
-    def _sealed(self, size_bytes: int) -> memoryview:
-        """Encrypt the request into the frame; return what goes onto the wire."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        end = _SEALED_AT + size_bytes
-        struct.pack_into(">I", self._frame, 0, end - _LENGTH_BYTES)
-        _TRANSFORM.pack_into(
-            self._frame, _LENGTH_BYTES, b"\xfdSMB", bytes(_TAG_BYTES), nonce, size_bytes, 0, 1,
-            self._session_id,
-        )  # fmt: skip
-        self._ours.encrypt_into(
-            nonce,
-            self._plain[:size_bytes],
-            self._frame[_NONCE_AT:_SEALED_AT],
-            self._frame[_SEALED_AT : end + _TAG_BYTES],
-        )
-        self._frame[_TAG_AT:_NONCE_AT] = self._frame[end : end + _TAG_BYTES]
-        return self._frame[:end]
 
     def take(self, message: bytes) -> bool:
         """Take the answer to one of our writes; anything else, and what does not decrypt, is smbprotocol's."""

@@ -105,6 +105,13 @@ class Upload:
     def sent_to_bytes(self):
         return len(self.data)
 
+    @property
+    def acknowledged_bytes(self):
+        return len(self.data) - self.resumed_at_bytes
+
+    def unacknowledged(self):
+        return len(self.data), []
+
     def skip(self, count_bytes):
         self.fed_bytes += count_bytes
 

@@ -2,12 +2,13 @@ import contextlib
 
 import pytest
 
-from toolkit.cluster._lasting import _KEPT_BYTES, LastingSink
+from toolkit.cluster._lasting import LastingSink
 from toolkit.errors import AuthenticationError, SessionLostError, StorageError, TransferError
 
 MIB = 1 << 20
 BLOCKS = [bytes([number]) * MIB for number in range(40)]
 STREAM = b"".join(BLOCKS)
+ON_THE_WAY_BYTES = 4 * MIB + 333
 
 
 class Node:
@@ -16,34 +17,46 @@ class Node:
     def __init__(self, fails=()):
         self.file = bytearray()
         self.fails = list(fails)
-        self.margin_bytes = 8 * MIB
+        self.safe_bytes = len(STREAM)
+        """What it holds whatever happens."""
         self.opened = 0
         self.name = ""
 
     @contextlib.contextmanager
-    def upload(self):
+    def upload(self, held_bytes):
+        assert (held_bytes is None) == (self.opened == 0)
         self.opened += 1
-        yield Upload(self)
+        yield Upload(self, min(held_bytes or 0, self.safe_bytes))
 
 
 class Upload:
-    def __init__(self, node):
+    """Takes half of what it is given when it fails; what was taken last is not acknowledged."""
+
+    def __init__(self, node, resumed_at_bytes):
         self.node = node
         self.fed_bytes = 0
-        self.resumed_at_bytes = max(0, len(node.file) - node.margin_bytes)
-        self.sent_to_bytes = self.resumed_at_bytes
+        self.resumed_at_bytes = self.sent_to_bytes = resumed_at_bytes
+        self.acknowledged_bytes = 0
+        self.kept = b""
 
     def skip(self, count_bytes):
         assert self.fed_bytes + count_bytes <= self.resumed_at_bytes
         self.fed_bytes += count_bytes
 
+    def unacknowledged(self):
+        return self.resumed_at_bytes + self.acknowledged_bytes, [self.kept[:7], self.kept[7:]]
+
     def write(self, data):
-        if self.node.fails and len(self.node.file) >= self.node.fails[0][0]:
-            raise self.node.fails.pop(0)[1]
-        fresh = data[max(0, self.sent_to_bytes - self.fed_bytes) :]
+        fresh = data[max(0, self.resumed_at_bytes - self.fed_bytes) :]
         self.fed_bytes += len(data)
+        if self.node.fails and len(self.node.file) >= self.node.fails[0][0]:
+            self.kept += fresh[: len(fresh) // 2]
+            raise self.node.fails.pop(0)[1]
+        self.kept += fresh
         self.node.file[self.sent_to_bytes : self.sent_to_bytes + len(fresh)] = fresh
         self.sent_to_bytes += len(fresh)
+        self.acknowledged_bytes += max(0, len(self.kept) - ON_THE_WAY_BYTES)
+        self.kept = self.kept[-ON_THE_WAY_BYTES:]
 
     def finish(self):
         assert self.fed_bytes == len(STREAM)
@@ -87,7 +100,7 @@ def test_loss_while_going_on_is_borne_too():
 
 def test_what_the_node_lost_from_far_below_begins_anew():
     node = Node([lost(30)])
-    node.margin_bytes = _KEPT_BYTES + 2 * MIB
+    node.safe_bytes = 20 * MIB
     with pytest.raises(TransferError):
         fed(node)
     assert node.name == ""

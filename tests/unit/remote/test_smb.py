@@ -49,7 +49,6 @@ class RemoteFile:
     def __init__(self, content=b"", *, chunk_bytes=1000, depth=3, short=None):
         self.content = bytearray(content)
         self.chunk_bytes, self.depth = chunk_bytes, depth
-        self.room = memoryview(bytearray(chunk_bytes))
         self.size_bytes = len(content)
         self.name = "part"
         self.is_flushed = self.is_open = False
@@ -72,21 +71,11 @@ class RemoteFile:
             if self.fail_after < 0:
                 raise SMBConnectionClosed("gone")
 
-    def begin_write(self, size_bytes, offset, *, stall_s):
-        assert stall_s > 0
-        self._leave()
-        data = bytes(self.room[:size_bytes])
+    def begin_write(self, size_bytes, offset):
+        return RemoteWrite(self, size_bytes, offset)
 
-        def answer():
-            self.on_the_way -= 1
-            taken = data[: self.short] if self.short else data
-            if offset > len(self.content):
-                self.content += bytes(offset - len(self.content))
-            self.content[offset : offset + len(taken)] = taken
-            self.written.append((offset, len(taken)))
-            return len(taken)
-
-        return answer
+    def release(self, write):
+        assert write.is_answered
 
     def begin_read(self, offset, length):
         self._leave()
@@ -105,6 +94,39 @@ class RemoteFile:
 
     def rename(self, path):
         self.name = str(path)
+
+
+class RemoteWrite:
+    def __init__(self, file, size_bytes, offset):
+        self.file, self.size_bytes, self.offset = file, size_bytes, offset
+        self.data = b""
+        self.is_answered = False
+
+    @property
+    def is_full(self):
+        return len(self.data) == self.size_bytes
+
+    def put(self, data):
+        taken = bytes(data[: self.size_bytes - len(self.data)])
+        self.data += taken
+        return len(taken)
+
+    def send(self):
+        assert self.is_full
+        self.file._leave()
+
+    def written_bytes(self, timeout_s):
+        assert timeout_s > 0
+        self.file.on_the_way -= 1
+        self.is_answered = True
+        content, taken = self.file.content, self.data[: self.file.short]
+        content += bytes(max(0, self.offset - len(content)))
+        content[self.offset : self.offset + len(taken)] = taken
+        self.file.written.append((self.offset, len(taken)))
+        return len(taken)
+
+    def payload(self):
+        return self.data
 
 
 def pattern(size):
@@ -210,6 +232,19 @@ def test_stream_that_ends_early_is_not_given_its_name():
 def test_stream_longer_than_announced_is_refused():
     with upload(RemoteFile(), 10) as sink, pytest.raises(TransferError, match="expected: 10 bytes"):
         sink.write(b"x" * 11)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 7])
+def test_what_was_taken_and_not_acknowledged_can_be_had_again(after):
+    file, data = RemoteFile(), pattern(12_345)
+    file.fail_after = after
+    with upload(file, len(data)) as sink:
+        with pytest.raises(TransferError):
+            sink.write(data)
+        start, kept = sink.unacknowledged()
+        assert start == sink.acknowledged_bytes
+        assert b"".join(kept) == data[start : start + sum(map(len, kept))]
+        assert start + sum(map(len, kept)) == 1000 * (after + 1)
 
 
 def test_dropped_upload_says_that_the_same_command_goes_on():
@@ -359,7 +394,7 @@ class Transport:
 def test_connection_that_failed_once_is_given_up(raised, seen):
     connection = _Connection(uuid.uuid4(), "n1", 445)
     connection.transport = Transport()
-    with pytest.raises(seen), connection._given_up():
+    with pytest.raises(seen), connection.given_up():
         raise raised
     assert connection.transport.is_closed
 
@@ -367,7 +402,7 @@ def test_connection_that_failed_once_is_given_up(raised, seen):
 def test_connection_on_which_the_node_says_no_lives_on():
     connection = _Connection(uuid.uuid4(), "n1", 445)
     connection.transport = Transport()
-    with pytest.raises(AccessDenied), connection._given_up():
+    with pytest.raises(AccessDenied), connection.given_up():
         raise AccessDenied
     assert not connection.transport.is_closed
 

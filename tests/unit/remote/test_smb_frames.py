@@ -1,5 +1,6 @@
 """Answers to writes that are laid out already; the writes themselves are proven against real servers."""
 
+import contextlib
 import struct
 import threading
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ class Wire:
             _sock_lock=threading.Lock(), _sock=SimpleNamespace(sendall=self.sent.extend)
         )
         self.ended = None
+        self.given_up = contextlib.nullcontext
 
     def _check_worker_running(self):
         if self.ended:
@@ -44,6 +46,14 @@ def frames(wire):
     return WriteFrames(wire, tree, bytes(16), chunk_bytes=1 << 17)
 
 
+def sent(frames, size_bytes, offset):
+    """Send a write of zeros."""
+    frame = frames.begin(size_bytes, offset)
+    assert frame.put(memoryview(bytes(size_bytes))) == size_bytes
+    frame.send()
+    return frame
+
+
 def answered(
     message_id, *, status=0, count=4, command=WRITE, key=THEIRS, flags=1, session=SESSION, body=None
 ):
@@ -58,7 +68,7 @@ def answered(
 
 
 def test_answer_tells_how_much_was_written_and_grants_credits(wire, frames):
-    answer = frames.send(4, 0)
+    answer = sent(frames, 4, 0)
     assert frames.take(answered(5))
     assert answer.written_bytes(1) == 4
     assert wire.sequence_window == {"low": 6, "high": 107}
@@ -66,35 +76,62 @@ def test_answer_tells_how_much_was_written_and_grants_credits(wire, frames):
 
 
 def test_answers_may_come_in_any_order(frames):
-    first, second = frames.send(4, 0), frames.send(4, 4)
+    first, second = sent(frames, 4, 0), sent(frames, 4, 4)
     assert frames.take(answered(6, count=2))
     assert frames.take(answered(5, count=1))
     assert (first.written_bytes(1), second.written_bytes(1)) == (1, 2)
 
 
 def test_long_write_takes_a_credit_for_every_64_kib(wire, frames):
-    frames.send(1 << 17, 0)
+    sent(frames, 1 << 17, 0)
     assert wire.sequence_window["low"] == 7
+
+
+@pytest.mark.parametrize("pieces", [[1 << 17], [1, (1 << 17) - 1], [16, 1000, 70_000, 60_056]])
+def test_payload_in_pieces_is_one_write_that_the_node_can_decrypt(wire, frames, pieces):
+    data = bytes(range(256)) * 512
+    frame, at = frames.begin(len(data), 1 << 33), 0
+    for piece in pieces:
+        assert frame.payload() == data[:at]
+        assert frame.put(memoryview(data[at : at + piece])) == piece
+        at += piece
+    assert frame.is_full
+    assert frame.put(memoryview(b"more")) == 0
+    frame.send()
+    message = bytes(wire.sent)
+    length, tag, header, sealed = message[:4], message[8:24], message[24:56], message[56:]
+    assert int.from_bytes(length, "big") == len(message) - 4
+    plain = AESGCM(OURS).decrypt(header[:12], sealed + tag, header)
+    assert struct.unpack_from("<HHIQ", plain, 64) == (49, 112, len(data), 1 << 33)
+    assert plain[112:] == data == frame.payload()
+
+
+def test_memory_of_a_write_is_used_again(frames):
+    frame = sent(frames, 4, 0)
+    frames.release(frame)
+    again = frames.begin(9, 4)
+    assert again is frame
+    assert again.payload() == b""
 
 
 def test_write_without_credits_is_not_sent(wire, frames):
     wire.sequence_window["high"] = 6
     with pytest.raises(SMBException, match="not granted enough credits"):
-        frames.send(1 << 17, 0)
+        sent(frames, 1 << 17, 0)
     assert not wire.sent
     assert not wire.outstanding_requests
 
 
 def test_answer_that_promises_another_one_is_not_the_answer(wire, frames):
-    answer = frames.send(4, 0)
+    answer = sent(frames, 4, 0)
     assert frames.take(answered(5, status=PENDING))
-    assert not answer.response_event.is_set()
+    assert not wire.outstanding_requests[5].response_event.is_set()
     assert frames.take(answered(5))
     assert answer.written_bytes(1) == 4
 
 
 def test_no_of_the_node_is_raised_with_its_status(frames):
-    answer = frames.send(4, 0)
+    answer = sent(frames, 4, 0)
     assert frames.take(answered(5, status=DISK_FULL, body=struct.pack("<HBBI", 9, 0, 0, 0)))
     with pytest.raises(DiskFull):
         answer.written_bytes(1)
@@ -115,9 +152,9 @@ def test_no_of_the_node_is_raised_with_its_status(frames):
     ids=["our own, sent back", "compressed", "another session", "no such request", "cut", "short", "empty", "bare"],
 )  # fmt: skip
 def test_what_is_no_answer_to_a_write_is_left_to_smbprotocol(wire, frames, message):
-    answer = frames.send(4, 0)
+    sent(frames, 4, 0)
     assert not frames.take(message)
-    assert not answer.response_event.is_set()
+    assert not wire.outstanding_requests[5].response_event.is_set()
     assert wire.sequence_window["high"] == 100
 
 
@@ -127,7 +164,7 @@ def test_answer_to_another_request_is_left_to_smbprotocol(wire, frames):
 
 
 def test_answer_without_its_fields_is_not_a_count(frames):
-    answer = frames.send(4, 0)
+    answer = sent(frames, 4, 0)
     assert frames.take(answered(5, body=b""))
     with pytest.raises(struct.error):
         answer.written_bytes(1)
@@ -135,11 +172,11 @@ def test_answer_without_its_fields_is_not_a_count(frames):
 
 def test_silence_is_told_after_the_time_it_may_take(frames):
     with pytest.raises(SMBException, match="answered nothing for 0 s"):
-        frames.send(4, 0).written_bytes(0.01)
+        sent(frames, 4, 0).written_bytes(0.01)
 
 
 def test_end_of_the_connection_wakes_who_waits_and_says_why(wire, frames):
-    answer = frames.send(4, 0)
+    answer = sent(frames, 4, 0)
     wire.ended = SMBException("an answer that is neither encrypted nor signed as agreed")
     for request in wire.outstanding_requests.values():  # as smbprotocol does
         request.response_event.set()
