@@ -406,8 +406,8 @@ def _uncured(failed: _Failed, wish: Wish) -> Iterator[Refusal]:
             kind="evidence",
             text=f"{failed.words}; its newest run, {run.resource_id}, is {run.state_raw}, and no analysis of that run "
             "is in the journal",
-            hint="never run it again blindly: `ferry logs collect -o FILE`, then `ferry logs analyse FILE "
-            "--site DIR`; cure the cause, then repeat this command",
+            hint="never run it again blindly: `ferry logs collect --cluster NAME --site DIR -o FILE`, then "
+            "`ferry logs analyse FILE --site DIR`; cure the cause, then repeat this command",
         )
     is_reason = says_why(wish.fixed)
     is_safe = found is not None and found.rerun_safe is RerunSafety.YES

@@ -24,8 +24,9 @@ _BUILD = re.compile(r"[0-9]+\.[0-9]+")
 _BEST_PRACTICES = "update-best-practices.md"
 _OUT_OF_BAND = "about-updates-23h2.md, update-via-powershell-23h2.md"
 _SET_BACK = (
-    "Set it back to one value on every node, after the update rather than before it: it must not change "
-    "during an update. If it is meant to be so, remember it: ferry cluster baseline."
+    "Where the nodes differ, set them to one value, which may not be done while an update runs: until then ferry starts "
+    "none. Where it only is another than in the baseline, set it back after the update rather than before it; or, if it is "
+    "meant to be so, remember it: ferry cluster baseline."
 )
 _ALIGN = (
     "Update with the orchestrator and with nothing else: its next update brings all nodes to one level. "

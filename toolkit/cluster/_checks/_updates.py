@@ -713,9 +713,9 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="The newest run is `Failed`, where those are passed over that only prepared another update since; or an "
         "update is in a state that ends with `Failed`: critical.",
-        remedy="Collect the evidence (`ferry logs collect`), analyse it (`ferry logs analyse FILE --site DIR`), cure the cause; "
-        "`ferry run start` of the update that failed says how it goes on. Another update is started only after that, too, and "
-        "with `--accept-warnings last-run`.",
+        remedy="Collect the evidence (`ferry logs collect --cluster NAME --site DIR -o FILE`), analyse it (`ferry logs analyse "
+        "FILE --site DIR`), cure the cause; `ferry run start` of the update that failed says how it goes on. Another update "
+        "is started only after that, too, and with `--accept-warnings last-run`.",
         source="update-best-practices.md, update-troubleshooting-23h2.md",
         confidence="confirmed",
         rests_on=_RUNS,
@@ -729,7 +729,7 @@ CHECKS: tuple[Check, ...] = (
         asked=("Get-SolutionUpdate", "Get-SolutionUpdateRun"),
         rule="A run in progress has not changed for 6 hours by the nodes' clock, or is downloading for more "
         "than 24 hours: critical. It is not told when it changed last: unknown.",
-        remedy="Collect the evidence (`ferry logs collect`), and look for an old action plan GetCauDeviceInfo "
+        remedy="Collect the evidence (`ferry logs collect --cluster NAME --site DIR -o FILE`), and look for an old action plan GetCauDeviceInfo "
         "as the guide says.",
         source=f"{_HUNG}; the hours are inferred",
         confidence="inferred",
