@@ -29,7 +29,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError
-from toolkit.filesystem import sync_folder
+from toolkit.filesystem import read_regular, sync_folder
 from toolkit.media._device import gone_on_error, on_storage
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
@@ -181,7 +181,7 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
     """
     with on_storage(f"read the roots in {folder}"):
         found = {
-            int(match[1]): item.read_bytes()
+            int(match[1]): read_regular(item)
             for item in folder.iterdir()
             if (match := ROOT_NAME.match(item.name))
         }
@@ -193,6 +193,17 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
             expected="1.root.json and every later version without a gap",
         )
     return tuple(found[version] for version in sorted(found))
+
+
+def read_root_file(path: Path) -> bytes:
+    """Return the bytes of a root.json that a person has named; whether they are one `read_root` tells.
+
+    Raises:
+        StorageError: It cannot be read.
+        InputError: It is larger than any root, or a pipe or a device.
+    """
+    with on_storage(f"read the root {path}"):
+        return read_regular(path)
 
 
 def fingerprint(root_bytes: bytes) -> str:
@@ -360,7 +371,7 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
         InputError: Wrong passphrase, or not such a file.
     """
     with on_storage(f"open the key {path}"):
-        data = path.read_bytes()
+        data = read_regular(path)
     try:
         key = load_pem_private_key(data, passphrase.encode())
     except TypeError as error:  # cryptography's word for "a passphrase, but no encryption"

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -688,6 +689,27 @@ def test_the_fingerprint_of_nothing_or_of_two_things_is_a_usage_error(ferry, pub
     keys = publisher.folder
     assert ferry("trust", "fingerprint")[0] == 2
     assert ferry("trust", "fingerprint", keys / "1.root.json", "--keys", keys)[0] == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="this system's pipes are no files")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "trust fingerprint named",
+        "site init new --root named --fingerprint 3f2a",
+        "media verify medium --root named --fingerprint 3f2a",
+        "media supplement named --catalog catalog --to medium",
+        "media write --plan named --catalog catalog --keys keys --to medium",
+    ],
+)
+def test_a_pipe_is_refused_instead_of_waited_for(ferry, publisher, tmp_path, words):
+    os.mkfifo(tmp_path / "named")
+    shutil.copytree(publisher.folder, tmp_path / "keys")
+    code, _, err = ferry(*words.split())
+    assert code == 7
+    assert "a pipe or a device, which is not a file" in err
+    assert "next: " in err
 
 
 def test_keys_are_never_overwritten(ferry, publisher):
