@@ -41,6 +41,7 @@ ROOT_VALID_DAYS = 730
 """How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
 ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
 """Its group is the version."""
+_OTHER_COPY = "take the root files from where they were made, or from a newer medium (tuf/)"
 _GROUP = 4
 _NAMED_DIGITS = 8
 """Of a key id, in the names of key files. Which key it is is decided by the whole id."""
@@ -97,10 +98,14 @@ def init_trust(
             "make a root",
             found=f"{root_threshold} signatures of {root_count} root keys",
             expected=f"a threshold from 1 to {root_count}",
+            hint="ask for fewer signatures, or make more root keys",
         )
     if expires_at <= now:
         raise InputError(
-            "make a root", found=f"expiry {expires_at:%Y-%m-%d}", expected="a later day"
+            "make a root",
+            found=f"expiry {expires_at:%Y-%m-%d}",
+            expected="a later day",
+            hint="is this machine's clock right? Else give it more days",
         )
     made = [(role, new_signer(), passphrase) for role in (TARGETS, SNAPSHOT, TIMESTAMP)]
     made += [(ROOT, new_signer(), secret) for secret in root_passphrases or (passphrase,)]
@@ -191,6 +196,7 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
             file=str(folder),
             found=", ".join(f"{version}.root.json" for version in sorted(found)) or "none",
             expected="1.root.json and every later version without a gap",
+            hint="give the keys folder that `ferry trust init` made; missing roots are on newer media, too (tuf/)",
         )
     return tuple(found[version] for version in sorted(found))
 
@@ -228,6 +234,7 @@ def read_fingerprint(text: str) -> str:
             "read a fingerprint",
             found=f"{len(digits)} characters" if digits else "nothing",
             expected="64 hex digits, as `ferry trust fingerprint` prints them",
+            hint="type all of it, and nothing else; quotation marks keep its groups together",
         )
     return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
@@ -245,7 +252,10 @@ def read_root(data: bytes, *, file: str) -> Root:
         root.verify_delegate(ROOT, signed.signed_bytes, signed.signatures)
     except (RepositoryError, ValueError) as error:
         raise SignatureError(
-            f"check {file}", found=str(error), expected="a root signed by its own keys"
+            f"check {file}",
+            found=str(error),
+            expected="a root signed by its own keys",
+            hint=_OTHER_COPY,
         ) from error
     return root
 
@@ -282,10 +292,16 @@ def walk_roots(roots: Sequence[bytes], *, folder: str) -> Root:
             f"check {file}",
             found=found,
             expected=f"version {version}, signed under version {version - 1}",
-            hint="take the root files from where they were made, or from a newer medium (tuf/)",
+            hint=_OTHER_COPY,
         )
     if newest is None:
-        raise InputError("read the roots", file=folder, found="none", expected="1.root.json")
+        raise InputError(
+            "read the roots",
+            file=folder,
+            found="none",
+            expected="1.root.json",
+            hint=_OTHER_COPY,
+        )
     return newest
 
 
@@ -308,14 +324,21 @@ def read_instant(text: object) -> datetime:
 
 
 def _parse_root(data: bytes, *, file: str) -> Root:
+    def refuse(found: str) -> InputError:
+        return InputError(
+            "read the root",
+            file=file,
+            found=found,
+            expected="a root.json of TUF",
+            hint="give the root.json that `ferry trust init` made, or the one on a medium (tuf/)",
+        )
+
     try:
         signed = Metadata[Root].from_bytes(data).signed
     except RepositoryError as error:
-        raise InputError(
-            "read the root", file=file, found=str(error), expected="a TUF root.json"
-        ) from error
+        raise refuse(str(error)) from error
     if not isinstance(signed, Root):
-        raise InputError("read the root", file=file, found="another role", expected="a root.json")
+        raise refuse("another role")
     return signed
 
 
@@ -380,6 +403,7 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
             file=str(path),
             found="a key stored without encryption" if passphrase else "no passphrase",
             expected="a key encrypted by `ferry trust init`, and its passphrase",
+            hint="give a key file that ferry made, and set FERRY_KEY_PASSPHRASE to its passphrase",
         ) from error
     except ValueError as error:
         raise InputError(
@@ -389,7 +413,13 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
             hint="check FERRY_KEY_PASSPHRASE, keyboard layout and caps lock",
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("open the key", file=str(path), found="another kind", expected="Ed25519")
+        raise InputError(
+            "open the key",
+            file=str(path),
+            found="another kind",
+            expected="Ed25519",
+            hint="give a key file that ferry made",
+        )
     return CryptoSigner(key)
 
 
