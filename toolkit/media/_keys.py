@@ -9,6 +9,7 @@ clear, so storage is done here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -41,6 +42,8 @@ ROOT_VALID_DAYS = 730
 """How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
 ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
 """Its group is the version."""
+_UNFINISHED = "unfinished-root.json"
+"""The first root while the keys that it names are being made."""
 _OTHER_COPY = "take the root files from where they were made, or from a newer medium (tuf/)"
 _GROUP = 4
 _NAMED_DIGITS = 8
@@ -70,7 +73,7 @@ def init_trust(
     root_threshold: int = 1,
     now: datetime | None = None,
 ) -> str:
-    """Make the keys and `1.root.json` in a new or empty folder.
+    """Make the keys and `1.root.json` in a new or empty folder; what a killed run left there is made anew.
 
     Args:
         keys_dir: Where the keys will live; made if missing.
@@ -85,7 +88,7 @@ def init_trust(
         The root's fingerprint, in groups of four for reading aloud.
 
     Raises:
-        StorageError: The folder is not empty or cannot be written.
+        StorageError: The folder is not empty, another process makes keys in it, or it cannot be written.
         InputError: A passphrase is too short, the threshold needs more keys than there are, or the expiry
             is not in the future.
     """
@@ -123,22 +126,47 @@ def init_trust(
         if role == ROOT:
             signed.sign(signer, append=True)
     data = signed.to_bytes()
-    with on_storage(f"make keys in {keys_dir}"):
+    attempted = f"make keys in {keys_dir}"
+    with on_storage(attempted):
         keys_dir.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(keys_dir)
         if present := sorted(item.name for item in keys_dir.iterdir()):
             raise StorageError(
-                f"make keys in {keys_dir}",
+                attempted,
                 found=f"it already holds {', '.join(present[:3])}",
                 expected="an empty folder",
                 hint="keys are never overwritten; choose another folder",
             )
+        write_secret(keys_dir / _UNFINISHED, data)
+        sync_folder(keys_dir)
         for role, signer, secret in made:
             is_one_of_several = role == ROOT and root_passphrases
             name = key_file(role, signer.public_key.keyid) if is_one_of_several else f"{role}.pem"
             store_key(keys_dir / name, signer, secret)
-        write_secret(keys_dir / "1.root.json", data)
+        sync_folder(keys_dir)
+        if read_regular(keys_dir / _UNFINISHED) != data:
+            raise StorageError(
+                attempted,
+                found="the root of another ferry that makes keys there",
+                expected="an empty folder",
+                hint="wait until that one has ended; take what it made, or choose another folder",
+            )
+        (keys_dir / _UNFINISHED).rename(keys_dir / "1.root.json")
         sync_folder(keys_dir)
     return fingerprint(data)
+
+
+def _remove_unfinished(keys_dir: Path) -> None:
+    """Remove the keys of a root that a killed `init_trust` left unfinished: nobody has seen its fingerprint."""
+    path = keys_dir / _UNFINISHED
+    if not path.exists():
+        return
+    with contextlib.suppress(InputError):  # not written to its end: no key was made yet
+        roles = _parse_root(read_regular(path), file=str(path)).roles
+        for role, names in roles.items():
+            for name in (f"{role}.pem", *(key_file(role, keyid) for keyid in names.keyids)):
+                (keys_dir / name).unlink(missing_ok=True)
+    path.unlink()
 
 
 def open_keys(keys_dir: Path, passphrase: str) -> SigningKeys:
