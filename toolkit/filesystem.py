@@ -1,20 +1,23 @@
-"""What the file system under a folder can do, and files that are there whole or not at all.
+"""What the file system under a folder can do, files that are there whole or not at all, and reading that ends.
 
 Both sides write large files to disks that people bring along. A limit is told before the first byte, and
-bytes are written out of order only where the gap before them is not filled with zeros on the disk.
+bytes are written out of order only where the gap before them is not filled with zeros on the disk. What is
+read may be anything that somebody put under a name: a pipe is never waited for, and a small file has a limit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.errors import StorageError, system_says
+from toolkit.errors import InputError, StorageError, system_says
 
 FAT_LIMIT_BYTES = (4 << 30) - 1
 """Largest file on FAT32. Source: Microsoft, "FAT32 File System Specification" (32-bit file size)."""
@@ -26,6 +29,10 @@ _WITHOUT_GAPS = _FAT | {"exfat"}
 
 DRAFT = ".tmp"
 """Ending of what a killed process leaves of a file that was not whole yet."""
+
+_SMALL_LIMIT_BYTES = 8 << 20
+"""No key, root, record or list of ours comes near it."""
+_MARK_WITHIN_BYTES = 2048
 
 _CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 """What network disks answer for a folder, whose server decides, and Windows for a file opened to read."""
@@ -100,6 +107,78 @@ def largest_file_bytes(folder: Path) -> int | None:
 def has_cheap_gaps(folder: Path) -> bool:
     """Whether bytes may be written far behind a file's end without zeros being written before them."""
     return _name(folder).lower() not in _WITHOUT_GAPS
+
+
+def refuse_pipe(path: Path) -> None:
+    """Refuse what is only called like a file, before it is opened: a pipe would block for ever.
+
+    A link may lead to the file. Of a folder the system says itself that it is none.
+
+    Raises:
+        InputError: It is a pipe or a device.
+        OSError: Nothing stands there, or it cannot be looked at.
+    """
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(
+            f"read {path}",
+            found="a pipe or a device, which is not a file",
+            expected="a file on a disk",
+            hint="save it to a disk first, and give that file",
+        )
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open a file to read, and nothing that is only called like one.
+
+    Raises:
+        InputError: It is a pipe or a device.
+        OSError: It cannot be read.
+    """
+    refuse_pipe(path)
+    return path.open("rb", buffering=0)
+
+
+def read_begin(path: Path, count_bytes: int) -> bytes:
+    """Return so many bytes of a file, fewer only where it ends.
+
+    Raises:
+        InputError: It is a pipe or a device.
+        OSError: It cannot be read.
+    """
+    with io.BufferedReader(open_regular(path)) as file:
+        return file.read(count_bytes)
+
+
+def read_regular(path: Path, *, limit_bytes: int = _SMALL_LIMIT_BYTES) -> bytes:
+    """Return a small file whole.
+
+    Raises:
+        InputError: It is larger than any file of its kind, or a pipe or a device.
+        OSError: It cannot be read.
+    """
+    data = read_begin(path, limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise InputError(
+            "read",
+            file=str(path),
+            found="a large file",
+            expected=f"{limit_bytes} bytes at most",
+            hint="no file of its kind is that large: is it the one you mean?",
+        )
+    return data
+
+
+def has_mark(path: Path, mark: str) -> bool:
+    """Whether a mark stands near the beginning of a file; in a pipe or a device nobody looks for it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        return mark.encode() in read_begin(path, _MARK_WITHIN_BYTES)
+    except InputError:
+        return False
 
 
 def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:

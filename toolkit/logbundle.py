@@ -28,6 +28,7 @@ from typing import IO, Any, BinaryIO
 
 from toolkit import __version__
 from toolkit.errors import DigestError, InputError, StorageError, misread, system_says
+from toolkit.filesystem import refuse_pipe
 from toolkit.model import Gap, Member, Sha256
 
 FORMAT = 1
@@ -184,10 +185,11 @@ class LogBundle:
 
         Raises:
             StorageError: The file cannot be read.
-            InputError: Not a log bundle, cut off, or of a newer format.
+            InputError: Not a log bundle, cut off, or of a newer format; a pipe or a device.
         """
         self.path = path
         try:
+            refuse_pipe(path)
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
             raise StorageError(f"open log bundle {path}", found=system_says(error)) from error

@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
-from toolkit.filesystem import DRAFT, on_storage, write_beside
+from toolkit.filesystem import DRAFT, has_mark, on_storage, read_regular, write_beside
 
 LIMIT_BYTES = 4 << 20
 """No signed document is longer; a request has a few thousand bytes."""
@@ -103,7 +103,7 @@ def open_key(path: Path) -> SigningKey:
     with on_storage(f"open the signing key {path}"):
         if not path.exists():
             _write_new_key(path)
-        data = path.read_bytes()
+        data = read_regular(path)
         for draft in path.parent.glob(f"{path.name}.*{DRAFT}"):  # of a process that was killed
             with contextlib.suppress(OSError):
                 draft.unlink()
@@ -194,7 +194,7 @@ def write_document(path: Path, data: bytes, *, mark: str) -> None:
     """
     attempted = f"write {path}"
     with on_storage(attempted):
-        if path.exists() and not _has_mark(path, mark.encode()):
+        if path.exists() and not has_mark(path, mark):
             raise StorageError(
                 attempted,
                 found="a file of that name that is not such a file of ferry",
@@ -232,7 +232,7 @@ class KnownKeys:
         with on_storage(f"read the known keys {self._path}"):
             if not self._path.exists():
                 return ()
-            data = self._path.read_bytes()
+            data = read_regular(self._path)
         try:
             return tuple(
                 KnownKey(
@@ -432,11 +432,6 @@ def _public(text: object) -> str:
     if not isinstance(text, str) or not re.fullmatch(r"[0-9a-f]{64}", text):
         raise ValueError(f"{text!r} is not a public key")
     return text
-
-
-def _has_mark(path: Path, mark: bytes) -> bool:
-    with path.open("rb") as file:
-        return mark in file.read(2048)
 
 
 def _no_float(text: str) -> float:

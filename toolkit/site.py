@@ -15,10 +15,10 @@ Layout::
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from uuid import UUID, uuid4
 import filelock
 
 from toolkit.errors import InputError, StorageError, misread, system_says
-from toolkit.filesystem import on_storage, write_beside
+from toolkit.filesystem import on_storage, open_regular, read_regular, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
@@ -40,6 +40,8 @@ REMOVED_STEP = "remove-cluster"
 """Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
 REASON_LETTERS = 10
 """Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
+_LINE_LIMIT_BYTES = 1 << 20
+"""Of the journal: many times longer than any line we write."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -121,9 +123,10 @@ class Journal:
             StorageError: The journal cannot be read.
         """
         try:
-            with self._path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if not line.endswith(b"\n"):
+            with io.BufferedReader(open_regular(self._path)) as file:
+                lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
+                for number, line in enumerate(lines, start=1):
+                    if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:
                         return
                     entry = self._parse(line, number)
                     same = entry.cluster.casefold() == cluster.casefold()
@@ -356,14 +359,15 @@ class Site:
     def _keep_ca(self, cluster: str, ca_file: Path) -> str:
         kept = self.root / "ca" / f"{cluster}.pem"
         with on_storage(f"copy {ca_file} into the site"):
-            if b"-----BEGIN CERTIFICATE-----" not in ca_file.read_bytes()[: 1 << 20]:
+            data = read_regular(ca_file)
+            if b"-----BEGIN CERTIFICATE-----" not in data[: 1 << 20]:
                 raise InputError(
                     "read certificate authority",
                     file=str(ca_file),
                     expected="one or more PEM certificates",
                 )
             kept.parent.mkdir(exist_ok=True)
-            shutil.copyfile(ca_file, kept)
+            write_beside(kept, data, is_locked=True)
         return kept.name
 
     def _write_clusters(self, clusters: tuple[KnownCluster, ...]) -> None:
@@ -413,7 +417,7 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
 def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     with on_storage(f"{attempted} {path}"):
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except FileNotFoundError as error:
             raise InputError(
                 attempted,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import socket
 
 import pytest
 
 from tests.stage import Stage
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are POSIX only")
+@pytest.mark.network
 def test_a_command_that_hangs_is_ended_and_says_where(tmp_path):
     stage = Stage(tmp_path, patience_s=3)
-    os.mkfifo(stage / "request.json")
-    words = ("--name", "plant7", "--fingerprint", "3f2a", "--catalog", "catalog")
-    with pytest.raises(AssertionError, match="not done after 3 s") as caught:
-        stage.ferry("catalog", "know-key", "request.json", *words)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and never answers
+        page = f"https://127.0.0.1:{silent.getsockname()[1]}/SBE_Discovery_Contoso.xml"
+        with pytest.raises(AssertionError, match="not done after 3 s") as caught:
+            stage.ferry("catalog", "sbe", "Contoso", "--from", page)
     assert "most recent call first" in str(caught.value)
-    assert "read_at_most" in str(caught.value)
+    assert "find_sbes" in str(caught.value)

@@ -21,7 +21,7 @@ from toolkit.analysis._sources import read_bundle
 from toolkit.analysis._timeline import Moment, timeline
 from toolkit.analysis._verdict import Verdict, run_verdict, verdict
 from toolkit.errors import StorageError, system_says
-from toolkit.filesystem import write_beside
+from toolkit.filesystem import has_mark, write_beside
 from toolkit.logbundle import LogBundle
 from toolkit.model import Gap
 
@@ -101,7 +101,7 @@ def write_report(analysis: Analysis, path: Path) -> None:
     """
     attempted = f"write report {path}"
     try:
-        if path.exists() and not _is_report(path):
+        if path.exists() and not has_mark(path, MARK):
             raise StorageError(
                 attempted,
                 found="a file of that name that is not a ferry report",
@@ -110,8 +110,3 @@ def write_report(analysis: Analysis, path: Path) -> None:
         write_beside(path, report_html(analysis).encode())
     except OSError as error:
         raise StorageError(attempted, found=system_says(error)) from error
-
-
-def _is_report(path: Path) -> bool:
-    with path.open("rb") as file:
-        return MARK.encode() in file.read(2048)

@@ -19,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from toolkit.catalog._storage import storage
 from toolkit.catalog._xmlsig import Authorities, load_certificate
 from toolkit.errors import InputError
+from toolkit.filesystem import read_begin
 
 _LIMIT_BYTES = 4 << 20
 
@@ -54,8 +55,8 @@ def authorities_of(ca_file: Path) -> Authorities:
         InputError: No certificate stands there.
         StorageError: It cannot be read.
     """
-    with storage(f"read {ca_file}"), ca_file.open("rb") as file:
-        data = file.read(_LIMIT_BYTES)
+    with storage(f"read {ca_file}"):
+        data = read_begin(ca_file, _LIMIT_BYTES)
     try:
         return Authorities(roots=tuple(x509.load_pem_x509_certificates(data)))
     except ValueError as error:

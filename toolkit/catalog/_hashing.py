@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import BinaryIO
 
-from toolkit.catalog._storage import open_regular
+from toolkit.filesystem import open_regular
 from toolkit.model import Progress, Sha256
 
 _BUFFER_BYTES = 1 << 20

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.catalog._sbe_package import UNFOLDS_AT_MOST, open_bounded
-from toolkit.catalog._storage import open_regular, storage
+from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
+from toolkit.filesystem import open_regular
 from toolkit.model import Progress, Sha256
 from toolkit.names import payload_name
 from toolkit.sbe import DISCOVERY_NAME, sbe_named

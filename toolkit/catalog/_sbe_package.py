@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from toolkit.catalog._sbe_metadata import ListedFile, SbeMetadata, plain_path
-from toolkit.catalog._storage import open_regular
 from toolkit.errors import InputError
+from toolkit.filesystem import open_regular
 from toolkit.model import Progress, Sha256, Stance, Statement, StatementKind
 from toolkit.sbe import Sbe
 

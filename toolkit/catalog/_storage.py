@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.errors import InputError, StorageError, system_says
+from toolkit.errors import StorageError, system_says
+from toolkit.filesystem import read_begin
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -37,32 +36,15 @@ def storage(attempted: str) -> Iterator[None]:
         raise StorageError(attempted, found=found, hint=hint) from error
 
 
-def open_regular(path: Path) -> io.FileIO:
-    """Open a file to read, and nothing that is only called like one: a pipe would block for ever.
-
-    Raises:
-        InputError: It is a pipe or a device.
-        OSError: It cannot be read.
-    """
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder, the system says it itself
-        raise InputError(
-            f"read {path}",
-            found="a pipe or a device, which is not a file",
-            expected="a file on a disk",
-            hint="save it to a disk first, and give that file",
-        )
-    return path.open("rb", buffering=0)
-
-
 def read_at_most(path: Path, limit_bytes: int) -> bytes:
     """Return a file's bytes; one more than the limit where it is too long, which its reader refuses.
 
     Raises:
+        InputError: It is a pipe or a device.
         StorageError: It cannot be read.
     """
-    with storage(f"read {path}"), path.open("rb") as file:
-        return file.read(limit_bytes + 1)
+    with storage(f"read {path}"):
+        return read_begin(path, limit_bytes + 1)
 
 
 def free_bytes(folder: Path) -> int | None:

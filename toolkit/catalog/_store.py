@@ -40,7 +40,7 @@ from toolkit.catalog._records import (
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import free_bytes, listed, remove_file, storage
 from toolkit.errors import InputError, StorageError
-from toolkit.filesystem import DRAFT, sync_folder, write_beside
+from toolkit.filesystem import DRAFT, read_regular, sync_folder, write_beside
 from toolkit.model import Progress, Sha256
 
 _CHANGE_WAIT_S = 60.0
@@ -297,8 +297,8 @@ class Store:
         target = self.quarantine / f"{name}.{digest[:12]}"
         explanation = _explanation(target)
         with storage(f"read {explanation}"):
-            text = explanation.read_text(encoding="utf-8") if explanation.exists() else ""
-        return target, text
+            text = read_regular(explanation) if explanation.exists() else b""
+        return target, text.decode(errors="replace")
 
     def set_aside(self, path: Path | None, name: str, digest: Sha256, text: str) -> Path:
         """Move a file to quarantine, add `text` to its explanation, and return where that stands.

@@ -26,6 +26,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from toolkit.errors import DownloadError, InputError, system_says
+from toolkit.filesystem import refuse_pipe
 
 BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """The first one set names the authorities to trust instead of the operating system's."""
@@ -176,6 +177,7 @@ def _plain_context() -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, path: Path, *, hint: str | None = None) -> None:
     """Add the authorities of a file, or of a folder as `openssl rehash` makes it."""
     try:
+        refuse_pipe(path)
         if path.is_dir():
             context.load_verify_locations(capath=path)
         else:

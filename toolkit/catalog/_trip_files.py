@@ -17,13 +17,11 @@ from toolkit.catalog._planning import plan_trip
 from toolkit.catalog._sbe_fetch import read_checked
 from toolkit.catalog._storage import free_bytes, read_at_most, storage
 from toolkit.errors import StorageError
-from toolkit.filesystem import write_beside
+from toolkit.filesystem import has_mark, write_beside
 from toolkit.request import SiteRequest, read_request
 from toolkit.sbe import SbeManifest
 from toolkit.signed import LIMIT_BYTES, KnownKey
 from toolkit.xmltext import LIMIT_BYTES as XML_LIMIT_BYTES
-
-_MARK_WITHIN_BYTES = 2048
 
 
 def plan_from_files(
@@ -129,10 +127,7 @@ def _sbe_manifest(path: Path, holding: Holding) -> SbeManifest:
 def _check_replaceable(path: Path, mark: str) -> None:
     """Refuse to write over anything but an earlier file of the same kind."""
     with storage(f"write {path}"):
-        if not path.exists():
-            return
-        with path.open("rb") as file:
-            is_ours = mark.encode() in file.read(_MARK_WITHIN_BYTES)
+        is_ours = not path.exists() or has_mark(path, mark)
     if not is_ours:
         raise StorageError(
             f"write {path}",

@@ -35,6 +35,7 @@ def resolve_version(text: str, known: Iterable[SolutionVersion]) -> SolutionVers
             "read version",
             found=repr(text),
             expected="12.2603.1002.15, or a beginning of it such as 12.2603 or 2603",
+            hint="type it as `ferry catalog list` shows it",
         )
     wanted = [None if part is None else int(part) for part in found.groups()]
     fitting = sorted({version for version in known if _begins(version, wanted)})

@@ -17,7 +17,7 @@ from toolkit.cli._output import (
 )
 from toolkit.cli._reach import open_cluster, user_option
 from toolkit.cluster import SignedRequest, sign_request
-from toolkit.errors import StorageError, system_says
+from toolkit.filesystem import on_storage, read_regular
 from toolkit.request import ANSWERS, read_answers
 from toolkit.site import Site
 
@@ -135,7 +135,5 @@ def _print(signed: SignedRequest, output: Path, page: Path | None) -> None:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"read {path}", found=system_says(error)) from error
+    with on_storage(f"read {path}"):
+        return read_regular(path)

@@ -318,7 +318,10 @@ def read_version(text: str | None, carried: Sequence[SolutionVersion] = ()) -> S
         return SolutionVersion.parse(text)
     except ValueError as error:
         raise InputError(
-            "read version", found=str(error), expected="a full version such as 12.2603.1002.15"
+            "read version",
+            found=str(error),
+            expected="a full version such as 12.2603.1002.15",
+            hint="type it as `ferry catalog list` and `ferry cluster discover` show it",
         ) from error
 
 

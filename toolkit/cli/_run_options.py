@@ -30,5 +30,8 @@ def read_update(text: str) -> UpdateName:
         return SbeVersion.parse(text.strip()[len("SBE") :])
     except ValueError as error:
         raise InputError(
-            "read which SBE is meant", found=str(error), expected="SBE4.2.2603.1, as it is listed"
+            "read which SBE is meant",
+            found=str(error),
+            expected="SBE4.2.2603.1, as it is listed",
+            hint="type it as `ferry cluster discover` shows it",
         ) from error

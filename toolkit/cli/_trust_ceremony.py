@@ -236,8 +236,8 @@ def sign(
     the next one must sign, each as many as its threshold says.
 
     Changes: adds signatures to DRAFT; copies stay as they are. When enough have signed, writes N.root.json
-    to the keys folder: media are signed under it from then on. The passphrase comes from
-    FERRY_KEY_PASSPHRASE or a prompt.
+    to the keys folder: media are signed under it from then on. Of a draft that is in force already, nothing. The
+    passphrase comes from FERRY_KEY_PASSPHRASE or a prompt.
 
     Exit codes: 0 in force; 1 signed, and others still have to sign; 3 another publisher's draft, or one
     that was changed after it was signed.
@@ -250,11 +250,14 @@ def sign(
     ceremony = Ceremony(folder, drafts[0], first_fingerprint=first_fingerprint)
     ceremony.join(drafts[1:])
     _print_draft(ceremony.facts, err=True)
-    if token is not None:
-        echo(f"signed by {ceremony.sign(_token(token))}", err=True)
-    elif key_file is not None:
-        passphrase = read_passphrase(PASSPHRASE_VARIABLE, f"Passphrase for {key_file.name}")
-        echo(f"signed by {ceremony.sign(key_file, passphrase)}", err=True)
+    if (
+        not ceremony.is_in_force
+    ):  # else the same command again, or a signature nobody needs any more
+        if token is not None:
+            echo(f"signed by {ceremony.sign(_token(token))}", err=True)
+        elif key_file is not None:
+            passphrase = read_passphrase(PASSPHRASE_VARIABLE, f"Passphrase for {key_file.name}")
+            echo(f"signed by {ceremony.sign(key_file, passphrase)}", err=True)
     in_force = ceremony.finish()
     if in_force is None:
         echo(_still_needed(ceremony.facts))

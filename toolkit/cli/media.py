@@ -522,11 +522,11 @@ def show(medium: Path, *, json_output: bool) -> None:
 def _trust(
     site_dir: Path | None, root_file: Path | None, fingerprint: str | None
 ) -> Iterator[Path]:
-    from toolkit.media import pin_root
+    from toolkit.media import pin_root, read_root_file
 
     if root_file is not None and fingerprint is not None:
         with tempfile.TemporaryDirectory(prefix="ferry-root-") as borrowed:
-            pin_root(Path(borrowed), root_file.read_bytes(), fingerprint)
+            pin_root(Path(borrowed), read_root_file(root_file), fingerprint)
             yield Path(borrowed)
     elif root_file is None and fingerprint is None and site_dir is not None:
         yield site_dir / TRUST

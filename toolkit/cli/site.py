@@ -48,9 +48,9 @@ def init(directory: Path, root_file: Path, fingerprint: str) -> None:
 
     Changes: makes the directory; nothing else. Keep it on the laptop's own disk, not on the medium.
     """
-    from toolkit.media import pin_root  # with TUF; help needs none
+    from toolkit.media import pin_root, read_root_file  # with TUF; help needs none
 
-    root = root_file.read_bytes()
+    root = read_root_file(root_file)
     Site.create(directory, pin=lambda trust_dir: pin_root(trust_dir, root, fingerprint))
     echo(f"site {directory} trusts root {fingerprint}")
 

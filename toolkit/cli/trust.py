@@ -10,7 +10,13 @@ import click
 from toolkit.cli import Noun
 from toolkit.cli._output import FOLDER, PASSPHRASE_VARIABLE, LocalPath, echo, read_passphrase
 from toolkit.cli._trust_ceremony import COMMANDS
-from toolkit.media import ROOT_VALID_DAYS, init_trust, read_root, read_root_chain
+from toolkit.media import (
+    ROOT_VALID_DAYS,
+    init_trust,
+    read_root,
+    read_root_chain,
+    read_root_file,
+)
 from toolkit.media import fingerprint as fingerprint_of
 
 
@@ -104,7 +110,7 @@ def fingerprint(root_file: Path | None, keys_dir: Path | None) -> None:
     """
     if (root_file is None) == (keys_dir is None):
         raise click.UsageError("give a root.json or --keys DIR, one of them")
-    root = root_file.read_bytes() if root_file else read_root_chain(keys_dir or Path())[0]
+    root = read_root_file(root_file) if root_file else read_root_chain(keys_dir or Path())[0]
     read_root(root, file=str(root_file or keys_dir))
     echo(fingerprint_of(root))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from toolkit.cluster._baseline import Baseline, NodeSettings, read_baseline, write_baseline
 from toolkit.cluster._checking import CheckSession, NodeAsk
 from toolkit.cluster._checks._drift import ask_setup
-from toolkit.filesystem import on_storage, write_beside
+from toolkit.filesystem import on_storage, read_regular, write_beside
 from toolkit.model import Node, Progress
 from toolkit.site import REMOVED_STEP, Site
 
@@ -62,7 +62,7 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
         if path.exists():
             stamp = f"{baseline.taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
             earlier = path.with_name(f"{path.stem}.until-{stamp}.json")
-            write_beside(earlier, path.read_bytes(), is_locked=True)
+            write_beside(earlier, read_regular(path), is_locked=True)
         write_beside(path, write_baseline(baseline), is_locked=True)
     site.journal.append(
         cluster=baseline.cluster,
@@ -87,7 +87,7 @@ def kept_baseline(site: Site, cluster: str) -> Baseline | None:
     path = _file(site, cluster)
     with on_storage(f"read the baseline of {cluster}"):
         try:
-            data = path.read_bytes()
+            data = read_regular(path)
         except FileNotFoundError:
             return None
     baseline = read_baseline(data, file=str(path))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         read_fingerprint,
         read_root,
         read_root_chain,
+        read_root_file,
     )
     from toolkit.media._layout import FILE_SYSTEMS, MediumSize, Part, parse_size, read_media
     from toolkit.media._medium import Medium, MediumLabel, describe_medium
@@ -135,6 +136,7 @@ __all__ = [
     "read_recipients",
     "read_root",
     "read_root_chain",
+    "read_root_file",
     "recall",
     "receive_medium",
     "repair_medium",
@@ -167,6 +169,7 @@ _ROOMS = {
         "read_fingerprint",
         "read_root",
         "read_root_chain",
+        "read_root_file",
     ),
     "_layout": ("FILE_SYSTEMS", "MediumSize", "Part", "parse_size", "read_media"),
     "_medium": ("Medium", "MediumLabel", "describe_medium"),

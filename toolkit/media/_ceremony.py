@@ -98,7 +98,8 @@ class Ceremony:
         )
         self._require_known(known, first_fingerprint)
         self._missing = self._draft.roots[len(known) :]
-        self._is_in_force = len(known) > len(self._draft.roots)
+        self.is_in_force = len(known) > len(self._draft.roots)
+        """Whether nothing is left to do for the draft: its root is in the keys folder."""
         self.unused: tuple[Path, ...] = ()
         """Key files made for this draft, which `revise` has left without a root that names them."""
 
@@ -167,7 +168,7 @@ class Ceremony:
         draft = self._draft
         for path in copies:
             draft = join_drafts(draft, _read(path), file=str(path))
-        if copies and not self._is_in_force:
+        if copies and not self.is_in_force:
             self._save(draft)
 
     def sign(self, key: Path | Token, passphrase: str = "") -> str:
@@ -204,7 +205,7 @@ class Ceremony:
             StorageError: The keys folder cannot be written.
         """
         path = self._keys_dir / f"{self._draft.new.version}.root.json"
-        if self._is_in_force:
+        if self.is_in_force:
             return path
         if not self.facts.is_enough:
             return None
@@ -214,7 +215,7 @@ class Ceremony:
         self._write_missing()
         with on_storage(f"put root {self._draft.new.version} into force"):
             write_durably(path, data)
-        self._is_in_force = True
+        self.is_in_force = True
         return path
 
     def _save(self, draft: RootDraft) -> None:
@@ -274,7 +275,7 @@ class Ceremony:
         )
 
     def _require_open(self) -> None:
-        if self._is_in_force:
+        if self.is_in_force:
             raise InputError(
                 f"go on with root {self._draft.new.version}",
                 file=str(self.draft_file),

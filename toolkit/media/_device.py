@@ -28,7 +28,7 @@ from queue import SimpleQueue
 from typing import IO, BinaryIO, Protocol, cast
 
 from toolkit.filesystem import on_storage as on_storage  # media take it from here
-from toolkit.filesystem import sync_folder
+from toolkit.filesystem import open_regular, sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
 CHUNK_BYTES = 2 << 20
@@ -231,7 +231,7 @@ def copy_durably(
     part = target.with_name(target.name + ".part")
     left = size_bytes
     with gone_on_error(part):
-        with source.open("rb", buffering=0) as file:
+        with open_regular(source) as file:
             reading = _read_through(file, through)
             reading.seek(offset)
 
@@ -266,7 +266,7 @@ def read_ahead(
 
     Close the generator when it is not read to its end. `through` is as in `copy_durably`.
     """
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         reading = _read_through(file, through)
         with contextlib.closing(_ahead(lambda buffer: reading.readinto(buffer) or 0)) as chunks:
             yield from chunks

@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError, misread
-from toolkit.filesystem import sync_folder
+from toolkit.filesystem import read_regular, sync_folder
 from toolkit.media._custody import ReceiptKind
 from toolkit.media._device import gone_on_error, on_storage, write_durably
 from toolkit.media._keys import as_instant, read_instant
@@ -38,6 +38,8 @@ SETS = "sets"
 RECEIVED = "received"
 LEDGER = "ledger.json"
 _FORMAT = 1
+_LEDGER_LIMIT_BYTES = 64 << 20
+"""A row for everything that ever came home: it may grow far longer than any other record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +206,7 @@ def read_ledger(home: Path) -> tuple[LedgerRow, ...]:
     with on_storage(f"read {path}"):
         if not path.exists():
             return ()
-        data = path.read_bytes()
+        data = read_regular(path, limit_bytes=_LEDGER_LIMIT_BYTES)
     try:
         document = json.loads(data)
         if document["kind"] != "ferry-received" or document["format"] != _FORMAT:
@@ -265,7 +267,7 @@ def _keep_signed(medium: Medium, folder: Path) -> None:
 
 
 def _read_record(path: Path) -> SetRecord:
-    data = path.read_bytes()
+    data = read_regular(path)
     try:
         row = json.loads(data)
         if row["kind"] != "ferry-set-record" or row["format"] != _FORMAT:

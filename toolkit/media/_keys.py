@@ -9,6 +9,7 @@ clear, so storage is done here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -29,7 +30,7 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from toolkit.errors import InputError, SignatureError, StorageError
-from toolkit.filesystem import sync_folder
+from toolkit.filesystem import read_regular, sync_folder
 from toolkit.media._device import gone_on_error, on_storage
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = ROLES = ("root", "targets", "snapshot", "timestamp")
@@ -41,6 +42,9 @@ ROOT_VALID_DAYS = 730
 """How long a root is valid unless said otherwise: two years, so that it is renewed before it is needed."""
 ROOT_NAME = re.compile(r"([1-9]\d{0,8})\.root\.json\Z")
 """Its group is the version."""
+_UNFINISHED = "unfinished-root.json"
+"""The first root while the keys that it names are being made."""
+_OTHER_COPY = "take the root files from where they were made, or from a newer medium (tuf/)"
 _GROUP = 4
 _NAMED_DIGITS = 8
 """Of a key id, in the names of key files. Which key it is is decided by the whole id."""
@@ -69,7 +73,7 @@ def init_trust(
     root_threshold: int = 1,
     now: datetime | None = None,
 ) -> str:
-    """Make the keys and `1.root.json` in a new or empty folder.
+    """Make the keys and `1.root.json` in a new or empty folder; what a killed run left there is made anew.
 
     Args:
         keys_dir: Where the keys will live; made if missing.
@@ -84,7 +88,7 @@ def init_trust(
         The root's fingerprint, in groups of four for reading aloud.
 
     Raises:
-        StorageError: The folder is not empty or cannot be written.
+        StorageError: The folder is not empty, another process makes keys in it, or it cannot be written.
         InputError: A passphrase is too short, the threshold needs more keys than there are, or the expiry
             is not in the future.
     """
@@ -97,10 +101,14 @@ def init_trust(
             "make a root",
             found=f"{root_threshold} signatures of {root_count} root keys",
             expected=f"a threshold from 1 to {root_count}",
+            hint="ask for fewer signatures, or make more root keys",
         )
     if expires_at <= now:
         raise InputError(
-            "make a root", found=f"expiry {expires_at:%Y-%m-%d}", expected="a later day"
+            "make a root",
+            found=f"expiry {expires_at:%Y-%m-%d}",
+            expected="a later day",
+            hint="is this machine's clock right? Else give it more days",
         )
     made = [(role, new_signer(), passphrase) for role in (TARGETS, SNAPSHOT, TIMESTAMP)]
     made += [(ROOT, new_signer(), secret) for secret in root_passphrases or (passphrase,)]
@@ -118,22 +126,47 @@ def init_trust(
         if role == ROOT:
             signed.sign(signer, append=True)
     data = signed.to_bytes()
-    with on_storage(f"make keys in {keys_dir}"):
+    attempted = f"make keys in {keys_dir}"
+    with on_storage(attempted):
         keys_dir.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(keys_dir)
         if present := sorted(item.name for item in keys_dir.iterdir()):
             raise StorageError(
-                f"make keys in {keys_dir}",
+                attempted,
                 found=f"it already holds {', '.join(present[:3])}",
                 expected="an empty folder",
                 hint="keys are never overwritten; choose another folder",
             )
+        write_secret(keys_dir / _UNFINISHED, data)
+        sync_folder(keys_dir)
         for role, signer, secret in made:
             is_one_of_several = role == ROOT and root_passphrases
             name = key_file(role, signer.public_key.keyid) if is_one_of_several else f"{role}.pem"
             store_key(keys_dir / name, signer, secret)
-        write_secret(keys_dir / "1.root.json", data)
+        sync_folder(keys_dir)
+        if read_regular(keys_dir / _UNFINISHED) != data:
+            raise StorageError(
+                attempted,
+                found="the root of another ferry that makes keys there",
+                expected="an empty folder",
+                hint="wait until that one has ended; take what it made, or choose another folder",
+            )
+        (keys_dir / _UNFINISHED).rename(keys_dir / "1.root.json")
         sync_folder(keys_dir)
     return fingerprint(data)
+
+
+def _remove_unfinished(keys_dir: Path) -> None:
+    """Remove the keys of a root that a killed `init_trust` left unfinished: nobody has seen its fingerprint."""
+    path = keys_dir / _UNFINISHED
+    if not path.exists():
+        return
+    with contextlib.suppress(InputError):  # not written to its end: no key was made yet
+        roles = _parse_root(read_regular(path), file=str(path)).roles
+        for role, names in roles.items():
+            for name in (f"{role}.pem", *(key_file(role, keyid) for keyid in names.keyids)):
+                (keys_dir / name).unlink(missing_ok=True)
+    path.unlink()
 
 
 def open_keys(keys_dir: Path, passphrase: str) -> SigningKeys:
@@ -181,7 +214,7 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
     """
     with on_storage(f"read the roots in {folder}"):
         found = {
-            int(match[1]): item.read_bytes()
+            int(match[1]): read_regular(item)
             for item in folder.iterdir()
             if (match := ROOT_NAME.match(item.name))
         }
@@ -191,8 +224,20 @@ def read_root_chain(folder: Path) -> tuple[bytes, ...]:
             file=str(folder),
             found=", ".join(f"{version}.root.json" for version in sorted(found)) or "none",
             expected="1.root.json and every later version without a gap",
+            hint="give the keys folder that `ferry trust init` made; missing roots are on newer media, too (tuf/)",
         )
     return tuple(found[version] for version in sorted(found))
+
+
+def read_root_file(path: Path) -> bytes:
+    """Return the bytes of a root.json that a person has named; whether they are one `read_root` tells.
+
+    Raises:
+        StorageError: It cannot be read.
+        InputError: It is larger than any root, or a pipe or a device.
+    """
+    with on_storage(f"read the root {path}"):
+        return read_regular(path)
 
 
 def fingerprint(root_bytes: bytes) -> str:
@@ -217,6 +262,7 @@ def read_fingerprint(text: str) -> str:
             "read a fingerprint",
             found=f"{len(digits)} characters" if digits else "nothing",
             expected="64 hex digits, as `ferry trust fingerprint` prints them",
+            hint="type all of it, and nothing else; quotation marks keep its groups together",
         )
     return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
@@ -234,7 +280,10 @@ def read_root(data: bytes, *, file: str) -> Root:
         root.verify_delegate(ROOT, signed.signed_bytes, signed.signatures)
     except (RepositoryError, ValueError) as error:
         raise SignatureError(
-            f"check {file}", found=str(error), expected="a root signed by its own keys"
+            f"check {file}",
+            found=str(error),
+            expected="a root signed by its own keys",
+            hint=_OTHER_COPY,
         ) from error
     return root
 
@@ -271,10 +320,16 @@ def walk_roots(roots: Sequence[bytes], *, folder: str) -> Root:
             f"check {file}",
             found=found,
             expected=f"version {version}, signed under version {version - 1}",
-            hint="take the root files from where they were made, or from a newer medium (tuf/)",
+            hint=_OTHER_COPY,
         )
     if newest is None:
-        raise InputError("read the roots", file=folder, found="none", expected="1.root.json")
+        raise InputError(
+            "read the roots",
+            file=folder,
+            found="none",
+            expected="1.root.json",
+            hint=_OTHER_COPY,
+        )
     return newest
 
 
@@ -297,14 +352,21 @@ def read_instant(text: object) -> datetime:
 
 
 def _parse_root(data: bytes, *, file: str) -> Root:
+    def refuse(found: str) -> InputError:
+        return InputError(
+            "read the root",
+            file=file,
+            found=found,
+            expected="a root.json of TUF",
+            hint="give the root.json that `ferry trust init` made, or the one on a medium (tuf/)",
+        )
+
     try:
         signed = Metadata[Root].from_bytes(data).signed
     except RepositoryError as error:
-        raise InputError(
-            "read the root", file=file, found=str(error), expected="a TUF root.json"
-        ) from error
+        raise refuse(str(error)) from error
     if not isinstance(signed, Root):
-        raise InputError("read the root", file=file, found="another role", expected="a root.json")
+        raise refuse("another role")
     return signed
 
 
@@ -360,7 +422,7 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
         InputError: Wrong passphrase, or not such a file.
     """
     with on_storage(f"open the key {path}"):
-        data = path.read_bytes()
+        data = read_regular(path)
     try:
         key = load_pem_private_key(data, passphrase.encode())
     except TypeError as error:  # cryptography's word for "a passphrase, but no encryption"
@@ -369,6 +431,7 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
             file=str(path),
             found="a key stored without encryption" if passphrase else "no passphrase",
             expected="a key encrypted by `ferry trust init`, and its passphrase",
+            hint="give a key file that ferry made, and set FERRY_KEY_PASSPHRASE to its passphrase",
         ) from error
     except ValueError as error:
         raise InputError(
@@ -378,7 +441,13 @@ def open_key(path: Path, passphrase: str) -> CryptoSigner:
             hint="check FERRY_KEY_PASSPHRASE, keyboard layout and caps lock",
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("open the key", file=str(path), found="another kind", expected="Ed25519")
+        raise InputError(
+            "open the key",
+            file=str(path),
+            found="another kind",
+            expected="Ed25519",
+            hint="give a key file that ferry made",
+        )
     return CryptoSigner(key)
 
 

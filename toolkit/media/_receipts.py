@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, StorageError
-from toolkit.filesystem import DRAFT
+from toolkit.filesystem import DRAFT, read_begin
 from toolkit.media._custody import (
     LAST_COUNTER,
     LIMIT_BYTES,
@@ -239,8 +239,7 @@ def _files(place: Path) -> Iterator[tuple[str, bytes]]:
             )
         for name in names:
             require_regular(place / name)
-            with (place / name).open("rb") as file:
-                yield name, file.read(LIMIT_BYTES + 1)
+            yield name, read_begin(place / name, LIMIT_BYTES + 1)
 
 
 def _require_own(chain: Chain, receipts: Path | None) -> None:

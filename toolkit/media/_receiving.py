@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.filesystem import read_begin
 from toolkit.media._custody import Chain, Entry, ReceiptKind, read_chain
 from toolkit.media._device import measure, on_storage, write_durably
 from toolkit.media._home import (
@@ -321,7 +322,11 @@ class _Intake:
                 self._note(entry.receipt.receipt_id, _RECEIPT, entry.sha256, target.name)
         with on_storage(f"read {kept}"):
             paths = sorted(kept.iterdir()) if kept.is_dir() else []
-            files = [(path.name, path.read_bytes()) for path in paths if path.suffix == ".json"]
+            files = [
+                (path.name, read_begin(path, LIMIT_BYTES + 1))
+                for path in paths
+                if path.suffix == ".json"
+            ]
         return read_chain(files, set_id=self.record.set_id, keys=self.keys).authentic()
 
     def take(self, item: Returned, stated: Mapping[str, set[str]]) -> Taken:
@@ -357,8 +362,8 @@ class _Intake:
 
     def _request(self, item: Returned) -> tuple[str, str]:
         """Return the id of a request, or why it is none that can be taken in."""
-        with on_storage(f"read {item.path}"), item.path.open("rb") as file:
-            data = file.read(LIMIT_BYTES + 1)  # which a reader refuses
+        with on_storage(f"read {item.path}"):
+            data = read_begin(item.path, LIMIT_BYTES + 1)  # which a reader refuses
         try:
             request_id, sealed = read_either(data, file=item.path.name)
         except (InputError, SignatureError) as error:

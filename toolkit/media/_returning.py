@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.errors import InputError, StorageError
-from toolkit.filesystem import DRAFT
+from toolkit.filesystem import DRAFT, read_begin
 from toolkit.media._custody import LIMIT_BYTES as RECEIPT_LIMIT_BYTES
 from toolkit.media._device import (
     StreamDigest,
@@ -115,8 +115,7 @@ def returns(folder: Path) -> Iterator[Returned]:
 def _travel_name(path: Path) -> str:
     with on_storage(f"read {path}"):
         require_regular(path)
-        with path.open("rb") as file:
-            begin = file.read(LIMIT_BYTES + 1)
+        begin = read_begin(path, LIMIT_BYTES + 1)
     name = path.name
     if not begin.startswith(_SEALED):
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError, StorageError, misread
+from toolkit.filesystem import read_regular
 from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
 from toolkit.media._encryption import SCHEME
 from toolkit.media._keys import as_instant, read_instant
@@ -445,23 +446,14 @@ def find_set_above(folder: Path) -> Path | None:
 
 
 def read_small(path: Path, *, limit_bytes: int = _SIZE_LIMIT_BYTES) -> bytes:
-    """Return a small file whole; its size is bounded.
+    """Return a small file of a medium whole: no link is followed, and its size is bounded.
 
     Raises:
         OSError: It cannot be read; `NotRegularError` when it is no plain file.
         InputError: It is larger than any file of this kind.
     """
     require_regular(path)
-    with path.open("rb") as reading:
-        data = reading.read(limit_bytes + 1)
-    if len(data) > limit_bytes:
-        raise InputError(
-            "read",
-            file=str(path),
-            found="a large file",
-            expected=f"{limit_bytes} bytes at most",
-        )
-    return data
+    return read_regular(path, limit_bytes=limit_bytes)
 
 
 def read_digest(text: object) -> Sha256:

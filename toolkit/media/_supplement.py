@@ -21,6 +21,7 @@ from toolkit.errors import (
     SignatureError,
     StorageError,
 )
+from toolkit.filesystem import read_begin
 from toolkit.media._device import on_storage
 from toolkit.media._foresight import foresee_supplement
 from toolkit.media._home import SETS, SetRecord, find_set_record, signed_folder
@@ -192,8 +193,8 @@ def prepare_supplement(
         InputError: Not a request, or it asks for what the set does not have.
     """
     now = now or datetime.now(UTC)
-    with on_storage(f"read {request_file}"), request_file.open("rb") as file:
-        data = file.read(LIMIT_BYTES + 1)  # which a reader refuses
+    with on_storage(f"read {request_file}"):
+        data = read_begin(request_file, LIMIT_BYTES + 1)  # which a reader refuses
     request, sealed = read_supplement_request(data, file=str(request_file))
     if sealed.fingerprint not in keys:
         raise SignatureError(

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, TrustError, misread
+from toolkit.filesystem import read_regular
 from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import (
     as_instant,
@@ -35,6 +36,8 @@ ROOT_FILE = "root.json"
 STATE_FILE = "state.json"
 LOCK_FILE = "lock"
 _LOCK_TIMEOUT_S = 30
+_STATE_LIMIT_BYTES = 64 << 20
+"""All metadata of a medium as text, and the chain of roots."""
 OUTRUN = (
     "replace two keys (ferry trust rotate-key timestamp, then snapshot) and write media that are valid beyond that "
     "date (--valid-days)"
@@ -99,10 +102,10 @@ def pin_root(trust_dir: Path, root_bytes: bytes, expected_fingerprint: str) -> N
     with on_storage(f"pin the root in {trust_dir}"):
         trust_dir.mkdir(parents=True, exist_ok=True)
         pinned = trust_dir / ROOT_FILE
-        if pinned.exists() and pinned.read_bytes() != root_bytes:
+        if pinned.exists() and (known := read_regular(pinned)) != root_bytes:
             raise TrustError(
                 "pin the root",
-                found=f"this site already trusts {fingerprint(pinned.read_bytes())}",
+                found=f"this site already trusts {fingerprint(known)}",
                 expected=found,
                 hint="a site believes one root for its whole life; use a new site directory",
             )
@@ -130,9 +133,9 @@ def load_trust(trust_dir: Path) -> Trust:
                 found="no root is pinned here",
                 hint="pin one: ferry site init SITE --root root.json --fingerprint …",
             )
-        root = (trust_dir / ROOT_FILE).read_bytes()
+        root = read_regular(trust_dir / ROOT_FILE)
         path = trust_dir / STATE_FILE
-        saved = path.read_bytes() if path.exists() else None
+        saved = read_regular(path, limit_bytes=_STATE_LIMIT_BYTES) if path.exists() else None
     fresh = new_trust(root)
     if saved is None:
         return fresh

@@ -174,7 +174,7 @@ def _unpack(state: TrustState, work: Path) -> None:
 def _pack(work: Path) -> dict[str, bytes]:
     names = ["timestamp.json", "snapshot.json", "targets.json"]
     names += [f"{HISTORY}/{item.name}" for item in (work / HISTORY).iterdir()]
-    return {name: (work / name).read_bytes() for name in names}
+    return {name: read_small(work / name) for name in names}
 
 
 @contextlib.contextmanager

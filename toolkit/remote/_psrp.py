@@ -50,6 +50,7 @@ from toolkit.errors import (
     StorageError,
     ToolkitError,
 )
+from toolkit.filesystem import refuse_pipe
 from toolkit.model import AuthMethod, Command, Credential, Node, Plain, T, Transport
 from toolkit.remote._values import plain, wire
 
@@ -296,6 +297,7 @@ def _trusted_roots(node: Node, files: contextlib.ExitStack) -> str | None:
 def _check_roots(ca_file: str) -> None:
     attempted = f"read the CA file {ca_file}"
     try:
+        refuse_pipe(Path(ca_file))
         ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as error:
         raise InputError(

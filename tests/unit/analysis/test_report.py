@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -107,6 +108,14 @@ def test_file_of_somebody_else_is_not_overwritten(analysis: Analysis, tmp_path: 
     with pytest.raises(StorageError, match="not a ferry report"):
         write_report(analysis, path)
     assert path.read_text() == "mine"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system's pipes are no files")
+def test_pipe_is_no_earlier_report(analysis: Analysis, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "report.html")
+    with pytest.raises(StorageError, match="not a ferry report"):
+        write_report(analysis, tmp_path / "report.html")
 
 
 def test_folder_that_is_not_there_is_a_storage_error(analysis: Analysis, tmp_path: Path) -> None:

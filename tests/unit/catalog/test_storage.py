@@ -10,8 +10,9 @@ from toolkit.catalog._hashing import measure
 from toolkit.catalog._inside import inspect_zip
 from toolkit.catalog._sbe_finding import candidates, place
 from toolkit.catalog._sbe_package import open_bounded
-from toolkit.catalog._storage import open_regular, storage
+from toolkit.catalog._storage import storage
 from toolkit.errors import InputError, StorageError
+from toolkit.filesystem import open_regular
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -12,7 +13,8 @@ from toolkit.catalog import load_manifests
 from toolkit.catalog._records import Record
 from toolkit.catalog._store import Store
 from toolkit.cli import execute
-from toolkit.errors import StorageError
+from toolkit.cli._run_options import read_update
+from toolkit.errors import InputError, StorageError
 from toolkit.media import fingerprint, pin_root
 from toolkit.model import Acceptance, FileVerdict
 
@@ -688,6 +690,53 @@ def test_the_fingerprint_of_nothing_or_of_two_things_is_a_usage_error(ferry, pub
     keys = publisher.folder
     assert ferry("trust", "fingerprint")[0] == 2
     assert ferry("trust", "fingerprint", keys / "1.root.json", "--keys", keys)[0] == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.skipif(sys.platform == "win32", reason="this system's pipes are no files")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "trust fingerprint named",
+        "site init new --root named --fingerprint 3f2a",
+        "media verify medium --root named --fingerprint 3f2a",
+        "media supplement named --catalog catalog --to medium",
+        "media write --plan named --catalog catalog --keys keys --to medium",
+    ],
+)
+def test_a_pipe_is_refused_instead_of_waited_for(ferry, publisher, tmp_path, words):
+    os.mkfifo(tmp_path / "named")
+    shutil.copytree(publisher.folder, tmp_path / "keys")
+    code, _, err = ferry(*words.split())
+    assert code == 7
+    assert "a pipe or a device, which is not a file" in err
+    assert "next: " in err
+
+
+def test_what_is_no_root_no_fingerprint_and_no_version_says_what_to_do_next(
+    ferry, publisher, tmp_path
+):
+    keys = ("--catalog", "catalog", "--keys", publisher.folder)
+    root = publisher.folder / "1.root.json"
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    (tmp_path / "other.json").write_bytes(root.read_bytes().replace(b'"root"', b'"snapshot"'))
+    (tmp_path / "empty").mkdir()
+    for words in (
+        ("trust", "fingerprint", "noise"),
+        ("trust", "fingerprint", "other.json"),
+        ("trust", "fingerprint", "--keys", "empty"),
+        ("site", "init", "new", "--root", "noise", "--fingerprint", "3f2a"),
+        ("media", "write", "12.x", *keys, "--to", "medium"),
+    ):
+        code, _, err = ferry(*words)
+        assert (code, "next: " in err) == (7, True), (words, err)
+
+
+@pytest.mark.parametrize("text", ["12.x", "SBEx"])
+def test_what_names_no_update_says_what_to_do_next(text):
+    with pytest.raises(InputError) as caught:
+        read_update(text)
+    assert caught.value.hint
 
 
 def test_keys_are_never_overwritten(ferry, publisher):

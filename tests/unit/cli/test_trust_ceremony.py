@@ -49,6 +49,17 @@ def test_a_key_is_rotated_in_two_commands(ferry, keys):
     assert open_keys(keys, PASSPHRASE).signers["timestamp"]
 
 
+def test_signing_again_what_is_in_force_changes_nothing(ferry, keys, monkeypatch):
+    ferry("renew", "--keys", "keys")
+    signing = ("sign", "keys/2.root.draft.json", "--key", "keys/root.pem")
+    code, out, _ = ferry(*signing)
+    assert (code, out.split(": ")[0]) == (0, "root 2 is in force")
+    before = {item.name: item.read_bytes() for item in keys.iterdir()}
+    monkeypatch.delenv("FERRY_KEY_PASSPHRASE")  # nobody is asked for it
+    assert ferry(*signing)[:2] == (code, out)
+    assert {item.name: item.read_bytes() for item in keys.iterdir()} == before
+
+
 def test_a_second_rotation_names_the_key_file_that_nobody_needs(ferry, keys):
     assert "delete that file" not in ferry("rotate-key", "timestamp", "--keys", "keys")[2]
     (made,) = keys.glob("timestamp-*.pem")

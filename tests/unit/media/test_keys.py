@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import stat
@@ -16,6 +17,11 @@ from toolkit.media import (
     read_fingerprint,
     read_root_chain,
 )
+from toolkit.media._keys import write_secret
+
+
+class Killed(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture
@@ -57,6 +63,84 @@ def test_a_folder_that_holds_something_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"letter\.txt"):
         init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
     assert [item.name for item in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("holders", [(), ("anna's own words", "ben's own words")])
+@pytest.mark.parametrize("is_torn", [False, True])
+@pytest.mark.parametrize("number", range(6))
+def test_keys_whose_making_was_killed_are_made_anew(
+    tmp_path, monkeypatch, number, is_torn, holders
+):
+    def init():
+        return init_trust(
+            tmp_path, PASSPHRASE, expires_at=NOW + days(9), root_passphrases=holders, now=NOW
+        )
+
+    written = []
+
+    def killed(path, data):
+        if len(written) == number:
+            path.write_bytes(data[: len(data) // 2 if is_torn else None])
+            raise Killed
+        written.append(path)
+        write_secret(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("toolkit.media._keys.write_secret", killed)
+        with contextlib.suppress(Killed):
+            init()
+    if not (tmp_path / "1.root.json").exists():
+        init()
+    made = 4 if not holders else 5
+    assert len(list(tmp_path.glob("*.pem"))) == made
+    assert len(list(tmp_path.iterdir())) == made + 1
+    assert open_keys(tmp_path, PASSPHRASE).signers
+
+
+def test_of_two_that_make_keys_in_one_folder_one_root_stays_with_its_keys(tmp_path, monkeypatch):
+    def init():
+        return init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+
+    def another_comes_between(folder):
+        if len(list(folder.glob("*.pem"))) == 4:  # and the root has not got its name
+            monkeypatch.undo()
+            init()
+
+    monkeypatch.setattr("toolkit.media._keys.sync_folder", another_comes_between)
+    with pytest.raises(StorageError):
+        init()
+    assert open_keys(tmp_path, PASSPHRASE).signers
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_kill_before_the_root_gets_its_name_makes_it_anew(tmp_path, monkeypatch):
+    def init():
+        return init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.rename", killed)
+        with pytest.raises(Killed):
+            init()
+    assert init() == fingerprint((tmp_path / "1.root.json").read_bytes())
+    assert open_keys(tmp_path, PASSPHRASE).signers
+
+
+def test_a_key_that_a_killed_making_did_not_make_stays(tmp_path, monkeypatch):
+    def killed(path, data):
+        write_secret(path, data)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("toolkit.media._keys.write_secret", killed)
+        with pytest.raises(Killed):
+            init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+    (tmp_path / "root-3f2a91c0.pem").write_bytes(b"another publisher's")
+    with pytest.raises(StorageError, match=r"root-3f2a91c0\.pem"):
+        init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+    assert (tmp_path / "root-3f2a91c0.pem").read_bytes() == b"another publisher's"
 
 
 def test_an_expiry_in_the_past_is_refused(tmp_path):

@@ -37,8 +37,9 @@ from toolkit.catalog._inside._expects import (
 )
 from toolkit.catalog._inside._report import Findings, ZipFinding, ZipProblem, shortened
 from toolkit.catalog._inside._survey import Survey, survey
-from toolkit.catalog._storage import open_regular, storage
+from toolkit.catalog._storage import storage
 from toolkit.errors import InputError
+from toolkit.filesystem import open_regular
 from toolkit.model import Progress, Silent, SolutionVersion
 
 __all__ = [
