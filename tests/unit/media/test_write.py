@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import io
 import json
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.media.making import NOW, days, flip, make_payload
+from tests.unit.media.receipts import HOME, SITE
 from toolkit.errors import DigestError, InputError, StorageError, TrustError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint, write_medium
@@ -317,19 +319,31 @@ def test_what_stands_without_a_note_is_looked_at(root, publisher, payload, secon
     assert medium.verify().problem() is None
 
 
-def test_a_writing_stopped_before_its_last_step_is_only_read_back(
-    root, publisher, payload, monkeypatch
-):
-    def stopped(path, target):
-        if target.name == "complete.json":
-            raise Stopped
-        return honest(path, target)
+@pytest.fixture
+def stopped_at_the_end(monkeypatch):
+    """Return a context in which a writing dies before its very last step."""
 
-    honest = Path.replace
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", stopped)
-        with pytest.raises(Stopped):
-            publisher.write(root, payload)
+    @contextlib.contextmanager
+    def stopped_at_the_end():
+        def stopped(path, target):
+            if target.name == "complete.json":
+                raise Stopped
+            return honest(path, target)
+
+        honest = Path.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", stopped)
+            with pytest.raises(Stopped):
+                yield
+
+    return stopped_at_the_end
+
+
+def test_a_writing_stopped_before_its_last_step_is_only_read_back(
+    root, publisher, payload, stopped_at_the_end
+):
+    with stopped_at_the_end():
+        publisher.write(root, payload)
     heard = Heard()
     publisher.write(root, payload, progress=heard)
     assert heard.steps == [f"read back {payload.name}"]
@@ -527,6 +541,20 @@ def test_a_stopped_finishing_goes_on_with_the_signatures_that_a_site_accepted(
     with pytest.raises(Stopped):
         publisher.write(root, told, second, progress=StopAt(step))
     publisher.write(root, told, second)
+    assert content(first.folder) == before
+    assert site.open(root).verify().is_tidy(strict=True)
+
+
+def test_a_finishing_stopped_before_its_last_step_is_not_signed_again(
+    root, publisher, payload, site, stopped_at_the_end
+):
+    first = publisher.write(root, payload, custody_key=HOME.public_hex)
+    site.open(root)
+    before = content(first.folder)
+    (first.folder / "complete.json").unlink()
+    with stopped_at_the_end():
+        publisher.write(root, payload, custody_key=SITE.public_hex)  # another catalog of this home
+    publisher.write(root, payload, custody_key=SITE.public_hex)
     assert content(first.folder) == before
     assert site.open(root).verify().is_tidy(strict=True)
 
