@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -557,6 +558,21 @@ def test_a_finishing_stopped_before_its_last_step_is_not_signed_again(
     publisher.write(root, payload, custody_key=SITE.public_hex)
     assert content(first.folder) == before
     assert site.open(root).verify().is_tidy(strict=True)
+
+
+@pytest.mark.parametrize("name", ["complete.json", "writing.json", "payload"])
+def test_a_folder_in_the_place_of_a_file_is_named_and_what_to_do(root, publisher, payload, name):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    path = first.folder / (f"data/payload/{payload.name}" if name == "payload" else name)
+    path.unlink(missing_ok=True)
+    (path / "mine").mkdir(parents=True)
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        publisher.write(root, payload)
+    assert str(caught.value).endswith(f"{path})")
+    assert "delete it by hand" in caught.value.hint
+    shutil.rmtree(path)
+    assert publisher.write(root, payload).folder == first.folder
 
 
 def test_a_stopped_finishing_that_is_not_proven_any_more_is_refused(root, publisher, payload):
