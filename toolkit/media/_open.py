@@ -21,7 +21,7 @@ from toolkit.media._set import (
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import Checked, check_set, go_on, how_to_complete
+from toolkit.media._verify import Checked, go_on, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
 
@@ -94,12 +94,13 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
         The fingerprint; empty where the metadata name no key.
 
     Raises:
-        TrustError: The metadata cannot be proven here: damaged, expired, rolled back, of another publisher.
+        TrustError: The metadata cannot be proven here as `open_medium` proves them: damaged, expired, rolled back,
+            of another publisher.
         StorageError: Medium missing, unreadable or incomplete.
         InputError: Several sets on the medium, or a damaged trust state.
     """
     folder = find_set_folder(root)
-    checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
+    checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
     custom: dict[str, Any] = checked.targets[SET_TARGET].custom or {}
     key = custom.get(CUSTODY_KEY)
     try:
