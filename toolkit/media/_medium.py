@@ -137,7 +137,8 @@ class Medium:
         """
         self.folder = folder
         self._repaired = tuple(repaired)
-        self._folders = (*repaired, folder, *others)
+        self._media = (folder, *others)
+        self._folders = (*repaired, *self._media)
         self.places = (*self._folders, *named)
         """All that is read from."""
         self._checked = checked
@@ -443,8 +444,7 @@ class Medium:
             StorageError: A folder of it cannot be read.
             SignatureError: What is signed of an encrypted target contradicts itself.
         """
-        places = (self.folder, *self._repaired)
-        lacking = [] if any(map(self._is_finished, places)) else [COMPLETE]
+        lacking = [COMPLETE] if self.unfinished() else []
         for _, piece in self.pieces:
             states = {_lack(folder / piece.path, piece) for folder in self._folders}
             if "" not in states:
@@ -452,8 +452,20 @@ class Medium:
                 lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
         return tuple(lacking)
 
+    def unfinished(self) -> tuple[Path, ...]:
+        """Return this medium and others of its set, those that nothing here says were written to their end.
+
+        On a medium its `complete.json` does, where it says what was signed; that of a supplement does for all.
+
+        Raises:
+            SignatureError: What is signed of an encrypted target contradicts itself.
+        """
+        if any(map(self._is_finished, self._repaired)):
+            return ()
+        return tuple(folder for folder in self._media if not self._is_finished(folder))
+
     def _is_finished(self, place: Path) -> bool:
-        """Whether `complete.json` there says, as it was signed, that this set was written to its end."""
+        """Whether `complete.json` there says, as it was signed, that what lies there was written to its end."""
         try:
             return not self._contradiction(place)
         except (OSError, InputError):

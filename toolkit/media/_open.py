@@ -9,12 +9,11 @@ from typing import Any
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.media._device import on_storage
-from toolkit.media._identity import is_supplement
+from toolkit.media._identity import is_supplement, sets_named
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
 from toolkit.media._set import (
-    COMPLETE,
     REPAIRED,
     SET_TARGET,
     find_set_folder,
@@ -65,15 +64,15 @@ def open_medium(
             checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
             repaired, further = _same_set(folder, others, checked)
             medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
-            missing = medium.missing()
+            missing, unfinished = medium.missing(), medium.unfinished()
             if not missing and not medium.supplement:
                 save_state(trust_dir, checked.state)
             elif missing and not accept_incomplete:
                 raise StorageError(
-                    f"open the set {folder}",
+                    f"open the set {unfinished[0] if unfinished else folder}",
                     found=f"it is not complete, missing {', '.join(missing[:5])}",
                     expected="every file of the set, and complete.json, which is written last",
-                    hint=go_on(folder) if COMPLETE in missing else how_to_complete(folder),
+                    hint=go_on(unfinished[0]) if unfinished else how_to_complete(folder),
                 )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
@@ -148,12 +147,14 @@ def _same_set(
                 hint="leave it out, or name the medium that you meant",
             )
         (media if found is None and not is_supplement(folder) else repaired).append(folder)
-        found = found or describe_medium(folder).set_id
-        if found != checked.plan.set_id:
+        named = (found,) if found is not None else sets_named(folder)
+        if not named:
+            named = (describe_medium(folder).set_id,)  # which says what is wrong there
+        if checked.plan.set_id not in named:
             raise InputError(
                 "put a set together",
                 file=str(root),
-                found=f"{folder.name} ({found})",
+                found=f"{folder.name} ({named[0]})",
                 expected=f"a medium or repaired files of {checked.plan.set_name} ({checked.plan.set_id})",
                 hint="leave it out, or name only media of one set",
             )

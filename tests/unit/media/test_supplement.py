@@ -997,6 +997,15 @@ def test_a_supplement_that_lost_its_last_file_is_finished_again(damaged, left):
     assert again.verify().is_tidy(strict=True)
 
 
+@pytest.mark.parametrize("left", [None, b"", b'{"set_id": "of another"}'])
+def test_a_supplement_that_lost_its_last_file_gives_its_pieces_all_the_same(damaged, left):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("S", "complete.json").unlink()
+    if left is not None:
+        damaged.file("S", "complete.json").write_bytes(left)
+    assert copied(damaged.open("A", "S")) == damaged.payloads[0].sha256
+
+
 def test_no_medium_that_lost_its_last_file_becomes_a_supplement(damaged):
     path = damaged.ask("A")
     damaged.file("A", "complete.json").unlink()
