@@ -117,7 +117,7 @@ class MediumReport:
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint=_remedy(damaged)
+                hint=_remedy(tuple(file for file in damaged if file.path != COMPLETE))
                 or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):

@@ -82,6 +82,14 @@ def test_damage_is_reported_as_repairable(stick, site):
     assert "ferry media repair" in report.problem().hint
 
 
+def test_a_bad_complete_json_hides_no_parity(stick, site):
+    damage(stick, [1_000_000])
+    (stick / "AZL-1/complete.json").write_bytes(b"{}")
+    problem = site.open(stick, accept_incomplete=True).verify().problem()
+    assert isinstance(problem, DigestError)
+    assert "ferry media repair" in problem.hint
+
+
 def test_damage_without_parity_is_a_second_trip(stick, site):
     damage(stick, [1_000_000])
     shutil.rmtree(stick / "AZL-1/parity")
