@@ -59,7 +59,7 @@ from toolkit.media._set import (
 from toolkit.media._set_key import WHICH_IDENTITY, SetKey, unwrap_key
 from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
-from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
+from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked, go_on
 from toolkit.media._walk import is_folder, is_junction, walk
 from toolkit.model import (
     PayloadKind,
@@ -692,6 +692,9 @@ def describe_medium(root: Path) -> MediumLabel:
     path = folder / (COMPLETE if complete else WRITING)
     try:
         intent = Intent.from_bytes(read_small(path), file=str(path))
+    except InputError as error:
+        error.hint = error.hint or f"{go_on(folder)}; or delete {folder} by hand if nobody needs it"
+        raise
     except OSError as error:
         raise StorageError(
             f"read the label of {folder}",
