@@ -419,11 +419,12 @@ def _begin(
 def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     folder = root / intent.set_name
     if folder.exists() and {item.name for item in folder.iterdir()} - {f"{WRITING}.part"}:
+        what = "medium" if intent.supplement else "medium or name (--name)"
         raise StorageError(
             f"write the set {intent.set_name}",
             found=f"{folder} already holds something else",
             expected="no such folder, or this very set unfinished",
-            hint="take another medium or name (--name), or delete that folder if nobody needs it",
+            hint=f"take another {what}, or delete that folder if nobody needs it",
         )
     folder.mkdir(exist_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())

@@ -1010,8 +1010,9 @@ def test_no_medium_that_lost_its_last_file_becomes_a_supplement(damaged):
     path = damaged.ask("A")
     damaged.file("A", "complete.json").unlink()
     damaged.file("A", f"data/{SBE}").unlink()
-    with pytest.raises(StorageError, match="something else"):
+    with pytest.raises(StorageError, match="something else") as caught:
         damaged.answer(path, stick="A")
+    assert "--name" not in caught.value.hint, "a supplement has the name of its set"
 
 
 def test_a_supplement_with_other_pieces_is_not_taken_for_the_one_that_is_asked_for(damaged):
