@@ -163,10 +163,10 @@ def supplement(
     catalog = Catalog(catalog_dir)
     prepared = prepare_supplement(catalog_dir, request_file, keys=catalog.believed_keys())
     warn(prepared.warnings)
-    scribe = write_scribe(catalog, by)
     payloads = catalog.for_supplement(
         prepared.wanted, manifests=load_manifests(manifest_dirs), progress=progress
     )
+    scribe = write_scribe(catalog, by)
     medium = write_supplement(
         root, prepared, payloads, parity=parity, before_write=before, progress=progress
     )

@@ -293,13 +293,13 @@ def write(
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
     warn(foresee(catalog_dir))
-    scribe = write_scribe(catalog, by)
     payloads = catalog.for_medium(
         versions,
         plan=plan_file,
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
+    scribe = write_scribe(catalog, by)  # last: it may leave a key, and this folder be no catalog
     medium = write_medium(
         root,
         payloads,
