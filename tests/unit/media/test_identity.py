@@ -86,6 +86,13 @@ def test_a_complete_json_that_says_something_else_is_as_one_that_is_gone(
     assert again.verify().is_tidy(strict=True)
 
 
+def test_a_number_of_many_digits_is_not_shown_whole(root, publisher, payload, site):
+    edit(publisher.write(root, payload).folder / "complete.json", medium=10**399)
+    bad, problem = judged(site, root)
+    assert "… (400 digits) instead of 1" in bad.detail
+    assert len(str(problem)) < 400
+
+
 def test_the_complete_json_of_another_set_is_not_taken_for_it(
     tmp_path, root, publisher, payload, site
 ):
