@@ -205,8 +205,9 @@ def _tell_lacking(lacking: Lacking) -> None:
         )
     if lacking.unfinished:
         echo(
-            f"  {', '.join(lacking.unfinished)}: complete.json is missing or bad, and an import insists on it. A "
-            "supplement has one; else the same `ferry media write` finishes the medium where it was made",
+            f"  {', '.join(lacking.unfinished)}: complete.json is missing or bad, and an import insists on it. Where "
+            "no piece is, `ferry media repair` stands in for it; else a supplement has one, or the same `ferry media "
+            "write` finishes the medium where it was made",
             err=True,
         )
     if lacking.not_named:

@@ -425,7 +425,8 @@ def repair(
       ferry cluster import E:\\ D:\\scratch --cluster plant7 --site C:\\ferry-site
 
     Repaired bytes count only if they have the signed hash. What is missing altogether parity cannot make: ask
-    home for it (`ferry media request`). Needs the program par2.
+    home for it (`ferry media request`). Where complete.json is missing or bad and all else is proven, an import from
+    both goes on without it. Needs the program par2.
 
     Changes: nothing on the medium; files in the scratch folder. Exit 1: files are missing altogether.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -125,6 +125,7 @@ class Medium:
         repaired: Sequence[Path] = (),
         others: Sequence[Path] = (),
         named: Sequence[Path] = (),
+        finished: Collection[int] = (),
     ) -> None:
         """Take a set folder and the proof of its metadata.
 
@@ -134,6 +135,7 @@ class Medium:
             repaired: Folders with repaired files of the set, and its supplements; looked into first.
             others: Further media of the same set.
             named: What a person named to find all these.
+            finished: Numbers of media that count as written to their end: a repair has proven every piece of them.
         """
         self.folder = folder
         self._repaired = tuple(repaired)
@@ -141,6 +143,7 @@ class Medium:
         self._folders = (*repaired, *self._media)
         self.places = (*self._folders, *named)
         """All that is read from."""
+        self._finished = finished
         self._checked = checked
         self._plan: SetPlan = checked.plan
         self.number, self.supplement = part_of(folder, checked.plan)
@@ -455,14 +458,20 @@ class Medium:
     def unfinished(self) -> tuple[Path, ...]:
         """Return this medium and others of its set, those that nothing here says were written to their end.
 
-        On a medium its `complete.json` does, where it says what was signed; that of a supplement does for all.
+        On a medium its `complete.json` does, where it says what was signed; that of a supplement does for all, and a
+        repair does for a medium of which it has proven every piece.
 
         Raises:
             SignatureError: What is signed of an encrypted target contradicts itself.
         """
         if any(map(self._is_finished, self._repaired)):
             return ()
-        return tuple(folder for folder in self._media if not self._is_finished(folder))
+        return tuple(
+            folder
+            for folder in self._media
+            if not self._is_finished(folder)
+            and part_of(folder, self._plan)[0] not in self._finished
+        )
 
     def _is_finished(self, place: Path) -> bool:
         """Whether `complete.json` there says, as it was signed, that what lies there was written to its end."""

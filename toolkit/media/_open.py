@@ -13,7 +13,9 @@ from toolkit.media._identity import is_supplement, sets_named
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
+from toolkit.media._report import FINISH_HERE
 from toolkit.media._set import (
+    COMPLETE,
     REPAIRED,
     SET_TARGET,
     find_set_folder,
@@ -62,8 +64,10 @@ def open_medium(
         with trust_lock(trust_dir):
             trust = load_trust(trust_dir)
             checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
-            repaired, further = _same_set(folder, others, checked)
-            medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
+            repaired, further, finished = _same_set(folder, others, checked)
+            medium = Medium(
+                folder, checked, repaired=repaired, others=further, named=named, finished=finished
+            )
             missing, unfinished = medium.missing(), medium.unfinished()
             if not missing and not medium.supplement:
                 save_state(trust_dir, checked.state)
@@ -72,7 +76,9 @@ def open_medium(
                     f"open the set {unfinished[0] if unfinished else folder}",
                     found=f"it is not complete, missing {', '.join(missing[:5])}",
                     expected="every file of the set, and complete.json, which is written last",
-                    hint=go_on(unfinished[0]) if unfinished else how_to_complete(folder),
+                    hint=_how_to_finish(unfinished[0], missing)
+                    if unfinished
+                    else how_to_complete(folder),
                 )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
@@ -113,6 +119,13 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
         ) from error
 
 
+def _how_to_finish(folder: Path, missing: Sequence[str]) -> str:
+    """Return what to do about a medium that is not finished; where its last file alone is missing, there are two ways."""
+    if tuple(missing) != (COMPLETE,):
+        return go_on(folder)
+    return f"{go_on(folder)}; or {FINISH_HERE}"
+
+
 def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
     """Return a medium of the set and the other places; a supplement comes first only where there is none."""
     if is_supplement(folder):
@@ -125,14 +138,15 @@ def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Pa
 
 def _same_set(
     first: Path, others: Sequence[Path], checked: Checked
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Part other places of one set into what is looked into first and media.
+) -> tuple[tuple[Path, ...], tuple[Path, ...], frozenset[int]]:
+    """Part other places of one set into what is looked into first and media, and return what was finished by a repair.
 
     First come repaired files and supplements, which have what is bad elsewhere. Bytes are proven when they are
     copied.
     """
     repaired: list[Path] = []
     media: list[Path] = []
+    finished: frozenset[int] = frozenset()
     for root in others:
         folder = find_set_folder(root)
         with on_storage(f"look into {folder}"):
@@ -147,7 +161,7 @@ def _same_set(
                 hint="leave it out, or name the medium that you meant",
             )
         (media if found is None and not is_supplement(folder) else repaired).append(folder)
-        named = (found,) if found is not None else sets_named(folder)
+        named = (found.set_id,) if found is not None else sets_named(folder)
         if not named:
             named = (describe_medium(folder).set_id,)  # which says what is wrong there
         if checked.plan.set_id not in named:
@@ -158,4 +172,5 @@ def _same_set(
                 expected=f"a medium or repaired files of {checked.plan.set_name} ({checked.plan.set_id})",
                 hint="leave it out, or name only media of one set",
             )
-    return tuple(repaired), tuple(media)
+        finished |= found.finished if found is not None else frozenset()
+    return tuple(repaired), tuple(media), finished

@@ -77,7 +77,10 @@ def test_a_complete_json_that_says_something_else_is_as_one_that_is_gone(
     assert (bad.verdict, field in bad.detail) == (Verdict.DAMAGED, True)
     assert isinstance(problem, StorageError)
     assert bad.detail in str(problem)
-    assert problem.hint == "have the writing finished: the same `ferry media write` goes on"
+    assert problem.hint == (
+        "have the writing finished: the same `ferry media write` goes on; or prove every byte of it here: "
+        "ferry media repair PATH --scratch DIR, then import from both"
+    )
     heard = Heard()
     again = publisher.write(root, payload, now=NOW + days(1), progress=heard)
     assert content(root) == before

@@ -968,6 +968,15 @@ def test_what_an_import_insists_on_is_not_called_needless(cross, left):
     assert lacking.unfinished == ("AZL-2603-TEST 1/1",)
 
 
+@pytest.mark.skipif(shutil.which("par2") is None, reason="the program par2 is not installed")
+def test_a_medium_that_a_repair_finished_is_not_called_unfinished(cross):
+    crossing = cross().write("A")
+    crossing.file("A", "complete.json").unlink()
+    repair_medium(crossing.open("A", accept_incomplete=True), crossing.stick("scratch"))
+    assert crossing.lacking("A", "scratch").unfinished == ()
+    assert copied(crossing.open("A", "scratch")) == crossing.payloads[0].sha256
+
+
 def test_a_supplement_finishes_a_medium_that_lost_its_last_file(damaged):
     damaged.answer(damaged.ask("A"))
     damaged.file("A", "complete.json").write_bytes(b"")
