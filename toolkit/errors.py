@@ -35,8 +35,10 @@ import re
 
 _QUOTED = re.compile(r"""(?<!\w)(['"])((?:(?!\1(?!\w)).){200,})\1(?!\w)""")
 """A quotation, as `repr` makes it, that is longer than anything one has to see whole; not the apostrophe in a word."""
+_DIGITS = re.compile(r"\d{200,}")
+"""A number that is as long."""
 _SHOWN = 100
-"""How many characters of such a quotation are shown."""
+"""How many characters of such a quotation or number are shown."""
 
 
 class ToolkitError(Exception):
@@ -222,15 +224,16 @@ class InputError(ToolkitError):
 
 
 def shortened(sentence: str) -> str:
-    """Return a sentence in which what is quoted is not longer than a person reads.
+    """Return a sentence in which no quotation and no number is longer than a person reads.
 
     Args:
         sentence: Part of an error; may quote what a person typed or a stranger wrote.
     """
-    return _QUOTED.sub(
+    sentence = _QUOTED.sub(
         lambda found: f"{found[1]}{found[2][:_SHOWN]}…{found[1]} ({len(found[2])} characters)",
         sentence,
     )
+    return _DIGITS.sub(lambda found: f"{found[0][:_SHOWN]}… ({len(found[0])} digits)", sentence)
 
 
 def misread(error: Exception) -> str:

@@ -50,6 +50,11 @@ _REASONS = {
     errno.ENODEV: ("gone", _PLUG_IN),
     errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
+    errno.ENOTDIR: ("a file where a folder belongs", "check the path"),
+    errno.EISDIR: (
+        "a folder where a file belongs",
+        "delete it by hand if nobody needs what is in it, then run the same command again",
+    ),
 }
 _NOT_WRITABLE = ("not writable for this user", "check its permissions and its write lock")
 _NOT_READABLE = (
@@ -70,8 +75,9 @@ def on_storage(attempted: str) -> Iterator[None]:
     except OSError as error:
         what, hint = _reason(error)
         text = system_says(error)
-        if error.filename is not None:
-            text += f": {error.filename}"
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        if names:
+            text += f": {' -> '.join(names)}"
         raise StorageError(
             attempted, found=f"{what} ({text})" if what else text, hint=hint
         ) from error

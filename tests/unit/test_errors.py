@@ -59,6 +59,12 @@ def test_what_is_quoted_is_cut_where_it_is_longer_than_one_reads(quote):
     assert f"… ({len(typed)} characters)" in str(error).replace("…'", "…").replace('…"', "…")
 
 
+def test_a_number_is_cut_where_it_is_longer_than_one_reads():
+    found = InputError("read", found=f"medium {10**399} instead of 1").found
+    assert found == f"medium 1{'0' * 99}… (400 digits) instead of 1"
+    assert InputError("read", found=f"sha256 {'0' * 64}").found == f"sha256 {'0' * 64}"
+
+
 def test_a_long_sentence_with_apostrophes_is_kept():
     found = "the site's key; " * 40 + "'short' and the node's clock"
     assert InputError("read", found=found).found == found

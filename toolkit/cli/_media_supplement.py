@@ -163,10 +163,10 @@ def supplement(
     catalog = Catalog(catalog_dir)
     prepared = prepare_supplement(catalog_dir, request_file, keys=catalog.believed_keys())
     warn(prepared.warnings)
-    scribe = write_scribe(catalog, by)
     payloads = catalog.for_supplement(
         prepared.wanted, manifests=load_manifests(manifest_dirs), progress=progress
     )
+    scribe = write_scribe(catalog, by)
     medium = write_supplement(
         root, prepared, payloads, parity=parity, before_write=before, progress=progress
     )
@@ -205,8 +205,9 @@ def _tell_lacking(lacking: Lacking) -> None:
         )
     if lacking.unfinished:
         echo(
-            f"  {', '.join(lacking.unfinished)}: complete.json is missing or bad, and an import insists on it. A "
-            "supplement has one; else the same `ferry media write` finishes the medium where it was made",
+            f"  {', '.join(lacking.unfinished)}: complete.json is missing or bad, and an import insists on it. Where "
+            "no piece is, `ferry media repair` stands in for it; else a supplement has one, or the same `ferry media "
+            "write` finishes the medium where it was made",
             err=True,
         )
     if lacking.not_named:

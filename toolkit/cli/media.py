@@ -293,13 +293,13 @@ def write(
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
     warn(foresee(catalog_dir))
-    scribe = write_scribe(catalog, by)
     payloads = catalog.for_medium(
         versions,
         plan=plan_file,
         manifests=load_manifests(manifest_dirs),
         progress=progress,
     )
+    scribe = write_scribe(catalog, by)  # last: it may leave a key, and this folder be no catalog
     medium = write_medium(
         root,
         payloads,
@@ -425,7 +425,8 @@ def repair(
       ferry cluster import E:\\ D:\\scratch --cluster plant7 --site C:\\ferry-site
 
     Repaired bytes count only if they have the signed hash. What is missing altogether parity cannot make: ask
-    home for it (`ferry media request`). Needs the program par2.
+    home for it (`ferry media request`). Where complete.json is missing or bad and all else is proven, an import from
+    both goes on without it. Needs the program par2.
 
     Changes: nothing on the medium; files in the scratch folder. Exit 1: files are missing altogether.
     """

@@ -19,7 +19,7 @@ from toolkit.errors import InputError, shortened
 from toolkit.media._bag import INFO, MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._keys import as_instant
 from toolkit.media._names import SUPPLEMENT, medium_label
-from toolkit.media._set import COMPLETE, WRITING, Intent, SetPlan, read_small
+from toolkit.media._set import COMPLETE, SET_PATH, WRITING, Intent, SetPlan, read_small
 from toolkit.model import Sha256
 
 _LABEL = "External-Identifier: "
@@ -41,6 +41,14 @@ def is_supplement(folder: Path) -> bool:
     if said:
         return any(intent.supplement for intent in said)
     return label_of(folder).endswith(medium_label("", SUPPLEMENT, 0))
+
+
+def sets_named(folder: Path) -> tuple[str, ...]:
+    """Return the ids of the sets that a folder's own documents name, as far as they can be read."""
+    named = [intent.set_id for intent in _said(folder)]
+    with contextlib.suppress(OSError, InputError):
+        named.insert(0, SetPlan.from_bytes(read_small(folder / SET_PATH), file=SET_PATH).set_id)
+    return tuple(named)
 
 
 def part_of(folder: Path, plan: SetPlan) -> tuple[int, tuple[str, ...]]:

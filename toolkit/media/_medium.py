@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +59,7 @@ from toolkit.media._set import (
 from toolkit.media._set_key import WHICH_IDENTITY, SetKey, unwrap_key
 from toolkit.media._sign import BLOCKS, ENCRYPTED
 from toolkit.media._speed import Speed, slow_warnings
-from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked
+from toolkit.media._verify import CONTRADICTS, WRITE_AGAIN, Checked, go_on
 from toolkit.media._walk import is_folder, is_junction, walk
 from toolkit.model import (
     PayloadKind,
@@ -125,6 +125,7 @@ class Medium:
         repaired: Sequence[Path] = (),
         others: Sequence[Path] = (),
         named: Sequence[Path] = (),
+        finished: Collection[int] = (),
     ) -> None:
         """Take a set folder and the proof of its metadata.
 
@@ -134,12 +135,15 @@ class Medium:
             repaired: Folders with repaired files of the set, and its supplements; looked into first.
             others: Further media of the same set.
             named: What a person named to find all these.
+            finished: Numbers of media that count as written to their end: a repair has proven every piece of them.
         """
         self.folder = folder
         self._repaired = tuple(repaired)
-        self._folders = (*repaired, folder, *others)
+        self._media = (folder, *others)
+        self._folders = (*repaired, *self._media)
         self.places = (*self._folders, *named)
         """All that is read from."""
+        self._finished = finished
         self._checked = checked
         self._plan: SetPlan = checked.plan
         self.number, self.supplement = part_of(folder, checked.plan)
@@ -443,8 +447,7 @@ class Medium:
             StorageError: A folder of it cannot be read.
             SignatureError: What is signed of an encrypted target contradicts itself.
         """
-        places = (self.folder, *self._repaired)
-        lacking = [] if any(map(self._is_finished, places)) else [COMPLETE]
+        lacking = [COMPLETE] if self.unfinished() else []
         for _, piece in self.pieces:
             states = {_lack(folder / piece.path, piece) for folder in self._folders}
             if "" not in states:
@@ -452,8 +455,26 @@ class Medium:
                 lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
         return tuple(lacking)
 
+    def unfinished(self) -> tuple[Path, ...]:
+        """Return this medium and others of its set, those that nothing here says were written to their end.
+
+        On a medium its `complete.json` does, where it says what was signed; that of a supplement does for all, and a
+        repair does for a medium of which it has proven every piece.
+
+        Raises:
+            SignatureError: What is signed of an encrypted target contradicts itself.
+        """
+        if any(map(self._is_finished, self._repaired)):
+            return ()
+        return tuple(
+            folder
+            for folder in self._media
+            if not self._is_finished(folder)
+            and part_of(folder, self._plan)[0] not in self._finished
+        )
+
     def _is_finished(self, place: Path) -> bool:
-        """Whether `complete.json` there says, as it was signed, that this set was written to its end."""
+        """Whether `complete.json` there says, as it was signed, that what lies there was written to its end."""
         try:
             return not self._contradiction(place)
         except (OSError, InputError):
@@ -680,6 +701,9 @@ def describe_medium(root: Path) -> MediumLabel:
     path = folder / (COMPLETE if complete else WRITING)
     try:
         intent = Intent.from_bytes(read_small(path), file=str(path))
+    except InputError as error:
+        error.hint = error.hint or f"{go_on(folder)}; or delete {folder} by hand if nobody needs it"
+        raise
     except OSError as error:
         raise StorageError(
             f"read the label of {folder}",

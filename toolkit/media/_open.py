@@ -9,10 +9,11 @@ from typing import Any
 
 from toolkit.errors import InputError, SignatureError, StorageError, misread
 from toolkit.media._device import on_storage
-from toolkit.media._identity import is_supplement
+from toolkit.media._identity import is_supplement, sets_named
 from toolkit.media._medium import Medium, describe_medium
 from toolkit.media._older import check_beside_memory
 from toolkit.media._repair import read_repaired
+from toolkit.media._report import FINISH_HERE
 from toolkit.media._set import (
     COMPLETE,
     REPAIRED,
@@ -21,7 +22,7 @@ from toolkit.media._set import (
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
-from toolkit.media._verify import Checked, check_set, go_on, how_to_complete
+from toolkit.media._verify import Checked, go_on, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
 
@@ -63,17 +64,21 @@ def open_medium(
         with trust_lock(trust_dir):
             trust = load_trust(trust_dir)
             checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
-            repaired, further = _same_set(folder, others, checked)
-            medium = Medium(folder, checked, repaired=repaired, others=further, named=named)
-            missing = medium.missing()
+            repaired, further, finished = _same_set(folder, others, checked)
+            medium = Medium(
+                folder, checked, repaired=repaired, others=further, named=named, finished=finished
+            )
+            missing, unfinished = medium.missing(), medium.unfinished()
             if not missing and not medium.supplement:
                 save_state(trust_dir, checked.state)
             elif missing and not accept_incomplete:
                 raise StorageError(
-                    f"open the set {folder}",
+                    f"open the set {unfinished[0] if unfinished else folder}",
                     found=f"it is not complete, missing {', '.join(missing[:5])}",
                     expected="every file of the set, and complete.json, which is written last",
-                    hint=go_on(folder) if COMPLETE in missing else how_to_complete(folder),
+                    hint=_how_to_finish(unfinished[0], missing)
+                    if unfinished
+                    else how_to_complete(folder),
                 )
     for warning in medium.warnings:
         (progress or Silent()).say(f"warning: {warning}")
@@ -94,12 +99,13 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
         The fingerprint; empty where the metadata name no key.
 
     Raises:
-        TrustError: The metadata cannot be proven here: damaged, expired, rolled back, of another publisher.
+        TrustError: The metadata cannot be proven here as `open_medium` proves them: damaged, expired, rolled back,
+            of another publisher.
         StorageError: Medium missing, unreadable or incomplete.
         InputError: Several sets on the medium, or a damaged trust state.
     """
     folder = find_set_folder(root)
-    checked = check_set(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
+    checked = check_beside_memory(folder, load_trust(trust_dir), now=now or datetime.now(UTC))
     custom: dict[str, Any] = checked.targets[SET_TARGET].custom or {}
     key = custom.get(CUSTODY_KEY)
     try:
@@ -111,6 +117,13 @@ def vouched_key(root: Path, trust_dir: Path, *, now: datetime | None = None) -> 
             expected="64 hex digits",
             hint="a newer ferry may have written the medium; use that one",
         ) from error
+
+
+def _how_to_finish(folder: Path, missing: Sequence[str]) -> str:
+    """Return what to do about a medium that is not finished; where its last file alone is missing, there are two ways."""
+    if tuple(missing) != (COMPLETE,):
+        return go_on(folder)
+    return f"{go_on(folder)}; or {FINISH_HERE}"
 
 
 def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
@@ -125,14 +138,15 @@ def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Pa
 
 def _same_set(
     first: Path, others: Sequence[Path], checked: Checked
-) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Part other places of one set into what is looked into first and media.
+) -> tuple[tuple[Path, ...], tuple[Path, ...], frozenset[int]]:
+    """Part other places of one set into what is looked into first and media, and return what was finished by a repair.
 
     First come repaired files and supplements, which have what is bad elsewhere. Bytes are proven when they are
     copied.
     """
     repaired: list[Path] = []
     media: list[Path] = []
+    finished: frozenset[int] = frozenset()
     for root in others:
         folder = find_set_folder(root)
         with on_storage(f"look into {folder}"):
@@ -147,13 +161,16 @@ def _same_set(
                 hint="leave it out, or name the medium that you meant",
             )
         (media if found is None and not is_supplement(folder) else repaired).append(folder)
-        found = found or describe_medium(folder).set_id
-        if found != checked.plan.set_id:
+        named = (found.set_id,) if found is not None else sets_named(folder)
+        if not named:
+            named = (describe_medium(folder).set_id,)  # which says what is wrong there
+        if checked.plan.set_id not in named:
             raise InputError(
                 "put a set together",
                 file=str(root),
-                found=f"{folder.name} ({found})",
+                found=f"{folder.name} ({named[0]})",
                 expected=f"a medium or repaired files of {checked.plan.set_name} ({checked.plan.set_id})",
                 hint="leave it out, or name only media of one set",
             )
-    return tuple(repaired), tuple(media)
+        finished |= found.finished if found is not None else frozenset()
+    return tuple(repaired), tuple(media), finished

@@ -2,6 +2,7 @@
 
 The scratch folder gets a folder named like the set, with the repaired files under the paths they have on the
 medium and `repaired.json`, written last. `open_medium` takes it as one more place to look, before the medium.
+Where a medium lost its `complete.json` and every piece was proven now, `repaired.json` says so in its place.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from toolkit.media._lock import repairing_alone
 from toolkit.media._medium import Medium
 from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
 from toolkit.media._place import require_elsewhere
-from toolkit.media._report import FileReport, Verdict
-from toolkit.media._set import REPAIRED, SetPiece, read_small
+from toolkit.media._report import BAD, FileReport, Verdict
+from toolkit.media._set import COMPLETE, REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
 
 
@@ -55,6 +56,15 @@ class Repair:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What a folder of repaired files says of itself."""
+
+    set_id: str
+    finished: frozenset[int]
+    """Numbers of the media that it stands in for the `complete.json` of."""
+
+
 def repair_medium(
     medium: Medium,
     scratch: Path,
@@ -64,7 +74,8 @@ def repair_medium(
 ) -> Repair:
     """Read a medium whole, and make every damaged file below `data/` good in the scratch folder.
 
-    The same call goes on: what was repaired and still has the signed hash is kept.
+    Where its `complete.json` is missing or bad and every piece is good then, that is made good, too. The same call
+    goes on: what was repaired and still has the signed hash is kept.
 
     Args:
         medium: A medium whose metadata were proven, incomplete or not.
@@ -84,11 +95,17 @@ def repair_medium(
     with on_storage(attempted):
         require_elsewhere(folder, medium.places, attempted=attempted)
     tool = require_tool(f"repair {medium.label}")
-    bad = medium.bad_pieces(medium.verify(progress))
+    verdicts = medium.verify(progress)
+    bad = medium.bad_pieces(verdicts)
+    is_unfinished = any(file.path == COMPLETE for file in verdicts.having(*BAD))
     repaired: list[str] = []
     hopeless: list[tuple[str, str]] = []
     with on_storage(attempted), contextlib.ExitStack() as alone:
-        if folder.is_dir() or any(report.verdict is not Verdict.MISSING for report, _ in bad):
+        if (
+            folder.is_dir()
+            or is_unfinished
+            or any(report.verdict is not Verdict.MISSING for report, _ in bad)
+        ):
             alone.enter_context(_alone_in(folder, [piece for _, piece in bad], attempted=attempted))
         good = {piece for _, piece in bad if is_good(folder / piece.path, piece, progress)}
         missing = tuple(
@@ -97,7 +114,7 @@ def repair_medium(
             if report.verdict is Verdict.MISSING and piece not in good
         )
         damaged = [(report, piece) for report, piece in bad if piece.path not in missing]
-        if not damaged:
+        if not damaged and (missing or not is_unfinished):
             return Repair(folder=None, repaired=(), hopeless=(), missing=missing)
         _require_room(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
@@ -111,14 +128,22 @@ def repair_medium(
                     continue
             progress.say(f"{piece.path} is good again, and has the signed hash")
             repaired.append(piece.path)
-        _note(medium, folder, unproven={piece.path for _, piece in bad} - set(repaired))
+        if is_unfinished and not hopeless and not missing:
+            progress.say(f"every piece of {medium.label} is proven, which {COMPLETE} was to say")
+            repaired.append(COMPLETE)
+        _note(
+            medium,
+            folder,
+            unproven={piece.path for _, piece in bad} - set(repaired),
+            finished={medium.number} if COMPLETE in repaired else set(),
+        )
     return Repair(
         folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless), missing=missing
     )
 
 
-def read_repaired(folder: Path) -> str | None:
-    """Return the id of the set that a folder holds repaired files of, or None if it is no such folder.
+def read_repaired(folder: Path) -> Repaired | None:
+    """Return what a folder of repaired files says of itself, or None if it is no such folder.
 
     Raises:
         InputError: `repaired.json` cannot be understood.
@@ -129,7 +154,10 @@ def read_repaired(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     try:
-        return str(json.loads(data)["set_id"])
+        document = json.loads(data)
+        return Repaired(
+            set_id=str(document["set_id"]), finished=frozenset(document.get("finished", ()))
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             "read what was repaired", file=str(folder / REPAIRED), found=misread(error)
@@ -158,14 +186,21 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def _note(medium: Medium, folder: Path, *, unproven: Collection[str]) -> None:
+def _note(
+    medium: Medium, folder: Path, *, unproven: Collection[str], finished: Collection[int]
+) -> None:
     """Say which files of the set lie in the folder, unless that is said there: the disk may be full meanwhile.
 
     Args:
         medium: A medium of the set; the files may be of others, too.
         folder: The folder of repaired files.
         unproven: Paths of what is not good there, whatever lies there.
+        finished: Numbers of media that it stands in for the `complete.json` of, beside those that it names already.
     """
+    with contextlib.suppress(OSError, InputError):
+        before = read_repaired(folder)
+        if before is not None and before.set_id == medium.set_id:
+            finished = before.finished.union(finished)
     paths = (piece.path for file in medium.plan.files for piece in file.pieces)
     document = {
         "format": 1,
@@ -173,6 +208,7 @@ def _note(medium: Medium, folder: Path, *, unproven: Collection[str]) -> None:
         "set_id": medium.set_id,
         "set_name": medium.set_name,
         "files": [path for path in paths if path not in unproven and (folder / path).is_file()],
+        **({"finished": sorted(finished)} if finished else {}),
     }
     data = (json.dumps(document, indent=1) + "\n").encode()
     with contextlib.suppress(OSError, InputError):  # then it is written, which says what is wrong

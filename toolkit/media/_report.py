@@ -23,6 +23,12 @@ def write_anew(*, is_supplement: bool) -> str:
     return f"have it written anew: `ferry media erase`, then the same {command}"
 
 
+FINISH_HERE = (
+    "prove every byte of it here: ferry media repair PATH --scratch DIR, then import from both"
+)
+"""What else helps where nothing but `complete.json` is missing or bad."""
+
+
 class Verdict(StrEnum):
     """What was found of one file."""
 
@@ -117,7 +123,7 @@ class MediumReport:
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in damaged[:5]),
                 expected="the signed bytes",
-                hint=_remedy(damaged)
+                hint=_remedy(tuple(file for file in damaged if file.path != COMPLETE))
                 or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
@@ -143,7 +149,8 @@ class MediumReport:
         """Return what to do about files that are not there."""
         is_one = bool(self.supplement)
         if COMPLETE in missing:
-            return f"have the writing finished: the same {writing_command(is_supplement=is_one)} goes on"
+            hint = f"have the writing finished: the same {writing_command(is_supplement=is_one)} goes on"
+            return f"{hint}; or {FINISH_HERE}" if missing == {COMPLETE} else hint
         hint = f"it was complete once; {write_anew(is_supplement=is_one)}, or copy it again"
         if any(path.startswith("data/") and path != SET_PATH for path in missing):
             hint += "; or have only what is missing written: `ferry media request`"

@@ -108,12 +108,17 @@ def find_lacking(
     """
     progress = progress or Silent()
     repaired: list[Path] = []
+    finished: frozenset[int] = frozenset()
     media: list[Path] = []
     for root in roots:
         folder = find_set_folder(root)
         with on_storage(f"look into {folder}"):
             found = read_repaired(folder)
-        (media if found is None else repaired).append(root if found is None else folder)
+        if found is None:
+            media.append(root)
+        else:
+            repaired.append(folder)
+            finished |= found.finished
     examined = examine_media(media, trust_dir, progress=progress)
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
@@ -145,6 +150,7 @@ def find_lacking(
             if item.report is not None
             and any(file.path == COMPLETE and file.verdict in BAD for file in item.report.files)
             and COMPLETE not in item.made_good
+            and item.report.medium not in finished
         ),
         not_named=tuple(
             plan.label(number) for number in sorted({piece.medium for piece in lacking} - numbers)

@@ -419,11 +419,12 @@ def _begin(
 def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     folder = root / intent.set_name
     if folder.exists() and {item.name for item in folder.iterdir()} - {f"{WRITING}.part"}:
+        what = "medium" if intent.supplement else "medium or name (--name)"
         raise StorageError(
             f"write the set {intent.set_name}",
             found=f"{folder} already holds something else",
             expected="no such folder, or this very set unfinished",
-            hint="take another medium or name (--name), or delete that folder if nobody needs it",
+            hint=f"take another {what}, or delete that folder if nobody needs it",
         )
     folder.mkdir(exist_ok=True)
     write_durably(folder / WRITING, intent.to_bytes())
@@ -763,8 +764,12 @@ class _Writing:
 
     def _note(self, part: Part, note: Noted) -> None:
         self.placed[part.path] = note
+        write_durably(self.folder / WRITING, self._state())
+
+    def _state(self, **completion: object) -> bytes:
+        """Return what the set says of itself; `completion` holds what it says once complete only."""
         before = {} if self.signed is None else {"signed": True}
-        write_durably(self.folder / WRITING, self.intent.to_bytes(**before, noted=self._rows()))
+        return self.intent.to_bytes(**before, noted=self._rows(), **completion)
 
     def _rows(self) -> list[dict[str, object]]:
         return as_rows(
@@ -960,8 +965,7 @@ class _Writing:
                 "bytes": self.writing.size_bytes,
                 "bytes_per_s": self.writing.bytes_per_s,
             }
-        state = self.intent.to_bytes(noted=self._rows(), **completion)
-        write_durably(self.folder / WRITING, state)
+        write_durably(self.folder / WRITING, self._state(**completion))
         (self.folder / WRITING).replace(self.folder / COMPLETE)
         sync_folder(self.folder)
 

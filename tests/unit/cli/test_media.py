@@ -209,6 +209,13 @@ def test_a_catalog_that_cannot_sign_writes_all_the_same_and_says_so(write, tmp_p
     assert not list((tmp_path / "medium").glob("*/custody"))
 
 
+def test_nothing_is_left_in_what_is_no_catalog(ferry, publisher):
+    before = sorted(publisher.folder.iterdir())
+    words = ("--catalog", publisher.folder, "--keys", publisher.folder, "--to", "medium")
+    assert ferry("media", "write", VERSION, *words)[0] == 6
+    assert sorted(publisher.folder.iterdir()) == before
+
+
 def test_a_short_version_is_enough(write):
     assert write("12.2603")[0] == 0
 

@@ -225,6 +225,22 @@ def test_what_is_no_set_is_not_erased(tmp_path):
         plan_erasure(tmp_path)
 
 
+@pytest.mark.parametrize("data", [b"", b"{}"])
+def test_a_set_that_does_not_say_what_it_is_is_refused_with_what_to_do(medium, folder, data):
+    (folder / "complete.json").write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        plan_erasure(medium)
+    assert "same `ferry media write`" in caught.value.hint
+    assert f"delete {folder} by hand" in caught.value.hint
+
+
+def test_what_is_no_folder_is_refused_with_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="a file where a folder belongs") as caught:
+        plan_erasure(tmp_path / "file")
+    assert "check the path" in caught.value.hint
+
+
 def test_a_write_protected_medium_is_a_storage_error(medium, folder, monkeypatch):
     planned = plan_erasure(medium)
 

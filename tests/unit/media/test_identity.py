@@ -77,13 +77,23 @@ def test_a_complete_json_that_says_something_else_is_as_one_that_is_gone(
     assert (bad.verdict, field in bad.detail) == (Verdict.DAMAGED, True)
     assert isinstance(problem, StorageError)
     assert bad.detail in str(problem)
-    assert problem.hint == "have the writing finished: the same `ferry media write` goes on"
+    assert problem.hint == (
+        "have the writing finished: the same `ferry media write` goes on; or prove every byte of it here: "
+        "ferry media repair PATH --scratch DIR, then import from both"
+    )
     heard = Heard()
     again = publisher.write(root, payload, now=NOW + days(1), progress=heard)
     assert content(root) == before
     assert not [step for step in heard.steps if step.startswith("write ")]
     assert site.open(root).missing() == ()
     assert again.verify().is_tidy(strict=True)
+
+
+def test_a_number_of_many_digits_is_not_shown_whole(root, publisher, payload, site):
+    edit(publisher.write(root, payload).folder / "complete.json", medium=10**399)
+    bad, problem = judged(site, root)
+    assert "… (400 digits) instead of 1" in bad.detail
+    assert len(str(problem)) < 400
 
 
 def test_the_complete_json_of_another_set_is_not_taken_for_it(

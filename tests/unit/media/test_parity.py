@@ -12,12 +12,14 @@ import pytest
 from tests.unit.media.making import SiteTrust, flip, make_payload
 from tests.unit.media.test_lock import During
 from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
+from tests.unit.media.test_spread import TWO
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content, noted_in
 from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Parity, Verdict, choose_parity, repair_medium
 from toolkit.media import _parity as parity_module
 from toolkit.media import _repair as repairing
 from toolkit.media import _write as writing
+from toolkit.media._device import BLOCK_BYTES
 from toolkit.media._parity import parity_bytes, rescue
 from toolkit.model import Silent
 
@@ -80,6 +82,57 @@ def test_damage_is_reported_as_repairable(stick, site):
     (file,) = report.having(Verdict.DAMAGED)
     assert file.has_parity
     assert "ferry media repair" in report.problem().hint
+
+
+def test_a_bad_complete_json_hides_no_parity(stick, site):
+    damage(stick, [1_000_000])
+    (stick / "AZL-1/complete.json").write_bytes(b"{}")
+    problem = site.open(stick, accept_incomplete=True).verify().problem()
+    assert isinstance(problem, DigestError)
+    assert "ferry media repair" in problem.hint
+
+
+@pytest.mark.parametrize("left", [None, b"{}"])
+@pytest.mark.parametrize("places", [[], [1_000_000]], ids=["whole", "damaged"])
+def test_a_lost_complete_json_needs_no_second_trip(stick, site, tmp_path, left, places):
+    sound = hashlib.sha256((stick / "AZL-1/data/payload" / NAME).read_bytes()).hexdigest()
+    damage(stick, places)
+    (stick / "AZL-1/complete.json").unlink()
+    if left is not None:
+        (stick / "AZL-1/complete.json").write_bytes(left)
+    scratch = tmp_path / "scratch"
+    for _ in range(2):
+        opened = site.open(stick, accept_incomplete=True)
+        assert repair_medium(opened, scratch).repaired[-1:] == ("complete.json",)
+    assert copied(site.open(stick, others=[scratch])) == sound
+    with pytest.raises(StorageError, match=r"missing complete\.json"):
+        site.open(stick)
+
+
+def test_what_is_not_whole_is_not_finished_by_a_repair(stick, site, tmp_path):
+    (stick / "AZL-1/complete.json").unlink()
+    damage(stick, range(0, SIZE, 20_000))
+    repair = repair_medium(site.open(stick, accept_incomplete=True), tmp_path / "scratch")
+    assert (repair.repaired, len(repair.hopeless)) == ((), 1)
+    (stick / "AZL-1/data/payload" / NAME).unlink()
+    repair = repair_medium(site.open(stick, accept_incomplete=True), tmp_path / "scratch")
+    assert (repair.repaired, repair.missing) == ((), (f"data/payload/{NAME}",))
+    with pytest.raises(StorageError, match=r"missing complete\.json"):
+        site.open(stick, others=[tmp_path / "scratch"])
+
+
+def test_a_repair_finishes_the_medium_that_it_read_and_no_other(root, publisher, site, tmp_path):
+    held = make_payload(tmp_path / "catalog", data=random.Random(4).randbytes(BLOCK_BYTES // 2) * 3)
+    sticks = tmp_path / "one", tmp_path / "two"
+    for stick in sticks:
+        publisher.write(stick, held, media=TWO, book=tmp_path / "book")
+        next(stick.glob("*/complete.json")).unlink()
+    scratch = tmp_path / "scratch"
+    for number, stick in enumerate(sticks, start=1):
+        repair_medium(site.open(stick, accept_incomplete=True), scratch)
+        opened = site.open(sticks[0], others=[sticks[1], scratch], accept_incomplete=True)
+        assert len(opened.unfinished()) == 2 - number
+    assert opened.missing() == ()
 
 
 def test_damage_without_parity_is_a_second_trip(stick, site):

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.media.making import NOW, days
+from tests.unit.media.making import NOW, days, make_payload
 from tests.unit.media.receipts import HOME, KEYS, SET_ID, SITE, Scroll
-from toolkit.errors import InputError, SignatureError, StorageError
+from toolkit.errors import InputError, RollbackError, SignatureError, StorageError
 from toolkit.media import ReceiptKind, Register, Scribe, read_custody, vouched_key
 from toolkit.media._receipts import add_receipt, metadata_digest
 
@@ -170,6 +170,22 @@ def test_a_site_knows_the_key_of_home_by_the_signed_metadata(publisher, payload,
     memory = site.memory()
     assert vouched_key(root, site.folder, now=NOW) == HOME.fingerprint
     assert site.memory() == memory, "nothing is remembered"
+
+
+def test_an_older_set_that_is_still_good_vouches_for_its_key(
+    publisher, payload, root, site, tmp_path
+):
+    publisher.write(root, payload, custody_key=HOME.public_hex)
+    site.open(publisher.write(tmp_path / "newer", payload, now=NOW + days(1)).folder)
+    assert site.open(root).warnings
+    assert vouched_key(root, site.folder, now=NOW) == HOME.fingerprint
+    site.open(
+        publisher.write(
+            tmp_path / "other", make_payload(tmp_path / "held", data=b"new"), now=NOW + days(2)
+        ).folder
+    )
+    with pytest.raises(RollbackError, match="withdrawn"):
+        vouched_key(root, site.folder, now=NOW)
 
 
 def test_a_set_without_such_a_key_names_none(medium, site):

@@ -170,6 +170,33 @@ def test_a_medium_whose_own_record_is_lost_is_known_by_its_files(sticks, site):
     assert site.open(sticks[1], accept_incomplete=True).number == 2
 
 
+@pytest.mark.parametrize("left", [None, b"", b'{"set_id": "of another"}', "unfinished"], ids=str)
+def test_what_ends_a_medium_is_asked_of_the_second_as_of_the_first(sticks, site, left):
+    one, two = (stick / "AZL-2603-TWO" for stick in sticks)
+    complete = two / "complete.json"
+    kept = complete.read_bytes()
+    complete.unlink()
+    if left == "unfinished":
+        (two / "writing.json").write_bytes(kept)
+    elif left is not None:
+        complete.write_bytes(left)
+    for first, other in ((one, two), (two, one)):
+        with pytest.raises(StorageError, match=r"missing complete\.json") as caught:
+            site.open(first, others=[other])
+        assert str(two) in str(caught.value)
+        assert "`ferry media write`" in caught.value.hint
+    assert site.open(one, others=[two], accept_incomplete=True).unfinished() == (two,)
+
+
+def test_a_medium_that_says_it_is_of_another_set_is_unfinished_and_not_of_another(sticks, site):
+    """Leaving it out would not help: the set needs it."""
+    complete = sticks[1] / "AZL-2603-TWO/complete.json"
+    document = json.loads(complete.read_bytes())
+    complete.write_text(json.dumps(document | {"set_id": "of another"}))
+    with pytest.raises(StorageError, match=r"missing complete\.json"):
+        site.open(sticks[0], others=[sticks[1]])
+
+
 def test_the_bag_of_each_medium_lists_its_own_files(sticks):
     for number, stick in enumerate(sticks, start=1):
         info = (stick / "AZL-2603-TWO/bag-info.txt").read_text("utf-8")

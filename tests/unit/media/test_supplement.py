@@ -968,6 +968,15 @@ def test_what_an_import_insists_on_is_not_called_needless(cross, left):
     assert lacking.unfinished == ("AZL-2603-TEST 1/1",)
 
 
+@pytest.mark.skipif(shutil.which("par2") is None, reason="the program par2 is not installed")
+def test_a_medium_that_a_repair_finished_is_not_called_unfinished(cross):
+    crossing = cross().write("A")
+    crossing.file("A", "complete.json").unlink()
+    repair_medium(crossing.open("A", accept_incomplete=True), crossing.stick("scratch"))
+    assert crossing.lacking("A", "scratch").unfinished == ()
+    assert copied(crossing.open("A", "scratch")) == crossing.payloads[0].sha256
+
+
 def test_a_supplement_finishes_a_medium_that_lost_its_last_file(damaged):
     damaged.answer(damaged.ask("A"))
     damaged.file("A", "complete.json").write_bytes(b"")
@@ -997,12 +1006,22 @@ def test_a_supplement_that_lost_its_last_file_is_finished_again(damaged, left):
     assert again.verify().is_tidy(strict=True)
 
 
+@pytest.mark.parametrize("left", [None, b"", b'{"set_id": "of another"}'])
+def test_a_supplement_that_lost_its_last_file_gives_its_pieces_all_the_same(damaged, left):
+    damaged.answer(damaged.ask("A"))
+    damaged.file("S", "complete.json").unlink()
+    if left is not None:
+        damaged.file("S", "complete.json").write_bytes(left)
+    assert copied(damaged.open("A", "S")) == damaged.payloads[0].sha256
+
+
 def test_no_medium_that_lost_its_last_file_becomes_a_supplement(damaged):
     path = damaged.ask("A")
     damaged.file("A", "complete.json").unlink()
     damaged.file("A", f"data/{SBE}").unlink()
-    with pytest.raises(StorageError, match="something else"):
+    with pytest.raises(StorageError, match="something else") as caught:
         damaged.answer(path, stick="A")
+    assert "--name" not in caught.value.hint, "a supplement has the name of its set"
 
 
 def test_a_supplement_with_other_pieces_is_not_taken_for_the_one_that_is_asked_for(damaged):

@@ -1,13 +1,16 @@
+import contextlib
 import hashlib
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.media.making import NOW, days, flip, make_payload
+from tests.unit.media.receipts import HOME, SITE
 from toolkit.errors import DigestError, InputError, StorageError, TrustError
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint, write_medium
@@ -317,19 +320,31 @@ def test_what_stands_without_a_note_is_looked_at(root, publisher, payload, secon
     assert medium.verify().problem() is None
 
 
-def test_a_writing_stopped_before_its_last_step_is_only_read_back(
-    root, publisher, payload, monkeypatch
-):
-    def stopped(path, target):
-        if target.name == "complete.json":
-            raise Stopped
-        return honest(path, target)
+@pytest.fixture
+def stopped_at_the_end(monkeypatch):
+    """Return a context in which a writing dies before its very last step."""
 
-    honest = Path.replace
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", stopped)
-        with pytest.raises(Stopped):
-            publisher.write(root, payload)
+    @contextlib.contextmanager
+    def stopped_at_the_end():
+        def stopped(path, target):
+            if target.name == "complete.json":
+                raise Stopped
+            return honest(path, target)
+
+        honest = Path.replace
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", stopped)
+            with pytest.raises(Stopped):
+                yield
+
+    return stopped_at_the_end
+
+
+def test_a_writing_stopped_before_its_last_step_is_only_read_back(
+    root, publisher, payload, stopped_at_the_end
+):
+    with stopped_at_the_end():
+        publisher.write(root, payload)
     heard = Heard()
     publisher.write(root, payload, progress=heard)
     assert heard.steps == [f"read back {payload.name}"]
@@ -529,6 +544,35 @@ def test_a_stopped_finishing_goes_on_with_the_signatures_that_a_site_accepted(
     publisher.write(root, told, second)
     assert content(first.folder) == before
     assert site.open(root).verify().is_tidy(strict=True)
+
+
+def test_a_finishing_stopped_before_its_last_step_is_not_signed_again(
+    root, publisher, payload, site, stopped_at_the_end
+):
+    first = publisher.write(root, payload, custody_key=HOME.public_hex)
+    site.open(root)
+    before = content(first.folder)
+    (first.folder / "complete.json").unlink()
+    with stopped_at_the_end():
+        publisher.write(root, payload, custody_key=SITE.public_hex)  # another catalog of this home
+    publisher.write(root, payload, custody_key=SITE.public_hex)
+    assert content(first.folder) == before
+    assert site.open(root).verify().is_tidy(strict=True)
+
+
+@pytest.mark.parametrize("name", ["complete.json", "writing.json", "payload"])
+def test_a_folder_in_the_place_of_a_file_is_named_and_what_to_do(root, publisher, payload, name):
+    first = publisher.write(root, payload)
+    (first.folder / "complete.json").unlink()
+    path = first.folder / (f"data/payload/{payload.name}" if name == "payload" else name)
+    path.unlink(missing_ok=True)
+    (path / "mine").mkdir(parents=True)
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        publisher.write(root, payload)
+    assert str(caught.value).endswith(f"{path})")
+    assert "delete it by hand" in caught.value.hint
+    shutil.rmtree(path)
+    assert publisher.write(root, payload).folder == first.folder
 
 
 def test_a_stopped_finishing_that_is_not_proven_any_more_is_refused(root, publisher, payload):
