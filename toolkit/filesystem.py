@@ -152,7 +152,8 @@ def read_begin(path: Path, count_bytes: int) -> bytes:
         InputError: It is a pipe or a device.
         OSError: It cannot be read.
     """
-    with io.BufferedReader(open_regular(path)) as file:
+    refuse_pipe(path)
+    with path.open("rb") as file:
         return file.read(count_bytes)
 
 

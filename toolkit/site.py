@@ -15,7 +15,6 @@ Layout::
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
@@ -29,7 +28,7 @@ from uuid import UUID, uuid4
 import filelock
 
 from toolkit.errors import InputError, StorageError, misread, system_says
-from toolkit.filesystem import on_storage, open_regular, read_regular, write_beside
+from toolkit.filesystem import on_storage, read_regular, refuse_pipe, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
 
@@ -123,7 +122,8 @@ class Journal:
             StorageError: The journal cannot be read.
         """
         try:
-            with io.BufferedReader(open_regular(self._path)) as file:
+            refuse_pipe(self._path)
+            with self._path.open("rb") as file:
                 lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
                 for number, line in enumerate(lines, start=1):
                     if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:

@@ -10,7 +10,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from toolkit.catalog._journal import (
     read_lines,
 )
 from toolkit.catalog._ranges import BLOCK_BYTES, Blocks
-from toolkit.filesystem import open_regular
+from toolkit.filesystem import refuse_pipe
 
 PART = ".part"
 """Ending of the name of a file whose bytes are not all there yet."""
@@ -50,7 +50,8 @@ class PartFile:
     def known(self) -> Known | None:
         """Return what the journal tells; None if there is none, or none that is good."""
         try:
-            with BufferedReader(open_regular(self.journal_path)) as file:
+            refuse_pipe(self.journal_path)
+            with self.journal_path.open("rb") as file:
                 return read_lines(iter(lambda: file.readline(LINE_LIMIT_BYTES), b""))
         except FileNotFoundError:
             return None

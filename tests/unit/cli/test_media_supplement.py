@@ -262,14 +262,14 @@ def test_a_name_that_is_too_long_ends_with_what_to_do(ferry, damaged):
 
 def test_a_catalog_s_key_that_cannot_be_read_is_told_once(ferry, asked, tmp_path, monkeypatch):
     (key,) = (tmp_path / "catalog").glob("*.pem")
-    honest = Path.read_bytes
+    honest = Path.open
 
-    def read_bytes(path):
+    def opened(path, *arguments, **options):
         if path.name == key.name:
             raise PermissionError(13, "Permission denied", str(path))
-        return honest(path)
+        return honest(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", opened)
     code, _, err = ferry(*ANSWER, "--parity", "0")
     assert code == 6
     assert "next: check its permissions" in err
