@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +29,9 @@ from toolkit.media._place import require_elsewhere
 from toolkit.media._report import FileReport, Verdict
 from toolkit.media._set import REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
+
+_WORK = "repair.part"
+"""Where `par2` works meanwhile, in the folder of repaired files; what a killed repair left of it takes room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +107,8 @@ def repair_medium(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
         )
         for report, piece in damaged:
-            target = folder / piece.path
             if piece not in good:
-                reason = _repair(tool, medium, report, piece, target, memory_mb, progress)
+                reason = _repair(tool, medium, report, piece, folder, memory_mb, progress)
                 if reason is not None:
                     hopeless.append((piece.path, reason))
                     continue
@@ -145,6 +148,8 @@ def _alone_in(folder: Path, pieces: Iterable[SetPiece], *, attempted: str) -> It
         folder.mkdir(parents=True, exist_ok=True)
         with repairing_alone(folder, attempted=attempted):
             try:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(folder / _WORK)
                 yield
             finally:
                 _remove_empty(folder / way for way in sorted(ways, reverse=True))
@@ -186,11 +191,12 @@ def _repair(
     medium: Medium,
     report: FileReport,
     piece: SetPiece,
-    target: Path,
+    folder: Path,
     memory_mb: int,
     progress: Progress,
 ) -> str | None:
     path, parity = medium.folder / piece.path, parity_folder(medium.folder, piece.sha256)
+    target = folder / piece.path
     try:
         require_regular(path)
         if not report.has_parity:
@@ -205,6 +211,7 @@ def _repair(
         path,
         parity,
         target,
+        work=folder / _WORK,
         memory_mb=memory_mb,
         size_bytes=piece.size_bytes,
         progress=progress,
