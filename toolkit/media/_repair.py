@@ -39,7 +39,7 @@ class Repair:
     """What came of repairing a medium."""
 
     folder: Path | None
-    """Where the repaired files lie; None: nothing was damaged."""
+    """Where repaired files of the set lie; None: there are none."""
     repaired: tuple[str, ...]
     """Paths as on the medium; each has the signed hash."""
     hopeless: tuple[tuple[str, str], ...]
@@ -51,11 +51,12 @@ class Repair:
         """Return the error this amounts to, or None when everything is good now."""
         if not self.hopeless:
             return None
+        places = "the medium" if self.folder is None else "the medium and the scratch folder"
         return DigestError(
             "repair the medium",
             found="; ".join(f"{path}: {reason}" for path, reason in self.hopeless),
             expected="the signed bytes",
-            hint="ask home for the rest, naming the medium and the scratch folder: ferry media request",
+            hint=f"ask home for the rest, naming {places}: ferry media request",
         )
 
 
@@ -114,9 +115,12 @@ def repair_medium(
                     continue
             progress.say(f"{piece.path} is good again, and has the signed hash")
             repaired.append(piece.path)
-        _note(medium, folder, unproven={piece.path for _, piece in bad} - set(repaired))
+        lying = _note(medium, folder, unproven={piece.path for _, piece in bad} - set(repaired))
     return Repair(
-        folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless), missing=missing
+        folder=folder if lying else None,
+        repaired=tuple(repaired),
+        hopeless=tuple(hopeless),
+        missing=missing,
     )
 
 
@@ -163,27 +167,36 @@ def _remove_empty(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def _note(medium: Medium, folder: Path, *, unproven: Collection[str]) -> None:
+def _note(medium: Medium, folder: Path, *, unproven: Collection[str]) -> list[str]:
     """Say which files of the set lie in the folder, unless that is said there: the disk may be full meanwhile.
+
+    Where none does, and nothing was said there yet, nothing is to be said.
 
     Args:
         medium: A medium of the set; the files may be of others, too.
         folder: The folder of repaired files.
         unproven: Paths of what is not good there, whatever lies there.
+
+    Returns:
+        Their paths.
     """
     paths = (piece.path for file in medium.plan.files for piece in file.pieces)
+    lying = [path for path in paths if path not in unproven and (folder / path).is_file()]
+    if not (lying or (folder / REPAIRED).exists()):
+        return lying
     document = {
         "format": 1,
         "kind": "ferry-repair",
         "set_id": medium.set_id,
         "set_name": medium.set_name,
-        "files": [path for path in paths if path not in unproven and (folder / path).is_file()],
+        "files": lying,
     }
     data = (json.dumps(document, indent=1) + "\n").encode()
     with contextlib.suppress(OSError, InputError):  # then it is written, which says what is wrong
         if read_small(folder / REPAIRED) == data:
-            return
+            return lying
     write_durably(folder / REPAIRED, data)
+    return lying
 
 
 def _repair(

@@ -416,6 +416,21 @@ def test_where_nothing_is_left_to_repair_nothing_is_written(stick, site, monkeyp
     assert content(first.folder) == before
 
 
+@pytest.mark.parametrize("there", [(), ("scratch",), ("scratch/AZL-1/notes",)])
+def test_a_repair_that_mends_nothing_leaves_nothing(stick, site, there):
+    """Nor does it send anybody with a folder in which there is nothing."""
+    damage(stick, [5])
+    shutil.rmtree(stick / "AZL-1/parity")
+    for name in there:
+        (stick.parent / name).mkdir(parents=True)
+    opened = site.open(stick)
+    before = {*stick.parent.rglob("*")}
+    repair = repair_medium(opened, stick.parent / "scratch")
+    assert (len(repair.hopeless), repair.folder) == (1, None)
+    assert {*stick.parent.rglob("*")} == before
+    assert "naming the medium: ferry media request" in repair.problem().hint
+
+
 def test_what_lies_in_scratch_is_what_is_noted_there(stick, site):
     """Also when it spoils there, and parity no longer makes it good."""
     damage(stick, [5])
