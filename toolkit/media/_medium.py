@@ -385,12 +385,15 @@ class Medium:
         ]
         absent = [piece for piece, there in zip(file.pieces, found, strict=True) if not there]
         if absent:
+            gone = ", ".join(str(folder) for folder in self._folders if not folder.exists())
             labels = ", ".join(sorted({self._plan.label(piece.medium) for piece in absent}))
             raise StorageError(
                 f"copy {file.target} from {self.set_name}",
                 found=f"{len(absent)} of its {len(file.pieces)} pieces lie elsewhere: {labels}",
                 expected="every medium of the set, plugged in or copied to a folder",
-                hint=f"name {labels} in the same command, too",
+                hint=f"plug it in again: {gone}"
+                if gone
+                else f"name {labels} in the same command, too",
             )
         return [
             self._choose(file, piece, there, progress)
@@ -422,6 +425,7 @@ class Medium:
                 tried.append((folder, report))
         finally:
             progress.end()
+        self._require_places()
         is_read = any(report.verdict is Verdict.DAMAGED for _, report in tried)
         raise (DigestError if is_read else StorageError)(
             f"copy {file.target} from {self.set_name}",
@@ -450,7 +454,18 @@ class Medium:
             if "" not in states:
                 is_cut = _CUT_SHORT in states
                 lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
+        if lacking:
+            self._require_places()
         return tuple(lacking)
+
+    def _require_places(self) -> None:
+        """Refuse to call a set incomplete where a whole place is missing: that was pulled out.
+
+        Raises:
+            OSError: A place is not there.
+        """
+        for folder in self._folders:
+            folder.stat()
 
     def _is_finished(self, place: Path) -> bool:
         """Whether `complete.json` there says, as it was signed, that this set was written to its end."""

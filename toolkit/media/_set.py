@@ -417,7 +417,7 @@ def find_set_folder(root: Path) -> Path:
             f"look for a set on {root}",
             found="none",
             expected="a folder such as AZL-2611-K7Q2 with bagit.txt and tuf/ in it",
-            hint="check the path: give the medium's root or the set folder itself",
+            hint="check the path, and whether the medium is plugged in; give its root or the set folder itself",
         )
     if len(folders) > 1:
         raise InputError(

@@ -312,6 +312,12 @@ def _offered(folder: Path) -> int:
 
 
 def _unfinished(folder: Path, found: str) -> StorageError:
+    """Return what is wrong with a set of which a file is missing.
+
+    Raises:
+        OSError: So is its folder: the medium was pulled out.
+    """
+    folder.stat()
     return StorageError(
         f"open the set {folder}",
         found=f"it is not complete: {found}",
