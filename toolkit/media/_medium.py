@@ -23,6 +23,7 @@ from toolkit.errors import (
 from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
+    ABSENT,
     BLOCK_BYTES,
     DeviceReader,
     Measured,
@@ -736,7 +737,7 @@ def _stands(path: Path) -> bool:
     """Whether anything stands there; what cannot be looked at does, and reading it tells why."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except ABSENT:
         return False
     except OSError:
         return True
@@ -793,7 +794,7 @@ def _judge(
         else:
             found = whole = measure(folder / path, progress=progress)
             is_good = whole.sha256 == sha256
-    except FileNotFoundError:
+    except ABSENT:
         return FileReport(path=path, verdict=Verdict.MISSING)
     except NotRegularError as error:
         return FileReport(path=path, verdict=Verdict.DAMAGED, detail=system_says(error))

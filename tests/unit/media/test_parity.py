@@ -333,6 +333,21 @@ def test_a_damaged_segment_file_flips_back(stick, site):
     assert repair_medium(site.open(stick), stick.parent / "s").problem() is None
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("scratch", "below a file|taken by"), ("scratch/x/AZL-1", "taken by something else")],
+)
+def test_a_file_in_place_of_the_scratch_folder_is_told_with_what_to_do(
+    stick, site, tmp_path, file, said
+):
+    damage(stick, [1_000_000])
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(StorageError, match=said) as caught:
+        repair_medium(site.open(stick), tmp_path / "scratch/x")
+    assert "move that" in caught.value.hint
+
+
 @pytest.mark.parametrize("scratch", ["copy", "copy/AZL-1/data"])
 def test_nothing_is_repaired_into_another_copy_of_the_set(stick, site, tmp_path, scratch):
     damage(stick, [1_000_000])
