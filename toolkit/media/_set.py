@@ -408,8 +408,29 @@ def find_set_folder(root: Path) -> Path:
     """Return the only set folder of a medium.
 
     Raises:
-        StorageError: The medium is missing, unreadable or holds no set.
+        StorageError: The medium is missing, unreadable or holds no set, or repaired files of one alone.
         InputError: Several sets: one of them has to be named.
+    """
+    folder = find_place(root)
+    with on_storage(f"look for a set on {root}"):
+        is_beside = is_beside_media(folder)
+    if is_beside:
+        raise StorageError(
+            f"look for a set on {root}",
+            found=f"files that were repaired for {folder.name}, and no medium",
+            expected="a medium of the set",
+            hint="name the medium; only `ferry cluster import`, `media extract` and `media request` take this folder, "
+            "too, beside it",
+        )
+    return folder
+
+
+def find_place(root: Path) -> Path:
+    """Return the only set folder of a medium, or the only folder of repaired files.
+
+    Raises:
+        StorageError: It is missing, unreadable or holds neither.
+        InputError: Several: one of them has to be named.
     """
     folders = find_set_folders(root)
     if not folders:
@@ -428,6 +449,15 @@ def find_set_folder(root: Path) -> Path:
             hint=f"name the folder: {folders[-1]}",
         )
     return folders[0]
+
+
+def is_beside_media(folder: Path) -> bool:
+    """Whether a folder holds repaired files of a set and is no medium.
+
+    Raises:
+        OSError: It cannot be looked into.
+    """
+    return (folder / REPAIRED).is_file() and not _has_mark(folder)
 
 
 def find_set_above(folder: Path) -> Path | None:

@@ -36,7 +36,7 @@ from toolkit.media._set import (
     Intent,
     SetPiece,
     SetPlan,
-    find_set_folder,
+    find_place,
     read_small,
 )
 from toolkit.media._set_key import SetKey, lost_key, read_key
@@ -109,11 +109,11 @@ def find_lacking(
     repaired: list[Path] = []
     media: list[Path] = []
     for root in roots:
-        folder = find_set_folder(root)
+        folder = find_place(root)
         with on_storage(f"look into {folder}"):
             found = read_repaired(folder)
         (media if found is None else repaired).append(root if found is None else folder)
-    examined = examine_media(media, trust_dir, progress=progress)
+    examined = examine_media(media or repaired, trust_dir, progress=progress)
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
     good = {file.path for file in reports if file.verdict is Verdict.OK}

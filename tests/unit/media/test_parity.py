@@ -14,7 +14,16 @@ from tests.unit.media.test_lock import During
 from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content, noted_in
 from toolkit.errors import DigestError, InputError, StorageError
-from toolkit.media import Parity, Verdict, choose_parity, repair_medium
+from toolkit.media import (
+    Parity,
+    Verdict,
+    choose_parity,
+    describe_medium,
+    examine_media,
+    find_lacking,
+    plan_erasure,
+    repair_medium,
+)
 from toolkit.media import _parity as parity_module
 from toolkit.media import _repair as repairing
 from toolkit.media import _write as writing
@@ -220,6 +229,32 @@ def test_a_pipe_in_place_of_parity_is_never_opened(stick, site, tmp_path):
     os.mkfifo(volume)
     repair = repair_medium(site.open(stick), tmp_path / "scratch")
     assert repair.hopeless == ((f"data/payload/{NAME}", f"not a regular file: {volume}"),)
+
+
+def test_repaired_files_are_taken_beside_a_medium_in_any_order(stick, site, tmp_path):
+    """Alone, they are no medium that somebody forgot to finish."""
+    damage(stick, [5])
+    repair_medium(site.open(stick), tmp_path / "scratch")
+    sound = copied(site.open(stick, others=[tmp_path / "scratch"]))
+    assert copied(site.open(tmp_path / "scratch", others=[stick])) == sound
+    examined = examine_media([stick, tmp_path / "scratch"], site.folder, progress=Silent())
+    for act in (
+        lambda: site.open(tmp_path / "scratch"),
+        lambda: describe_medium(tmp_path / "scratch"),
+        lambda: plan_erasure(tmp_path / "scratch"),
+        lambda: find_lacking([tmp_path / "scratch"], site.folder),
+    ):
+        with pytest.raises(StorageError, match="repaired for AZL-1, and no medium") as caught:
+            act()
+        assert "name the medium" in caught.value.hint
+    assert "and no medium" in str(examined[1].problem)
+
+
+def test_repaired_files_copied_over_their_medium_make_no_less_of_it(stick, site, tmp_path):
+    damage(stick, [5])
+    repaired = repair_medium(site.open(stick), tmp_path / "scratch").folder
+    shutil.copytree(repaired, stick / "AZL-1", dirs_exist_ok=True)
+    assert site.open(stick).verify().problem() is None
 
 
 def test_repaired_files_of_another_set_are_refused(stick, site, medium, publisher, tmp_path):
