@@ -49,6 +49,8 @@ _REASONS = {
     errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
     errno.ENODEV: ("gone", _PLUG_IN),
     errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
+    errno.EEXIST: ("taken by something else", "move that away, or give another place"),
+    errno.ENOTDIR: ("below a file", "give a path of folders, or move that file away"),
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
     errno.ENOTDIR: ("a file where a folder belongs", "check the path"),
     errno.EISDIR: (

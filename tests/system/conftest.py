@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -128,6 +130,57 @@ def clock_ahead(ahead: timedelta, *, jumps_after: int = 0) -> dict[str, str]:
         "TEST_CLOCK_AHEAD_S": str(ahead.total_seconds()),
         "TEST_CLOCK_JUMPS_AFTER": str(jumps_after),
     }
+
+
+DYING = """
+import os, signal, sys
+from toolkit.cli import execute, media  # once: each run is a process of its own all the same
+
+place, words = sys.argv[1], sys.argv[2:]
+
+def watch(event, args):
+    global left
+    touches = event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir")
+    if touches and not isinstance(args[0], int) and os.fsdecode(args[0]).startswith(place):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+for line in sys.stdin:
+    left = int(line)
+    if (child := os.fork()) == 0:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        sys.addaudithook(watch)
+        os._exit(execute(words))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""`ferry`, run for each number that it reads, and killed before so many touches of a place."""
+
+
+@contextlib.contextmanager
+def dying(stage: Stage, place: Path, *words: str) -> Iterator[Callable[[int], bool]]:
+    """Run `ferry` again and again, killed before so many touches of a place; each run tells whether it was."""
+    with (
+        (stage / "log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", DYING, str(place), *words],
+            cwd=stage.folder,
+            env=stage.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            bufsize=1,
+        ) as ferry,
+    ):
+
+        def killed_before(touch: int) -> bool:
+            print(touch, file=ferry.stdin)
+            code = int(ferry.stdout.readline())
+            assert code in (0, -signal.SIGKILL)
+            return code != 0
+
+        yield killed_before
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -10,15 +10,12 @@ import itertools
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.stage import VERSION, Stage
-from tests.system.conftest import content, last_line
+from tests.system.conftest import content, dying, last_line
 from toolkit.cli import execute
 from toolkit.media._device import BLOCK_BYTES
 from toolkit.media._set import Intent
@@ -27,29 +24,6 @@ BUNDLE = f"CombinedSolutionBundle.{VERSION}.zip"
 KILLS = 50
 EARLY = 5
 """So many times a medium is killed before it could be finished; then each run gets longer, until it is."""
-DYING = """
-import os, signal, sys
-from toolkit.cli import execute, media  # once: each writing is a process of its own all the same
-
-medium, words = sys.argv[1], sys.argv[2:]
-
-def watch(event, args):
-    global left
-    touches = event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir")
-    if touches and not isinstance(args[0], int) and os.fsdecode(args[0]).startswith(medium):
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-for line in sys.stdin:
-    left = int(line)
-    if (child := os.fork()) == 0:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        sys.addaudithook(watch)
-        os._exit(execute(words))
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""`ferry`, run for each number that it reads, and killed before so many touches of the medium."""
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is of POSIX")
 
@@ -162,33 +136,13 @@ def test_killed_before_every_touch_of_the_medium_the_same_command_finishes_it(ho
     stage, stick = here.stage, here.stage / "stick"
     stick.mkdir()
     words = here.words(str(stick), "AZL-1")
-    with (
-        (stage / "log").open("wb") as log,
-        subprocess.Popen(
-            [sys.executable, "-c", DYING, str(stick), *words],
-            cwd=stage.folder,
-            env=stage.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            bufsize=1,
-        ) as ferry,
-    ):
-
-        def killed_before(touch: int) -> bool:
-            print(touch, file=ferry.stdin)
-            code = int(ferry.stdout.readline())
-            assert code in (0, -signal.SIGKILL)
-            return code != 0
-
+    with dying(stage, stick, *words) as killed_before:
         halves, complete = 0, stick / "AZL-1/complete.json"
         for touch in itertools.takewhile(lambda _: not complete.exists(), itertools.count()):
             assert killed_before(touch)
             halves += here.is_half("stick")
         # the receipt comes after that; until it has its name, the same command writes it again
         touches = next(touch for touch in itertools.count() if not killed_before(touch))
-        ferry.stdin.close()
     assert here.judged("stick") == 0
     here.intend("stick", "peace", "AZL-1")
     stage.ferry(*here.words("peace", "AZL-1"))

@@ -1,13 +1,15 @@
-"""Repair as the command does it: twice, without room, and by two at once."""
+"""Repair as the command does it: twice, without room, by two at once, and killed anywhere."""
 
+import itertools
 import os
 import shutil
+import sys
 import time
 
 import pytest
 
 from tests.stage import VERSION
-from tests.system.conftest import content
+from tests.system.conftest import content, dying
 from tests.unit.media.making import flip
 
 pytestmark = pytest.mark.skipif(shutil.which("par2") is None, reason="no par2 to repair with")
@@ -46,6 +48,24 @@ def test_without_room_nothing_is_left(damaged, mount, size, name):
     refused = repair(damaged, disk / name, expect=6)
     assert "full" in refused.err or "MiB free" in refused.err
     assert list(disk.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is of POSIX")
+def test_killed_before_every_touch_of_its_scratch_the_same_command_goes_on(damaged, mount):
+    """In the same room, and nothing is left of the half."""
+    scratch = mount("scratch", "size=13m")
+    repair(damaged, scratch, expect=0)
+    peace = content(scratch)
+    words = ("media", "repair", "medium", "--scratch", str(scratch), "--site", "site")
+    with dying(damaged, scratch, *words) as killed_before:
+        for touch in itertools.count():
+            shutil.rmtree(scratch / next(iter(peace)).partition("/")[0])
+            was_killed = killed_before(touch)
+            assert not killed_before(sys.maxsize)
+            assert content(scratch) == peace
+            if not was_killed:
+                break
+    assert touch > 5
 
 
 WAITING_PAR2 = """#!/bin/sh

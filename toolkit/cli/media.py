@@ -440,7 +440,7 @@ def repair(
         print_json("repair", done)
     elif done.folder is not None:
         echo(f"{opened.label}: {len(done.repaired)} repaired in {done.folder}")
-    elif not done.missing:
+    elif not (done.missing or done.hopeless):
         echo(f"{opened.label}: nothing is damaged")
     if done.missing:
         echo(

@@ -39,6 +39,8 @@ _AHEAD_CHUNKS = 2
 """How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
+ABSENT = FileNotFoundError, NotADirectoryError
+"""What is raised where no file stands; the second, where one stands in place of a folder above it."""
 
 
 class ReadMethod(StrEnum):

@@ -23,6 +23,7 @@ from toolkit.errors import (
 from toolkit.media._audit import rule_findings
 from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
+    ABSENT,
     BLOCK_BYTES,
     DeviceReader,
     Measured,
@@ -389,12 +390,15 @@ class Medium:
         ]
         absent = [piece for piece, there in zip(file.pieces, found, strict=True) if not there]
         if absent:
+            gone = ", ".join(str(folder) for folder in self._folders if not folder.exists())
             labels = ", ".join(sorted({self._plan.label(piece.medium) for piece in absent}))
             raise StorageError(
                 f"copy {file.target} from {self.set_name}",
                 found=f"{len(absent)} of its {len(file.pieces)} pieces lie elsewhere: {labels}",
                 expected="every medium of the set, plugged in or copied to a folder",
-                hint=f"name {labels} in the same command, too",
+                hint=f"plug it in again: {gone}"
+                if gone
+                else f"name {labels} in the same command, too",
             )
         return [
             self._choose(file, piece, there, progress)
@@ -426,6 +430,7 @@ class Medium:
                 tried.append((folder, report))
         finally:
             progress.end()
+        self._require_places()
         is_read = any(report.verdict is Verdict.DAMAGED for _, report in tried)
         raise (DigestError if is_read else StorageError)(
             f"copy {file.target} from {self.set_name}",
@@ -453,6 +458,8 @@ class Medium:
             if "" not in states:
                 is_cut = _CUT_SHORT in states
                 lacking.append(f"{piece.path} ({_CUT_SHORT})" if is_cut else piece.path)
+        if lacking:
+            self._require_places()
         return tuple(lacking)
 
     def unfinished(self) -> tuple[Path, ...]:
@@ -472,6 +479,15 @@ class Medium:
             if not self._is_finished(folder)
             and part_of(folder, self._plan)[0] not in self._finished
         )
+
+    def _require_places(self) -> None:
+        """Refuse to call a set incomplete where a whole place is missing: that was pulled out.
+
+        Raises:
+            OSError: A place is not there.
+        """
+        for folder in self._folders:
+            folder.stat()
 
     def _is_finished(self, place: Path) -> bool:
         """Whether `complete.json` there says, as it was signed, that what lies there was written to its end."""
@@ -745,7 +761,7 @@ def _stands(path: Path) -> bool:
     """Whether anything stands there; what cannot be looked at does, and reading it tells why."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except ABSENT:
         return False
     except OSError:
         return True
@@ -802,7 +818,7 @@ def _judge(
         else:
             found = whole = measure(folder / path, progress=progress)
             is_good = whole.sha256 == sha256
-    except FileNotFoundError:
+    except ABSENT:
         return FileReport(path=path, verdict=Verdict.MISSING)
     except NotRegularError as error:
         return FileReport(path=path, verdict=Verdict.DAMAGED, detail=system_says(error))

@@ -16,9 +16,10 @@ from toolkit.media._repair import read_repaired
 from toolkit.media._report import FINISH_HERE
 from toolkit.media._set import (
     COMPLETE,
-    REPAIRED,
     SET_TARGET,
+    find_place,
     find_set_folder,
+    is_beside_media,
 )
 from toolkit.media._sign import CUSTODY_KEY
 from toolkit.media._trust import load_trust, save_state, trust_lock
@@ -42,7 +43,7 @@ def open_medium(
         root: Root of the medium, or one set folder on it.
         trust_dir: The site's trust state.
         others: Further media of the same set, its supplements, and folders that `repair_medium` made, in any
-            order. A supplement that was named first changes places with the first medium that is none.
+            order: what was named first changes places with the first medium, or else the first supplement.
         now: The time; the clock by default. Never earlier than the time floor.
         accept_incomplete: Return an incomplete set too, so that it can be examined. The site does not
             remember it, and nothing was proven of the files that are missing. Nor does it remember a
@@ -60,7 +61,7 @@ def open_medium(
     """
     named = (root, *others)
     with on_storage(f"open the set {root}"):
-        folder, others = _main_first(find_set_folder(root), others)
+        folder, others = _main_first(named)
         with trust_lock(trust_dir):
             trust = load_trust(trust_dir)
             checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
@@ -126,14 +127,14 @@ def _how_to_finish(folder: Path, missing: Sequence[str]) -> str:
     return f"{go_on(folder)}; or {FINISH_HERE}"
 
 
-def _main_first(folder: Path, others: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
-    """Return a medium of the set and the other places; a supplement comes first only where there is none."""
-    if is_supplement(folder):
-        for root in others:
-            other = find_set_folder(root)
-            if not (is_supplement(other) or (other / REPAIRED).is_file()):
-                return other, (folder, *(item for item in others if item != root))
-    return folder, others
+def _main_first(roots: Sequence[Path]) -> tuple[Path, Sequence[Path]]:
+    """Return the folder of a medium, a supplement only where there is none, and the other places."""
+    folders = list(map(find_place, roots))
+    signed = [folder for folder in folders if not is_beside_media(folder)]
+    signed = signed or [find_set_folder(folders[0])]  # which is refused
+    main = next((folder for folder in signed if not is_supplement(folder)), signed[0])
+    number = folders.index(main)
+    return main, (*roots[:number], *roots[number + 1 :])
 
 
 def _same_set(
@@ -148,7 +149,7 @@ def _same_set(
     media: list[Path] = []
     finished: frozenset[int] = frozenset()
     for root in others:
-        folder = find_set_folder(root)
+        folder = find_place(root)
         with on_storage(f"look into {folder}"):
             is_twice = any(folder.samefile(other) for other in (first, *media, *repaired))
             found = read_repaired(folder)

@@ -167,11 +167,22 @@ def repair_file(
     parity: Path,
     target: Path,
     *,
+    work: Path,
     memory_mb: int,
     size_bytes: int,
     progress: Progress,
 ) -> str | None:
     """Make `target` from a damaged file and its parity; neither of them is touched.
+
+    Args:
+        tool: The program `par2`.
+        damaged: The file.
+        parity: The folder of its parity.
+        target: Where it shall stand when it is repaired.
+        work: A folder that is not there yet, on the same disk; gone again at the end, unless this process is killed.
+        memory_mb: What `par2` may take.
+        size_bytes: How long the file ought to be.
+        progress: Told of every step.
 
     Returns:
         None when `par2` says it is repaired, else why it is not. `target` must be compared with the signed
@@ -180,8 +191,6 @@ def repair_file(
     Raises:
         OSError: The scratch folder is full.
     """
-    work = target.with_name(f"{target.name}.repair")
-    shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     copy = work / damaged.name
     words = ["repair", f"-m{memory_mb}", f"-B{work}", "--", str(parity / _INDEX), str(copy)]

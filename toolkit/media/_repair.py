@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,13 +31,16 @@ from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import COMPLETE, REPAIRED, SetPiece, read_small
 from toolkit.model import Progress, Silent, human_size
 
+_WORK = "repair.part"
+"""Where `par2` works meanwhile, in the folder of repaired files; what a killed repair left of it takes room."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """What came of repairing a medium."""
 
     folder: Path | None
-    """Where the repaired files lie; None: nothing was damaged."""
+    """Where repaired files of the set lie; None: there are none."""
     repaired: tuple[str, ...]
     """Paths as on the medium; each has the signed hash."""
     hopeless: tuple[tuple[str, str], ...]
@@ -48,11 +52,12 @@ class Repair:
         """Return the error this amounts to, or None when everything is good now."""
         if not self.hopeless:
             return None
+        places = "the medium" if self.folder is None else "the medium and the scratch folder"
         return DigestError(
             "repair the medium",
             found="; ".join(f"{path}: {reason}" for path, reason in self.hopeless),
             expected="the signed bytes",
-            hint="ask home for the rest, naming the medium and the scratch folder: ferry media request",
+            hint=f"ask home for the rest, naming {places}: ferry media request",
         )
 
 
@@ -120,9 +125,8 @@ def repair_medium(
             scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
         )
         for report, piece in damaged:
-            target = folder / piece.path
             if piece not in good:
-                reason = _repair(tool, medium, report, piece, target, memory_mb, progress)
+                reason = _repair(tool, medium, report, piece, folder, memory_mb, progress)
                 if reason is not None:
                     hopeless.append((piece.path, reason))
                     continue
@@ -131,14 +135,17 @@ def repair_medium(
         if is_unfinished and not hopeless and not missing:
             progress.say(f"every piece of {medium.label} is proven, which {COMPLETE} was to say")
             repaired.append(COMPLETE)
-        _note(
+        stands_in = _note(
             medium,
             folder,
             unproven={piece.path for _, piece in bad} - set(repaired),
             finished={medium.number} if COMPLETE in repaired else set(),
         )
     return Repair(
-        folder=folder, repaired=tuple(repaired), hopeless=tuple(hopeless), missing=missing
+        folder=folder if stands_in else None,
+        repaired=tuple(repaired),
+        hopeless=tuple(hopeless),
+        missing=missing,
     )
 
 
@@ -173,6 +180,8 @@ def _alone_in(folder: Path, pieces: Iterable[SetPiece], *, attempted: str) -> It
         folder.mkdir(parents=True, exist_ok=True)
         with repairing_alone(folder, attempted=attempted):
             try:
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(folder / _WORK)
                 yield
             finally:
                 _remove_empty(folder / way for way in sorted(ways, reverse=True))
@@ -188,33 +197,42 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 def _note(
     medium: Medium, folder: Path, *, unproven: Collection[str], finished: Collection[int]
-) -> None:
+) -> bool:
     """Say which files of the set lie in the folder, unless that is said there: the disk may be full meanwhile.
+
+    Where none does, and nothing was said there yet, nothing is to be said.
 
     Args:
         medium: A medium of the set; the files may be of others, too.
         folder: The folder of repaired files.
         unproven: Paths of what is not good there, whatever lies there.
         finished: Numbers of media that it stands in for the `complete.json` of, beside those that it names already.
+
+    Returns:
+        Whether it stands in for anything.
     """
     with contextlib.suppress(OSError, InputError):
         before = read_repaired(folder)
         if before is not None and before.set_id == medium.set_id:
             finished = before.finished.union(finished)
     paths = (piece.path for file in medium.plan.files for piece in file.pieces)
+    lying = [path for path in paths if path not in unproven and (folder / path).is_file()]
+    if not (lying or finished or (folder / REPAIRED).exists()):
+        return False
     document = {
         "format": 1,
         "kind": "ferry-repair",
         "set_id": medium.set_id,
         "set_name": medium.set_name,
-        "files": [path for path in paths if path not in unproven and (folder / path).is_file()],
+        "files": lying,
         **({"finished": sorted(finished)} if finished else {}),
     }
     data = (json.dumps(document, indent=1) + "\n").encode()
     with contextlib.suppress(OSError, InputError):  # then it is written, which says what is wrong
         if read_small(folder / REPAIRED) == data:
-            return
+            return bool(lying or finished)
     write_durably(folder / REPAIRED, data)
+    return bool(lying or finished)
 
 
 def _repair(
@@ -222,11 +240,12 @@ def _repair(
     medium: Medium,
     report: FileReport,
     piece: SetPiece,
-    target: Path,
+    folder: Path,
     memory_mb: int,
     progress: Progress,
 ) -> str | None:
     path, parity = medium.folder / piece.path, parity_folder(medium.folder, piece.sha256)
+    target = folder / piece.path
     try:
         require_regular(path)
         if not report.has_parity:
@@ -241,6 +260,7 @@ def _repair(
         path,
         parity,
         target,
+        work=folder / _WORK,
         memory_mb=memory_mb,
         size_bytes=piece.size_bytes,
         progress=progress,

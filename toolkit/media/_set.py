@@ -409,8 +409,29 @@ def find_set_folder(root: Path) -> Path:
     """Return the only set folder of a medium.
 
     Raises:
-        StorageError: The medium is missing, unreadable or holds no set.
+        StorageError: The medium is missing, unreadable or holds no set, or repaired files of one alone.
         InputError: Several sets: one of them has to be named.
+    """
+    folder = find_place(root)
+    with on_storage(f"look for a set on {root}"):
+        is_beside = is_beside_media(folder)
+    if is_beside:
+        raise StorageError(
+            f"look for a set on {root}",
+            found=f"files that were repaired for {folder.name}, and no medium",
+            expected="a medium of the set",
+            hint="name the medium; only `ferry cluster import`, `media extract` and `media request` take this folder, "
+            "too, beside it",
+        )
+    return folder
+
+
+def find_place(root: Path) -> Path:
+    """Return the only set folder of a medium, or the only folder of repaired files.
+
+    Raises:
+        StorageError: It is missing, unreadable or holds neither.
+        InputError: Several: one of them has to be named.
     """
     folders = find_set_folders(root)
     if not folders:
@@ -418,7 +439,7 @@ def find_set_folder(root: Path) -> Path:
             f"look for a set on {root}",
             found="none",
             expected="a folder such as AZL-2611-K7Q2 with bagit.txt and tuf/ in it",
-            hint="check the path: give the medium's root or the set folder itself",
+            hint="check the path, and whether the medium is plugged in; give its root or the set folder itself",
         )
     if len(folders) > 1:
         raise InputError(
@@ -429,6 +450,15 @@ def find_set_folder(root: Path) -> Path:
             hint=f"name the folder: {folders[-1]}",
         )
     return folders[0]
+
+
+def is_beside_media(folder: Path) -> bool:
+    """Whether a folder holds repaired files of a set and is no medium.
+
+    Raises:
+        OSError: It cannot be looked into.
+    """
+    return (folder / REPAIRED).is_file() and not _has_mark(folder)
 
 
 def find_set_above(folder: Path) -> Path | None:

@@ -37,7 +37,7 @@ from toolkit.media._set import (
     Intent,
     SetPiece,
     SetPlan,
-    find_set_folder,
+    find_place,
     read_small,
 )
 from toolkit.media._set_key import SetKey, lost_key, read_key
@@ -111,7 +111,7 @@ def find_lacking(
     finished: frozenset[int] = frozenset()
     media: list[Path] = []
     for root in roots:
-        folder = find_set_folder(root)
+        folder = find_place(root)
         with on_storage(f"look into {folder}"):
             found = read_repaired(folder)
         if found is None:
@@ -119,7 +119,7 @@ def find_lacking(
         else:
             repaired.append(folder)
             finished |= found.finished
-    examined = examine_media(media, trust_dir, progress=progress)
+    examined = examine_media(media or repaired, trust_dir, progress=progress)
     plan, opened = _one_set(examined)
     reports = [file for item in examined if item.report for file in item.report.files]
     good = {file.path for file in reports if file.verdict is Verdict.OK}

@@ -30,7 +30,7 @@ from toolkit.errors import (
     StorageError,
     system_says,
 )
-from toolkit.media._device import NotRegularError, on_storage
+from toolkit.media._device import ABSENT, NotRegularError, on_storage
 from toolkit.media._identity import is_supplement
 from toolkit.media._keys import ISSUED_AT, ROOT_NAME, fingerprint, read_instant
 from toolkit.media._report import write_anew, writing_command
@@ -156,7 +156,7 @@ class _FolderFetcher(FetcherInterface):
             raise exceptions.DownloadHTTPError(f"{name} is no file name", 404)
         try:
             return read_small(self._folder / name)
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except ABSENT as error:
             # anything but 404 would abort the walk along the root chain
             raise exceptions.DownloadHTTPError(f"{TUF}/{name} is missing", 404) from error
         except InputError as error:
@@ -312,6 +312,12 @@ def _offered(folder: Path) -> int:
 
 
 def _unfinished(folder: Path, found: str) -> StorageError:
+    """Return what is wrong with a set of which a file is missing.
+
+    Raises:
+        OSError: So is its folder: the medium was pulled out.
+    """
+    folder.stat()
     return StorageError(
         f"open the set {folder}",
         found=f"it is not complete: {found}",
@@ -357,8 +363,6 @@ def _require_same_bytes(
             raise _unfinished(folder, str(error)) from error
         except exceptions.DownloadLengthMismatchError as error:
             raise _differs(folder, f"{TUF}/{name}") from error
-        except OSError as error:
-            raise StorageError(f"read {folder / TUF / name}", found=system_says(error)) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
     return tuple(names)
@@ -383,12 +387,10 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
         )
     try:
         data = read_small(folder / SET_PATH)
-    except FileNotFoundError as error:
+    except ABSENT as error:
         raise _unfinished(folder, f"{SET_PATH} is missing") from error
     except (InputError, NotRegularError) as error:
         raise _differs(folder, SET_PATH) from error
-    except OSError as error:
-        raise StorageError(f"read {folder / SET_PATH}", found=system_says(error)) from error
     if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
         if not finished:
             raise _unfinished(folder, f"{SET_PATH} was not written to its end")
@@ -424,12 +426,10 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
         name = f"{TUF}/{number}.root.json"
         try:
             data = read_small(folder / name)
-        except FileNotFoundError as error:
+        except ABSENT as error:
             raise _unfinished(folder, f"{name} is missing") from error
         except (InputError, NotRegularError) as error:
             raise _differs(folder, name) from error
-        except OSError as error:
-            raise StorageError(f"read {folder / name}", found=system_says(error)) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise _differs(folder, name)
 

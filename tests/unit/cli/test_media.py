@@ -159,6 +159,17 @@ def test_repairing_a_medium_without_its_payload_ends_with_no_and_names_it(ferry,
     assert "ferry media request" in ferry("media", "verify", "medium", "--site", "site")[2]
 
 
+@pytest.mark.skipif(shutil.which("par2") is None, reason="the program par2 is not installed")
+def test_what_cannot_be_repaired_is_not_called_undamaged(ferry, folder):
+    (payload,) = (folder / "data" / "payload").iterdir()
+    flip(payload, 3)
+    shutil.rmtree(folder / "parity")
+    code, out, err = ferry("media", "repair", "medium", "--scratch", "scratch", "--site", "site")
+    assert (code, out) == (3, "")
+    assert "no parity was written for it" in err
+    assert "naming the medium: ferry media request" in err
+
+
 def test_a_set_that_lost_its_last_file_says_what_it_said_and_nothing_that_was_not_measured(
     write, folder
 ):

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -94,6 +95,46 @@ def test_a_bad_sector_under_a_folder_is_the_medium_s_fault(site, medium, folder,
         with contextlib.suppress(ToolkitError):
             act()
     assert all(item.problem for item in examine_media([medium], site.folder, progress=Silent()))
+
+
+@pytest.fixture
+def pull(monkeypatch, folder, tmp_path):
+    """Return a function that has the medium pulled out before so many looks at what is on it."""
+    honest = Path.stat
+
+    def pull(before):
+        looks = itertools.count()
+
+        def stat(path, **more):
+            if path.is_relative_to(folder) and next(looks) == before:
+                folder.rename(tmp_path / "pulled")
+            return honest(path, **more)
+
+        monkeypatch.setattr(Path, "stat", stat)
+
+    return pull
+
+
+@pytest.mark.parametrize("accept_incomplete", [True, False])
+def test_a_medium_pulled_out_at_any_look_is_not_called_incomplete(
+    site, medium, folder, pull, tmp_path, accept_incomplete
+):
+    """Nor is anything asked for that was named."""
+    told = []
+    for before in itertools.count():
+        pull(before)
+        try:
+            opened = site.open(medium, accept_incomplete=accept_incomplete)
+            assert opened.verify().problem() is None
+            opened.copy_target(BUNDLE, io.BytesIO())
+        except StorageError as error:
+            told.append((error.attempted, error.hint))
+        if folder.exists():
+            break
+        (tmp_path / "pulled").rename(folder)
+    assert len(told) > 50
+    assert not [hint for _, hint in told if "plug" not in hint or "where it was made" in hint]
+    assert not [attempted for attempted, _ in told if "audit" in attempted]
 
 
 def test_a_medium_can_be_named_by_its_set_folder(site, medium, folder):

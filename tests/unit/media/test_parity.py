@@ -15,7 +15,16 @@ from tests.unit.media.test_several import HOLDS_ONE, PAYLOAD_BYTES
 from tests.unit.media.test_spread import TWO
 from tests.unit.media.test_write import Heard, StopAt, Stopped, content, noted_in
 from toolkit.errors import DigestError, InputError, StorageError
-from toolkit.media import Parity, Verdict, choose_parity, repair_medium
+from toolkit.media import (
+    Parity,
+    Verdict,
+    choose_parity,
+    describe_medium,
+    examine_media,
+    find_lacking,
+    plan_erasure,
+    repair_medium,
+)
 from toolkit.media import _parity as parity_module
 from toolkit.media import _repair as repairing
 from toolkit.media import _write as writing
@@ -275,6 +284,32 @@ def test_a_pipe_in_place_of_parity_is_never_opened(stick, site, tmp_path):
     assert repair.hopeless == ((f"data/payload/{NAME}", f"not a regular file: {volume}"),)
 
 
+def test_repaired_files_are_taken_beside_a_medium_in_any_order(stick, site, tmp_path):
+    """Alone, they are no medium that somebody forgot to finish."""
+    damage(stick, [5])
+    repair_medium(site.open(stick), tmp_path / "scratch")
+    sound = copied(site.open(stick, others=[tmp_path / "scratch"]))
+    assert copied(site.open(tmp_path / "scratch", others=[stick])) == sound
+    examined = examine_media([stick, tmp_path / "scratch"], site.folder, progress=Silent())
+    for act in (
+        lambda: site.open(tmp_path / "scratch"),
+        lambda: describe_medium(tmp_path / "scratch"),
+        lambda: plan_erasure(tmp_path / "scratch"),
+        lambda: find_lacking([tmp_path / "scratch"], site.folder),
+    ):
+        with pytest.raises(StorageError, match="repaired for AZL-1, and no medium") as caught:
+            act()
+        assert "name the medium" in caught.value.hint
+    assert "and no medium" in str(examined[1].problem)
+
+
+def test_repaired_files_copied_over_their_medium_make_no_less_of_it(stick, site, tmp_path):
+    damage(stick, [5])
+    repaired = repair_medium(site.open(stick), tmp_path / "scratch").folder
+    shutil.copytree(repaired, stick / "AZL-1", dirs_exist_ok=True)
+    assert site.open(stick).verify().problem() is None
+
+
 def test_repaired_files_of_another_set_are_refused(stick, site, medium, publisher, tmp_path):
     damage(stick, [5])
     repair_medium(site.open(stick), tmp_path / "scratch")
@@ -386,6 +421,21 @@ def test_a_damaged_segment_file_flips_back(stick, site):
     assert repair_medium(site.open(stick), stick.parent / "s").problem() is None
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("scratch", "below a file|taken by"), ("scratch/x/AZL-1", "taken by something else")],
+)
+def test_a_file_in_place_of_the_scratch_folder_is_told_with_what_to_do(
+    stick, site, tmp_path, file, said
+):
+    damage(stick, [1_000_000])
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).touch()
+    with pytest.raises(StorageError, match=said) as caught:
+        repair_medium(site.open(stick), tmp_path / "scratch/x")
+    assert "move that" in caught.value.hint
+
+
 @pytest.mark.parametrize("scratch", ["copy", "copy/AZL-1/data"])
 def test_nothing_is_repaired_into_another_copy_of_the_set(stick, site, tmp_path, scratch):
     damage(stick, [1_000_000])
@@ -467,6 +517,21 @@ def test_where_nothing_is_left_to_repair_nothing_is_written(stick, site, monkeyp
     (first.folder / "repaired.json").write_bytes(b"{}")
     repair_medium(site.open(stick), stick.parent / "scratch")
     assert content(first.folder) == before
+
+
+@pytest.mark.parametrize("there", [(), ("scratch",), ("scratch/AZL-1/notes",)])
+def test_a_repair_that_mends_nothing_leaves_nothing(stick, site, there):
+    """Nor does it send anybody with a folder in which there is nothing."""
+    damage(stick, [5])
+    shutil.rmtree(stick / "AZL-1/parity")
+    for name in there:
+        (stick.parent / name).mkdir(parents=True)
+    opened = site.open(stick)
+    before = {*stick.parent.rglob("*")}
+    repair = repair_medium(opened, stick.parent / "scratch")
+    assert (len(repair.hopeless), repair.folder) == (1, None)
+    assert {*stick.parent.rglob("*")} == before
+    assert "naming the medium: ferry media request" in repair.problem().hint
 
 
 def test_what_lies_in_scratch_is_what_is_noted_there(stick, site):

@@ -346,6 +346,24 @@ def test_a_file_that_cannot_be_read_is_unreadable_and_a_storage_error(judged, mo
     assert isinstance(report.problem(), StorageError)
 
 
+def test_a_file_in_place_of_a_folder_of_payloads_makes_them_missing(judged, folder):
+    """Of which home can be asked; a file that cannot be read is another thing."""
+    shutil.rmtree(folder / "data/payload")
+    (folder / "data/payload").touch()
+    report, files = judged()
+    assert files[BUNDLE].verdict is Verdict.MISSING
+    assert files["data/payload"].verdict is Verdict.FOREIGN
+    assert "ferry media request" in report.problem().hint
+
+
+def test_a_file_in_place_of_all_data_makes_the_set_incomplete(site, folder):
+    shutil.rmtree(folder / "data")
+    (folder / "data").touch()
+    with pytest.raises(StorageError, match=r"data/plan/set\.json is missing") as caught:
+        site.open(folder, accept_incomplete=True)
+    assert "written anew" in caught.value.hint
+
+
 def test_damage_is_graver_than_a_missing_file(judged, folder):
     flip(folder / "start.txt", 4)
     (folder / BUNDLE).unlink()
