@@ -48,7 +48,8 @@ _REASONS = {
     errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
     errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
     errno.ENODEV: ("gone", _PLUG_IN),
-    errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended
+    errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended,
+    errno.ECONNABORTED: ("gone", _PLUG_IN),  # or did so when it was just asked
     errno.EEXIST: ("taken by something else", "move that away, or give another place"),
     errno.ENOTDIR: ("below a file", "give a path of folders, or move that file away"),
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),

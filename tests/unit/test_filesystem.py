@@ -164,3 +164,10 @@ def test_a_name_that_is_too_long_is_told_with_what_to_do(tmp_path):
     with pytest.raises(StorageError) as caught, on_storage("write"):
         (tmp_path / ("x" * 300)).touch()
     assert "shorter name" in caught.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.ENOTCONN, errno.ECONNABORTED])
+def test_a_device_or_its_driver_that_ended_is_gone(number):
+    with pytest.raises(StorageError, match="gone") as caught, on_storage("write"):
+        raise OSError(number, os.strerror(number))
+    assert "plug it in again" in caught.value.hint
