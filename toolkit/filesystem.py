@@ -51,9 +51,11 @@ _REASONS = {
     errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended,
     errno.ECONNABORTED: ("gone", _PLUG_IN),  # or did so when it was just asked
     errno.EEXIST: ("taken by something else", "move that away, or give another place"),
-    errno.ENOTDIR: ("below a file", "give a path of folders, or move that file away"),
+    errno.ENOTDIR: (
+        "a file where a folder belongs",
+        "check the path, or move that file away",
+    ),
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
-    errno.ENOTDIR: ("a file where a folder belongs", "check the path"),
     errno.EISDIR: (
         "a folder where a file belongs",
         "delete it by hand if nobody needs what is in it, then run the same command again",

@@ -126,8 +126,9 @@ def test_what_is_not_whole_is_not_finished_by_a_repair(stick, site, tmp_path):
     (stick / "AZL-1/data/payload" / NAME).unlink()
     repair = repair_medium(site.open(stick, accept_incomplete=True), tmp_path / "scratch")
     assert (repair.repaired, repair.missing) == ((), (f"data/payload/{NAME}",))
+    assert not (tmp_path / "scratch").exists()
     with pytest.raises(StorageError, match=r"missing complete\.json"):
-        site.open(stick, others=[tmp_path / "scratch"])
+        site.open(stick)
 
 
 def test_a_repair_finishes_the_medium_that_it_read_and_no_other(root, publisher, site, tmp_path):
@@ -423,7 +424,10 @@ def test_a_damaged_segment_file_flips_back(stick, site):
 
 @pytest.mark.parametrize(
     ("file", "said"),
-    [("scratch", "below a file|taken by"), ("scratch/x/AZL-1", "taken by something else")],
+    [
+        ("scratch", "a file where a folder belongs|taken by"),
+        ("scratch/x/AZL-1", "taken by something else"),
+    ],
 )
 def test_a_file_in_place_of_the_scratch_folder_is_told_with_what_to_do(
     stick, site, tmp_path, file, said
