@@ -92,6 +92,8 @@ def init_trust(
         InputError: A passphrase is too short, the threshold needs more keys than there are, or the expiry
             is not in the future.
     """
+    from toolkit.media._lock import making_keys_alone  # which looks for sets, and these for keys
+
     now = now or datetime.now(UTC)
     for secret in (passphrase, *root_passphrases):
         require_strong(secret)
@@ -129,6 +131,7 @@ def init_trust(
     attempted = f"make keys in {keys_dir}"
     with on_storage(attempted):
         keys_dir.mkdir(parents=True, exist_ok=True)
+    with making_keys_alone(keys_dir, attempted=attempted), on_storage(attempted):
         _remove_unfinished(keys_dir)
         if present := sorted(item.name for item in keys_dir.iterdir()):
             raise StorageError(
@@ -144,13 +147,6 @@ def init_trust(
             name = key_file(role, signer.public_key.keyid) if is_one_of_several else f"{role}.pem"
             store_key(keys_dir / name, signer, secret)
         sync_folder(keys_dir)
-        if read_regular(keys_dir / _UNFINISHED) != data:
-            raise StorageError(
-                attempted,
-                found="the root of another ferry that makes keys there",
-                expected="an empty folder",
-                hint="wait until that one has ended; take what it made, or choose another folder",
-            )
         (keys_dir / _UNFINISHED).rename(keys_dir / "1.root.json")
         sync_folder(keys_dir)
     return fingerprint(data)
@@ -159,7 +155,7 @@ def init_trust(
 def _remove_unfinished(keys_dir: Path) -> None:
     """Remove the keys of a root that a killed `init_trust` left unfinished: nobody has seen its fingerprint."""
     path = keys_dir / _UNFINISHED
-    if not path.exists():
+    if not path.exists() or any(ROOT_NAME.match(item.name) for item in keys_dir.iterdir()):
         return
     with contextlib.suppress(InputError):  # not written to its end: no key was made yet
         roles = _parse_root(read_regular(path), file=str(path)).roles

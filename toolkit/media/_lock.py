@@ -92,6 +92,17 @@ def repairing_alone(folder: Path, *, attempted: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def making_keys_alone(folder: Path, *, attempted: str) -> Iterator[None]:
+    """Let one process at a time make keys in a folder, which removes what a killed one left there.
+
+    Raises:
+        StorageError: Another process makes keys there, or the lock cannot be taken.
+    """
+    with _alone_in(folder, attempted=attempted, busy="another ferry is making keys there"):
+        yield
+
+
+@contextlib.contextmanager
 def alone_in_book(book: Path, *, attempted: str) -> Iterator[None]:
     """Let one process at a time change what home keeps of its sets, a matter of moments; the next one waits.
 

@@ -97,20 +97,33 @@ def test_keys_whose_making_was_killed_are_made_anew(
     assert open_keys(tmp_path, PASSPHRASE).signers
 
 
-def test_of_two_that_make_keys_in_one_folder_one_root_stays_with_its_keys(tmp_path, monkeypatch):
+def test_of_two_that_make_keys_in_one_folder_the_second_is_refused_and_removes_nothing(
+    tmp_path, monkeypatch
+):
     def init():
         return init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
 
-    def another_comes_between(folder):
-        if len(list(folder.glob("*.pem"))) == 4:  # and the root has not got its name
-            monkeypatch.undo()
+    def another_comes_between(_):
+        with pytest.raises(StorageError, match="another ferry is making keys there"):
             init()
+        refused.append(len(list(tmp_path.glob("*.pem"))))
 
+    refused = []
     monkeypatch.setattr("toolkit.media._keys.sync_folder", another_comes_between)
-    with pytest.raises(StorageError):
-        init()
+    init()
+    assert refused == [0, 4, 4]
     assert open_keys(tmp_path, PASSPHRASE).signers
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_keys_of_a_finished_root_stay_whatever_lies_beside_them(fresh):
+    before = {item: item.read_bytes() for item in fresh.folder.iterdir()}
+    stray = fresh.folder / "unfinished-root.json"
+    stray.write_bytes(before[fresh.folder / "1.root.json"])
+    with pytest.raises(StorageError, match="already holds"):
+        init_trust(fresh.folder, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+    stray.unlink()
+    assert {item: item.read_bytes() for item in fresh.folder.iterdir()} == before
 
 
 def test_a_kill_before_the_root_gets_its_name_makes_it_anew(tmp_path, monkeypatch):
