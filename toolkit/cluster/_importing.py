@@ -37,7 +37,7 @@ from toolkit.cluster._expanding import TailSink, check_expanded, expand
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._foretelling import Foretelling
 from toolkit.cluster._import_states import FileStands, ImportState, Patience, Stands, state_of
-from toolkit.cluster._lasting import LastingSink, UploadSink
+from toolkit.cluster._lasting import BeginAnewError, LastingSink, UploadSink
 from toolkit.cluster._record_reading import RecordReader
 from toolkit.cluster._running import PHASES, Phase, UpdateName, is_named
 from toolkit.cluster._sbe_before import SbeBefore, choose_before, has_prerequisite, lacking_before
@@ -605,6 +605,17 @@ class Import:
         """Have the target stand on the share, going on from what an earlier try has sent."""
         path = _path_of(delivery, target)
         self._refuse_vanishing(path)
+        while True:
+            try:
+                self._copy_once(delivery, target, path, seen)
+            except BeginAnewError:
+                seen = self._look()
+            else:
+                return
+
+    def _copy_once(
+        self, delivery: _Delivery, target: Target, path: PureWindowsPath, seen: ShareView
+    ) -> None:
         fresh = [seen]  # what the first upload of this copy goes by; each later one looks anew
 
         def begin(held_bytes: int | None) -> AbstractContextManager[UploadSink]:
@@ -637,14 +648,13 @@ class Import:
         told = seen.safety_of(path)
         here = (self._node, booted_at)
         wrote = (told.node, told.booted_at) if held_bytes is None else self._wrote.get(path)
-        is_as_it_was = bool(booted_at) and wrote == here
+        is_believed = (bool(booted_at) and wrote == here) or (held_bytes is None and not told.node)
         flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
         self._flushed[path] = flushed_bytes
         facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)
         self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
         about = {"path": path, "part": part, **_signed(target)}
-        self._record(delivery, ImportStep.COPY, Outcome.INTENT, facts=facts, **about)
 
         def flushed(flushed_bytes: int) -> None:
             self.patience.moved()
@@ -655,6 +665,7 @@ class Import:
 
         if parts and all(item.path.name != part for item in parts):
             self._take_over(parts[0], part)
+        upload: UploadSink
         if self.road is Road.SMB:
             with self._without_smb_told():
                 upload = self._session.upload(
@@ -662,21 +673,27 @@ class Import:
                     size_bytes=target.size_bytes,
                     part=part,
                     must_exist=bool(parts),
-                    safe_bytes=held_bytes if is_as_it_was or told.node == "" else flushed_bytes,
+                    safe_bytes=held_bytes if is_believed else flushed_bytes,
                     on_flushed=flushed,
                 )
             self._wrote[path] = here
-            return upload
-        return ByteUpload(
-            self._session,
-            path,
-            size_bytes=target.size_bytes,
-            pace=self._pace,
-            sleep=self.sleep,
-            part=part,
-            must_exist=bool(parts),
-            on_arrived=self.patience.moved,
-        )
+        else:
+            upload = ByteUpload(
+                self._session,
+                path,
+                size_bytes=target.size_bytes,
+                pace=self._pace,
+                sleep=self.sleep,
+                part=part,
+                must_exist=bool(parts),
+                on_arrived=self.patience.moved,
+            )
+        with contextlib.ExitStack() as failed:
+            failed.push(upload)
+            # only now, for it vouches for what stands there: what is not believed has been cut off
+            self._record(delivery, ImportStep.COPY, Outcome.INTENT, facts=facts, **about)
+            failed.pop_all()
+        return upload
 
     @contextlib.contextmanager
     def _without_smb_told(self) -> Iterator[None]:

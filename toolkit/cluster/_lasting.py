@@ -2,8 +2,8 @@
 
 Theory of operation. A copy proves every byte of the medium from the first one on, so beginning it anew after each
 loss would read gigabytes to send megabytes. An upload has what was fed to it and the node has not acknowledged; after
-a loss the next one goes on below what was acknowledged, and is given that first, and then what comes. Where it must
-begin lower (the node lost what it had not written to its disk), the loss is passed on: the copy begins anew.
+a loss the next one goes on where that begins, and is given it first, and then what comes. Where it must begin lower
+(the node lost what it had not written to its disk), the copy begins anew.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class UploadSink(Protocol):
         """Let go of the file; what arrived stays for the next try."""
 
 
+class BeginAnewError(Exception):
+    """The stream must be fed anew: the node lost what is not here any more. The loss is borne, and the way stands."""
+
+
 class LastingSink:
     """Feeds one upload after the other, each going on where the one before was cut off."""
 
@@ -73,7 +77,8 @@ class LastingSink:
         """Take the next bytes of the stream; return how many, which is all.
 
         Raises:
-            ReachError: The line broke and is not borne any longer, or the stream must begin anew.
+            ReachError: The line broke and is not borne any longer.
+            BeginAnewError: The stream must begin anew.
             StorageError: The node's disk is full.
             ClusterError: The node refuses, in its own words.
         """
@@ -133,4 +138,4 @@ class LastingSink:
             except ReachError as another:
                 error = another
             else:
-                raise error
+                raise BeginAnewError from error

@@ -10,8 +10,8 @@ Theory of operation:
   holes; everything below was acknowledged. That is where the next upload resumes, unless the caller knows how
   much was acknowledged. The caller proves the whole file with the node's own hash, so a remainder that is not ours
   only costs a second copy.
-* Nothing is copied on its way from the caller's memory to the socket but by encrypting it; what the node has not
-  acknowledged can be had again from there, for the next upload of the same stream.
+* Where AES-GCM encrypts, nothing is copied on its way from the caller's memory to the socket but by encrypting it. What
+  the node has not acknowledged can be had again, for the next upload of the same stream.
 * Acknowledged is not yet on the disk: a node that restarts may lose it. So a caller that asks is told, every
   `_FLUSH_BYTES`, below which offset the node has written everything to its disk; the flush is on its way
   beside the writes and is waited for only when the next one is due.
@@ -77,7 +77,7 @@ from toolkit.errors import (
     TransferError,
 )
 from toolkit.model import AuthMethod, Credential, Node, Progress, Sha256
-from toolkit.remote._smb_frames import Frame, WriteFrames, can_frame
+from toolkit.remote._smb_frames import WriteFrames, can_frame
 
 logging.getLogger("smbprotocol").addHandler(logging.NullHandler())  # it logs what it also raises
 
@@ -115,7 +115,8 @@ class Upload:
             node: For messages.
             path: The name it gets at last.
             size_bytes: Length of the whole stream.
-            safe_bytes: What the node is known to hold on its disk; nothing above it is believed.
+            safe_bytes: What the node is known to hold; nothing above it is believed, and it is cut off, so that
+                nobody believes it later.
             on_flushed: Told below which offset the node has written everything to its disk.
             stall_s: So long may the node acknowledge nothing.
         """
@@ -139,6 +140,8 @@ class Upload:
         acknowledged = max(0, there - _DEPTH * _CHUNK_BYTES)
         self.resumed_at_bytes = acknowledged if safe_bytes is None else min(safe_bytes, there)
         """Bytes below this stand on the node already and are skipped, not sent again."""
+        if safe_bytes is not None and there > safe_bytes:
+            self._cut(safe_bytes)
         self.acknowledged_bytes = 0
         """How many bytes of this try the node has acknowledged."""
 
@@ -217,6 +220,14 @@ class Upload:
                 self._settle()
         self._held.close()
 
+    def _cut(self, size_bytes: int) -> None:
+        """Have the unfinished file end there."""
+        with contextlib.ExitStack() as failed:
+            failed.callback(self._held.close)
+            with _translated(self._attempted, self._node):
+                self._file.set_size(size_bytes)
+            failed.pop_all()
+
     def _begun(self) -> _Write:
         """Begin the next write, once there is room for it on the way."""
         if len(self._on_the_way) >= self._file.depth:
@@ -242,7 +253,7 @@ class Upload:
             if written < write.size_bytes:  # allowed; the hole lies where the next try begins
                 raise SMBException(f"the node wrote {written} of {write.size_bytes} bytes")
         self.acknowledged_bytes += write.size_bytes
-        self._file.release(self._on_the_way.popleft())
+        self._on_the_way.popleft().release()
         if self._on_flushed is not None:
             self._flush_when_due(self._on_flushed)
 
@@ -378,6 +389,9 @@ class _Write(Protocol):
     def payload(self) -> bytes:
         """Return what was put in so far."""
 
+    def release(self) -> None:
+        """Let its memory be used again: it was acknowledged."""
+
 
 class _PlainWrite:
     """A write that smbprotocol lays out: signed, or encrypted in another way than by AES-GCM."""
@@ -408,6 +422,9 @@ class _PlainWrite:
     def payload(self) -> bytes:
         return bytes(self._data)
 
+    def release(self) -> None:
+        self._data.clear()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
@@ -430,11 +447,6 @@ class _File:
             return _PlainWrite(self, size_bytes, offset)
         write: _Write = frames.begin(size_bytes, offset)
         return write
-
-    def release(self, write: _Write) -> None:
-        """Use the memory of an acknowledged write again."""
-        if isinstance(write, Frame):
-            self.connection.frames.release(write)
 
     def begin_read(self, offset: int, length: int) -> Callable[[], bytes]:
         message, receive = self.handle.read(offset, length, send=False)
@@ -677,10 +689,7 @@ class _Connection(Connection):  # type: ignore[misc]  # smbprotocol is not typed
         except (SMBException, TimeoutError, *_UNREADABLE):
             self.transport.close()
             raise
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # the other thread may have closed the socket already
+        except OSError as error:
             self.transport.close()
             raise SMBConnectionClosed("the connection was dropped") from error
 

@@ -81,18 +81,17 @@ class WriteAnswer:
 class Frame:
     """One write: its payload is put in piece by piece, then it is sent, and kept until the node has answered."""
 
-    def __init__(self, connection: Any, key: bytes, memory: memoryview) -> None:
-        """Use this memory for one write after the other, each encrypted with this key."""
+    def __init__(self, connection: Any, key: bytes, memory: memoryview, free: list[Frame]) -> None:
+        """Use this memory for one write after the other, each encrypted with this key; `free` has what may be used."""
         self._connection = connection
         self._key = AES(key)
         self._memory = memory
-        self.offset = self.size_bytes = self.filled_bytes = 0
+        self._free = free
+        self.size_bytes = self.filled_bytes = 0
 
-    def begin(
-        self, header: bytes, message_id: int, session_id: int, *, offset: int, size_bytes: int
-    ) -> None:
-        """Begin with the headers of a write of so many bytes, there in the file."""
-        self.offset, self.size_bytes, self.filled_bytes = offset, size_bytes, 0
+    def begin(self, header: bytes, message_id: int, session_id: int, *, size_bytes: int) -> None:
+        """Begin with the headers of a write of so many bytes."""
+        self.size_bytes, self.filled_bytes = size_bytes, 0
         self._message_id, self._nonce = message_id, secrets.token_bytes(_NONCE_BYTES)
         plain_bytes = _PAYLOAD_AT + size_bytes
         struct.pack_into(">I", self._memory, 0, _TRANSFORM.size + plain_bytes)
@@ -120,22 +119,35 @@ class Frame:
         """Send it, once it is full.
 
         Raises:
-            OSError: The connection is gone.
+            SMBException: The connection is gone, or nobody would read the answer: what ended that.
+            TimeoutError: The node takes nothing any more.
         """
+        connection, transport = self._connection, self._connection.transport
         self._sealing.finalize()
         self._memory[_TAG_AT:_NONCE_AT] = self._sealing.tag
-        self._answer = WriteAnswer(self._connection)
-        self._connection.outstanding_requests[self._message_id] = self._answer
-        transport = self._connection.transport
         sealed = self._memory[: _PAYLOAD_IN_FRAME_AT + self.size_bytes]
-        # its own `send` would copy the frame twice more
-        with self._connection.given_up(), transport._sock_lock:  # noqa: SLF001
-            transport._sock.sendall(sealed)  # noqa: SLF001
+        self._answer = WriteAnswer(connection)
+        with connection.given_up():
+            connection._check_worker_running()  # noqa: SLF001
+            connection.outstanding_requests[self._message_id] = self._answer
+            try:
+                with transport._sock_lock:  # noqa: SLF001 - its own `send` would copy the frame twice more
+                    transport._sock.sendall(sealed)  # noqa: SLF001
+            except ConnectionError:
+                connection._check_worker_running()  # noqa: SLF001 - who hung up knows more
+                raise
+            except BaseException:
+                transport.close()  # half a request cannot be followed by anything
+                raise
 
     def written_bytes(self, timeout_s: float) -> int:
         """Wait for the answer and return how many bytes the node has written; see `WriteAnswer`."""
         with self._connection.given_up():
             return self._answer.written_bytes(timeout_s)
+
+    def release(self) -> None:
+        """Let the memory be used for another write: the payload is not wanted any more."""
+        self._free.append(self)
 
     def payload(self) -> bytes:
         """Return what was put in so far."""
@@ -179,15 +191,12 @@ class WriteFrames:
         )  # fmt: skip
         header += _WRITE.pack(49, _PAYLOAD_AT, size_bytes, offset, self._file_id, 0, 0, 0, 0, 0)
         frame = self._free.pop() if self._free else self._made()
-        frame.begin(header, message_id, self._session_id, offset=offset, size_bytes=size_bytes)
+        frame.begin(header, message_id, self._session_id, size_bytes=size_bytes)
         return frame
 
-    def release(self, frame: Frame) -> None:
-        """Use the memory of a frame again, once its payload is not wanted any more."""
-        self._free.append(frame)
-
     def _made(self) -> Frame:
-        return Frame(self._connection, self._key, memoryview(bytearray(self._frame_bytes)))
+        memory = memoryview(bytearray(self._frame_bytes))
+        return Frame(self._connection, self._key, memory, self._free)
 
     def _message_id(self, charge: int) -> int:
         """Take a message number and its credits, as smbprotocol does."""

@@ -94,9 +94,11 @@ class World:
 class Upload:
     """Goes on with an unfinished file, if there is one, and loses the line as often as it is told to."""
 
-    def __init__(self, world: World, path: PureWindowsPath, part: str) -> None:
+    def __init__(
+        self, world: World, path: PureWindowsPath, part: str, safe_bytes: int | None
+    ) -> None:
         self.world, self.path, self.part = world, path, str(path.with_name(part))
-        self.data = bytearray(world.files.get(self.part, b""))
+        self.data = bytearray(world.files.get(self.part, b"")[:safe_bytes])
         self.resumed_at_bytes = len(self.data)
         self.fed_bytes = 0
         world.files[self.part] = bytes(self.data)
@@ -156,7 +158,7 @@ class Session:
     ):
         assert not must_exist or str(path.with_name(part)) in self.world.files
         self.world.safe_bytes.append(safe_bytes)
-        return Upload(self.world, path, part)
+        return Upload(self.world, path, part, safe_bytes)
 
     def download(self, path, sink, *, progress):
         data = self.world.files[str(path)]

@@ -177,10 +177,34 @@ def test_what_a_restarted_node_had_not_written_is_not_relied_on(world, journal):
         waits.append(seconds)
         if len(waits) == 2:
             world.booted_at = "2026-11-26T12:00:00+00:00"
+            (part,) = (name for name in world.files if name.endswith(".part"))
+            world.files[part] = bytes(len(world.files[part]))
 
     real.sleep = restart
     imported(world, journal, clock=real)
     assert world.safe_bytes == [None, len(BUNDLE) // 2, 0]
+    assert world.files[ZIP] == BUNDLE
+
+
+def test_what_was_not_relied_on_is_not_relied_on_by_a_later_run(world, journal):
+    """The node restarts, and the run that found it so is stopped before it has sent anything."""
+    world.loses_copies, world.reaches = 2, lambda: 0.5
+
+    def restart(seconds):
+        if world.booted_at.startswith("2026-11-26T12"):
+            raise KeyboardInterrupt
+        world.booted_at = "2026-11-26T12:00:00+00:00"
+        (part,) = (name for name in world.files if name.endswith(".part"))
+        world.files[part] = bytes(len(world.files[part]))
+        world.reaches = lambda: 0
+
+    clock = Clock()
+    clock.sleep = restart
+    with pytest.raises(KeyboardInterrupt):
+        imported(world, journal, clock=clock)
+    world.loses_copies = 0
+    imported(world, journal)
+    assert world.files[ZIP] == BUNDLE
 
 
 def test_later_run_returns_to_the_node_that_wrote(world, journal):

@@ -55,6 +55,7 @@ class RemoteFile:
         self.most_on_the_way = self.on_the_way = 0
         self.written: list[tuple[int, int]] = []
         self.fail_after: int | None = None
+        self.unanswered_from = 1 << 60
         self.short = short
 
     @contextlib.contextmanager
@@ -74,9 +75,6 @@ class RemoteFile:
     def begin_write(self, size_bytes, offset):
         return RemoteWrite(self, size_bytes, offset)
 
-    def release(self, write):
-        assert write.is_answered
-
     def begin_read(self, offset, length):
         self._leave()
 
@@ -88,6 +86,10 @@ class RemoteFile:
 
     def set_size(self, size_bytes):
         del self.content[size_bytes:]
+
+    @staticmethod
+    def refuse(*_):
+        raise SMBConnectionClosed("gone")
 
     def flush(self):
         self.is_flushed = True
@@ -117,6 +119,8 @@ class RemoteWrite:
 
     def written_bytes(self, timeout_s):
         assert timeout_s > 0
+        if self.offset >= self.file.unanswered_from:
+            raise SMBConnectionClosed("gone")
         self.file.on_the_way -= 1
         self.is_answered = True
         content, taken = self.file.content, self.data[: self.file.short]
@@ -127,6 +131,9 @@ class RemoteWrite:
 
     def payload(self):
         return self.data
+
+    def release(self):
+        assert self.is_answered
 
 
 def pattern(size):
@@ -197,6 +204,25 @@ def test_upload_resumed_in_the_middle_of_a_piece_skips_only_what_stands():
     assert bytes(file.content) == data
 
 
+@pytest.mark.parametrize("stood", [1999, 2000, 2001, 9000])
+def test_what_is_not_believed_is_cut_off_before_anything_is_sent(stood):
+    """A node that restarted has zeros there; the length would vouch for them to whoever comes next."""
+    file, data = RemoteFile(pattern(2000).ljust(stood, b"\0")[:stood]), pattern(12_000)
+    with Upload(file.opened(), node=NODE, path=PATH, size_bytes=len(data), safe_bytes=2000) as sink:
+        assert sink.resumed_at_bytes == len(file.content) == min(stood, 2000)
+        sink.write(data)
+        sink.finish()
+    assert bytes(file.content) == data
+
+
+def test_node_that_does_not_cut_off_is_let_go_of():
+    file = RemoteFile(bytes(9000))
+    file.set_size = RemoteFile.refuse
+    with pytest.raises(TransferError):
+        Upload(file.opened(), node=NODE, path=PATH, size_bytes=12_000, safe_bytes=2000)
+    assert not file.is_open
+
+
 def test_small_remainder_is_sent_again_whole():
     file = RemoteFile(b"x" * 500)
     assert upload(file, 10_000).resumed_at_bytes == 0
@@ -245,6 +271,18 @@ def test_what_was_taken_and_not_acknowledged_can_be_had_again(after):
         assert start == sink.acknowledged_bytes
         assert b"".join(kept) == data[start : start + sum(map(len, kept))]
         assert start + sum(map(len, kept)) == 1000 * (after + 1)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 5])
+def test_what_was_sent_and_never_answered_can_be_had_again(answered):
+    file, data = RemoteFile(depth=3), pattern(12_345)
+    file.unanswered_from = answered * 1000
+    with upload(file, len(data)) as sink:
+        with pytest.raises(TransferError):
+            sink.write(data)
+        start, kept = sink.unacknowledged()
+        assert (start, sink.acknowledged_bytes) == (answered * 1000, answered * 1000)
+        assert b"".join(kept) == data[start : start + 3000]
 
 
 def test_dropped_upload_says_that_the_same_command_goes_on():

@@ -20,11 +20,14 @@ class Wire:
 
     def __init__(self):
         self.sent = bytearray()
+        self.closed = []
         self.outstanding_requests = {}
         self.sequence_lock = threading.Lock()
         self.sequence_window = {"low": 5, "high": 100}
         self.transport = SimpleNamespace(
-            _sock_lock=threading.Lock(), _sock=SimpleNamespace(sendall=self.sent.extend)
+            _sock_lock=threading.Lock(),
+            _sock=SimpleNamespace(sendall=self.sent.extend),
+            close=lambda: self.closed.append(True),
         )
         self.ended = None
         self.given_up = contextlib.nullcontext
@@ -106,9 +109,39 @@ def test_payload_in_pieces_is_one_write_that_the_node_can_decrypt(wire, frames, 
     assert plain[112:] == data == frame.payload()
 
 
+def test_line_that_ended_while_a_write_was_filled_is_told_with_what_ended_it(wire, frames):
+    frame = frames.begin(4, 0)
+    frame.put(memoryview(b"data"))
+    wire.ended = SMBException("an answer that is neither encrypted nor signed as agreed")
+    with pytest.raises(SMBException, match="neither encrypted nor signed"):
+        frame.send()
+    assert not wire.sent
+    assert not wire.outstanding_requests
+
+
+def test_line_that_ends_while_a_write_is_sent_is_told_with_what_ended_it(wire, frames):
+    def sendall(data):
+        wire.ended = SMBException("an answer that is neither encrypted nor signed as agreed")
+        raise BrokenPipeError
+
+    wire.transport._sock.sendall = sendall
+    with pytest.raises(SMBException, match="neither encrypted nor signed"):
+        sent(frames, 4, 0)
+
+
+def test_connection_with_half_a_write_on_it_is_closed_at_once(wire, frames):
+    def interrupted(data):
+        raise KeyboardInterrupt
+
+    wire.transport._sock.sendall = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        sent(frames, 4, 0)
+    assert wire.closed
+
+
 def test_memory_of_a_write_is_used_again(frames):
     frame = sent(frames, 4, 0)
-    frames.release(frame)
+    frame.release()
     again = frames.begin(9, 4)
     assert again is frame
     assert again.payload() == b""
