@@ -19,7 +19,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,11 @@ class JournalEntry:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+def _line(entry: JournalEntry) -> bytes:
+    row = asdict(entry) | {"at": entry.at.isoformat()}
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+
+
 class Journal:
     """Append-only file of every change; a line torn by a power cut is not read and not kept."""
 
@@ -76,6 +81,8 @@ class Journal:
     ) -> JournalEntry:
         """Write one entry and flush it to the disk before returning.
 
+        Facts of an entry that nobody could read back are shortened.
+
         Raises:
             StorageError: The disk is full or fails: nothing may be changed unrecorded.
         """
@@ -87,11 +94,13 @@ class Journal:
             outcome=outcome,
             facts=facts,
         )
-        line = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False) + "\n"
+        line = _line(entry)
+        if len(line) > _LINE_LIMIT_BYTES:
+            line = _line(replace(entry, facts={name: text[:1000] for name, text in facts.items()}))
         try:
             with self._path.open("ab+") as file:
                 self._cut_torn_line(file)
-                file.write(line.encode())
+                file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -107,7 +116,7 @@ class Journal:
         size = file.seek(0, os.SEEK_END)
         if size == 0:
             return
-        start = max(0, size - (1 << 16))  # longer than any line we write
+        start = max(0, size - _LINE_LIMIT_BYTES)
         file.seek(start)
         tail = file.read()
         if not tail.endswith(b"\n"):

@@ -77,7 +77,12 @@ def watch(
 @site_option
 @cluster_option
 @click.argument("version", required=False)
-@click.option("--run", "run_id", default="", help="An earlier run: its id, or the last part of it.")
+@click.option(
+    "--run",
+    "run_id",
+    default="",
+    help="An earlier run: its id, or the last part of it; not with --receipt-on.",
+)
 @click.option(
     "--receipt-on",
     "medium",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import operator
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ def repair_medium(
             medium,
             folder,
             unproven={piece.path for _, piece in bad} - set(repaired),
-            finished={medium.number} if COMPLETE in repaired else set(),
+            finished=frozenset({medium.number} if COMPLETE in repaired else ()),
         )
     return Repair(
         folder=folder if stands_in else None,
@@ -162,9 +163,8 @@ def read_repaired(folder: Path) -> Repaired | None:
         return None
     try:
         document = json.loads(data)
-        return Repaired(
-            set_id=str(document["set_id"]), finished=frozenset(document.get("finished", ()))
-        )
+        finished = frozenset(map(operator.index, document.get("finished", ())))
+        return Repaired(set_id=str(document["set_id"]), finished=finished)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             "read what was repaired", file=str(folder / REPAIRED), found=misread(error)
@@ -196,7 +196,7 @@ def _remove_empty(folders: Iterable[Path]) -> None:
 
 
 def _note(
-    medium: Medium, folder: Path, *, unproven: Collection[str], finished: Collection[int]
+    medium: Medium, folder: Path, *, unproven: Collection[str], finished: frozenset[int]
 ) -> bool:
     """Say which files of the set lie in the folder, unless that is said there: the disk may be full meanwhile.
 
@@ -206,7 +206,7 @@ def _note(
         medium: A medium of the set; the files may be of others, too.
         folder: The folder of repaired files.
         unproven: Paths of what is not good there, whatever lies there.
-        finished: Numbers of media that it stands in for the `complete.json` of, beside those that it names already.
+        finished: Number of the medium, if it stands in for its `complete.json`; what it says of others stays.
 
     Returns:
         Whether it stands in for anything.
@@ -214,7 +214,7 @@ def _note(
     with contextlib.suppress(OSError, InputError):
         before = read_repaired(folder)
         if before is not None and before.set_id == medium.set_id:
-            finished = before.finished.union(finished)
+            finished = before.finished - {medium.number} | finished
     paths = (piece.path for file in medium.plan.files for piece in file.pieces)
     lying = [path for path in paths if path not in unproven and (folder / path).is_file()]
     if not (lying or finished or (folder / REPAIRED).exists()):

@@ -127,12 +127,14 @@ class MediumReport:
                 or f"do not import from it; {anew}; or have only what is bad written: `ferry media request`",
             )
         if unread := bad(Verdict.UNREADABLE):
+            again = "unplug it, plug it in again and verify again; else "
+            other = "use another medium, or ask home for what is bad: ferry media request"
+            if {file.path for file in unread} == {COMPLETE}:
+                other = self._how_to_get({COMPLETE})
             return StorageError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
-                hint=_remedy(unread)
-                or "unplug it, plug it in again and verify again; else use another medium, or ask home for what is "
-                "bad: ferry media request",
+                hint=_remedy(unread) or again + other,
             )
         missing = bad(Verdict.MISSING)
         if lacking := (*damaged, *missing):

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -344,6 +345,23 @@ def test_a_file_that_cannot_be_read_is_unreadable_and_a_storage_error(judged, mo
     report, files = judged()
     assert files[BUNDLE].verdict is Verdict.UNREADABLE
     assert isinstance(report.problem(), StorageError)
+
+
+def test_a_last_file_that_cannot_be_read_sends_nobody_home(judged, folder):
+    honest = Path.open
+
+    def failing(path, *arguments, **options):
+        if path.name == "complete.json":
+            raise OSError(errno.EIO, "Input/output error")
+        return honest(path, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "open", failing)
+        report, files = judged()
+    assert files["complete.json"].verdict is Verdict.UNREADABLE
+    hint = report.problem().hint
+    assert hint.startswith("unplug it")
+    assert "ferry media repair" in hint
 
 
 def test_a_file_in_place_of_a_folder_of_payloads_makes_them_missing(judged, folder):
