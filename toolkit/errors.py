@@ -35,6 +35,7 @@ import re
 
 _QUOTED = re.compile(r"""(?<!\w)(['"])((?:(?!\1(?!\w)).){200,})\1(?!\w)""")
 """A quotation, as `repr` makes it, that is longer than anything one has to see whole; not the apostrophe in a word."""
+_NOT_NOW = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{200,}")
 """A number that is as long."""
 _SHOWN = 100
@@ -162,6 +163,14 @@ class CommandError(ClusterError):
         super().__init__(attempted, found=found, expected=expected, hint=hint)
         self.cmdlet = cmdlet
         self.error_id = error_id
+
+
+def says_not_now(words: str) -> bool:
+    """Whether a cmdlet says that the update service is overloaded, or just moves to another node.
+
+    Source: Get-SolutionUpdate-GatewayTimeout.md.
+    """
+    return _NOT_NOW.search(words) is not None
 
 
 class StateError(ClusterError):

@@ -250,9 +250,8 @@ def sign(
     ceremony = Ceremony(folder, drafts[0], first_fingerprint=first_fingerprint)
     ceremony.join(drafts[1:])
     _print_draft(ceremony.facts, err=True)
-    if (
-        not ceremony.is_in_force
-    ):  # else the same command again, or a signature nobody needs any more
+    # in force already: the same command again, or a signature that nobody needs any more
+    if not ceremony.is_in_force:
         if token is not None:
             echo(f"signed by {ceremony.sign(_token(token))}", err=True)
         elif key_file is not None:

@@ -65,6 +65,7 @@ from toolkit.errors import (
     StateError,
     ToolkitError,
     TransferError,
+    says_not_now,
 )
 from toolkit.model import (
     Command,
@@ -95,11 +96,6 @@ _MOST_ARRIVALS = 3
 """A node that restarts may forget a name that it just gave; so often in one run it does not."""
 _NO_REPLY = "GatewayTimeout"
 """The update service may have done what it was asked, and did not say so in time."""
-_NOT_NOW = (_NO_REPLY, "ConnectFailure")
-"""How the update service says that it is overloaded, or just moves to another node.
-
-Source: Get-SolutionUpdate-GatewayTimeout.md.
-"""
 _NOT_NOW_PAUSE_S = 60
 _MOST_PAUSE_S = 300
 
@@ -931,7 +927,7 @@ class Import:
             try:
                 return ask()
             except CommandError as error:
-                if self.clock() >= until or not any(word in str(error) for word in _NOT_NOW):
+                if self.clock() >= until or not says_not_now(str(error)):
                     raise
                 self.progress.say(
                     f"the update service does not answer ({error.found}); asking again in {pause_s:.0f} s"

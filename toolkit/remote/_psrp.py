@@ -19,7 +19,6 @@ import contextlib
 import importlib.util
 import math
 import os
-import re
 import socket
 import ssl
 import struct
@@ -49,6 +48,7 @@ from toolkit.errors import (
     SessionLostError,
     StorageError,
     ToolkitError,
+    says_not_now,
 )
 from toolkit.filesystem import refuse_pipe
 from toolkit.model import AuthMethod, Command, Credential, Node, Plain, T, Transport
@@ -72,8 +72,6 @@ Source: Azure Local troubleshooting guide "Update fails at VersionControl Update
 _ACCESS_DENIED = 5
 _DISK_IS_FULL = "not enough space on the disk"
 """In the words of .NET's *IOException*; the error identifier is that of every failure to write."""
-_SERVICE_IS_SILENT = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
-"""How a cmdlet says that the update service does not answer. Source: Get-SolutionUpdate-GatewayTimeout.md."""
 _SHELL_GONE = 2150858843
 _FAULT_HINTS = {
     2150859174: "too many shells are open on the node for this account; close them or wait",
@@ -485,7 +483,7 @@ def _command_hint(error_id: str, words: str) -> str | None:
         )
     if _DISK_IS_FULL in words:
         return "free space there, then run the same command again; `ferry cluster clean` removes what ferry imported"
-    if _SERVICE_IS_SILENT.search(words):
+    if says_not_now(words):
         return (
             "the update service is asked too often, or just moves to another node: wait some minutes, then run the "
             "same command again; if it stays so, have its cluster group moved to another node"
