@@ -96,7 +96,8 @@ class Journal:
         )
         line = _line(entry)
         if len(line) > _LINE_LIMIT_BYTES:
-            line = _line(replace(entry, facts={name: text[:1000] for name, text in facts.items()}))
+            short = {name: text[:1000] for name, text in facts.items()}
+            line = _line(replace(entry, subject=subject[:1000], step=step[:1000], facts=short))
         try:
             with self._path.open("ab+") as file:
                 self._cut_torn_line(file)

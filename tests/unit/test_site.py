@@ -176,15 +176,17 @@ def test_journal_line_torn_by_a_power_cut_is_cut_away(tmp_path):
 
 def test_entry_too_long_to_be_read_back_is_shortened_and_cut_away_where_it_is_torn(tmp_path):
     journal = Journal(tmp_path / "j")
-    journal.append(
-        cluster="c", subject="s", step="one", outcome="done", words="ä" * (1 << 20), short="kept"
-    )
+    long = "ä" * (1 << 20)
+    journal.append(cluster="c", subject=long, step=long, outcome="done")
     (entry,) = journal.entries(cluster="c")
+    assert (entry.subject, entry.step) == (long[:1000], long[:1000])
+    journal.append(cluster="d", subject="s", step="one", outcome="done", words=long, short="kept")
+    (entry,) = journal.entries(cluster="d")
     assert entry.facts == {"words": "ä" * 1000, "short": "kept"}
     with (tmp_path / "j").open("ab") as file:
         file.write(b'{"at": "' + b"x" * 900_000)
     add(journal, "two")
-    assert [entry.step for entry in journal.entries(cluster="c")] == ["one", "two"]
+    assert [entry.step for entry in journal.entries(cluster="c")] == [long[:1000], "two"]
 
 
 def test_journal_line_that_is_not_ours_is_named(tmp_path):

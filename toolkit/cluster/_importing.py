@@ -645,7 +645,8 @@ class Import:
         here = (self._node, booted_at)
         wrote = (told.node, told.booted_at) if held_bytes is None else self._wrote.get(path)
         is_believed = (bool(booted_at) and wrote == here) or (held_bytes is None and not told.node)
-        flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0)) if parts else 0
+        flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0))
+        flushed_bytes = min(flushed_bytes, *(item.size_bytes for item in parts)) if parts else 0
         self._flushed[path] = flushed_bytes
         facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)

@@ -163,8 +163,9 @@ def read_repaired(folder: Path) -> Repaired | None:
         return None
     try:
         document = json.loads(data)
+        set_id = str(document["set_id"])
         finished = frozenset(map(operator.index, document.get("finished", ())))
-        return Repaired(set_id=str(document["set_id"]), finished=finished)
+        return Repaired(set_id=set_id, finished=finished)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             "read what was repaired", file=str(folder / REPAIRED), found=misread(error)

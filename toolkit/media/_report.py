@@ -129,12 +129,13 @@ class MediumReport:
         if unread := bad(Verdict.UNREADABLE):
             again = "unplug it, plug it in again and verify again; else "
             other = "use another medium, or ask home for what is bad: ferry media request"
-            if {file.path for file in unread} == {COMPLETE}:
+            pieces = tuple(file for file in unread if file.path != COMPLETE)
+            if not pieces:
                 other = self._how_to_get({COMPLETE})
             return StorageError(
                 attempted,
                 found="; ".join(f"{file.path}: {file.detail}" for file in unread[:5]),
-                hint=_remedy(unread) or again + other,
+                hint=(_remedy(pieces) if pieces else None) or again + other,
             )
         missing = bad(Verdict.MISSING)
         if lacking := (*damaged, *missing):

@@ -136,6 +136,7 @@ class Upload:
         self._file = self._held.enter_context(part)
         there = self._file.size_bytes
         if there > size_bytes:  # not the beginning of our stream
+            self._cut(0)
             there = 0
         acknowledged = max(0, there - _DEPTH * _CHUNK_BYTES)
         self.resumed_at_bytes = acknowledged if safe_bytes is None else min(safe_bytes, there)

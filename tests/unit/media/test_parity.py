@@ -145,10 +145,13 @@ def test_a_repair_finishes_the_medium_that_it_read_and_no_other(root, publisher,
     assert opened.missing() == ()
 
 
-@pytest.mark.parametrize("finished", ['["1"]', "[[1]]", "1", "[1.5]"])
-def test_a_note_of_repairs_that_is_none_is_named(tmp_path, finished):
-    note = tmp_path / "repaired.json"
-    note.write_text(f'{{"set_id": "x", "finished": {finished}}}', encoding="utf-8")
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "null", "{}"]
+    + [f'{{"set_id": "x", "finished": {said}}}' for said in ('["1"]', "[[1]]", "1", "[1.5]")],
+)
+def test_a_note_of_repairs_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "repaired.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"repaired\.json"):
         repairing.read_repaired(tmp_path)
 
