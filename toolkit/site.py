@@ -66,7 +66,8 @@ class JournalEntry:
 
 def _line(entry: JournalEntry) -> bytes:
     row = asdict(entry) | {"at": entry.at.isoformat()}
-    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    # an argument that was no UTF-8 has lone surrogates, which no file takes
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="replace")
 
 
 class Journal:

@@ -189,6 +189,14 @@ def test_entry_too_long_to_be_read_back_is_shortened_and_cut_away_where_it_is_to
     assert [entry.step for entry in journal.entries(cluster="c")] == [long[:1000], "two"]
 
 
+def test_words_that_were_no_utf_8_are_written_all_the_same(tmp_path):
+    """An argument in another encoding reaches Python with lone surrogates."""
+    journal = Journal(tmp_path / "j")
+    journal.append(cluster="c", subject="s", step="hide", outcome="done", reason="sch\udcf6n")
+    (entry,) = journal.entries(cluster="c")
+    assert entry.facts == {"reason": "sch?n"}
+
+
 def test_journal_line_that_is_not_ours_is_named(tmp_path):
     journal = Journal(tmp_path / "j")
     add(journal, "one")

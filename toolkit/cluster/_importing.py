@@ -21,7 +21,7 @@ folder).
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -156,6 +156,20 @@ class ImportResult:
     """The SBE that must be installed before the update; None: none that is known."""
 
 
+@dataclass(slots=True)
+class _Reached:
+    """How far this run has come with one file of the share."""
+
+    sent_to_bytes: int = 0
+    """The furthest that any upload of it came."""
+    flushed_bytes: int = 0
+    """Below this, it is on the disk, whatever happens to the node."""
+    flushed_ever_bytes: int = 0
+    """The most that ever was: flushing the same again is no progress."""
+    through: tuple[str, str] | None = None
+    """Through which node, and since when that was up, its last upload went; None: what it built on is not believed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Delivery:
     """What is added in one go: a solution bundle, or the three files of an SBE."""
@@ -240,11 +254,9 @@ class Import:
     """Submission → when waiting for its effect ends."""
     _copied_bytes: int = 0
     _recopied_bytes: int = 0
-    _flushed: dict[PureWindowsPath, int] = field(default_factory=dict)
-    """How much of an unfinished file is on the disk, whatever happens to the node."""
-    _sent_to: dict[PureWindowsPath, int] = field(default_factory=dict)
-    _wrote: dict[PureWindowsPath, tuple[str, str]] = field(default_factory=dict)
-    """Through which node, and since when that was up, the last upload of a file went."""
+    _reached: defaultdict[PureWindowsPath, _Reached] = field(
+        default_factory=lambda: defaultdict(_Reached)
+    )
     _pace: Pace = field(init=False)
     _has_told: bool = False
     _has_told_road: bool = False
@@ -643,19 +655,24 @@ class Import:
         booted_at = self._booted_at()
         told = seen.safety_of(path)
         here = (self._node, booted_at)
-        wrote = (told.node, told.booted_at) if held_bytes is None else self._wrote.get(path)
+        reached = self._reached[path]
+        wrote = (told.node, told.booted_at) if held_bytes is None else reached.through
         is_believed = (bool(booted_at) and wrote == here) or (held_bytes is None and not told.node)
-        flushed_bytes = max(told.flushed_bytes, self._flushed.get(path, 0))
+        flushed_bytes = max(told.flushed_bytes, reached.flushed_bytes)
         flushed_bytes = min(flushed_bytes, *(item.size_bytes for item in parts)) if parts else 0
-        self._flushed[path] = flushed_bytes
-        facts = {BOOTED_AT: booted_at, FLUSHED: str(flushed_bytes)}
+        reached.flushed_bytes = flushed_bytes
+        # by bytes nothing can be cut off, so what is not believed stays, and no record may vouch for it
+        is_vouched = self.road is Road.SMB or is_believed or not parts
+        facts = {BOOTED_AT: booted_at if is_vouched else "", FLUSHED: str(flushed_bytes)}
         part = unfinished(path.name, self.claim.number)
         self._note(f"copy {path.name}", "intent", path=str(path), size_bytes=str(target.size_bytes))
         about = {"path": path, "part": part, **_signed(target)}
 
         def flushed(flushed_bytes: int) -> None:
-            self.patience.moved()
-            self._flushed[path] = flushed_bytes
+            reached.flushed_bytes = flushed_bytes
+            if flushed_bytes > reached.flushed_ever_bytes:
+                reached.flushed_ever_bytes = flushed_bytes
+                self.patience.moved()
             if flushed_bytes - int(facts[FLUSHED]) >= _RECORDED_EACH_BYTES:
                 facts[FLUSHED] = str(flushed_bytes)
                 self._record(delivery, ImportStep.COPY, Outcome.FLUSHED, facts=facts, **about)
@@ -673,7 +690,6 @@ class Import:
                     safe_bytes=held_bytes if is_believed else flushed_bytes,
                     on_flushed=flushed,
                 )
-            self._wrote[path] = here
         else:
             upload = ByteUpload(
                 self._session,
@@ -690,6 +706,7 @@ class Import:
             # only now, for it vouches for what stands there: what is not believed has been cut off
             self._record(delivery, ImportStep.COPY, Outcome.INTENT, facts=facts, **about)
             failed.pop_all()
+        reached.through = here if is_vouched else None
         return upload
 
     @contextlib.contextmanager
@@ -736,11 +753,12 @@ class Import:
 
     def _count(self, path: PureWindowsPath, sink: UploadSink) -> None:
         self._copied_bytes += sink.sent_to_bytes - sink.resumed_at_bytes
-        before = self._sent_to.get(path, sink.resumed_at_bytes)
+        reached = self._reached[path]
+        before = reached.sent_to_bytes or sink.resumed_at_bytes
         if sink.sent_to_bytes > before:  # be it that no line holds until a flush is due
             self.patience.moved()
         self._recopied_bytes += max(0, min(before, sink.sent_to_bytes) - sink.resumed_at_bytes)
-        self._sent_to[path] = max(before, sink.sent_to_bytes)
+        reached.sent_to_bytes = max(before, sink.sent_to_bytes)
 
     def _verify(self, delivery: _Delivery, target: Target, seen: ShareView) -> None:
         """Have the node hash what stands there: signed, or removed."""

@@ -81,6 +81,8 @@ class World:
     loses_copies: int = 0
     reaches: Callable[[], float] = lambda: 0.5
     """How far into what is written the line holds, before it is lost."""
+    flushes: bool = False
+    """What is written is on the disk before the line is lost."""
     booted_at: str = "2026-11-20T12:00:00+00:00"
     safe_bytes: list[int | None] = field(default_factory=list)
     time: str = "2026-11-26T12:00:00+00:00"
@@ -95,10 +97,16 @@ class Upload:
     """Goes on with an unfinished file, if there is one, and loses the line as often as it is told to."""
 
     def __init__(
-        self, world: World, path: PureWindowsPath, part: str, safe_bytes: int | None
+        self,
+        world: World,
+        path: PureWindowsPath,
+        part: str,
+        safe_bytes: int | None,
+        on_flushed: Callable[[int], None],
     ) -> None:
         self.world, self.path, self.part = world, path, str(path.with_name(part))
         self.data = bytearray(world.files.get(self.part, b"")[:safe_bytes])
+        self.on_flushed = on_flushed
         self.resumed_at_bytes = len(self.data)
         self.fed_bytes = 0
         world.files[self.part] = bytes(self.data)
@@ -123,6 +131,8 @@ class Upload:
             reached = self.fed_bytes + int(len(data) * self.world.reaches())
             self.data += data[len(self.data) - self.fed_bytes : reached - self.fed_bytes]
             self.world.files[self.part] = bytes(self.data)
+            if self.world.flushes:
+                self.on_flushed(len(self.data))
             raise TransferError("copy", found="the connection was dropped")
         self.data += data[len(self.data) - self.fed_bytes :]
         self.fed_bytes += len(data)
@@ -158,7 +168,7 @@ class Session:
     ):
         assert not must_exist or str(path.with_name(part)) in self.world.files
         self.world.safe_bytes.append(safe_bytes)
-        return Upload(self.world, path, part, safe_bytes)
+        return Upload(self.world, path, part, safe_bytes, on_flushed)
 
     def download(self, path, sink, *, progress):
         data = self.world.files[str(path)]
@@ -225,6 +235,11 @@ class Session:
         paths = [named] if isinstance(named, str) else named
         return [self.world.files[path].decode() for path in paths]
 
+    def _Add_Content(self, values, command):
+        path = values["LiteralPath"]
+        self.world.files[path] = self.world.files.get(path, b"") + bytes(values["Value"])
+        return []
+
     def _Rename_Item(self, values, command):
         path = values["LiteralPath"]
         new = PureWindowsPath(path).with_name(values["NewName"])
@@ -239,6 +254,9 @@ class Session:
 
     def _Move_Item(self, values, command):
         old, new = values["LiteralPath"], values["Destination"]
+        if old in self.world.files:
+            self.world.files[new] = self.world.files.pop(old)
+            return []
         self.world.folders.remove(old)
         self.world.folders.add(new)
         moved = {path for path in self.world.files if path.startswith(old + "\\")}

@@ -19,7 +19,7 @@ from toolkit.cluster._import_states import (
 )
 from toolkit.cluster._share_records import ImportStep, Outcome, ShareRecord
 from toolkit.errors import ClusterError, ConnectError, ReachError, SessionLostError, StateError
-from toolkit.model import PayloadKind
+from toolkit.model import PayloadKind, Road
 from toolkit.site import Journal
 
 WHOLE = FileStands(is_whole=True, is_proven=True)
@@ -207,7 +207,8 @@ def test_what_was_not_relied_on_is_not_relied_on_by_a_later_run(world, journal):
     assert world.files[ZIP] == BUNDLE
 
 
-def test_later_run_returns_to_the_node_that_wrote(world, journal):
+def left_unfinished(world, *, node, booted_at, data):
+    """What an earlier run leaves on the share that was stopped while it copied."""
     folder = IMPORT_FOLDER / "ferry" / str(VERSION)
     written = ShareRecord(
         token=1,
@@ -216,15 +217,63 @@ def test_later_run_returns_to_the_node_that_wrote(world, journal):
         outcome=Outcome.INTENT,
         delivery=str(VERSION),
         path=ZIP,
-        node="n2",
+        node=node,
         site_id="site-1",
         machine="m",
-        facts={"booted_at": world.booted_at},
+        facts={"booted_at": booted_at},
     )
     world.files[str(folder / written.file_name)] = written.text().encode()
     for ending in ("json", "left"):
         world.files[str(IMPORT_FOLDER / "ferry" / f"token-0000001.{ending}")] = b""
-    world.files[ZIP + ".t0000001.part"] = BUNDLE[:5000]
+    world.files[ZIP + ".t0000001.part"] = data
+
+
+@pytest.mark.parametrize("is_up_since", [True, False], ids=["up since", "restarted"])
+def test_bytes_through_winrm_vouch_for_nothing_that_stood_there_before_a_restart(
+    world, journal, is_up_since
+):
+    """By that road nothing is cut off, so the next run by SMB must know it."""
+    before = world.booted_at if is_up_since else "2026-11-19T12:00:00+00:00"
+    left_unfinished(world, node="n1", booted_at=before, data=BUNDLE[:5000])
+    world.fail_on["Add-Content"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        imported(world, journal, road=Road.WINRM)
+    assert imported(world, journal).update is not None
+    assert world.safe_bytes == [None if is_up_since else 0]
+    assert world.files[ZIP] == BUNDLE
+
+
+def test_bytes_through_winrm_vouch_for_a_file_that_they_began(world, journal):
+    assert imported(world, journal, road=Road.WINRM).update is not None
+    assert world.files[ZIP] == BUNDLE
+    assert world.safe_bytes == []
+    vouched = [
+        ShareRecord.read(data.decode()).facts["booted_at"]
+        for path, data in world.files.items()
+        if path.endswith("-copy-intent.json")
+    ]
+    assert vouched == [world.booted_at]
+
+
+def test_flushing_what_was_flushed_before_is_no_progress(world, journal):
+    """Each time the unfinished file is lost with the node, and the same beginning is written again."""
+    clock, world.loses_copies, world.flushes = Clock(), 100, True
+
+    def lose_it(seconds):
+        Clock.sleep(clock, max(seconds, 100))
+        world.booted_at = f"2026-11-26T12:00:00.{int(clock.now):06}+00:00"
+        for path in world.files:
+            if path.endswith(".part"):
+                world.files[path] = b""
+
+    clock.sleep = lose_it
+    with pytest.raises(ReachError):
+        imported(world, journal, clock=clock, patience_s=600)
+    assert clock.now < 1500
+
+
+def test_later_run_returns_to_the_node_that_wrote(world, journal):
+    left_unfinished(world, node="n2", booted_at=world.booted_at, data=BUNDLE[:5000])
     result = imported(world, journal)
     assert result.nodes == ("n1", "n2")
     assert world.safe_bytes == [None]

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,26 @@ def test_a_bad_complete_json_hides_no_parity(stick, site):
     problem = site.open(stick, accept_incomplete=True).verify().problem()
     assert isinstance(problem, DigestError)
     assert "ferry media repair" in problem.hint
+
+
+def test_a_last_file_and_a_payload_that_cannot_be_read_are_both_repaired_here(
+    stick, site, monkeypatch
+):
+    def failing(*arguments, **options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    honest = Path.open
+    monkeypatch.setattr("toolkit.media._medium.measure_blocks", failing)
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda path, *rest, **options: (failing if path.name == "complete.json" else honest)(
+            path, *rest, **options
+        ),
+    )
+    report = site.open(stick, accept_incomplete=True).verify()
+    assert len(report.having(Verdict.UNREADABLE)) == 2
+    assert "ferry media repair" in report.problem().hint
 
 
 @pytest.mark.parametrize("left", [None, b"{}"])
