@@ -40,6 +40,10 @@ _CANNOT_OPEN = (*_CANNOT_FLUSH, errno.EACCES, errno.EPERM)
 """What drivers that are programs (FUSE) answer for a folder; its files are flushed without it."""
 
 
+_MOVE_AWAY = (
+    "move away what stands there; if a file belongs there, put the file itself in its place, no link to it, "
+    "then run the same command again"
+)
 _PLUG_IN = "plug it in again, then run the same command again"
 _REASONS = {
     errno.ENOSPC: ("full", "free space or take a larger one, then run the same command again"),
@@ -68,6 +72,10 @@ _NOT_READABLE = (
 )
 
 
+class NotRegularError(OSError):
+    """A link, pipe, device or folder stands where a file belongs; it was not opened."""
+
+
 @contextlib.contextmanager
 def on_storage(attempted: str) -> Iterator[None]:
     """Translate every `OSError` of the block into a `StorageError` that names the cause.
@@ -90,6 +98,8 @@ def on_storage(attempted: str) -> Iterator[None]:
 
 def _reason(error: OSError) -> tuple[str | None, str | None]:
     """Return what it means that the system refused, and what to do next; None: not known."""
+    if isinstance(error, NotRegularError):
+        return None, _MOVE_AWAY
     if error.errno not in (errno.EACCES, errno.EPERM):
         return _REASONS.get(error.errno or 0, (None, None))
     return _NOT_READABLE if _is_unreadable(error.filename) else _NOT_WRITABLE

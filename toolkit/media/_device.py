@@ -27,7 +27,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, BinaryIO, Protocol, cast
 
-from toolkit.filesystem import on_storage as on_storage  # media take it from here
+from toolkit.filesystem import NotRegularError as NotRegularError  # media take these two from here
+from toolkit.filesystem import on_storage as on_storage
 from toolkit.filesystem import open_regular, sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
@@ -61,10 +62,6 @@ class Readable(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill the buffer and return the count; 0 at the end."""
-
-
-class NotRegularError(OSError):
-    """A link, pipe, device or folder stands where a file belongs; it was not opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

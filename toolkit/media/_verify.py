@@ -362,7 +362,7 @@ def _require_same_bytes(
         except exceptions.DownloadHTTPError as error:
             raise _unfinished(folder, str(error)) from error
         except exceptions.DownloadLengthMismatchError as error:
-            raise _differs(folder, f"{TUF}/{name}") from error
+            raise _differs(folder, f"{TUF}/{name}", error) from error
         if found != metadata[local]:
             raise _differs(folder, f"{TUF}/{name}")
     return tuple(names)
@@ -390,7 +390,7 @@ def _read_plan(folder: Path, targets: Mapping[str, TargetFile], *, finished: boo
     except ABSENT as error:
         raise _unfinished(folder, f"{SET_PATH} is missing") from error
     except (InputError, NotRegularError) as error:
-        raise _differs(folder, SET_PATH) from error
+        raise _differs(folder, SET_PATH, error) from error
     if len(data) != signed.length or hashlib.sha256(data).hexdigest() != signed.hashes["sha256"]:
         if not finished:
             raise _unfinished(folder, f"{SET_PATH} was not written to its end")
@@ -429,15 +429,16 @@ def _require_same_roots(folder: Path, plan: SetPlan, trust: Trust) -> None:
         except ABSENT as error:
             raise _unfinished(folder, f"{name} is missing") from error
         except (InputError, NotRegularError) as error:
-            raise _differs(folder, name) from error
+            raise _differs(folder, name, error) from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise _differs(folder, name)
 
 
 def _differs(folder: Path, name: str, error: Exception | None = None) -> DigestError:
+    why = system_says(error) if isinstance(error, OSError) else error
     return DigestError(
         f"verify {folder / name}",
-        found="bytes other than the signed ones" + (f" ({error})" if error else ""),
+        found="bytes other than the signed ones" + (f" ({why})" if why else ""),
         expected="the bytes that the publisher wrote",
         hint=f"{_NOT_AS_WRITTEN} {write_anew(is_supplement=is_supplement(folder))}",
     )

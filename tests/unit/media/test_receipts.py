@@ -97,8 +97,19 @@ def test_a_link_is_never_followed(tmp_path, add):
     name = add().path
     name.rename(tmp_path / "elsewhere.json")
     name.symlink_to(tmp_path / "elsewhere.json")
-    with pytest.raises(StorageError, match="not a regular file"):
+    with pytest.raises(StorageError, match="not a regular file") as caught:
         look(tmp_path)
+    assert "move away what stands there" in caught.value.hint
+
+
+def test_a_folder_among_receipts_is_named_with_what_to_do(tmp_path, add):
+    add()
+    (tmp_path / "custody" / "copies").mkdir()
+    with pytest.raises(StorageError, match="copies") as caught:
+        look(tmp_path)
+    (tmp_path / "custody" / "copies").rename(tmp_path / "copies")
+    assert "move away what stands there" in caught.value.hint
+    assert len(look(tmp_path).entries) == 1
 
 
 def test_a_folder_of_anything_is_not_read_as_one_of_receipts(tmp_path):

@@ -306,7 +306,7 @@ def test_what_is_no_regular_file_is_damaged_and_never_opened(judged, folder, nam
 @pytest.mark.parametrize("name", ["tuf/timestamp.json", "tuf/1.root.json", "data/plan/set.json"])
 def test_metadata_that_are_no_regular_file_are_a_digest_error(site, folder, name, replace):
     replace(folder / name)
-    with pytest.raises(DigestError) as caught:
+    with pytest.raises(DigestError, match="not a regular file") as caught:
         site.open(folder)
     assert "Errno" not in str(caught.value)
 
