@@ -103,7 +103,11 @@ def _revising(change_of: Callable[..., RootChange]) -> Callable[..., None]:
         if made := ceremony.revise(change, passphrase, token=on_token):
             echo(f"key made: {made}", err=True)
         for unused in ceremony.unused:
-            echo(f"no root names the key {unused} any more: delete that file", err=True)
+            echo(
+                f"neither a root nor this draft names the key {unused}, which was dropped, or left by "
+                "a run that was broken off: delete that file, unless another draft names it",
+                err=True,
+            )
         echo(f"draft {done}: {ceremony.draft_file}", err=True)
         if had_signatures:
             echo("the signatures given so far are gone, they were for another text", err=True)

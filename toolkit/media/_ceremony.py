@@ -12,7 +12,7 @@ old keys sign media until the new root is there, and a ceremony that is broken o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,7 @@ from toolkit.media._draft import (
     sign_draft,
 )
 from toolkit.media._keys import (
+    KEY_NAME,
     ROOT,
     ROOT_VALID_DAYS,
     SNAPSHOT,
@@ -101,7 +102,7 @@ class Ceremony:
         self.is_in_force = len(known) > len(self._draft.roots)
         """Whether nothing is left to do for the draft: its root is in the keys folder."""
         self.unused: tuple[Path, ...] = ()
-        """Key files made for this draft, which `revise` has left without a root that names them."""
+        """Key files that neither a root nor this draft names: as `revise` found them, dropped or of a killed run."""
 
     @property
     def facts(self) -> DraftFacts:
@@ -150,11 +151,9 @@ class Ceremony:
                 self._keys_dir.mkdir(parents=True, exist_ok=True)
                 store_key(path, signer, passphrase)
                 sync_folder(self._keys_dir)
-        dropped = self._draft.new.keys.keys() - draft.new.keys.keys() - draft.old.keys.keys()
         self._save(draft)
         with on_storage(f"look for keys in {self._keys_dir}"):
-            names = (self._keys_dir / key_file(change.role, keyid) for keyid in sorted(dropped))
-            self.unused = tuple(filter(Path.exists, names))
+            self.unused = tuple(self._unnamed())
         return path
 
     def join(self, copies: Sequence[Path]) -> None:
@@ -223,6 +222,19 @@ class Ceremony:
         with on_storage(f"write the draft {self.draft_file}"):
             write_durably(self.draft_file, draft.to_bytes())
         self._draft, self._is_begun = draft, True
+
+    def _unnamed(self) -> Iterator[Path]:
+        """Yield the files of keys that have an id in their name which no root and not this draft names."""
+        roots = [Metadata[Root].from_bytes(data).signed for data in self._draft.roots]
+        named = {
+            key_file(role, keyid)
+            for root in (*roots, self._draft.new)
+            for role, names in root.roles.items()
+            for keyid in names.keyids
+        }
+        for path in sorted(self._keys_dir.iterdir()):
+            if KEY_NAME.match(path.name) and path.name not in named:
+                yield path
 
     def _write_missing(self) -> None:
         first = len(self._draft.roots) - len(self._missing) + 1

@@ -48,6 +48,8 @@ _OTHER_COPY = "take the root files from where they were made, or from a newer me
 _GROUP = 4
 _NAMED_DIGITS = 8
 """Of a key id, in the names of key files. Which key it is is decided by the whole id."""
+KEY_NAME = re.compile(rf"({'|'.join(ROLES)})-[0-9a-f]{{{_NAMED_DIGITS}}}\.pem\Z")
+"""Of a key that was made later, or as one of several root keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

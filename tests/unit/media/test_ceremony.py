@@ -366,6 +366,38 @@ def test_the_only_key_of_a_role_does_not_go(home, role):
         home.ceremony().revise(RootChange(role=role, removes=keyid), PASSPHRASE)
 
 
+@pytest.mark.parametrize("change", [ROTATE_TIMESTAMP, RootChange()])
+@pytest.mark.parametrize("is_torn", [False, True])
+def test_a_key_that_a_killed_run_left_is_named_by_the_next_one(home, monkeypatch, change, is_torn):
+    def killed(path, data):
+        path.write_bytes(data[: len(data) // 2 if is_torn else None])
+        left.append(path)
+        raise KeyboardInterrupt
+
+    left = []
+    home.change(ROTATE_TIMESTAMP)  # a root in force names this key
+    with monkeypatch.context() as patched:
+        patched.setattr("toolkit.media._keys.write_secret", killed)
+        with pytest.raises(KeyboardInterrupt):
+            home.ceremony().revise(ROTATE_TIMESTAMP, PASSPHRASE)
+    ceremony = home.ceremony()
+    ceremony.revise(change, PASSPHRASE)
+    assert ceremony.unused == tuple(left)
+    left[0].unlink()
+    ceremony.sign(home.root_key, PASSPHRASE)
+    assert ceremony.finish()
+    assert open_keys(home.folder, PASSPHRASE).signers["timestamp"]
+
+
+def test_a_key_of_an_older_root_is_not_called_unused(home):
+    home.change(ROTATE_TIMESTAMP)
+    home.change(ROTATE_TIMESTAMP)
+    ceremony = home.ceremony()
+    ceremony.revise(RootChange())
+    assert len(list(home.folder.glob("timestamp-*.pem"))) == 2
+    assert ceremony.unused == ()
+
+
 def test_a_key_made_for_a_draft_that_a_later_change_drops_is_named(home):
     ceremony = home.ceremony()
     first = ceremony.revise(ROTATE_TIMESTAMP, PASSPHRASE)
