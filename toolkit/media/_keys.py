@@ -140,7 +140,10 @@ def init_trust(
                 attempted,
                 found=f"it already holds {', '.join(present[:3])}",
                 expected="an empty folder",
-                hint="keys are never overwritten; choose another folder",
+                hint="keys are never overwritten; choose another folder"
+                if present != [_UNFINISHED]
+                else f"no ferry made {_UNFINISHED}, as it is no file, and nothing else stands in the way: delete it "
+                "by hand if nobody needs it, then run the same command again",
             )
         write_secret(keys_dir / _UNFINISHED, data)
         sync_folder(keys_dir)
@@ -157,7 +160,9 @@ def init_trust(
 def _remove_unfinished(keys_dir: Path) -> None:
     """Remove the keys of a root that a killed `init_trust` left unfinished: nobody has seen its fingerprint."""
     path = keys_dir / _UNFINISHED
-    if not path.exists() or any(ROOT_NAME.match(item.name) for item in keys_dir.iterdir()):
+    if path.is_symlink() or not path.is_file():
+        return
+    if any(ROOT_NAME.match(item.name) for item in keys_dir.iterdir()):
         return
     with contextlib.suppress(InputError):  # not written to its end: no key was made yet
         roles = _parse_root(read_regular(path), file=str(path)).roles

@@ -126,6 +126,41 @@ def test_keys_of_a_finished_root_stay_whatever_lies_beside_them(fresh):
     assert {item: item.read_bytes() for item in fresh.folder.iterdir()} == before
 
 
+def as_folder(path, _):
+    path.mkdir()
+    (path / "letter.txt").touch()
+
+
+def as_link(path, aim):
+    path.symlink_to(aim)
+
+
+def as_dangling_link(path, _):
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("place", [as_folder, as_link, as_dangling_link])
+def test_what_is_no_unfinished_root_is_refused_with_what_to_do(tmp_path, fresh, place):
+    def init():
+        return init_trust(keys, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
+
+    keys = tmp_path / "new"
+    keys.mkdir()
+    path = keys / "unfinished-root.json"
+    place(path, fresh.folder / "1.root.json")
+    with pytest.raises(StorageError, match="already holds unfinished-root") as caught:
+        init()
+    assert "nothing else stands in the way: delete it" in caught.value.hint
+    (keys / "targets.pem").touch()
+    with pytest.raises(StorageError) as caught:
+        init()
+    assert "choose another folder" in caught.value.hint
+    (keys / "targets.pem").unlink()
+    path.rename(tmp_path / "away")
+    init()
+    assert open_keys(keys, PASSPHRASE).signers
+
+
 def test_a_kill_before_the_root_gets_its_name_makes_it_anew(tmp_path, monkeypatch):
     def init():
         return init_trust(tmp_path, PASSPHRASE, expires_at=NOW + days(9), now=NOW)
