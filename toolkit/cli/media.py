@@ -323,7 +323,11 @@ def write(
 @group.command("verify")
 @click.argument("media", nargs=-1, required=True, metavar="MEDIUM...", type=FOLDER)
 @_trust_options
-@click.option("--strict", is_flag=True, help='Let operating-system litter be a "no" as well.')
+@click.option(
+    "--strict",
+    is_flag=True,
+    help='Let litter (of an operating system, or a half file among receipts) be a "no" as well.',
+)
 @receipt_option
 @by_option("Who verifies it and answers for the receipt.")
 @click.option(

@@ -659,9 +659,10 @@ class Medium:
         capitals = {path.casefold(): f"{path} in another case" for path in known}
         for path, info in _walk(self.folder):
             relative = path.relative_to(self.folder)
-            if relative.as_posix() in known or relative.parts[0] in _LATER:
+            is_later = relative.parts[0] in _LATER
+            if relative.as_posix() in known or (is_later and path.suffix != ".part"):
                 continue
-            litter = is_litter_path(relative)
+            litter = is_later or is_litter_path(relative)
             reports.append(
                 FileReport(
                     path=relative.as_posix(),

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
     DAMAGED = "damaged"
     UNREADABLE = "unreadable"
     LITTER = "litter"
-    """Left by an operating system; harmless."""
+    """Left by an operating system, or a half file among receipts by a killed process; harmless."""
     FOREIGN = "foreign"
     """Nobody listed it; it is never read."""
 

@@ -9,7 +9,15 @@ import pytest
 from tests.unit.media.making import NOW, days, make_payload
 from tests.unit.media.receipts import HOME, KEYS, SET_ID, SITE, Scroll
 from toolkit.errors import InputError, RollbackError, SignatureError, StorageError
-from toolkit.media import ReceiptKind, Register, Scribe, read_custody, vouched_key
+from toolkit.media import (
+    ReceiptKind,
+    Register,
+    Scribe,
+    Verdict,
+    describe_medium,
+    read_custody,
+    vouched_key,
+)
 from toolkit.media._receipts import add_receipt, metadata_digest
 
 ADA = Scribe(key=HOME, by="Ada", floor=NOW)
@@ -85,6 +93,26 @@ def test_litter_and_unfinished_files_are_no_receipts(tmp_path, add):
     for name in (".DS_Store", "Thumbs.db", "._0001-verify-00000001.json", "0002-x.json.part"):
         (tmp_path / "custody" / name).write_bytes(b"x")
     assert look(tmp_path).is_whole
+
+
+def test_a_half_receipt_of_a_killed_process_is_litter_and_in_nobody_s_way(site, medium, folder):
+    label = describe_medium(folder)
+    register = Register(label=label, scribe=ADA, now=lambda: NOW)
+    left = folder / "custody" / f"{register.write().path.name}.part"
+    left.write_bytes(b"{")
+    report = site.open(folder).verify()
+    (litter,) = report.having(Verdict.LITTER)
+    assert (litter.path, litter.detail) == (
+        f"custody/{left.name}",
+        "left by unfinished writing",
+    )
+    assert report.problem() is None
+    assert report.is_tidy()
+    assert register.verify(report, None).breaks == ()
+    chain = read_custody(folder, set_id=label.set_id, keys=KEYS)
+    assert chain.is_whole
+    assert len(chain.entries) == 2
+    assert left.read_bytes() == b"{"
 
 
 def test_anything_else_in_the_folder_is_named(tmp_path, add):
