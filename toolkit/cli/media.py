@@ -430,7 +430,7 @@ def repair(
 
     Repaired bytes count only if they have the signed hash. What is missing altogether parity cannot make: ask
     home for it (`ferry media request`). Where complete.json is missing or bad and all else is proven, an import from
-    both goes on without it. Needs the program par2.
+    both goes on without it. What parity must make needs the program par2.
 
     Changes: nothing on the medium; files in the scratch folder. Exit 1: files are missing altogether.
     """

@@ -62,7 +62,7 @@ def choose_parity(percent: int | None, *, memory_mb: int, progress: Progress) ->
     """
     if percent == 0:
         return None
-    if percent is None and shutil.which(_TOOL) is None:
+    if percent is None and not has_tool():
         progress.say(
             "no parity: the program `par2` is not installed; a damaged block would be a second trip"
         )
@@ -71,8 +71,17 @@ def choose_parity(percent: int | None, *, memory_mb: int, progress: Progress) ->
     return Parity(tool=tool, percent=percent or DEFAULT_PERCENT, memory_mb=memory_mb)
 
 
-def require_tool(attempted: str) -> Path:
+def has_tool() -> bool:
+    """Whether the program is installed."""
+    return shutil.which(_TOOL) is not None
+
+
+def require_tool(attempted: str, *, otherwise: str = "") -> Path:
     """Return the program.
+
+    Args:
+        attempted: What needs it.
+        otherwise: What else helps, for the error.
 
     Raises:
         InputError: It is not installed.
@@ -84,7 +93,7 @@ def require_tool(attempted: str) -> Path:
             found="the program `par2` is not installed",
             expected="par2cmdline or par2cmdline-turbo on the PATH",
             hint="Debian, Ubuntu: apt install par2; Windows: put par2.exe of par2cmdline-turbo into a folder on "
-            "the PATH",
+            f"the PATH{otherwise}",
         )
     return Path(tool)
 

@@ -26,7 +26,7 @@ from toolkit.media._device import (
 )
 from toolkit.media._lock import repairing_alone
 from toolkit.media._medium import Medium
-from toolkit.media._parity import MEMORY_MB, parity_folder, repair_file, require_tool
+from toolkit.media._parity import MEMORY_MB, has_tool, parity_folder, repair_file, require_tool
 from toolkit.media._place import require_elsewhere
 from toolkit.media._report import BAD, FileReport, Verdict
 from toolkit.media._set import COMPLETE, REPAIRED, SetPiece, read_small
@@ -34,6 +34,9 @@ from toolkit.model import Progress, Silent, human_size
 
 _WORK = "repair.part"
 """Where `par2` works meanwhile, in the folder of repaired files; what a killed repair left of it takes room."""
+
+
+_WITHOUT = "; or ask home for what is damaged, naming the medium: ferry media request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def repair_medium(
         progress: Told of every step.
 
     Raises:
-        InputError: `par2` is not installed.
+        InputError: Parity must make a file good, and `par2` is not installed.
         StorageError: Too little room in the scratch folder, it lies on the medium, or another process
             repairs this set there.
     """
@@ -100,7 +103,8 @@ def repair_medium(
     attempted = f"repair {medium.label} in {scratch}"
     with on_storage(attempted):
         require_elsewhere(folder, medium.places, attempted=attempted)
-    tool = require_tool(f"repair {medium.label}")
+    if not has_tool():
+        progress.say("the program `par2` is not installed: damage can be named, not made good")
     verdicts = medium.verify(progress)
     bad = medium.bad_pieces(verdicts)
     is_unfinished = any(file.path == COMPLETE for file in verdicts.having(*BAD))
@@ -122,9 +126,9 @@ def repair_medium(
         damaged = [(report, piece) for report, piece in bad if piece.path not in missing]
         if not damaged and (missing or not is_unfinished):
             return Repair(folder=None, repaired=(), hopeless=(), missing=missing)
-        _require_room(
-            scratch, [piece for report, piece in damaged if report.has_parity and piece not in good]
-        )
+        by_parity = [piece for report, piece in damaged if report.has_parity and piece not in good]
+        tool = require_tool(f"repair {medium.label}", otherwise=_WITHOUT) if by_parity else None
+        _require_room(scratch, by_parity)
         for report, piece in damaged:
             if piece not in good:
                 reason = _repair(tool, medium, report, piece, folder, memory_mb, progress)
@@ -237,7 +241,7 @@ def _note(
 
 
 def _repair(
-    tool: Path,
+    tool: Path | None,
     medium: Medium,
     report: FileReport,
     piece: SetPiece,
@@ -249,7 +253,7 @@ def _repair(
     target = folder / piece.path
     try:
         require_regular(path)
-        if not report.has_parity:
+        if tool is None or not report.has_parity:
             return "no parity was written for it"
         for item in parity.iterdir():  # a pipe would keep `par2` waiting
             require_regular(item)

@@ -139,6 +139,39 @@ def test_a_lost_complete_json_needs_no_second_trip(stick, site, tmp_path, left, 
         site.open(stick)
 
 
+def test_only_what_parity_must_make_needs_the_program(stick, site, tmp_path, monkeypatch):
+    path = stick / "AZL-1/data/payload" / NAME
+    sound, scratch = path.read_bytes(), tmp_path / "scratch"
+    monkeypatch.setattr(parity_module.shutil, "which", lambda name: None)
+
+    def repair(heard=None):
+        return repair_medium(
+            site.open(stick, accept_incomplete=True), scratch, progress=heard or Silent()
+        )
+
+    (stick / "AZL-1/complete.json").unlink()
+    damage(stick, [1_000_000])
+    heard = Heard()
+    with pytest.raises(InputError, match="`par2` is not installed") as caught:
+        repair(heard)
+    assert "ask home for what is damaged" in caught.value.hint
+    assert any("`par2` is not installed" in line for line in heard.said)
+    assert not scratch.exists()
+    shutil.move(stick / "AZL-1/parity", tmp_path / "away")
+    assert [reason for _, reason in repair().hopeless] == ["no parity was written for it"]
+    path.write_bytes(sound)
+    assert repair().repaired == ("complete.json",)
+    assert copied(site.open(stick, others=[scratch])) == hashlib.sha256(sound).hexdigest()
+
+
+def test_what_was_repaired_before_needs_no_program(stick, site, tmp_path, monkeypatch):
+    damage(stick, [1_000_000])
+    opened, scratch = site.open(stick), tmp_path / "scratch"
+    before = repair_medium(opened, scratch)
+    monkeypatch.setattr(parity_module.shutil, "which", lambda name: None)
+    assert repair_medium(opened, scratch) == before
+
+
 def test_what_is_not_whole_is_not_finished_by_a_repair(stick, site, tmp_path):
     (stick / "AZL-1/complete.json").unlink()
     damage(stick, range(0, SIZE, 20_000))
