@@ -51,7 +51,13 @@ _REASONS = {
     errno.ENAMETOOLONG: ("a name that is too long for it", "choose a shorter name"),
     errno.EFBIG: ("a file system that cannot hold so large a file", "format it as exFAT or NTFS"),
     errno.EIO: ("failing (input/output error)", "copy to another medium and retire this one"),
+    errno.EDQUOT: (
+        "full (the quota of this user)",
+        "free space there, then run the same command again",
+    ),
     errno.ENODEV: ("gone", _PLUG_IN),
+    errno.ENXIO: ("gone", _PLUG_IN),
+    errno.ESTALE: ("gone", "connect the network disk again, then run the same command again"),
     errno.ENOTCONN: ("gone", _PLUG_IN),  # its driver was a program (FUSE) and has ended,
     errno.ECONNABORTED: ("gone", _PLUG_IN),  # or did so when it was just asked
     errno.EEXIST: ("taken by something else", "move that away, or give another place"),

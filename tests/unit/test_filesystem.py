@@ -166,8 +166,21 @@ def test_a_name_that_is_too_long_is_told_with_what_to_do(tmp_path):
     assert "shorter name" in caught.value.hint
 
 
-@pytest.mark.parametrize("number", [errno.ENODEV, errno.ENOTCONN, errno.ECONNABORTED])
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ECONNABORTED])
 def test_a_device_or_its_driver_that_ended_is_gone(number):
     with pytest.raises(StorageError, match="gone") as caught, on_storage("write"):
         raise OSError(number, os.strerror(number))
     assert "plug it in again" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "next_step"),
+    [
+        (errno.ESTALE, "gone", "connect the network disk again"),
+        (errno.EDQUOT, "the quota of this user", "free space"),
+    ],
+)
+def test_what_a_network_disk_refuses_is_told_with_what_to_do(number, what, next_step):
+    with pytest.raises(StorageError, match=what) as caught, on_storage("write"):
+        raise OSError(number, os.strerror(number))
+    assert next_step in caught.value.hint

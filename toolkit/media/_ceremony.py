@@ -136,6 +136,7 @@ class Ceremony:
                 f"give the role {change.role} a key on a token",
                 found="a role that signs media, with key files",
                 expected="the role root",
+                hint="leave out --token: a key file is made for it",
             )
         signer = new_signer() if change.adds_key and token is None else None
         holder = signer or token

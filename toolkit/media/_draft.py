@@ -217,6 +217,7 @@ def change_draft(
                 f"ask for {change.threshold} signatures of {change.role}",
                 found="a threshold for a role that signs media",
                 expected="one for the role root; media are signed with one key of each other role",
+                hint="leave out --threshold, or name the role root",
             )
         root.roles[ROOT].threshold = change.threshold
     changed = RootDraft(roots=draft.roots, proposal=proposal)

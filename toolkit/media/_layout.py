@@ -122,7 +122,10 @@ def read_media(
     """
     if len(sizes) > MEDIA_LIMIT:
         raise InputError(
-            "spread a set", found=f"{len(sizes)} media", expected=f"at most {MEDIA_LIMIT}"
+            "spread a set",
+            found=f"{len(sizes)} media",
+            expected=f"at most {MEDIA_LIMIT}",
+            hint="take fewer and larger ones",
         )
     largest = FAT_LIMIT_BYTES if file_system == "fat32" else None
     if not sizes:

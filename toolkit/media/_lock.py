@@ -8,6 +8,7 @@ its process, however that ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -159,7 +160,7 @@ def _stand_in(root: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     made = folder.lstat()
     if not stat.S_ISDIR(made.st_mode) or _USER not in (None, made.st_uid):
-        raise NotADirectoryError(None, "not a folder of this user", str(folder))
+        raise FileExistsError(errno.EEXIST, "not a folder of this user", str(folder))
     drive, device = device_of(root)
     place = hashlib.sha256(f"{drive} {device} {root.stat().st_ino}".encode()).hexdigest()[:16]
     return folder / f"{place}.lock"

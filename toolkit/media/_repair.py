@@ -172,7 +172,11 @@ def read_repaired(folder: Path) -> Repaired | None:
         return Repaired(set_id=set_id, finished=finished)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            "read what was repaired", file=str(folder / REPAIRED), found=misread(error)
+            "read what was repaired",
+            file=str(folder / REPAIRED),
+            found=misread(error),
+            hint="run the same `ferry media repair` again: it writes that file anew, and keeps what is good there; "
+            "or leave that folder out",
         ) from error
 
 

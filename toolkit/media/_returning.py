@@ -74,6 +74,7 @@ def put_returns(folder: Path, files: Sequence[Path], *, progress: Progress) -> t
                 "put files into return/",
                 found=f"{named[name]} and {path} would both be {name}",
                 expected="names that differ",
+                hint="give one of them another name, then run the same command again",
             )
     place = folder / RETURN
     with on_storage(f"write {place}"):
@@ -106,6 +107,7 @@ def returns(folder: Path) -> Iterator[Returned]:
                 file=str(place),
                 found=f"{len(names)} files",
                 expected=f"at most {MOST_FILES}",
+                hint="move away what does not have to go home",
             )
         for name in names:
             found = measure(place / name)
@@ -131,14 +133,15 @@ def _travel_name(path: Path) -> str:
         ending = SUPPLEMENT_ENDING if kind == SUPPLEMENT_REQUEST else REQUEST_ENDING
         if not name.endswith(ending):
             name = path.stem + ending
-    check_file_name(name)
     if not _NAME.match(name):
         raise InputError(
             "put a file into return/",
             file=str(path),
             found=f"the name {name}",
             expected="at most 64 letters, digits, dots, hyphens and underscores",
+            hint="give it such a name, then run the same command again",
         )
+    check_file_name(name)
     return name
 
 

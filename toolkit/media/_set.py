@@ -210,7 +210,9 @@ class SetPlan:
                 else None,
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise _not_understood(file, error) from error
+            refused = _not_understood(file, error)
+            refused.hint = "a newer ferry may have written it; use that one"
+            raise refused from error
         check_set_name(plan.set_name)
         check_together(plan.set_name, (piece.path for item in plan.files for piece in item.pieces))
         check_together(plan.set_name, (item.target for item in plan.files))

@@ -355,7 +355,10 @@ def _check_request(
         raise InputError("write a medium", found="no payload", expected="at least one")
     if expires_at <= now:
         raise InputError(
-            "write a medium", found=f"valid until {expires_at:%Y-%m-%d}", expected="a later day"
+            "write a medium",
+            found=f"valid until {expires_at:%Y-%m-%d}",
+            expected="a later day",
+            hint="is this machine's clock right? Else give more --valid-days",
         )
     if expires_at > keys.expires_at:
         raise InputError(

@@ -354,8 +354,9 @@ def test_a_first_root_cannot_ask_for_more_keys_than_it_has(tmp_path, threshold):
 )
 def test_a_change_that_could_never_end_is_refused(home, change, sentence):
     before = sorted(home.folder.iterdir())
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
         home.ceremony().revise(change, PASSPHRASE)
+    assert caught.value.hint
     assert sorted(home.folder.iterdir()) == before
 
 

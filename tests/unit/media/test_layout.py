@@ -144,8 +144,9 @@ def test_media_are_read_from_what_a_person_says_of_them():
 
 
 def test_more_media_than_anybody_carries_are_refused():
-    with pytest.raises(InputError, match="100 media"):
+    with pytest.raises(InputError, match="100 media") as caught:
         read_media(("1GB",) * 100, None)
+    assert "larger ones" in caught.value.hint
 
 
 def test_a_medium_that_nothing_is_left_for_is_not_in_the_set(sized):

@@ -176,6 +176,18 @@ def test_a_folder_that_was_removed_meanwhile_is_not_repaired_in(
 
 
 @posix
+def test_locks_that_are_not_this_user_s_are_refused_with_what_to_do(unlockable, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"ferry-locks-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises(StorageError, match="not a folder of this user") as caught,
+        alone_on_medium(tmp_path, attempted="write"),
+    ):
+        pass
+    assert "move that away" in caught.value.hint
+
+
+@posix
 def test_copied_sticks_in_two_drives_are_written_at_once(
     unlockable, tmp_path, publisher, payload, monkeypatch
 ):

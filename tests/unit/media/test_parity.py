@@ -206,8 +206,9 @@ def test_a_repair_finishes_the_medium_that_it_read_and_no_other(root, publisher,
 )
 def test_a_note_of_repairs_that_is_none_is_named(tmp_path, text):
     (tmp_path / "repaired.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"repaired\.json"):
+    with pytest.raises(InputError, match=r"repaired\.json") as caught:
         repairing.read_repaired(tmp_path)
+    assert "ferry media repair" in caught.value.hint
 
 
 def test_damage_without_parity_is_a_second_trip(stick, site):
@@ -584,7 +585,10 @@ def test_where_nothing_is_left_to_repair_nothing_is_written(stick, site, monkeyp
         patch.setattr(repairing, "write_durably", None)  # must not be needed
         assert repair_medium(site.open(stick), stick.parent / "scratch") == first
     (first.folder / "repaired.json").write_bytes(b"{}")
+    with pytest.raises(InputError, match=r"repaired\.json"):
+        site.open(stick, others=[stick.parent / "scratch"])
     repair_medium(site.open(stick), stick.parent / "scratch")
+    assert copied(site.open(stick, others=[stick.parent / "scratch"]))
     assert content(first.folder) == before
 
 

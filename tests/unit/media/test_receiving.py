@@ -513,22 +513,31 @@ def test_an_edited_request_is_not_sent(trip, request_file):
         trip.send(path)
 
 
-@pytest.mark.parametrize("name", ["con.age", "ü.age", "x" * 70 + ".age", "a b.age"])
+@pytest.mark.parametrize("name", ["ü.age", "x" * 70 + ".age", "a b.age"])
 def test_a_name_that_cannot_travel_is_refused(trip, tmp_path, name):
     (tmp_path / name).write_bytes(SEALED)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="letters, digits") as caught:
         trip.send(tmp_path / name)
+    assert "give it such a name" in caught.value.hint
+
+
+def test_a_name_that_is_a_device_on_windows_does_not_travel(trip, tmp_path):
+    (tmp_path / "con.age").write_bytes(SEALED)
+    with pytest.raises(InputError, match="a device on Windows"):
+        trip.send(tmp_path / "con.age")
 
 
 def test_two_files_that_would_get_one_name_are_refused(trip, request_file):
     first, second = request_file("plant7.json"), request_file("plant7.request.json")
-    with pytest.raises(InputError, match="would both be"):
+    with pytest.raises(InputError, match="would both be") as caught:
         trip.send(first, second)
+    assert "another name" in caught.value.hint
 
 
 def test_far_too_many_files_are_not_named(trip, sealed):
     trip.send(sealed)
     for number in range(300):
         (trip.label.folder / "return" / f"{number}.age").touch()
-    with pytest.raises(InputError, match="301 files"):
+    with pytest.raises(InputError, match="301 files") as caught:
         trip.send()
+    assert "move away" in caught.value.hint

@@ -129,8 +129,9 @@ def test_signing_with_a_token_is_one_command(token, home, monkeypatch, capsys):
 
 def test_a_token_signs_no_media(home):
     change = RootChange(role="targets", adds_key=True)
-    with pytest.raises(InputError, match="role that signs media"):
+    with pytest.raises(InputError, match="role that signs media") as caught:
         Ceremony(home, now=NOW).revise(change, token=Token(address=ADDRESS, pin=PIN))
+    assert "leave out --token" in caught.value.hint
 
 
 @pytest.mark.parametrize("address", ["", "hsm:2", "hsm:?label=anna", "file:2?label=anna", "anna"])

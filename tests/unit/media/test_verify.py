@@ -14,6 +14,7 @@ from toolkit.errors import DigestError, InputError, StorageError
 from toolkit.media import Verdict, describe_medium
 from toolkit.media import _device as device
 from toolkit.media._device import StreamDigest, measure, measure_blocks
+from toolkit.media._set import SetPlan
 
 BUNDLE = "data/payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -309,6 +310,14 @@ def test_metadata_that_are_no_regular_file_are_a_digest_error(site, folder, name
     with pytest.raises(DigestError, match="not a regular file") as caught:
         site.open(folder)
     assert "Errno" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["9", "1"])
+def test_a_set_that_is_not_understood_may_be_of_a_newer_ferry(said):
+    data = f'{{"kind": "ferry-set", "format": {said}, "set_id": "x"}}'.encode()
+    with pytest.raises(InputError, match=r"set\.json") as caught:
+        SetPlan.from_bytes(data, file="set.json")
+    assert "newer ferry" in caught.value.hint
 
 
 @posix_only

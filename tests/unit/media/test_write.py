@@ -173,8 +173,9 @@ def test_a_medium_must_not_outlive_the_root(root, publisher, payload):
 
 
 def test_an_expiry_in_the_past_is_refused(root, publisher, payload):
-    with pytest.raises(InputError, match="later day"):
+    with pytest.raises(InputError, match="later day") as caught:
         publisher.write(root, payload, expires_at=NOW)
+    assert "clock" in caught.value.hint
 
 
 def test_a_clock_before_the_keys_were_made_is_refused(root, publisher, payload):
