@@ -66,6 +66,7 @@ _REASONS = {
         "check the path, or move that file away",
     ),
     errno.ENOENT: ("not there", "check the path, and whether the medium is plugged in"),
+    errno.ELOOP: ("a link that leads nowhere, or is not followed there", _MOVE_AWAY),
     errno.EISDIR: (
         "a folder where a file belongs",
         "delete it by hand if nobody needs what is in it, then run the same command again",

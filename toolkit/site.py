@@ -41,6 +41,11 @@ REASON_LETTERS = 10
 """Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
 _LINE_LIMIT_BYTES = 1 << 20
 """Of the journal: many times longer than any line we write."""
+_MAKE_AGAIN = (
+    "restore that file from a backup: home knows the site by it; without one move it away, and `ferry site init` with "
+    "this directory makes it anew: trust, clusters and journal stay, the site gets another id"
+)
+_ADD_AGAIN = "remove the file and add the clusters again with `ferry site add-cluster`"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -290,7 +295,7 @@ class Site:
         path = self.root / "clusters.json"
         if not path.exists():
             return ()
-        rows = _read_json(path, "read clusters")
+        rows = _read_json(path, "read clusters", hint=_ADD_AGAIN)
         try:
             return tuple(_cluster(name, rows[name]) for name in sorted(rows))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -298,7 +303,7 @@ class Site:
                 "read clusters",
                 file=str(path),
                 found=misread(error),
-                hint="remove the file and add the clusters again with `ferry site add-cluster`",
+                hint=_ADD_AGAIN,
             ) from error
 
     def cluster(self, name: str) -> KnownCluster:
@@ -425,7 +430,7 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
     return KnownCluster(name=name, nodes=tuple(nodes))
 
 
-def _read_json(path: Path, attempted: str) -> dict[str, Any]:
+def _read_json(path: Path, attempted: str, *, hint: str = _MAKE_AGAIN) -> dict[str, Any]:
     with on_storage(f"{attempted} {path}"):
         try:
             data = read_regular(path)
@@ -439,9 +444,11 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
+        raise InputError(
+            attempted, file=str(path), found=misread(error), expected="JSON", hint=hint
+        ) from error
     if not isinstance(document, dict):
-        raise InputError(attempted, file=str(path), expected="a JSON object")
+        raise InputError(attempted, file=str(path), expected="a JSON object", hint=hint)
     return document
 
 

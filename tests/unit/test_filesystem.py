@@ -166,6 +166,19 @@ def test_a_name_that_is_too_long_is_told_with_what_to_do(tmp_path):
     assert "shorter name" in caught.value.hint
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+@pytest.mark.parametrize("flag", [0, getattr(os, "O_NOFOLLOW", 0)])
+def test_a_link_that_is_not_followed_is_told_with_what_to_do(tmp_path, flag):
+    path = tmp_path / "lock"
+    path.symlink_to(path if not flag else tmp_path)
+    with (
+        pytest.raises(StorageError, match="a link that leads nowhere, or") as caught,
+        on_storage("lock"),
+    ):
+        os.close(os.open(path, os.O_RDONLY | flag))
+    assert "move away" in caught.value.hint
+
+
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ECONNABORTED])
 def test_a_device_or_its_driver_that_ended_is_gone(number):
     with pytest.raises(StorageError, match="gone") as caught, on_storage("write"):

@@ -50,9 +50,22 @@ def test_site_of_a_newer_format_is_refused(site):
 
 @pytest.mark.parametrize("content", ["[1]", "{", "", "[" * 100_000])
 def test_site_file_that_is_no_json_object_is_refused(site, content):
-    (site.root / "site.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError):
+    site.add_cluster(two_nodes(), ca_file=None)
+    path = site.root / "site.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
         Site(site.root)
+    assert "ferry site init" in caught.value.hint
+    path.rename(path.with_name("moved-away"))
+    assert Site.create(site.root, pin=pinned).cluster("plant7") == two_nodes()
+
+
+@pytest.mark.parametrize("content", ["[1]", "{"])
+def test_clusters_that_cannot_be_read_are_added_again(site, content):
+    (site.root / "clusters.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        site.clusters()
+    assert "ferry site add-cluster" in caught.value.hint
 
 
 def test_cluster_is_remembered_with_its_nodes(site):
