@@ -7,7 +7,6 @@ us during an update; a node that does not answer is passed over, a refused passw
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -124,7 +123,6 @@ __all__ = [
     "walk",
 ]
 
-_log = logging.getLogger(__name__)
 _STALL_S = 120.0
 """So long nothing may grow on the share before it is taken from another laptop."""
 
@@ -418,7 +416,7 @@ class Cluster:
         Raises:
             InputError: No version was named and there are several, or that one left nothing.
             StateError: The version is still needed, or another laptop is importing.
-            ReachError: No node answered, or it went away; the same command continues.
+            ReachError: No node answered, or each went away; the same command continues.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
 
@@ -431,17 +429,14 @@ class Cluster:
                 stall_s=_STALL_S,
             )
 
-        def on(session: Session, node: Node) -> Cleaning:
-            return Cleaner(
-                session=session,
-                node=node.name,
-                cluster=self.known.name,
-                journal=self._journal,
-                progress=self._progress,
-                claim=claim,
-            ).run(version, all_versions=all_versions, dry_run=dry_run)
-
-        return self._on_some_node(on, only_first_answer=True)
+        cleaner = Cleaner(
+            cluster=self.known.name, journal=self._journal, progress=self._progress, claim=claim
+        )
+        return self._on_some_node(
+            lambda session, node: cleaner.run(
+                session, node.name, version, all_versions=all_versions, dry_run=dry_run
+            )
+        )
 
     def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Wish:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
@@ -604,6 +599,8 @@ class Cluster:
         lost: list[tuple[Node, ReachError]] = []
         for node in nodes or self.known.nodes:
             answered = False
+            if lost:
+                self._progress.say(f"{lost[-1][1]}; going on through {node.name}")
             try:
                 with self._session(node) as session:
                     answered = True
@@ -613,7 +610,6 @@ class Cluster:
             except ReachError as error:
                 if answered and only_first_answer:
                     raise
-                _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
         raise self._unreached(lost)
 
