@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._admitting import require_importing, require_one_cluster
+from toolkit.cluster._answering import answered
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
 from toolkit.cluster._checks import (
@@ -256,11 +257,15 @@ class Cluster:
             answers = with_medium(answers, facts_of(open_medium(answers.time)))
         return judge_all(answers)
 
-    def require_importing(self, *, lowest: SolutionVersion) -> None:
+    def require_importing(
+        self, *, lowest: SolutionVersion, poll_s: float = 30, wait_s: float = 1800
+    ) -> None:
         """Refuse what nothing may be imported into; nothing is changed.
 
         Args:
             lowest: The lowest installed version that can import.
+            poll_s: First pause between looks at the list; the import that follows has the same.
+            wait_s: How long an update service that says not now is asked again.
 
         Raises:
             InputError: The nodes belong to different clusters.
@@ -268,7 +273,14 @@ class Cluster:
             ReachError: No node answered, or one refused the credential.
             ClusterError: The update service does not tell the installed version.
         """
-        environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
+        environment = answered(
+            lambda: self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment())),
+            self._clock() + wait_s,
+            poll_s=poll_s,
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
         require_importing(
             self.known,
             self._connect,
