@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import F, TerminalProgress
-from toolkit.cluster import Cluster
+from toolkit.cli._output import F, TerminalProgress, echo
+from toolkit.cluster import Baseline, Cluster, kept_baseline
 from toolkit.errors import InputError
 from toolkit.model import Credential
 from toolkit.remote import connect
@@ -90,3 +90,8 @@ def open_cluster(
         progress=TerminalProgress(quiet=quiet),
     )
     return site, cluster
+
+
+def open_baseline(site: Site, cluster_name: str) -> Baseline | None:
+    """Return the baseline that is kept of a cluster; one that no longer counts is told, with and without --json."""
+    return kept_baseline(site, cluster_name, warn=lambda words: echo(f"warning: {words}", err=True))
