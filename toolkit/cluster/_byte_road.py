@@ -101,6 +101,9 @@ class Pace:
 
     def _measure(self, session: Invoking) -> None:
         chunk = bytes(range(256)) * (_CHUNK_BYTES // 256)
+        self._progress.say(
+            f"measuring how fast WinRM is, with {human_size(_PROBE_CHUNKS * _CHUNK_BYTES)} that are removed again"
+        )
         try:
             for _ in range(_PROBE_CHUNKS):
                 self.append(session, SCRATCH, chunk)
