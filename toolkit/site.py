@@ -146,7 +146,11 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"read journal {self._path}", found=system_says(error)) from error
+            raise StorageError(
+                f"read journal {self._path}",
+                found=system_says(error),
+                hint="see whether this account may read it, and whether the disk is well",
+            ) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
@@ -376,6 +380,8 @@ class Site:
                     "read certificate authority",
                     file=str(ca_file),
                     expected="one or more PEM certificates",
+                    hint="save it as Base64 (PEM), which begins with -----BEGIN CERTIFICATE-----: of a binary one "
+                    "`certutil -encode FILE FILE.pem` makes it",
                 )
             kept.parent.mkdir(exist_ok=True)
             write_beside(kept, data, is_locked=True)
@@ -439,10 +445,20 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
+        raise _damaged(attempted, path, found=misread(error)) from error
     if not isinstance(document, dict):
-        raise InputError(attempted, file=str(path), expected="a JSON object")
+        raise _damaged(attempted, path, found="JSON of another kind")
     return document
+
+
+def _damaged(attempted: str, path: Path, *, found: str) -> InputError:
+    return InputError(
+        attempted,
+        file=str(path),
+        found=found,
+        expected="a JSON object",
+        hint="somebody edited it, or the disk fails: restore it from a backup of the site",
+    )
 
 
 def _write_json(path: Path, document: Mapping[str, object], *, is_locked: bool) -> None:

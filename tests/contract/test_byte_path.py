@@ -222,8 +222,9 @@ def test_longer_remainder_of_another_file_is_begun_anew(session, local, part):
 
 
 def test_unfinished_file_that_must_exist_is_not_made(session, part):
-    with pytest.raises(ClusterError, match="not there any more"):
+    with pytest.raises(ClusterError, match="not there any more") as gone:
         begin(session, 1, must_exist=True)
+    assert "run the same command again" in gone.value.hint
     assert not part.exists()
 
 

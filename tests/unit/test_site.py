@@ -51,8 +51,9 @@ def test_site_of_a_newer_format_is_refused(site):
 @pytest.mark.parametrize("content", ["[1]", "{", "", "[" * 100_000])
 def test_site_file_that_is_no_json_object_is_refused(site, content):
     (site.root / "site.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as refused:
         Site(site.root)
+    assert "backup" in refused.value.hint
 
 
 def test_cluster_is_remembered_with_its_nodes(site):
@@ -97,8 +98,9 @@ def test_ca_file_is_copied_into_the_site(site, tmp_path):
 def test_ca_file_without_certificate_is_refused(site, tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_bytes(b"hello")
-    with pytest.raises(InputError, match="PEM"):
+    with pytest.raises(InputError, match="PEM") as refused:
         site.add_cluster(two_nodes(), ca_file=ca)
+    assert "certutil -encode" in refused.value.hint
 
 
 def test_broken_clusters_file_names_the_file(site):

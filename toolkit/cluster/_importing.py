@@ -94,6 +94,10 @@ _BUNDLE_STEP = "submit"
 """The submission of the update itself, in the journal."""
 _MOST_ARRIVALS = 3
 """A node that restarts may forget a name that it just gave; so often in one run it does not."""
+_REFUSED = (
+    "nothing was added, and all that arrived stays. `ferry cluster check` with the medium says what it finds against "
+    "it; once that is mended, run the same command again: it only adds"
+)
 _NO_REPLY = "GatewayTimeout"
 """The update service may have done what it was asked, and did not say so in time."""
 
@@ -884,6 +888,7 @@ class Import:
                 return
             self._note(step, "refused", error_id=error.error_id or "", words=error.found or "")
             self._record(delivery, ImportStep.SUBMIT, Outcome.REFUSED, path=folder)
+            error.hint = error.hint or _REFUSED
             raise
         self._note(step, "done", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=folder)

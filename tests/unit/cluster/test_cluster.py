@@ -247,9 +247,14 @@ def test_import_killed_behind_any_line_of_its_journal_is_finished_and_added_once
 
 def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journal):
     world.fail_on["Add-SolutionUpdate"] = refusal()
-    with pytest.raises(CommandError, match="not enough space"):
+    with pytest.raises(CommandError, match="not enough space") as refused:
         cluster.import_update(medium(), VERSION, site_id="site-1")
     assert outcomes(journal)[-1] == ("submit", "refused")
+    assert "nothing was added" in refused.value.hint
+    assert "`ferry cluster check`" in refused.value.hint
+    world.fail_on.clear()
+    result = cluster.import_update(medium(), VERSION, site_id="site-1")
+    assert (result.copied_bytes, world.add_calls) == (0, 1)
 
 
 def test_submission_that_the_service_did_not_answer_in_time_counts_as_sent(
