@@ -6,7 +6,9 @@ be a file that was copied, the unfinished form of one, or a folder that holds, b
 was expanded. All else is named and left. Before anything goes, the token is taken, as by an import: another
 laptop that copies or expands is not disturbed; one whose node is hashing for longer than a cleaning looks stops at
 its next change. Only what is seen with the token in hand is removed, for until then another laptop may have added
-it. A cleaning whose node goes away is run again through another: it sees anew what still stands there. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
+it. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
+A cleaning whose node goes away is run again through another: it sees anew what still stands there. What was just
+being removed is known then by its rest, if nothing was written there since.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
@@ -106,6 +108,8 @@ class Cleaner:
     _left: list[Leftover] = field(default_factory=list)
     _unknown: Leftover | None = None
     """What was being removed when a session was lost."""
+    _files: frozenset[ShareItem] = frozenset()
+    """As they were seen last."""
     _reader: RecordReader = field(default_factory=RecordReader)
 
     def run(
@@ -184,6 +188,8 @@ class Cleaner:
                 )
             seen = ShareView(items=items, records=records)
             ours = tuple(belongings(seen, version))
+            if rest := self._rest(version, ours):
+                ours += (rest,)
             if not why and all(one.why for one in found):  # once, with the first that goes
                 ours += tuple(_probe(items, version))
             found.append(_Standing(version=version, ours=ours, why=why))
@@ -223,10 +229,24 @@ class Cleaner:
             self.session.invoke(_cmdlets.remove(records_folder(version)))
 
     def _learn(self, items: Iterable[ShareItem]) -> None:
-        """See whether what was being removed when a session was lost is gone."""
-        one, self._unknown = self._unknown, None
+        """See what became of that which was being removed when a session was lost."""
+        files = frozenset(item for item in items if not item.is_folder)
+        one = self._unknown
         if one is not None and all(item.path != one.path for item in items):
             self._has_gone(one, learned="from the cluster")
+        elif (
+            one is not None
+            and not {f for f in files if f.path.is_relative_to(one.path)} <= self._files
+        ):
+            self._unknown = None  # somebody wrote there since
+        self._files = files
+
+    def _rest(self, version: SolutionVersion, ours: Iterable[Leftover]) -> Leftover | None:
+        """Return what was being removed of a version, where its rest would not be known as ours."""
+        one = self._unknown
+        if one is None or one.version != str(version) or one.path in {item.path for item in ours}:
+            return None
+        return one
 
     def _has_gone(self, one: Leftover, **facts: str) -> None:
         self._unknown = None

@@ -280,6 +280,43 @@ def test_cleaning_whose_session_is_lost_goes_on_through_another_node(
     assert [entry.outcome for entry in journal.entries(cluster="plant7")] == ["intent", "done"]
 
 
+def half_removed(world, journal, monkeypatch):
+    """A cleaner whose session is lost when half of the expanded folder is removed."""
+
+    def lost(self, values, command):
+        if values["LiteralPath"] == str(IMPORT_FOLDER / str(VERSION)):
+            del self.world.files[rf"{values['LiteralPath']}\a.xml"]
+            monkeypatch.setattr(Session, "_Remove_Item", taken)
+            raise SessionLostError("remove")
+        return taken(self, values, command)
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    top = IMPORT_FOLDER / str(VERSION)
+    world.folders.add(str(top))
+    world.files |= {rf"{top}\{name}.xml": b"12345" for name in "ab"}
+    write(world, expanded((*EXPANDED, item(rf"{VERSION}\b.xml", 5))))
+    clean = cleaner(world, journal)
+    with pytest.raises(SessionLostError):
+        clean(None, all_versions=False, dry_run=False)
+    return clean
+
+
+def test_rest_of_what_was_being_removed_goes_too(world, journal, monkeypatch):
+    done = half_removed(world, journal, monkeypatch)(None, all_versions=False, dry_run=False)
+    assert {one.path.name for one in done.removed} == {str(VERSION), BUNDLE}
+    assert not done.left
+
+
+def test_rest_into_which_somebody_wrote_is_left(world, journal, monkeypatch):
+    clean = half_removed(world, journal, monkeypatch)
+    world.files[str(IMPORT_FOLDER / str(VERSION) / "b.xml")] = b"other"
+    done = clean(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert [one.path.name for one in done.left] == [str(VERSION)]
+    assert done.has_foreign
+
+
 def test_version_whose_records_went_when_the_session_was_lost_is_no_mistake(world, journal):
     clean = cleaner(world, journal)
     done = clean(VERSION, all_versions=False, dry_run=False)
