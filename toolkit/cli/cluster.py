@@ -110,8 +110,9 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="How long to wait until the update is listed, and for an update service that does not answer. Where an earlier run added it and the cluster holds nothing of "
-    "it after that time, it is added again: leave an addition the time it takes.",
+    help="How long to wait until the update is listed, and for an update service that does not answer. Where an earlier "
+    "run added it and the cluster holds nothing of it after that time, it is added again: leave an addition the time it "
+    "takes.",
 )
 @click.option(
     "--import-hides-updates",

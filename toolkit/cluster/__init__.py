@@ -610,17 +610,17 @@ class Cluster:
         """
         lost: list[tuple[Node, ReachError]] = []
         for node in nodes or self.known.nodes:
-            answered = False
+            has_answered = False
             if lost:
                 self._progress.say(f"{lost[-1][1]}; going on through {node.name}")
             try:
                 with self._session(node) as session:
-                    answered = True
+                    has_answered = True
                     return act(session, node)
             except AuthenticationError:
                 raise
             except ReachError as error:
-                if answered and only_first_answer:
+                if has_answered and only_first_answer:
                     raise
                 lost.append((node, error))
         raise self._unreached(lost)
