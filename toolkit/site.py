@@ -151,7 +151,11 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StorageError(f"read journal {self._path}", found=system_says(error)) from error
+            raise StorageError(
+                f"read journal {self._path}",
+                found=system_says(error),
+                hint="see whether this account may read it, and whether the disk is well",
+            ) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
@@ -381,6 +385,8 @@ class Site:
                     "read certificate authority",
                     file=str(ca_file),
                     expected="one or more PEM certificates",
+                    hint="save it as Base64 (PEM), which begins with -----BEGIN CERTIFICATE-----: of a binary one "
+                    "`certutil -encode FILE FILE.pem` makes it",
                 )
             kept.parent.mkdir(exist_ok=True)
             write_beside(kept, data, is_locked=True)

@@ -13,6 +13,7 @@ from toolkit.errors import (
     AuthenticationError,
     CommandError,
     ConnectError,
+    InputError,
     SessionLostError,
 )
 from toolkit.model import AuthMethod, Cmdlet, Command, Credential, Node, Transport
@@ -185,6 +186,16 @@ def test_terminating_error_is_the_cmdlets_own_words(peer, open_session):
             session.invoke(command("Get-Thing"))
         assert session.invoke(command("Write-Output", 1)) == (1,)  # the session lives on
     assert caught.value.error_id == "PathNotFound,Get-Thing"
+
+
+def test_reply_that_cannot_be_read_says_what_to_do(peer, open_session):
+    def read(reply):
+        raise InputError("read the reply of Write-Output", found="7")
+
+    stage = Cmdlet("Write-Output", (("InputObject", 7),))
+    with open_session(peer) as session, pytest.raises(InputError, match="Write-Output: 7") as odd:
+        session.invoke(Command(pipeline=(stage,), parse=read))
+    assert "node n1 answered what this ferry does not know" in odd.value.hint
 
 
 def test_error_in_passing_fails_the_command_too(peer, open_session):

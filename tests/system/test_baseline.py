@@ -119,6 +119,21 @@ def test_node_that_is_down_leaves_no_baseline(carried, plant7):
     assert not (carried / "site" / "baselines").exists()
 
 
+def test_baseline_from_before_the_cluster_was_removed_is_told_and_not_compared(carried, plant7):
+    take(carried)
+    for node in plant7.world.nodes:
+        node.settings.time_zone = "Tokyo Standard Time"
+    carried.ferry("site", "remove-cluster", "plant7")
+    carried.add_cluster(plant7.ready)
+    words = "warning: the baseline that Ben Okri took on "
+    assert words in carried.ferry("cluster", "check", expect=None).err
+    assert words in carried.ferry("cluster", "check", "--json", expect=None).err
+    assert words in carried.ferry("cluster", "baseline", "--show", expect=7).err
+    assert drifts(carried) == {}
+    take(carried)
+    assert words not in carried.ferry("cluster", "check", expect=None).err
+
+
 def test_site_without_a_baseline_says_how_to_take_one(carried):
     carried.ferry("site", "add-cluster", "plant7", "--node", "127.0.0.1")
     said = carried.ferry("cluster", "baseline", "--show", expect=7)

@@ -56,3 +56,16 @@ def test_unfinished_import_is_removed(carried, simulate):
     assert any(name.endswith(".part") for name in standing(cluster))
     clean(carried)
     assert standing(cluster) == set()
+
+
+def test_cleaning_goes_on_through_the_next_node(carried, simulate):
+    cluster = simulate(carried, run_seconds=1)
+    import_(carried)
+    cluster.faults.arm("down", node="node1")
+    cluster.faults.arm("drop", node="node2", cmdlet="Remove-Item", when="after")
+    done = clean(carried)
+    assert "removed 2 of ferry's files and folders" in done.out
+    assert "connect to node node1" in done.err
+    assert "; going on through node2" in done.err
+    assert "; going on through node3" in done.err
+    assert standing(cluster) == set()

@@ -71,6 +71,8 @@ def test_written_reason_imports_it_and_what_was_foretold_comes_true(asking):
     assert for_the_sbe["facts"]["hides"] == REASON
     assert judged["outcome"] == "done"
     assert judged["facts"]["hidden_by"] == f"SBE{SBE_VERSION}"
+    table = asking.ferry("site", "journal").out.splitlines()
+    assert [line.split("done")[1].strip() for line in table if " predict " in line] == ["", REASON]
 
 
 def test_hidden_update_is_advised_and_comes_back_with_the_right_sbe(asking, published, tmp_path):
@@ -85,7 +87,10 @@ def test_hidden_update_is_advised_and_comes_back_with_the_right_sbe(asking, publ
     done = asking.ferry("cluster", "import", "right", *words)
     assert done.data["update"]["state"] == "Ready"
     assert done.data["hidden_by"] == ""
-    assert done.data["differences"] == []
+    inferred = {"version": SBE_VERSION, "predicted": ["hidden"], "confidence": "inferred"}
+    assert done.data["differences"] == [
+        {**inferred, "found": "Ready"}
+    ]  # the wrong one stays listed
     assert listed(asking)[f"Solution{VERSION}"] == "Ready"
     assert asking.cluster.world.journal.add_calls == 3
 

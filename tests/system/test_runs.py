@@ -107,6 +107,8 @@ def test_warnings_are_accepted_by_name_and_journalled(site, plant):
     assert all(name in facts["accepted"] for name in accepted)
     assert "Disk 2000 of node1 is slow." in facts["accepted"]
     assert facts["ignores_warnings"] == "yes"
+    table = site.ferry("site", "journal").out
+    assert f"accepted: {facts['accepted']}" in table
     assert "Installed" in site.ferry(*WATCH).out
 
 

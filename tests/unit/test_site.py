@@ -110,8 +110,9 @@ def test_ca_file_is_copied_into_the_site(site, tmp_path):
 def test_ca_file_without_certificate_is_refused(site, tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_bytes(b"hello")
-    with pytest.raises(InputError, match="PEM"):
+    with pytest.raises(InputError, match="PEM") as refused:
         site.add_cluster(two_nodes(), ca_file=ca)
+    assert "certutil -encode" in refused.value.hint
 
 
 def test_broken_clusters_file_names_the_file(site):

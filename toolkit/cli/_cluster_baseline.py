@@ -17,14 +17,13 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.cli._reach import open_cluster, user_option
+from toolkit.cli._reach import open_baseline, open_cluster, user_option
 from toolkit.cluster import (
     Baseline,
     Drift,
     drift_between,
     drift_from,
     keep_baseline,
-    kept_baseline,
 )
 from toolkit.errors import InputError
 from toolkit.site import Site
@@ -74,7 +73,7 @@ def baseline(
     if not by:
         raise click.UsageError("Missing option '--by', or '--show'.")
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
-    before = kept_baseline(site, cluster.known.name)
+    before = open_baseline(site, cluster.known.name)
     taken = cluster.take_baseline(by=by)
     differences = tuple(drift_between(taken.nodes))
     changes = () if before is None else tuple(drift_from(before, taken.nodes))
@@ -99,7 +98,7 @@ def baseline(
 
 def _show(site: Site, cluster_name: str, *, json_output: bool) -> int:
     name = site.cluster(cluster_name).name
-    kept = kept_baseline(site, name)
+    kept = open_baseline(site, name)
     if kept is None:
         raise InputError(
             f"show the baseline of cluster {name}",

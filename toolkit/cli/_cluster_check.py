@@ -22,8 +22,8 @@ from toolkit.cli._output import (
     read_version,
     site_option,
 )
-from toolkit.cli._reach import open_cluster, user_option
-from toolkit.cluster import CheckResult, CheckVerdict, JudgedTime, Readiness, kept_baseline
+from toolkit.cli._reach import open_baseline, open_cluster, user_option
+from toolkit.cluster import CheckResult, CheckVerdict, JudgedTime, Readiness
 from toolkit.signed import write_document
 
 
@@ -91,7 +91,7 @@ def check(
         version,
         floor=floor,
         manifests=load_manifests(manifest_dirs),
-        baseline=kept_baseline(site, cluster.known.name),
+        baseline=open_baseline(site, cluster.known.name),
     )
     document = json_document("readiness", readiness)
     if json_output:

@@ -339,6 +339,7 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
             f"ask for {prompt!r}",
             found="none given, and no terminal to ask at",
             expected=f"{variable}, or a terminal",
+            hint=f"set {variable} for this command, or run it at a terminal, which asks",
         )
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
     return answer

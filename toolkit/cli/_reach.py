@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import F, TerminalProgress
-from toolkit.cluster import Cluster
+from toolkit.cli._output import F, TerminalProgress, echo
+from toolkit.cluster import Baseline, Cluster, kept_baseline
 from toolkit.errors import InputError
 from toolkit.model import Credential
 from toolkit.remote import connect
@@ -47,12 +47,16 @@ def credential(cluster_name: str, username: str | None) -> Credential:
     can_ask = sys.stdin.isatty()
     if not username:
         if not can_ask:
-            raise _nobody_to_ask("user name", "--user or FERRY_USERNAME")
+            raise _nobody_to_ask("user name", "--user or FERRY_USERNAME", "name it with --user")
         username = str(click.prompt(f"User for cluster {cluster_name}", err=True))
     password = os.environ.get("FERRY_PASSWORD") or _from_keyring(cluster_name, username)
     if not password:
         if not can_ask:
-            raise _nobody_to_ask("password", "FERRY_PASSWORD or the keyring")
+            raise _nobody_to_ask(
+                "password",
+                "FERRY_PASSWORD or the keyring",
+                f"set FERRY_PASSWORD, or keep it (`keyring set ferry:{cluster_name} {username}`)",
+            )
         password = str(click.prompt(f"Password of {username}", hide_input=True, err=True))
     return Credential(username=username, password=password)
 
@@ -68,11 +72,12 @@ def _from_keyring(cluster_name: str, username: str) -> str | None:
     return kept
 
 
-def _nobody_to_ask(what: str, where: str) -> InputError:
+def _nobody_to_ask(what: str, where: str, how: str) -> InputError:
     return InputError(
         f"get the {what} for the cluster",
         found="none given, and no terminal to ask at",
         expected=f"{where}, or a terminal",
+        hint=f"{how}; or run it at a terminal, which asks",
     )
 
 
@@ -90,3 +95,8 @@ def open_cluster(
         progress=TerminalProgress(quiet=quiet),
     )
     return site, cluster
+
+
+def open_baseline(site: Site, cluster_name: str) -> Baseline | None:
+    """Return the baseline that is kept of a cluster; one that no longer counts is told, with and without --json."""
+    return kept_baseline(site, cluster_name, warn=lambda words: echo(f"warning: {words}", err=True))

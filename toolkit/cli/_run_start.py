@@ -12,9 +12,9 @@ import click
 from toolkit.catalog import load_manifests
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._output import F, echo, print_json
-from toolkit.cli._reach import open_cluster, written_reason
+from toolkit.cli._reach import open_baseline, open_cluster, written_reason
 from toolkit.cli._run_options import read_update, run_options
-from toolkit.cluster import CHECKS, CheckId, Grounds, Started, Window, Wish, kept_baseline
+from toolkit.cluster import CHECKS, CheckId, Grounds, Started, Window, Wish
 
 
 def _check_names(
@@ -197,7 +197,7 @@ def _start(
     grounds = Grounds(
         floor=recall(site.trust_dir).floor,
         manifests=load_manifests(manifest_dirs),
-        baseline=kept_baseline(site, cluster.known.name),
+        baseline=open_baseline(site, cluster.known.name),
     )
     if not dry_run:
         wish = cluster.await_window(wanted, wish, grounds)

@@ -110,8 +110,9 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="How long to wait until the update is listed. Where an earlier run added it and the cluster holds nothing of "
-    "it after that time, it is added again: leave an addition the time it takes.",
+    help="How long to wait until the update is listed, and for an update service that does not answer. Where an earlier "
+    "run added it and the cluster holds nothing of it after that time, it is added again: leave an addition the time it "
+    "takes.",
 )
 @click.option(
     "--import-hides-updates",
@@ -223,7 +224,11 @@ def import_(
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
         manifests = load_manifests(manifest_dirs)
-        cluster.require_importing(lowest=manifests.rules.lowest_importing)
+        cluster.require_importing(
+            lowest=manifests.rules.lowest_importing,
+            poll_s=poll_seconds,
+            wait_s=wait_minutes * 60,
+        )
         if dry_run:
             seen = cluster.discover()
             if json_output:

@@ -19,6 +19,15 @@ from toolkit.cli._output import (
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.site import Site
 
+_WHY = (
+    ("fixed", ""),
+    ("hides", ""),
+    ("accepted", "accepted: "),
+    ("words", ""),
+    ("differences", ""),
+)
+"""Facts of a journal entry that a person reads as its reason, and what is written before each."""
+
 
 @click.group(cls=Noun, name="site")
 def group() -> None:
@@ -207,6 +216,9 @@ def show(site_dir: Path, *, json_output: bool) -> None:
 def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
     """Print every change made to a cluster from this site, oldest first.
 
+    REASON has what was given in writing, which warnings were accepted, and the words in which something was refused
+    or came otherwise than foretold. With --json all of each entry is told.
+
     \b
     Example:
       ferry site journal --site C:\\ferry-site --cluster plant7
@@ -228,7 +240,9 @@ def journal(site_dir: Path, cluster_name: str, *, json_output: bool) -> None:
                 entry.subject,
                 entry.step,
                 entry.outcome,
-                entry.facts.get("fixed", ""),
+                "; ".join(
+                    f"{mark}{entry.facts[name]}" for name, mark in _WHY if entry.facts.get(name)
+                ),
             )
             for entry in entries
         ],

@@ -7,7 +7,6 @@ us during an update; a node that does not answer is passed over, a refused passw
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._admitting import require_importing, require_one_cluster
+from toolkit.cluster._answering import answered
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
 from toolkit.cluster._checks import (
@@ -124,7 +124,6 @@ __all__ = [
     "walk",
 ]
 
-_log = logging.getLogger(__name__)
 _STALL_S = 120.0
 """So long nothing may grow on the share before it is taken from another laptop."""
 
@@ -258,11 +257,15 @@ class Cluster:
             answers = with_medium(answers, facts_of(open_medium(answers.time)))
         return judge_all(answers)
 
-    def require_importing(self, *, lowest: SolutionVersion) -> None:
+    def require_importing(
+        self, *, lowest: SolutionVersion, poll_s: float = 30, wait_s: float = 1800
+    ) -> None:
         """Refuse what nothing may be imported into; nothing is changed.
 
         Args:
             lowest: The lowest installed version that can import.
+            poll_s: First pause between looks at the list; the import that follows has the same.
+            wait_s: How long an update service that says not now is asked again.
 
         Raises:
             InputError: The nodes belong to different clusters.
@@ -270,7 +273,14 @@ class Cluster:
             ReachError: No node answered, or one refused the credential.
             ClusterError: The update service does not tell the installed version.
         """
-        environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
+        environment = answered(
+            lambda: self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment())),
+            self._clock() + wait_s,
+            poll_s=poll_s,
+            progress=self._progress,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
         require_importing(
             self.known,
             self._connect,
@@ -418,7 +428,7 @@ class Cluster:
         Raises:
             InputError: No version was named and there are several, or that one left nothing.
             StateError: The version is still needed, or another laptop is importing.
-            ReachError: No node answered, or it went away; the same command continues.
+            ReachError: No node answered, or each went away; the same command continues.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
 
@@ -431,17 +441,14 @@ class Cluster:
                 stall_s=_STALL_S,
             )
 
-        def on(session: Session, node: Node) -> Cleaning:
-            return Cleaner(
-                session=session,
-                node=node.name,
-                cluster=self.known.name,
-                journal=self._journal,
-                progress=self._progress,
-                claim=claim,
-            ).run(version, all_versions=all_versions, dry_run=dry_run)
-
-        return self._on_some_node(on, only_first_answer=True)
+        cleaner = Cleaner(
+            cluster=self.known.name, journal=self._journal, progress=self._progress, claim=claim
+        )
+        return self._on_some_node(
+            lambda session, node: cleaner.run(
+                session, node.name, version, all_versions=all_versions, dry_run=dry_run
+            )
+        )
 
     def await_window(self, name: UpdateName, wish: Wish, grounds: Grounds) -> Wish:
         """Judge whether a run may be started, then wait for the beginning of its window, if it has one.
@@ -603,17 +610,18 @@ class Cluster:
         """
         lost: list[tuple[Node, ReachError]] = []
         for node in nodes or self.known.nodes:
-            answered = False
+            has_answered = False
+            if lost:
+                self._progress.say(f"{lost[-1][1]}; going on through {node.name}")
             try:
                 with self._session(node) as session:
-                    answered = True
+                    has_answered = True
                     return act(session, node)
             except AuthenticationError:
                 raise
             except ReachError as error:
-                if answered and only_first_answer:
+                if has_answered and only_first_answer:
                     raise
-                _log.info("node %s did not answer: %s", node.name, error)
                 lost.append((node, error))
         raise self._unreached(lost)
 

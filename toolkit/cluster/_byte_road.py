@@ -101,6 +101,9 @@ class Pace:
 
     def _measure(self, session: Invoking) -> None:
         chunk = bytes(range(256)) * (_CHUNK_BYTES // 256)
+        self._progress.say(
+            f"measuring how fast WinRM is, with {human_size(_PROBE_CHUNKS * _CHUNK_BYTES)} that are removed again"
+        )
         try:
             for _ in range(_PROBE_CHUNKS):
                 self.append(session, SCRATCH, chunk)
@@ -238,7 +241,11 @@ class ByteUpload:
         """Return how many bytes stand there, once nobody adds to them any more."""
         if not self._session.invoke(_cmdlets.path_exists(self._part)):
             if must_exist:
-                raise ClusterError(self._attempted, found=f"{self._part} is not there any more")
+                raise ClusterError(
+                    self._attempted,
+                    found=f"{self._part} is not there any more",
+                    hint="somebody or something removed it meanwhile; have that left alone, then run the same command again",
+                )
             return 0
         found = size_bytes = self._measured()
         while size_bytes <= found + _CHUNK_BYTES:  # a command that was left alone adds no more

@@ -7,6 +7,8 @@ was expanded. All else is named and left. Before anything goes, the token is tak
 laptop that copies or expands is not disturbed; one whose node is hashing for longer than a cleaning looks stops at
 its next change. Only what is seen with the token in hand is removed, for until then another laptop may have added
 it. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
+A cleaning whose node goes away is run again through another: it sees anew what still stands there. What was just
+being removed is known then by its rest, if nothing was written there since.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
@@ -93,23 +95,37 @@ class _Standing:
 
 @dataclass(slots=True, kw_only=True)
 class Cleaner:
-    """One cleaning of the import folder, in one session."""
+    """One cleaning of the import folder, through whichever nodes answer."""
 
-    session: Asked
-    node: str
     cluster: str
     journal: Journal
     progress: Progress
     claim: Callable[[SolutionVersion], Claim]
     """Makes the claim of a run that is about a version."""
+    session: Asked = field(init=False)
+    node: str = field(init=False)
     _removed: list[Leftover] = field(default_factory=list)
     _left: list[Leftover] = field(default_factory=list)
+    _unknown: Leftover | None = None
+    """What was being removed when a session was lost."""
+    _files: frozenset[ShareItem] = frozenset()
+    """As they were seen last."""
     _reader: RecordReader = field(default_factory=RecordReader)
 
-    def run(self, wanted: SolutionVersion | None, *, all_versions: bool, dry_run: bool) -> Cleaning:
+    def run(
+        self,
+        session: Asked,
+        node: str,
+        wanted: SolutionVersion | None,
+        *,
+        all_versions: bool,
+        dry_run: bool,
+    ) -> Cleaning:
         """Remove what ferry wrote of one version, or of all that are no longer needed.
 
         Args:
+            session: With a node.
+            node: Its name.
             wanted: Which version; None: the only one there is.
             all_versions: Every version; one that is still needed is named and left.
             dry_run: Only say what would go.
@@ -117,9 +133,10 @@ class Cleaner:
         Raises:
             InputError: No version was named, and there are several; or the one that was named left nothing.
             StateError: The version is still needed, or another laptop is importing.
-            ReachError: The node went away; the same command continues.
+            ReachError: The node went away; run again through another, it continues.
             ClusterError: A cmdlet refused, in the cluster's words.
         """
+        self.session, self.node, self._left = session, node, []
         items, found = self._survey(wanted, all_versions=all_versions)
         going = [one for one in found if not one.why]
         if dry_run:
@@ -151,8 +168,10 @@ class Cleaner:
     ) -> tuple[tuple[ShareItem, ...], tuple[_Standing, ...]]:
         """See what stands in the import folder now, and what of each version may go."""
         items = self._standing()
+        self._learn(items)
         versions = sorted(_versions(items))
-        chosen = versions if all_versions else _choice(versions, wanted)
+        is_gone = bool(self._removed) and wanted is not None and wanted not in versions
+        chosen = versions if all_versions or is_gone else _choice(versions, wanted)
         updates, installed = self._updates(), self._installed()
         found: list[_Standing] = []
         for version in versions:
@@ -169,6 +188,8 @@ class Cleaner:
                 )
             seen = ShareView(items=items, records=records)
             ours = tuple(belongings(seen, version))
+            if rest := self._rest(version, ours):
+                ours += (rest,)
             if not why and all(one.why for one in found):  # once, with the first that goes
                 ours += tuple(_probe(items, version))
             found.append(_Standing(version=version, ours=ours, why=why))
@@ -194,20 +215,46 @@ class Cleaner:
         for one in standing.ours:
             claim.check(self.session)
             self._note(version, "intent", path=str(one.path), size_bytes=str(one.size_bytes))
+            self._unknown = one
             try:
                 self.session.invoke(_cmdlets.remove(one.path))
             except CommandError as error:
+                self._unknown = None
                 self._note(version, "refused", path=str(one.path), words=error.found or "")
                 self._left += _kept([one], why=error.found or "the node refused")
             else:
-                self._note(version, "done", path=str(one.path))
-                self.progress.say(f"removed {one.path.relative_to(IMPORT_FOLDER)}")
-                self._removed.append(one)
+                self._has_gone(one)
         if not any(one.version == str(version) for one in self._left):
             claim.check(self.session)
             self.session.invoke(_cmdlets.remove(records_folder(version)))
 
-    def _note(self, version: SolutionVersion, outcome: str, **facts: str) -> None:
+    def _learn(self, items: Iterable[ShareItem]) -> None:
+        """See what became of that which was being removed when a session was lost."""
+        files = frozenset(item for item in items if not item.is_folder)
+        one = self._unknown
+        if one is not None and all(item.path != one.path for item in items):
+            self._has_gone(one, learned="from the cluster")
+        elif (
+            one is not None
+            and not {f for f in files if f.path.is_relative_to(one.path)} <= self._files
+        ):
+            self._unknown = None  # somebody wrote there since
+        self._files = files
+
+    def _rest(self, version: SolutionVersion, ours: Iterable[Leftover]) -> Leftover | None:
+        """Return what was being removed of a version, where its rest would not be known as ours."""
+        one = self._unknown
+        if one is None or one.version != str(version) or one.path in {item.path for item in ours}:
+            return None
+        return one
+
+    def _has_gone(self, one: Leftover, **facts: str) -> None:
+        self._unknown = None
+        self._note(one.version, "done", path=str(one.path), **facts)
+        self.progress.say(f"removed {one.path.relative_to(IMPORT_FOLDER)}")
+        self._removed.append(one)
+
+    def _note(self, version: SolutionVersion | str, outcome: str, **facts: str) -> None:
         self.journal.append(
             cluster=self.cluster,
             subject=f"clean {version}",

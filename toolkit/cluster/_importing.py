@@ -29,6 +29,7 @@ from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._answering import MOST_PAUSE_S, answered
 from toolkit.cluster._byte_road import ByteUpload, Pace
 from toolkit.cluster._cmdlets import ready, share
 from toolkit.cluster._cmdlets.share import ShareItem
@@ -65,7 +66,6 @@ from toolkit.errors import (
     StateError,
     ToolkitError,
     TransferError,
-    says_not_now,
 )
 from toolkit.model import (
     Command,
@@ -94,10 +94,12 @@ _BUNDLE_STEP = "submit"
 """The submission of the update itself, in the journal."""
 _MOST_ARRIVALS = 3
 """A node that restarts may forget a name that it just gave; so often in one run it does not."""
+_REFUSED = (
+    "nothing was added, and all that arrived stays. `ferry cluster check` with the medium says what it finds against "
+    "it; once that is mended, run the same command again: it only adds"
+)
 _NO_REPLY = "GatewayTimeout"
 """The update service may have done what it was asked, and did not say so in time."""
-_NOT_NOW_PAUSE_S = 60
-_MOST_PAUSE_S = 300
 
 
 class SourceMedium(Protocol):
@@ -886,6 +888,7 @@ class Import:
                 return
             self._note(step, "refused", error_id=error.error_id or "", words=error.found or "")
             self._record(delivery, ImportStep.SUBMIT, Outcome.REFUSED, path=folder)
+            error.hint = error.hint or _REFUSED
             raise
         self._note(step, "done", folder=str(folder))
         self._record(delivery, ImportStep.SUBMIT, Outcome.DONE, path=folder)
@@ -936,23 +939,19 @@ class Import:
             state = "not listed yet" if listed is None else listed.state_raw
             self.progress.say(f"{state}; asking again in {pause_s:.0f} s")
             self.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
+            pause_s = min(pause_s * 1.5, MOST_PAUSE_S)
 
     def _answered(self, ask: Callable[[], T], *, until: float | None = None) -> T:
-        """Ask the update service; as long as it is overloaded, or just moves to another node, ask again, ever later."""
+        """Ask the update service; as long as it says not now, ask again."""
         until = self.clock() + self.wait_s if until is None else until
-        pause_s = max(self.poll_s * 2, _NOT_NOW_PAUSE_S)
-        while True:
-            try:
-                return ask()
-            except CommandError as error:
-                if self.clock() >= until or not says_not_now(str(error)):
-                    raise
-                self.progress.say(
-                    f"the update service does not answer ({error.found}); asking again in {pause_s:.0f} s"
-                )
-            self.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _MOST_PAUSE_S)
+        return answered(
+            ask,
+            until,
+            poll_s=self.poll_s,
+            progress=self.progress,
+            sleep=self.sleep,
+            clock=self.clock,
+        )
 
     # --- journal and records -------------------------------------------------------------------
 

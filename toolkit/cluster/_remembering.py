@@ -75,10 +75,15 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
     return path
 
 
-def kept_baseline(site: Site, cluster: str) -> Baseline | None:
+def kept_baseline(site: Site, cluster: str, *, warn: Callable[[str], None]) -> Baseline | None:
     """Return the baseline of a cluster that is kept at the site; None: there is none.
 
     One that was taken before the cluster was removed from the site is of another cluster of its name.
+
+    Args:
+        site: Where it is kept.
+        cluster: As the site calls it.
+        warn: Told of such a one, and what to do.
 
     Raises:
         InputError: The file is not what `keep_baseline` wrote, or the journal cannot be understood.
@@ -93,7 +98,13 @@ def kept_baseline(site: Site, cluster: str) -> Baseline | None:
     baseline = read_baseline(data, file=str(path))
     entries = site.journal.entries(cluster=cluster, subject="site")
     removed = [entry.at for entry in entries if entry.step == REMOVED_STEP]
-    return baseline if max(removed, default=baseline.taken_at) <= baseline.taken_at else None
+    if max(removed, default=baseline.taken_at) <= baseline.taken_at:
+        return baseline
+    warn(
+        f"the baseline that {baseline.by} took on {baseline.taken_at:%Y-%m-%d} is not compared: {cluster} was removed "
+        "from this site since, and this may be another cluster of that name. Take a new one: ferry cluster baseline"
+    )
+    return None
 
 
 def _file(site: Site, cluster: str) -> Path:

@@ -86,6 +86,7 @@ def _as_listed(medium: TargetSource, discovery: Target, named: Sbe) -> Sbe:
             file=_file_name(discovery),
             found=f"{discovery.size_bytes} bytes",
             expected=f"at most {LIMIT_BYTES}",
+            hint="have the medium written again with the discovery manifest as its vendor publishes it",
         )
     sink = io.BytesIO()
     medium.copy_target(discovery.name, sink, progress=Silent())

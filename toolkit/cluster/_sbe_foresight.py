@@ -129,7 +129,7 @@ class Foresight:
         """Yield what is foretold, one sentence for each update."""
         for row in self.predicted:
             yield (
-                f"foretold: {row.package_type} {row.version} will be {row.states[0]} "
+                f"foretold: {row.package_type} {row.version} will be {' or '.join(_foretold(row))} "
                 f"({row.confidence}): {row.reason}"
             )
 
@@ -275,17 +275,25 @@ def compare(foresight: Foresight, updates: Sequence[Update]) -> tuple[Difference
     differences = []
     for row in foresight.predicted:
         state = found.get((row.package_type == "SBE", row.version), HIDDEN)
-        expected = set(row.states).union(*(_FURTHER.get(item, ()) for item in row.states))
+        foretold = _foretold(row)
+        expected = set(foretold).union(*(_FURTHER.get(item, ()) for item in foretold))
         if state not in expected:
             differences.append(
                 Difference(
                     version=row.version,
-                    predicted=row.states,
+                    predicted=foretold,
                     found=NOT_LISTED if state == HIDDEN else state,
                     confidence=str(row.confidence),
                 )
             )
     return tuple(differences)
+
+
+def _foretold(row: PredictedUpdate) -> tuple[str, ...]:
+    """Return the states that are said, and that count afterwards: all of them only where it is a guess."""
+    from toolkit.catalog import Confidence
+
+    return row.states if row.confidence is Confidence.UNKNOWN else row.states[:1]
 
 
 def hidden_by(version: SolutionVersion, updates: Sequence[Update]) -> str:

@@ -209,6 +209,10 @@ class Starting:
                 run_id = session.invoke(command)
             except ClusterError as error:
                 self._note(update, step, "refused", node=node.name, words=str(error))
+                error.hint = error.hint or (
+                    "nothing was started. `ferry cluster discover` says in which state the update is, `ferry run history` "
+                    "what runs; once what stands in its way is gone, run the same command again"
+                )
                 raise
             if not run_id:
                 raise SessionLostError(f"{step} update {update.version}", found="no run was named")

@@ -22,7 +22,13 @@ from typing import Protocol
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import payload, ready
 from toolkit.cluster._running import Sight
-from toolkit.errors import AuthenticationError, CommandError, ReachError, StateError
+from toolkit.errors import (
+    AuthenticationError,
+    CommandError,
+    ReachError,
+    StateError,
+    says_not_now,
+)
 from toolkit.model import Command, Node, Progress, RunState, Step, T, Update
 
 _UNCHANGED_LOOKS = 3
@@ -32,7 +38,6 @@ _LONGEST_PAUSE = 10
 _LOOKS_WITHOUT_NODE = 2
 """So many pauses is a node left alone that did not answer."""
 _UNANSWERED_LOOKS = 5
-_SERVICE_IS_SILENT = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
 _SERVICE_ADVICE = (
     f'ask less often, and have somebody move "{payload.UPDATE_GROUP}" to another node; the run '
     "goes on meanwhile (guide: TSG/Update/Get-SolutionUpdate-GatewayTimeout.md)"
@@ -302,7 +307,7 @@ class Watch:
 
     def _bear(self, error: CommandError) -> None:
         """Have patience with an update service that does not answer."""
-        if not _SERVICE_IS_SILENT.search(str(error)):
+        if not says_not_now(str(error)):
             raise error
         self._unanswered += 1
         self._doublings += 1

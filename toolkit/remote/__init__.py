@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PureWindowsPath
 from typing import BinaryIO
 
-from toolkit.errors import AuthenticationError
+from toolkit.errors import AuthenticationError, InputError
 from toolkit.model import Command, Credential, Node, Progress, Sha256, T
 from toolkit.remote import _smb
 from toolkit.remote._psrp import Shell
@@ -56,7 +56,14 @@ class Session:
         """
         with self._offered_once():
             reply = self._shell.run(command)
-        return command.parse(reply)
+        try:
+            return command.parse(reply)
+        except InputError as error:
+            error.hint = error.hint or (
+                f"node {self.node.name} answered what this ferry does not know: run the same command again; if it stays "
+                "so, see whether there is a newer ferry"
+            )
+            raise
 
     def upload(
         self,

@@ -87,12 +87,17 @@ def test_user_is_asked_for_too(ring, asked):
     assert [hidden for _, hidden in asked] == [False, True]
 
 
-@pytest.mark.parametrize(("user", "missing"), [(None, "user name"), ("lcm", "password")])
-def test_nobody_to_ask_is_an_input_error(ring, monkeypatch, user, missing):
+@pytest.mark.parametrize(
+    ("user", "missing", "how"),
+    [(None, "user name", "--user"), ("lcm", "password", "`keyring set ferry:plant7 lcm`")],
+)
+def test_nobody_to_ask_is_an_input_error(ring, monkeypatch, user, missing, how):
     ring({})
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(InputError, match=missing):
+    with pytest.raises(InputError, match=missing) as refused:
         _reach.credential("plant7", user)
+    assert how in refused.value.hint
+    assert "terminal" in refused.value.hint
 
 
 def test_credential_shows_neither_name_nor_password():

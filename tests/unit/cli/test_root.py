@@ -154,7 +154,7 @@ def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, 
     monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
     assert execute(["trust", "init", "--keys", str(tmp_path / "k")]) == 7
-    assert "FERRY_KEY_PASSPHRASE" in capsys.readouterr().err
+    assert "\n  next: set FERRY_KEY_PASSPHRASE for this command" in capsys.readouterr().err
 
 
 def test_journal_of_a_cluster_nobody_knows_is_an_input_error(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """What of the import folder is ours, what is somebody else's, and what is still needed."""
 
+import functools
 from dataclasses import replace
 from pathlib import PureWindowsPath
 
@@ -21,7 +22,7 @@ from toolkit.cluster._share_records import (
     digest_of,
     records_folder,
 )
-from toolkit.errors import InputError, StateError
+from toolkit.errors import InputError, SessionLostError, StateError
 from toolkit.model import Silent, SolutionVersion
 from toolkit.site import Journal
 
@@ -199,14 +200,8 @@ def cleaner(world, journal, meanwhile=lambda: None):
             version=version, site_id="s", progress=Silent(), sleep=lambda seconds: None, stall_s=1
         )
 
-    return Cleaner(
-        session=Session(world),
-        node="n1",
-        cluster="plant7",
-        journal=journal,
-        progress=Silent(),
-        claim=claim,
-    )
+    made = Cleaner(cluster="plant7", journal=journal, progress=Silent(), claim=claim)
+    return functools.partial(made.run, Session(world), "n1")
 
 
 @pytest.fixture
@@ -228,7 +223,7 @@ def write(world, record):
 
 
 def test_cleaning_removes_what_is_ours_and_its_records(world, journal):
-    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    done = cleaner(world, journal)(None, all_versions=False, dry_run=False)
     assert [one.path.name for one in done.removed] == [BUNDLE]
     assert set(world.files) == {
         str(RECORDS_FOLDER / "token-0000001.json"),
@@ -238,7 +233,7 @@ def test_cleaning_removes_what_is_ours_and_its_records(world, journal):
 
 def test_what_a_measuring_that_was_cut_off_left_is_removed_too(world, journal):
     world.files[str(SCRATCH)] = bytes(9)
-    done = cleaner(world, journal).run(None, all_versions=True, dry_run=False)
+    done = cleaner(world, journal)(None, all_versions=True, dry_run=False)
     assert [(one.path.name, one.size_bytes) for one in done.removed] == [
         (BUNDLE, 3),
         (SCRATCH.name, 9),
@@ -250,7 +245,7 @@ def test_what_a_measuring_that_was_cut_off_left_is_removed_too(world, journal):
 def test_what_is_added_while_the_token_is_waited_for_is_not_removed(world, journal):
     late = cleaner(world, journal, lambda: write(world, ADDED))
     with pytest.raises(StateError, match="not listed yet"):
-        late.run(None, all_versions=False, dry_run=False)
+        late(None, all_versions=False, dry_run=False)
     assert SHARED in world.files
     assert str(RECORDS_FOLDER / "token-0000001.left") in world.files
 
@@ -261,27 +256,90 @@ def test_version_without_records_is_refused_with_what_can_be_named(journal, reco
     if records:
         world.folders.add(str(records_folder(VERSION)))
     with pytest.raises(InputError) as caught:
-        cleaner(world, journal).run(OLDER, all_versions=False, dry_run=False)
+        cleaner(world, journal)(OLDER, all_versions=False, dry_run=False)
     assert advice in caught.value.hint
+
+
+@pytest.mark.parametrize("wanted", [None, VERSION])
+def test_cleaning_whose_session_is_lost_goes_on_through_another_node(
+    world, journal, monkeypatch, wanted
+):
+    def lost(self, values, command):
+        taken(self, values, command)
+        monkeypatch.setattr(Session, "_Remove_Item", taken)
+        raise SessionLostError("remove")
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    clean = cleaner(world, journal)
+    with pytest.raises(SessionLostError):
+        clean(wanted, all_versions=False, dry_run=False)
+    done = clean(wanted, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert not any(str(records_folder(VERSION)) in path for path in world.files)
+    assert [entry.outcome for entry in journal.entries(cluster="plant7")] == ["intent", "done"]
+
+
+def half_removed(world, journal, monkeypatch):
+    """A cleaner whose session is lost when half of the expanded folder is removed."""
+
+    def lost(self, values, command):
+        if values["LiteralPath"] == str(IMPORT_FOLDER / str(VERSION)):
+            del self.world.files[rf"{values['LiteralPath']}\a.xml"]
+            monkeypatch.setattr(Session, "_Remove_Item", taken)
+            raise SessionLostError("remove")
+        return taken(self, values, command)
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    top = IMPORT_FOLDER / str(VERSION)
+    world.folders.add(str(top))
+    world.files |= {rf"{top}\{name}.xml": b"12345" for name in "ab"}
+    write(world, expanded((*EXPANDED, item(rf"{VERSION}\b.xml", 5))))
+    clean = cleaner(world, journal)
+    with pytest.raises(SessionLostError):
+        clean(None, all_versions=False, dry_run=False)
+    return clean
+
+
+def test_rest_of_what_was_being_removed_goes_too(world, journal, monkeypatch):
+    done = half_removed(world, journal, monkeypatch)(None, all_versions=False, dry_run=False)
+    assert {one.path.name for one in done.removed} == {str(VERSION), BUNDLE}
+    assert not done.left
+
+
+def test_rest_into_which_somebody_wrote_is_left(world, journal, monkeypatch):
+    clean = half_removed(world, journal, monkeypatch)
+    world.files[str(IMPORT_FOLDER / str(VERSION) / "b.xml")] = b"other"
+    done = clean(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert [one.path.name for one in done.left] == [str(VERSION)]
+    assert done.has_foreign
+
+
+def test_version_whose_records_went_when_the_session_was_lost_is_no_mistake(world, journal):
+    clean = cleaner(world, journal)
+    done = clean(VERSION, all_versions=False, dry_run=False)
+    assert clean(VERSION, all_versions=False, dry_run=False).removed == done.removed
 
 
 def test_what_would_go_is_only_told(world, journal):
     before = dict(world.files)
-    done = cleaner(world, journal).run(None, all_versions=False, dry_run=True)
+    done = cleaner(world, journal)(None, all_versions=False, dry_run=True)
     assert [one.path.name for one in done.removed] == [BUNDLE]
     assert world.files == before
 
 
 def test_empty_record_stops_no_cleaning(world, journal):
     world.files[str(records_folder(VERSION) / "0000001-0009-submit-done.json")] = b""
-    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    done = cleaner(world, journal)(None, all_versions=False, dry_run=False)
     assert len(done.removed) == 1
 
 
 def test_folder_that_only_reads_like_a_version_stops_no_cleaning(world, journal):
     world.folders.remove(str(records_folder(VERSION)))
     world.folders.add(str(RECORDS_FOLDER / "012.2604.1003.9"))
-    done = cleaner(world, journal).run(None, all_versions=False, dry_run=False)
+    done = cleaner(world, journal)(None, all_versions=False, dry_run=False)
     assert done.removed == ()
     assert [one.path.name for one in done.left] == [BUNDLE]
     assert not any("Remove-Item" in name for name in world.sent)

@@ -17,7 +17,7 @@ from tests.unit.cluster.fakes import (
     refusal,
     sbe_files,
 )
-from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster, judge_time
+from toolkit.cluster import CLUSTER_SOURCES, NODE_SOURCES, Cluster, _cmdlets, judge_time
 from toolkit.cluster._checks import MARKERS
 from toolkit.cluster._cmdlets import IMPORT_FOLDER, PACKAGES_FOLDER
 from toolkit.errors import (
@@ -36,6 +36,7 @@ from toolkit.site import Journal
 
 ZIP = str(IMPORT_FOLDER / "bundle.zip")
 EXPANDED = str(IMPORT_FOLDER / str(VERSION))
+VERSION_THAT_IMPORTS = SolutionVersion.parse("12.2601.1002.1")
 
 
 class Clock:
@@ -246,9 +247,14 @@ def test_import_killed_behind_any_line_of_its_journal_is_finished_and_added_once
 
 def test_refused_submission_is_told_in_the_clusters_words(cluster, world, journal):
     world.fail_on["Add-SolutionUpdate"] = refusal()
-    with pytest.raises(CommandError, match="not enough space"):
+    with pytest.raises(CommandError, match="not enough space") as refused:
         cluster.import_update(medium(), VERSION, site_id="site-1")
     assert outcomes(journal)[-1] == ("submit", "refused")
+    assert "nothing was added" in refused.value.hint
+    assert "`ferry cluster check`" in refused.value.hint
+    world.fail_on.clear()
+    result = cluster.import_update(medium(), VERSION, site_id="site-1")
+    assert (result.copied_bytes, world.add_calls) == (0, 1)
 
 
 def test_submission_that_the_service_did_not_answer_in_time_counts_as_sent(
@@ -418,6 +424,30 @@ def test_sbe_that_its_own_discovery_manifest_does_not_list_is_refused(cluster, w
     with pytest.raises(InputError, match="no entry for SBE_Contoso_GenB"):
         cluster.import_update(medium(odd), VERSION, site_id="site-1")
     assert world.add_calls == 0
+
+
+def test_service_that_says_not_now_at_the_first_question_is_asked_again(
+    cluster, world, clock, monkeypatch
+):
+    def busy(self, values, command):
+        if clock.now < 200:
+            raise refusal("Get-SolutionUpdateEnvironment", "RestResponse of GatewayTimeout")
+        return told(self, values, command)
+
+    told = Session._Get_SolutionUpdateEnvironment
+    monkeypatch.setattr(Session, "_Get_SolutionUpdateEnvironment", busy)
+    cluster.require_importing(lowest=VERSION_THAT_IMPORTS)
+    assert clock.slept == [60, 90, 135]
+
+
+@pytest.mark.parametrize(("words", "slept"), [("GatewayTimeout", 787), ("it is broken", 0)])
+def test_service_that_stays_silent_or_says_something_else_ends_it(
+    cluster, world, clock, words, slept
+):
+    world.fail_on[_cmdlets.environment().name] = refusal(words=words)
+    with pytest.raises(CommandError, match=words):
+        cluster.require_importing(lowest=VERSION_THAT_IMPORTS, wait_s=600)
+    assert int(sum(clock.slept)) == slept
 
 
 def test_unreachable_node_is_passed_over(world, journal, clock):

@@ -220,6 +220,24 @@ def test_an_update_that_is_hidden_as_foretold_is_no_difference():
     assert compare(wrong, [row, update(str(WANTED), ASKS)])[0].predicted == ("hidden",)
 
 
+def test_an_update_that_was_inferred_to_be_hidden_and_is_listed_is_a_difference():
+    other = listed("4.2.2512.9", "Ready", sbe="4.2.2512.9", kind="SBE")
+    inferred = foresee(sight(listed(), other), bundle=WANTED, sbe=carried().sbe)
+    assert any("SBE 4.2.2512.9 will be hidden (inferred)" in line for line in inferred.lines())
+    there = [update(str(WANTED), "Ready"), SBE_ROW]
+    assert compare(inferred, there) == ()
+    (difference,) = compare(inferred, [*there, update("4.2.2512.9", "Ready", kind="SBE")])
+    assert str(difference) == "4.2.2512.9: foretold was hidden (inferred), found is Ready"
+
+
+def test_of_a_guess_all_states_are_said_and_none_of_them_is_a_difference():
+    guess = foresee(sight(listed(state="Ready", sbe="")), bundle=WANTED, sbe=None)
+    first = next(iter(guess.lines()))
+    assert f"Solution {WANTED} will be Ready or {ASKS} (unknown)" in first
+    assert compare(guess, [update(str(WANTED), ASKS)]) == ()
+    assert compare(guess, [update(str(WANTED), "HasPrerequisite")])
+
+
 def test_what_was_foretold_survives_the_journal():
     before = foresight()
     after = recall(remember(before))

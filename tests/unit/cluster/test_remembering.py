@@ -150,14 +150,19 @@ def site(tmp_path):
     return Site.create(tmp_path / "site", pin=lambda folder: None)
 
 
+def kept(site):
+    """The baseline of plant7; nothing may be said about it."""
+    return kept_baseline(site, "plant7", warn=pytest.fail)
+
+
 def test_site_without_a_baseline_has_none(site):
-    assert kept_baseline(site, "plant7") is None
+    assert kept(site) is None
 
 
 def test_baseline_that_is_kept_is_found_and_stands_in_the_journal(site):
     path = keep_baseline(site, KEPT)
     assert path == site.root / "baselines" / "plant7.json"
-    assert kept_baseline(site, "plant7") == KEPT
+    assert kept(site) == KEPT
     (entry,) = site.journal.entries(cluster="plant7")
     assert (entry.step, entry.outcome) == ("baseline", "done")
     assert entry.facts == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
@@ -167,7 +172,7 @@ def test_earlier_baseline_is_kept_beside_the_new_one(site):
     keep_baseline(site, KEPT)
     newer = replace(KEPT, taken_at=AT + timedelta(days=1))
     keep_baseline(site, newer)
-    assert kept_baseline(site, "plant7") == newer
+    assert kept(site) == newer
     names = sorted(path.name for path in (site.root / "baselines").iterdir())
     assert names == ["plant7.json", "plant7.until-20261127T120000Z.json"]
 
@@ -177,22 +182,26 @@ def test_baseline_that_cannot_be_written_leaves_the_earlier_one(site):
     path.with_name(path.name + DRAFT).mkdir()
     with pytest.raises(StorageError):
         keep_baseline(site, replace(KEPT, taken_at=AT + timedelta(days=1)))
-    assert kept_baseline(site, "plant7") == KEPT
+    assert kept(site) == KEPT
 
 
 def test_damaged_baseline_names_its_file(site):
     path = keep_baseline(site, KEPT)
     path.write_bytes(b"{}")
     with pytest.raises(InputError, match=r"plant7\.json"):
-        kept_baseline(site, "plant7")
+        kept(site)
 
 
-def test_baseline_of_a_cluster_that_was_removed_counts_no_more(site):
+def test_baseline_of_a_cluster_that_was_removed_counts_no_more_and_that_is_told(site):
     keep_baseline(site, KEPT)
     with site.lock():
         site.add_cluster(KnownCluster(name="plant7", nodes=NODES), ca_file=None)
         site.remove_cluster("plant7")
-    assert kept_baseline(site, "plant7") is None
+    told = []
+    assert kept_baseline(site, "plant7", warn=told.append) is None
+    (words,) = told
+    assert "Ben Okri took on 2026-11-26 is not compared: plant7 was removed" in words
+    assert "ferry cluster baseline" in words
     newer = replace(KEPT, taken_at=datetime.now(UTC) + timedelta(minutes=1))
     keep_baseline(site, newer)
-    assert kept_baseline(site, "plant7") == newer
+    assert kept(site) == newer

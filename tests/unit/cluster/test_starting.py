@@ -206,8 +206,9 @@ def test_what_is_accepted_is_journalled_with_its_evidence(plant):
 
 def test_refusal_of_the_cluster_is_journalled_in_its_words(plant):
     plant.world.fail_on[START] = refusal("Start-SolutionUpdate", "another update is in progress")
-    with pytest.raises(CommandError, match="another update"):
+    with pytest.raises(CommandError, match="another update") as refused:
         plant.start()
+    assert "nothing was started" in refused.value.hint
     assert plant.noted() == [("start", "intent"), ("start", "refused")]
     assert "another update is in progress" in plant.facts("refused")["words"]
 
