@@ -39,10 +39,18 @@ class _Instant(click.ParamType[datetime]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
         """Return the time with its zone."""
-        at = None
+        at = again = None
         if len(value.strip()) > len("2026-11-28"):  # a day alone is no time
             with contextlib.suppress(ValueError, OverflowError):
-                at = datetime.fromisoformat(value.strip()).astimezone()
+                given = datetime.fromisoformat(value.strip())
+                at, again = (given.replace(fold=fold).astimezone() for fold in (0, 1))
+        if at != again:
+            self.fail(
+                f"{value!r} comes twice or never: this machine's clock is set forward or back then; write it with the "
+                "offset from UTC, such as 2026-11-28T22:00+01:00",
+                param,
+                ctx,
+            )
         if at is None:
             self.fail(
                 f"{value!r} is no time such as 2026-11-28T22:00 (of this machine's zone) or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def test_time_without_a_zone_is_of_this_machine() -> None:
     at = _Instant().convert("2026-11-28T22:00", None, None)
     assert at.tzinfo is not None
     assert (at.hour, at.minute) == (22, 0)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process is set on Unix only")
+@pytest.mark.parametrize("text", ["2027-03-28T02:30", "2027-10-31T02:30"], ids=["never", "twice"])
+def test_time_at_which_the_clock_is_set_needs_its_offset(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        with pytest.raises(click.BadParameter, match="comes twice or never"):
+            _Instant().convert(text, None, None)
+        assert _Instant().convert(f"{text}+01:00", None, None).tzinfo is not None
+        assert _Instant().convert("2027-03-28T03:30", None, None).hour == 3
+    time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-11-28", "22:00", "2026-11-31T22:00", "T" * 40])
