@@ -47,7 +47,7 @@ def baseline(path: Path) -> None:
     site = new_site(path.parent)
     (site.root / "baselines").mkdir()
     path.rename(site.root / "baselines" / "plant7.json")
-    kept_baseline(site, "plant7")
+    kept_baseline(site, "plant7", warn=pytest.fail)
 
 
 def at(place: str, read):
