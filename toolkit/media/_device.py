@@ -182,7 +182,8 @@ def write_durably(path: Path, data: bytes) -> None:
     """
     part = path.with_name(path.name + ".part")
     with gone_on_error(part):
-        with part.open("wb") as out:
+        part.unlink(missing_ok=True)  # never written through: on a prepared medium it may be a link
+        with part.open("xb") as out:
             out.write(data)
             out.flush()
             os.fsync(out.fileno())
@@ -328,13 +329,15 @@ class _UncachedWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._is_direct = False
+        path.unlink(missing_ok=True)  # never written through: on a prepared medium it may be a link
         if sys.platform == "linux" and hasattr(os, "O_DIRECT"):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DIRECT
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_DIRECT
             with contextlib.suppress(OSError):  # what is really wrong, plain opening says
                 self._file: IO[bytes] = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
                 self._is_direct = True
         if not self._is_direct:
-            self._file = path.open("wb", buffering=0)
+            path.unlink(missing_ok=True)  # a refused direct opening may have made it
+            self._file = path.open("xb", buffering=0)
 
     def write(self, chunk: memoryview) -> None:
         if self._is_direct and len(chunk) % CHUNK_BYTES:

@@ -64,6 +64,23 @@ def test_a_full_disk_leaves_what_was_there(root, full):
     assert {path.name: path.read_bytes() for path in root.iterdir()} == {"small": b"first"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a link needs a privilege there")
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(lambda folder: write_durably(folder / "small", b"small"), "small"), (copy, "copy")],
+    ids=["small file", "payload"],
+)
+def test_a_link_where_a_half_file_belongs_leads_to_nothing(root, make, name):
+    """Who prepares a medium must not have a file of the writer's machine written over."""
+    other = root.parent / "of somebody"
+    other.write_bytes(b"kept")
+    (root / f"{name}.part").symlink_to(other)
+    make(root)
+    assert other.read_bytes() == b"kept"
+    assert not (root / name).is_symlink()
+    assert (root / name).read_bytes() in (b"small", b"vendor bytes")
+
+
 def test_a_key_that_stood_there_before_stays(root):
     write_secret(root / "secret", b"first")
     with pytest.raises(FileExistsError):
