@@ -40,6 +40,9 @@ _AHEAD_CHUNKS = 2
 """How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
+_BAD_SECTOR = frozenset({errno.EACCES, errno.EINVAL} if sys.platform == "win32" else ())
+"""What reading an open file fails with besides EIO where the device fails: the C runtime of Windows makes the first of
+ERROR_CRC, ERROR_SECTOR_NOT_FOUND and ERROR_NOT_READY, the second of ERROR_IO_DEVICE (`_dosmaperr`)."""
 ABSENT = FileNotFoundError, NotADirectoryError
 """What is raised where no file stands; the second, where one stands in place of a folder above it."""
 
@@ -189,6 +192,21 @@ def write_durably(path: Path, data: bytes) -> None:
             os.fsync(out.fileno())
         part.replace(path)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def reading_device() -> Iterator[None]:
+    """Have a device that fails while an open file is read say so on every system: nobody is asked for a permission then.
+
+    Raises:
+        OSError: EIO: the device failed.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _BAD_SECTOR:
+            raise
+        raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
 
 @contextlib.contextmanager
@@ -392,7 +410,8 @@ class DeviceReader:
 
     def _read(self, buffer: memoryview) -> int:
         try:
-            return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]  # raw file
+            with reading_device():
+                return self._file.readinto(buffer) or 0  # type: ignore[attr-defined]  # raw file
         except OSError as error:
             if error.errno != errno.EINVAL or self.method is not ReadMethod.DIRECT:
                 raise

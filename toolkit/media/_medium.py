@@ -797,7 +797,8 @@ def _reading(path: Path) -> Iterator[memoryview]:
         raise StorageError(
             f"read {path}",
             found=system_says(error),
-            hint="unplug the medium, plug it in again and repeat; else use another one",
+            hint="unplug the medium, plug it in again and repeat; else `ferry media verify` says whether it can be "
+            "repaired here",
         ) from error
 
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from toolkit.errors import InputError, StorageError
 from toolkit.filesystem import sync_file, sync_folder
-from toolkit.media._device import CHUNK_BYTES, gone_on_error
+from toolkit.media._device import CHUNK_BYTES, gone_on_error, reading_device
 from toolkit.model import Progress, Sha256
 
 PARITY = "parity"
@@ -241,8 +241,9 @@ def rescue(source: Path, target: Path, *, size_bytes: int, progress: Progress) -
 def _read_around(reading: IO[bytes], start: int, count: int) -> tuple[Sequence[bytes], int]:
     """Read a stretch; where the device fails, halve it until what fails is one sector."""
     try:
-        reading.seek(start)
-        piece = reading.read(count)
+        with reading_device():
+            reading.seek(start)
+            piece = reading.read(count)
     except OSError as error:
         if error.errno != errno.EIO:
             raise

@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +30,7 @@ from toolkit.media import (
 from toolkit.media import _parity as parity_module
 from toolkit.media import _repair as repairing
 from toolkit.media import _write as writing
-from toolkit.media._device import BLOCK_BYTES
+from toolkit.media._device import BLOCK_BYTES, ReadMethod
 from toolkit.media._parity import parity_bytes, rescue
 from toolkit.model import Silent
 
@@ -385,12 +386,39 @@ def test_repaired_files_of_another_set_are_refused(stick, site, medium, publishe
         elsewhere.open(medium, others=[tmp_path / "scratch"])
 
 
-def test_sectors_that_cannot_be_read_are_zeros(tmp_path):
+@pytest.fixture
+def windows_words(monkeypatch):
+    """What the C runtime of Windows makes of a sector that cannot be read."""
+    monkeypatch.setattr("toolkit.media._device._BAD_SECTOR", {errno.EACCES, errno.EINVAL})
+
+
+def test_a_device_that_fails_on_windows_is_not_called_write_protected(stick, site, windows_words):
+    medium, unreadable = site.open(stick), PermissionError(errno.EACCES, "Permission denied")
+
+    class Failing(io.BytesIO):
+        def readinto(self, buffer):
+            raise unreadable
+
+    def opened(path):
+        file = path.open("rb", buffering=0)
+        return SimpleNamespace(
+            fileno=file.fileno, close=file.close, readinto=Failing().readinto
+        ), ReadMethod.NO_BUFFERING
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("toolkit.media._device._open_uncached", opened)
+        with pytest.raises(StorageError, match="Input/output error") as caught:
+            medium.copy_target(f"payload/{NAME}", io.BytesIO())
+    assert "ferry media verify" in caught.value.hint
+
+
+@pytest.mark.parametrize("words", [errno.EIO, errno.EACCES, errno.EINVAL])
+def test_sectors_that_cannot_be_read_are_zeros(tmp_path, windows_words, words):
     class Failing(io.BytesIO):
         def read(self, count=-1):
             """Give what lies before the bad sector, and the error only to whoever goes on, as Linux does."""
             if 8192 <= self.tell() < 8192 + 4096:
-                raise OSError(errno.EIO, "Input/output error")
+                raise OSError(words, os.strerror(words))
             return super().read(min(count, 8192 - self.tell()) if self.tell() < 8192 else count)
 
     data = random.Random(9).randbytes(50_000)
