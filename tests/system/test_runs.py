@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +87,19 @@ def test_start_refuses_what_is_critical(site, plant):
     assert "node-reached on node2" in refused.err
     assert plant.world.runs == []
     assert not (site / "site" / "journal.jsonl").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_start_onto_a_full_disk_says_that_the_run_was_started(site, plant):
+    words = [sys.executable, "-m", "toolkit", *START]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            words, env=site.environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    (run,) = plant.world.runs
+    assert f"started, run {run.resource_id}" in done.stderr
+    assert "the same command" not in done.stderr
+    assert done.returncode == 6
 
 
 def test_warnings_are_accepted_by_name_and_journalled(site, plant):

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from toolkit import __version__
-from toolkit.cli._output import cannot_print, echo, open_missing_streams
+from toolkit.cli._output import Diverted, cannot_print, echo, open_missing_streams
 from toolkit.errors import ToolkitError
 
 NOUNS = {
@@ -104,8 +104,16 @@ def _explain(error: ToolkitError) -> int:
 
 
 def execute(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
+    """Run one command line and return its exit code."""
     open_missing_streams()
+    code = _execute(arguments)
+    if isinstance(sys.stdout, Diverted) and code in (0, EXIT_NO):
+        return _explain(sys.stdout.why)
+    return code
+
+
+def _execute(arguments: list[str] | None) -> int:
+    """Run it, and turn what is raised into a code (the only `except Exception` in the toolkit)."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # "the same command with --debug": these may stand anywhere

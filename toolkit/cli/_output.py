@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
@@ -45,10 +46,8 @@ def printable(text: str) -> str:
 def echo(text: str, *, err: bool = False) -> None:
     """Print one text on stdout or stderr.
 
-    A reader that has seen enough (`ferry … | head`) ends the output, never the command or its code.
-
-    Raises:
-        StorageError: Standard output cannot take it.
+    A reader that has seen enough (`ferry … | head`) ends the output, never the command or its code. Nor does a
+    standard output that takes nothing more, as a file on a full disk: the rest goes to stderr.
     """
     stream = sys.stderr if err else sys.stdout
     try:
@@ -58,7 +57,30 @@ def echo(text: str, *, err: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         if not err:
-            raise cannot_print(error) from error
+            sys.stdout = cast("TextIO", Diverted(error))
+            echo(text)
+
+
+class Diverted(io.TextIOBase):
+    """Stands for a standard output that takes nothing more: what a command did must be said, so it goes to stderr."""
+
+    def __init__(self, error: OSError) -> None:
+        """Say from where on it does."""
+        self.why = StorageError(
+            "print the result",
+            found=system_says(error),
+            hint="it stands above, whole, and what the command does is done; free space where the output goes, or "
+            "send the next one elsewhere",
+        )
+        echo(
+            f"ferry: standard output takes nothing more: {system_says(error)}; it goes on here",
+            err=True,
+        )
+
+    def write(self, text: str) -> int:
+        """Print a text, which has its line end, on stderr."""
+        echo(text.removesuffix("\n"), err=True)
+        return len(text)
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -68,7 +90,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def cannot_print(error: OSError) -> StorageError:
-    """Return what it means that standard output does not take a text."""
+    """Return what it means that standard output does not take a help text, which changes nothing."""
     return StorageError(
         "print the result",
         found=system_says(error),

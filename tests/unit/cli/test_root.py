@@ -150,6 +150,21 @@ def test_output_that_cannot_be_written_is_a_storage_error_with_what_to_do(tmp_pa
     assert "No space left on device\n  next: " in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("flag", ["", "--json"])
+def test_result_that_standard_output_does_not_take_is_not_lost(tmp_path, flag):
+    words = f"catalog list --manifests {REPOSITORY / 'manifests'} {flag}"
+    whole = run(words, tmp_path, "")
+    done = run(words, tmp_path, "> /dev/full")
+    assert done.returncode == 6
+    assert whole.stdout
+    assert whole.stdout in done.stderr
+    assert "the same command" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    both = run(words, tmp_path, "> /dev/full 2>&1")
+    assert (both.returncode, both.stdout, both.stderr) == (6, "", "")
+
+
 def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
