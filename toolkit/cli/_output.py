@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -218,6 +219,23 @@ def understood_by(
         return value
 
     return callback
+
+
+class _Span(click.FloatRange):
+    """A time given by a person: a number, and no longer than anybody waits."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, unless it is called one and is none."""
+        span: float = super().convert(value, param, ctx)
+        if math.isnan(span):  # it is in every range
+            self.fail(f"{value!r} is no time.", param, ctx)
+        return span
+
+
+SECONDS = _Span(min=0.1, max=3600)
+MINUTES = _Span(min=0, max=7 * 24 * 60)
 
 
 class LocalPath(click.Path):

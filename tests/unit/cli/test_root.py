@@ -195,6 +195,20 @@ def test_an_empty_path_is_a_usage_error_and_not_the_current_folder(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_time_that_is_none_or_has_no_end_is_a_usage_error_in_every_command(tmp_path, capsys):
+    taking = [
+        (words[1:], parameter.opts[0])
+        for words, command, _ in commands()
+        for parameter in command.params
+        if isinstance(parameter.type, click.types.FloatParamType)
+    ]
+    assert len(taking) >= 6
+    for words, option in taking:
+        for value in ("nan", "-NaN", "inf", "-inf", "1e300", "-1", "a minute"):
+            assert execute([*words, f"{option}={value}", str(tmp_path)]) == 2
+            assert option in capsys.readouterr().err
+
+
 def test_unknown_command_is_a_usage_error(capsys):
     assert execute(["fly"]) == 2
     assert "No such command" in capsys.readouterr().err
