@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from toolkit import __version__
-from toolkit.cli._output import Diverted, cannot_print, echo, open_missing_streams
+from toolkit.cli._output import TEXT, Diverted, cannot_print, echo, open_missing_streams
 from toolkit.errors import ToolkitError
 
 NOUNS = {
@@ -56,7 +56,14 @@ class _LazyGroup(click.Group):
 
 
 class Noun(click.Group):
-    """A group whose help gives the first sentence of each command whole."""
+    """A group whose help gives the first sentence of each command whole, and whose commands take only text for text."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command."""
+        for parameter in cmd.params:
+            if parameter.type is click.STRING:
+                parameter.type = TEXT
+        super().add_command(cmd, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

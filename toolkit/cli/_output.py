@@ -221,6 +221,29 @@ def understood_by(
     return callback
 
 
+def is_text(words: str) -> bool:
+    """Whether words given by a person are text: bytes that are no UTF-8 reach Python as halves of characters."""
+    return words == words.encode(errors="replace").decode()
+
+
+class _Text(click.types.StringParamType):
+    """What a person types, but for names of files, which may be any bytes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it is one."""
+        text: str = super().convert(value, param, ctx)
+        if not is_text(text):
+            self.fail(
+                "it is no text in UTF-8; type it in a terminal whose encoding is UTF-8.", param, ctx
+            )
+        return text
+
+
+TEXT = _Text()
+"""Every option or argument without another type has this one."""
+FILE_OR_URL = click.types.StringParamType()
+
+
 class _Span(click.FloatRange):
     """A time given by a person: a number, and no longer than anybody waits."""
 
@@ -369,11 +392,10 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
     """Return a secret from the environment variable, or ask for it without echo.
 
     Raises:
-        InputError: It is not in the environment, and nobody can be asked.
+        InputError: It is not in the environment, and nobody can be asked; or it is no text.
     """
-    found = os.environ.get(variable)
-    if found:
-        return found
+    if found := os.environ.get(variable):
+        return secret_text(found, of=variable)
     if not sys.stdin.isatty():
         raise InputError(
             f"ask for {prompt!r}",
@@ -381,4 +403,24 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
             expected=f"{variable}, or a terminal",
         )
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
-    return answer
+    return secret_text(answer, of=prompt)
+
+
+def secret_text(secret: str, *, of: str) -> str:
+    """Return a secret that can be used as it was meant; it is never shown.
+
+    Args:
+        secret: What was given.
+        of: Where it comes from.
+
+    Raises:
+        InputError: It is no text, so another secret would be sent than was meant.
+    """
+    if not is_text(secret):
+        raise InputError(
+            f"read {of}",
+            found="bytes that are no UTF-8",
+            expected="text in UTF-8",
+            hint="nothing was sent. Give it in a terminal, or from a program, whose encoding is UTF-8",
+        )
+    return secret

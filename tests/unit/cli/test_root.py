@@ -11,7 +11,7 @@ import click
 import pytest
 
 from toolkit.cli import NOUNS, execute, root
-from toolkit.cli._output import print_table
+from toolkit.cli._output import TEXT, print_table
 from toolkit.errors import (
     ClusterError,
     InputError,
@@ -207,6 +207,30 @@ def test_time_that_is_none_or_has_no_end_is_a_usage_error_in_every_command(tmp_p
         for value in ("nan", "-NaN", "inf", "-inf", "1e300", "-1", "a minute"):
             assert execute([*words, f"{option}={value}", str(tmp_path)]) == 2
             assert option in capsys.readouterr().err
+
+
+def test_argument_that_is_no_text_is_a_usage_error_in_every_command(monkeypatch, capsys):
+    for words, command, _ in commands():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.type.name == "text":
+                said = [*words[1:], parameter.opts[0], "B\udce4n"]
+                if "URL" in (parameter.metavar or ""):
+                    assert not isinstance(parameter.type, type(TEXT)), said
+                    continue
+                assert execute(said) == 2
+                told = capsys.readouterr().err
+                assert parameter.opts[0] in told
+                assert "no text in UTF-8" in told, said
+    monkeypatch.setenv("FERRY_USERNAME", "l\udce4m")
+    assert execute(["cluster", "discover", "--cluster", "c", "--site", "s"]) == 2
+    assert "--user" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other names are text")
+def test_file_whose_name_is_no_text_is_used_all_the_same(tmp_path, capsys):
+    folder = tmp_path / "B\udce4n"
+    folder.mkdir()
+    assert execute(["catalog", "status", "--catalog", str(folder), "--json"]) == 0
 
 
 def test_unknown_command_is_a_usage_error(capsys):
