@@ -110,16 +110,16 @@ def open_missing_streams() -> None:
 def as_json(value: object) -> object:
     """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
     match value:
-        case SolutionVersion() | PurePath():
-            return str(value)
         case Enum():
             return value.value
+        case SolutionVersion() | PurePath() | str():  # half a character is none in JSON
+            return str(value).encode(errors="replace").decode()
         case datetime() | date():
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
         case dict():
-            return {str(key): as_json(item) for key, item in value.items()}
+            return {as_json(str(key)): as_json(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [as_json(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
