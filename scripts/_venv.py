@@ -76,7 +76,7 @@ try:
     maker = ScriptMaker(None, str(scripts))
     maker.clobber = True
     maker.variants = {""}
-    maker.make("ferry = toolkit.cli:main")
+    maker.make("ferry = toolkit.__main__:main")
 except ImportError as missing:
     sys.exit(f"cannot make the command ferry: {missing}")
 """

@@ -160,8 +160,3 @@ def _execute(arguments: list[str] | None) -> int:
             traceback.print_exc()
         return EXIT_BUG
     return outcome if isinstance(outcome, int) else 0
-
-
-def main() -> None:
-    """Entry point of the command `ferry`."""
-    sys.exit(execute())

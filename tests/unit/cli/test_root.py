@@ -73,6 +73,22 @@ def test_error_prints_what_was_tried_found_expected_and_what_to_do_next(broken_s
     )
 
 
+def test_ctrl_c_while_modules_are_imported_ends_as_a_later_one(broken_site, capsys):
+    broken_site(KeyboardInterrupt())
+    later = capsys.readouterr().err
+    script = """
+import runpy, sys
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+runpy.run_module("toolkit", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", later)
+
+
 def test_anything_else_is_called_a_bug_without_a_traceback(broken_site, capsys):
     assert broken_site(RuntimeError("secret value")) == 70
     text = capsys.readouterr().err
