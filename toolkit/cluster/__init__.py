@@ -429,6 +429,7 @@ class Cluster:
                 progress=self._progress,
                 sleep=self._sleep,
                 stall_s=_STALL_S,
+                act="clean the import folder of",
             )
 
         def on(session: Session, node: Node) -> Cleaning:
