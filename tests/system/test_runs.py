@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -258,3 +259,19 @@ def test_reply_of_start_lost_is_learned_from_the_cluster(site, plant):
     assert started.data["run_id"] == run.resource_id
     intent, done = entries(site, "start")
     assert (intent["outcome"], done["facts"]["learned"]) == ("intent", "from the cluster")
+
+
+def test_run_that_began_before_ferry_was_killed_may_have_been_started_here(site, plant):
+    fail(site, plant)
+    analyse(site, "before.zip")
+    plant.faults.arm("slow", cmdlet="Start-SolutionUpdate", seconds=60)
+    with site.popen(*START, "--i-have-fixed", REASON) as ferry:
+        while len(plant.world.runs) < 2:
+            assert ferry.poll() is None
+            time.sleep(0.05)
+        ferry.kill()
+    first, second = site.ferry("run", "history", "--json").data["runs"]
+    assert (first["kind"], first["is_assumed"]) == ("installation", True)
+    assert first["fixed"] == REASON
+    assert (second["kind"], second["is_assumed"]) == ("installation", False)
+    assert f"perhaps: no answer came back), after: {REASON}" in site.ferry("run", "history").out

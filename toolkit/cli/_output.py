@@ -70,8 +70,8 @@ class Diverted(io.TextIOBase):
         self.why = StorageError(
             "print the result",
             found=system_says(error),
-            hint="it stands above, whole, and what the command does is done; free space where the output goes, or "
-            "send the next one elsewhere",
+            hint="what did not go there stands above, and what the command does is done; free space where the output "
+            "goes, or send the next one elsewhere",
         )
         echo(
             f"ferry: standard output takes nothing more: {system_says(error)}; it goes on here",
