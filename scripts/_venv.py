@@ -42,9 +42,11 @@ def ensure(upto: str) -> Path:
         sys.exit(f"Python 3.11 or later is needed; this is {sys.version.split()[0]}")
     folder = ROOT / ".venv"
     python, stamp = python_in(folder), folder / "ferry-lock.txt"
-    # the interpreter's path is part of the stamp: a copied or moved environment is made anew
+    # the interpreter's path is part of the stamp: a copied or moved environment is made anew; so is the command's entry
     digests = {
-        name: hashlib.sha256(f"{folder} {sys.version} {locked(name)}".encode()).hexdigest()
+        name: hashlib.sha256(
+            f"{folder} {sys.version} {_POINTER} {locked(name)}".encode()
+        ).hexdigest()
         for name in SETS
     }
     done = stamp.read_text(encoding="utf-8").strip() if stamp.exists() and python.exists() else ""
@@ -76,7 +78,7 @@ try:
     maker = ScriptMaker(None, str(scripts))
     maker.clobber = True
     maker.variants = {""}
-    maker.make("ferry = toolkit.cli:main")
+    maker.make("ferry = toolkit.__main__:main")
 except ImportError as missing:
     sys.exit(f"cannot make the command ferry: {missing}")
 """

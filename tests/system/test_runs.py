@@ -2,7 +2,11 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +88,19 @@ def test_start_refuses_what_is_critical(site, plant):
     assert "node-reached on node2" in refused.err
     assert plant.world.runs == []
     assert not (site / "site" / "journal.jsonl").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_start_onto_a_full_disk_says_that_the_run_was_started(site, plant):
+    words = [sys.executable, "-m", "toolkit", *START]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            words, env=site.environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    (run,) = plant.world.runs
+    assert f"started, run {run.resource_id}" in done.stderr
+    assert "the same command" not in done.stderr
+    assert done.returncode == 6
 
 
 def test_warnings_are_accepted_by_name_and_journalled(site, plant):
@@ -244,3 +261,19 @@ def test_reply_of_start_lost_is_learned_from_the_cluster(site, plant):
     assert started.data["run_id"] == run.resource_id
     intent, done = entries(site, "start")
     assert (intent["outcome"], done["facts"]["learned"]) == ("intent", "from the cluster")
+
+
+def test_run_that_began_before_ferry_was_killed_may_have_been_started_here(site, plant):
+    fail(site, plant)
+    analyse(site, "before.zip")
+    plant.faults.arm("slow", cmdlet="Start-SolutionUpdate", seconds=60)
+    with site.popen(*START, "--i-have-fixed", REASON) as ferry:
+        while len(plant.world.runs) < 2:
+            assert ferry.poll() is None
+            time.sleep(0.05)
+        ferry.kill()
+    first, second = site.ferry("run", "history", "--json").data["runs"]
+    assert (first["kind"], first["is_assumed"]) == ("installation", True)
+    assert first["fixed"] == REASON
+    assert (second["kind"], second["is_assumed"]) == ("installation", False)
+    assert f"perhaps: no answer came back), after: {REASON}" in site.ferry("run", "history").out

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from toolkit import __version__
-from toolkit.cli._output import cannot_print, echo, open_missing_streams
+from toolkit.cli._output import TEXT, Diverted, cannot_print, echo, open_missing_streams
 from toolkit.errors import ToolkitError
 
 NOUNS = {
@@ -56,7 +56,14 @@ class _LazyGroup(click.Group):
 
 
 class Noun(click.Group):
-    """A group whose help gives the first sentence of each command whole."""
+    """A group whose help gives the first sentence of each command whole, and whose commands take only text for text."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command."""
+        for parameter in cmd.params:
+            if parameter.type is click.STRING:
+                parameter.type = TEXT
+        super().add_command(cmd, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""
@@ -104,8 +111,16 @@ def _explain(error: ToolkitError) -> int:
 
 
 def execute(arguments: list[str] | None = None) -> int:
-    """Run one command line and return its exit code (the only `except Exception` in the toolkit)."""
+    """Run one command line and return its exit code."""
     open_missing_streams()
+    code = _execute(arguments)
+    if isinstance(sys.stdout, Diverted) and code in (0, EXIT_NO):
+        return _explain(sys.stdout.why)
+    return code
+
+
+def _execute(arguments: list[str] | None) -> int:
+    """Run it, and turn what is raised into a code (the only `except Exception` in the toolkit)."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # "the same command with --debug": these may stand anywhere
@@ -145,8 +160,3 @@ def execute(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         return EXIT_BUG
     return outcome if isinstance(outcome, int) else 0
-
-
-def main() -> None:
-    """Entry point of the command `ferry`."""
-    sys.exit(execute())

@@ -15,7 +15,7 @@ from toolkit.cli._catalog_options import (
 )
 from toolkit.cli._catalog_reach import reach_options
 from toolkit.cli._catalog_sbe import signing_options
-from toolkit.cli._output import LocalPath, TerminalProgress, json_option
+from toolkit.cli._output import FILE_OR_URL, LocalPath, TerminalProgress, json_option
 
 
 @click.command("add")
@@ -23,6 +23,7 @@ from toolkit.cli._output import LocalPath, TerminalProgress, json_option
 @new_catalog_option
 @click.option(
     "--discovery",
+    type=FILE_OR_URL,
     metavar="FILE|URL",
     help="A newer SBE_Discovery_<Manufacturer>.xml than the one among the files.",
 )

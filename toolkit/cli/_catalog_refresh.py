@@ -11,7 +11,14 @@ from toolkit.catalog import HttpsFetcher
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import manifests_option
 from toolkit.cli._catalog_reach import reach_options
-from toolkit.cli._output import LocalPath, TerminalProgress, echo, json_option, print_json
+from toolkit.cli._output import (
+    FILE_OR_URL,
+    LocalPath,
+    TerminalProgress,
+    echo,
+    json_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from toolkit.catalog import Refresh
@@ -22,6 +29,7 @@ if TYPE_CHECKING:
     "--from",
     "pages",
     multiple=True,
+    type=FILE_OR_URL,
     metavar="URL|FILE",
     help="A page with the table of bundles, Markdown or HTML; repeat for several.",
 )
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     "--discovery",
     "discoveries",
     multiple=True,
+    type=FILE_OR_URL,
     metavar="URL|FILE",
     help="A solution discovery manifest (XML); repeat for several.",
 )

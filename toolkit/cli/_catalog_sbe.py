@@ -11,7 +11,15 @@ from toolkit.catalog import HttpsFetcher
 from toolkit.cli import EXIT_NO
 from toolkit.cli._catalog_options import FILE
 from toolkit.cli._catalog_reach import reach_options
-from toolkit.cli._output import F, echo, json_option, print_json, print_table, read_version
+from toolkit.cli._output import (
+    FILE_OR_URL,
+    F,
+    echo,
+    json_option,
+    print_json,
+    print_table,
+    read_version,
+)
 from toolkit.errors import InputError
 from toolkit.sbe import ClusterFacts, Fit, Hardware, Sbe, SbeVersion
 
@@ -43,6 +51,7 @@ def signing_options(command: F) -> F:
 @click.option(
     "--from",
     "origin",
+    type=FILE_OR_URL,
     metavar="FILE|URL",
     help="Read this SBE_Discovery_<Manufacturer>.xml. Default: what the vendor publishes.",
 )

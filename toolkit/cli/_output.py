@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar, cast
 
 import click
 
@@ -45,10 +47,8 @@ def printable(text: str) -> str:
 def echo(text: str, *, err: bool = False) -> None:
     """Print one text on stdout or stderr.
 
-    A reader that has seen enough (`ferry … | head`) ends the output, never the command or its code.
-
-    Raises:
-        StorageError: Standard output cannot take it.
+    A reader that has seen enough (`ferry … | head`) ends the output, never the command or its code. Nor does a
+    standard output that takes nothing more, as a file on a full disk: the rest goes to stderr.
     """
     stream = sys.stderr if err else sys.stdout
     try:
@@ -58,7 +58,30 @@ def echo(text: str, *, err: bool = False) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         if not err:
-            raise cannot_print(error) from error
+            sys.stdout = cast("TextIO", Diverted(error))
+            echo(text)
+
+
+class Diverted(io.TextIOBase):
+    """Stands for a standard output that takes nothing more: what a command did must be said, so it goes to stderr."""
+
+    def __init__(self, error: OSError) -> None:
+        """Say from where on it does."""
+        self.why = StorageError(
+            "print the result",
+            found=system_says(error),
+            hint="what did not go there stands above, and what the command does is done; free space where the output "
+            "goes, or send the next one elsewhere",
+        )
+        echo(
+            f"ferry: standard output takes nothing more: {system_says(error)}; it goes on here",
+            err=True,
+        )
+
+    def write(self, text: str) -> int:
+        """Print a text, which has its line end, on stderr."""
+        echo(text.removesuffix("\n"), err=True)
+        return len(text)
 
 
 def warn(warnings: Iterable[str]) -> None:
@@ -68,7 +91,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def cannot_print(error: OSError) -> StorageError:
-    """Return what it means that standard output does not take a text."""
+    """Return what it means that standard output does not take a help text, which changes nothing."""
     return StorageError(
         "print the result",
         found=system_says(error),
@@ -87,16 +110,16 @@ def open_missing_streams() -> None:
 def as_json(value: object) -> object:
     """Turn a model value into plain JSON: ISO times, version strings, enumeration values."""
     match value:
-        case SolutionVersion() | PurePath():
-            return str(value)
         case Enum():
             return value.value
+        case SolutionVersion() | PurePath() | str():  # half a character is none in JSON
+            return str(value).encode(errors="replace").decode()
         case datetime() | date():
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
         case dict():
-            return {str(key): as_json(item) for key, item in value.items()}
+            return {as_json(str(key)): as_json(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [as_json(item) for item in value]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -196,6 +219,46 @@ def understood_by(
         return value
 
     return callback
+
+
+def is_text(words: str) -> bool:
+    """Whether words given by a person are text: bytes that are no UTF-8 reach Python as halves of characters."""
+    return words == words.encode(errors="replace").decode()
+
+
+class _Text(click.types.StringParamType):
+    """What a person types, but for names of files, which may be any bytes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text, if it is one."""
+        text: str = super().convert(value, param, ctx)
+        if not is_text(text):
+            self.fail(
+                "it is no text in UTF-8; type it in a terminal whose encoding is UTF-8.", param, ctx
+            )
+        return text
+
+
+TEXT = _Text()
+"""Every option or argument without another type has this one."""
+FILE_OR_URL = click.types.StringParamType()
+
+
+class _Span(click.FloatRange):
+    """A time given by a person: a number, and no longer than anybody waits."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, unless it is called one and is none."""
+        span: float = super().convert(value, param, ctx)
+        if math.isnan(span):  # it is in every range
+            self.fail(f"{value!r} is no time.", param, ctx)
+        return span
+
+
+SECONDS = _Span(min=0.1, max=3600)
+MINUTES = _Span(min=0, max=7 * 24 * 60)
 
 
 class LocalPath(click.Path):
@@ -329,11 +392,10 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
     """Return a secret from the environment variable, or ask for it without echo.
 
     Raises:
-        InputError: It is not in the environment, and nobody can be asked.
+        InputError: It is not in the environment, and nobody can be asked; or it is no text.
     """
-    found = os.environ.get(variable)
-    if found:
-        return found
+    if found := os.environ.get(variable):
+        return secret_text(found, of=variable)
     if not sys.stdin.isatty():
         raise InputError(
             f"ask for {prompt!r}",
@@ -342,4 +404,24 @@ def read_passphrase(variable: str, prompt: str, *, confirm: bool = False) -> str
             hint=f"set {variable} for this command, or run it at a terminal, which asks",
         )
     answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
-    return answer
+    return secret_text(answer, of=prompt)
+
+
+def secret_text(secret: str, *, of: str) -> str:
+    """Return a secret that can be used as it was meant; it is never shown.
+
+    Args:
+        secret: What was given.
+        of: Where it comes from.
+
+    Raises:
+        InputError: It is no text, so another secret would be sent than was meant.
+    """
+    if not is_text(secret):
+        raise InputError(
+            f"read {of}",
+            found="bytes that are no UTF-8",
+            expected="text in UTF-8",
+            hint="nothing was sent. Give it in a terminal, or from a program, whose encoding is UTF-8",
+        )
+    return secret

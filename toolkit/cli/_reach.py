@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import F, TerminalProgress, echo
+from toolkit.cli._output import F, TerminalProgress, echo, secret_text
 from toolkit.cluster import Baseline, Cluster, kept_baseline
 from toolkit.errors import InputError
 from toolkit.model import Credential
@@ -42,14 +42,19 @@ def credential(cluster_name: str, username: str | None) -> Credential:
     """Get the credential: environment, then the operating system's keyring, then a prompt.
 
     Raises:
-        InputError: Nothing of that is there and nobody can be asked.
+        InputError: Nothing of that is there and nobody can be asked; or it is no text.
     """
     can_ask = sys.stdin.isatty()
     if not username:
         if not can_ask:
             raise _nobody_to_ask("user name", "--user or FERRY_USERNAME", "name it with --user")
         username = str(click.prompt(f"User for cluster {cluster_name}", err=True))
-    password = os.environ.get("FERRY_PASSWORD") or _from_keyring(cluster_name, username)
+    secret_text(username, of="the user name")
+    source = "FERRY_PASSWORD"
+    password = os.environ.get(source)
+    if not password:
+        source = "the password in the keyring"
+        password = _from_keyring(cluster_name, username)
     if not password:
         if not can_ask:
             raise _nobody_to_ask(
@@ -57,8 +62,9 @@ def credential(cluster_name: str, username: str | None) -> Credential:
                 "FERRY_PASSWORD or the keyring",
                 f"set FERRY_PASSWORD, or keep it (`keyring set ferry:{cluster_name} {username}`)",
             )
+        source = "the password"
         password = str(click.prompt(f"Password of {username}", hide_input=True, err=True))
-    return Credential(username=username, password=password)
+    return Credential(username=username, password=secret_text(password, of=source))
 
 
 def _from_keyring(cluster_name: str, username: str) -> str | None:

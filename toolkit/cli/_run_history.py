@@ -66,6 +66,11 @@ def _rows(runs: tuple[PastRun, ...]) -> Iterator[tuple[str, ...]]:
             run.update,
             run.state,
             "unknown" if minutes is None else f"{minutes // 60}:{minutes % 60:02} h",
-            run.kind + (f", after: {run.fixed}" if run.fixed else "") or "no",
+            _started_here(run),
             run.failed_step,
         )
+
+
+def _started_here(run: PastRun) -> str:
+    doubt = " (perhaps: no answer came back)" if run.is_assumed else ""
+    return run.kind + doubt + (f", after: {run.fixed}" if run.fixed else "") or "no"

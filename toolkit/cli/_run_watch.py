@@ -12,6 +12,8 @@ from toolkit.cli import EXIT_NO
 from toolkit.cli._custody import by_option, receipt_scribe, receipts_option, tell_written
 from toolkit.cli._output import (
     FOLDER,
+    MINUTES,
+    SECONDS,
     cluster_option,
     echo,
     json_option,
@@ -29,11 +31,11 @@ _TELL_EVERY_S = 300
 @click.command("watch")
 @run_options
 @click.option(
-    "--poll-seconds", type=click.FloatRange(min=0.1), default=30.0, show_default=True,
+    "--poll-seconds", type=SECONDS, default=30.0, show_default=True,
     help="Pause between looks; polling often starves the update service.",
 )  # fmt: skip
 @click.option(
-    "--patience-minutes", type=click.FloatRange(min=0), default=60.0, show_default=True,
+    "--patience-minutes", type=MINUTES, default=60.0, show_default=True,
     help="How long no node at all may answer (nodes restart) before we give up.",
 )  # fmt: skip
 def watch(

@@ -22,6 +22,8 @@ from toolkit.cli._custody import (
 )
 from toolkit.cli._output import (
     FOLDER,
+    MINUTES,
+    SECONDS,
     TerminalProgress,
     cluster_option,
     echo,
@@ -100,14 +102,14 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 @click.option("--version", "wanted", help="Which version, where the medium carries several.")
 @click.option(
     "--poll-seconds",
-    type=click.FloatRange(min=0.1),
+    type=SECONDS,
     default=30.0,
     show_default=True,
     help="First pause between looks at the list; polling often starves the update service.",
 )
 @click.option(
     "--wait-minutes",
-    type=click.FloatRange(min=0),
+    type=MINUTES,
     default=30.0,
     show_default=True,
     help="How long to wait until the update is listed, and for an update service that does not answer. Where an earlier "
@@ -124,14 +126,14 @@ def discover(cluster_name: str, site_dir: Path, username: str | None, *, json_ou
 )
 @click.option(
     "--patience-minutes",
-    type=click.FloatRange(min=0),
+    type=MINUTES,
     default=15.0,
     show_default=True,
     help="How long to go on by itself while connections break and nothing gets further.",
 )
 @click.option(
     "--stall-seconds",
-    type=click.FloatRange(min=0.1),
+    type=SECONDS,
     default=120.0,
     show_default=True,
     help="How long another laptop's import must stand still before this one goes on in its place.",

@@ -439,6 +439,7 @@ class Cluster:
                 progress=self._progress,
                 sleep=self._sleep,
                 stall_s=_STALL_S,
+                act="clean the import folder of",
             )
 
         cleaner = Cleaner(

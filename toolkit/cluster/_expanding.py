@@ -77,14 +77,13 @@ def expand(
     timeout_s: float,
     progress: Progress,
 ) -> None:
-    """Unpack an archive into a folder that is made, or empty.
+    """Unpack an archive into an empty folder.
 
     Raises:
         ReachError: The node went away; what stands in the folder is not whole.
         CommandError: The program failed, in its own words.
     """
     if session.invoke(_cmdlets.path_exists(roads.TAR)):
-        session.invoke(_cmdlets.make_folder(folder))
         session.invoke(roads.expand_by_tar(archive, folder, timeout_s=timeout_s))
         return
     progress.say(f"this node has no {roads.TAR.name}: expanding the slow way, by Expand-Archive")

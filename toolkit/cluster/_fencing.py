@@ -55,6 +55,8 @@ class Claim:
     sleep: Callable[[float], None]
     stall_s: float
     """So long nothing may grow on the share before it is taken from another laptop."""
+    act: str = "import"
+    """What the run does with the version, for its errors."""
     number: int = 0
     """The token; 0: not taken yet."""
     _holder: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -101,7 +103,7 @@ class Claim:
         if highest != self.number:
             other = _told(session, highest) if highest else None
             raise StateError(
-                f"import {self.version}",
+                f"{self.act} {self.version}",
                 current=f"{_name(other)} took over the import folder (token {highest or 'gone'})",
                 expected=f"token {self.number} of this run to be the highest",
                 hint="nothing more is written from here. Go on there; or stop it there, and run the same command "
@@ -169,7 +171,7 @@ class Claim:
 
     def _no_higher(self, highest: int) -> StateError:
         return StateError(
-            f"import {self.version}",
+            f"{self.act} {self.version}",
             current=f"{token_file(highest)}, and there is no higher token",
             expected=f"tokens below {LAST_TOKEN}: each run of ferry takes the next one",
             hint="no ferry counts that far, so somebody put it there. Make sure that no other ferry imports, have "
@@ -188,7 +190,7 @@ class Claim:
         now = _written(session)
         if now != before and _newest(session) != (number, True):  # it may just have ended
             raise StateError(
-                f"import {self.version}",
+                f"{self.act} {self.version}",
                 current=f"{_name(other)} is importing: {human_size(max(0, now[1] - before[1]))} more on the share "
                 f"in {self.stall_s:.0f} s",
                 expected="an import folder that nobody else writes",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import ready
+from toolkit.cluster._evidence import subject_of
 from toolkit.cluster._running import deepest_error
 from toolkit.model import Command, ResourceId, RunState, RunSummary, T, UpdateRun
 from toolkit.site import JournalEntry
@@ -41,6 +42,8 @@ class PastRun:
     """The deepest step that failed and says why; empty: it did not fail, or no step tells."""
     kind: Literal["preparation", "installation", ""]
     """Empty: this site did not start it."""
+    is_assumed: bool
+    """This site was about to start it, and has no answer whether it did."""
     fixed: str
     """What was written about an earlier failure when it was started here."""
 
@@ -60,32 +63,58 @@ def read_history(
         ClusterError: A cmdlet failed.
         InputError: The reply is not understood.
     """
-    newest = session.invoke(ready.all_runs())[:limit]
+    runs = session.invoke(ready.all_runs())
+    newest = runs[:limit]
     failed = dict.fromkeys(run.update_id for run in newest if run.state is RunState.Failed)
     trees = {
         run.resource_id: run
         for update_id in failed
         for run in session.invoke(_cmdlets.update_runs(update_id))
     }
-    started = dict(_intents(entries))
+    starts = _starts(entries, runs)
     return tuple(
-        _past(run, trees.get(run.resource_id), started.get(run.resource_id)) for run in newest
+        _past(run, trees.get(run.resource_id), starts.get(run.resource_id)) for run in newest
     )
 
 
-def _intents(entries: Iterable[JournalEntry]) -> Iterator[tuple[str, JournalEntry]]:
-    """Yield run → the intent with which it was started from this site."""
-    open_: dict[str, JournalEntry] = {}
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """With which intent a run was started here, and whether that is only assumed."""
+
+    intent: JournalEntry
+    is_assumed: bool = False
+
+
+def _starts(entries: Iterable[JournalEntry], runs: Sequence[RunSummary]) -> Mapping[str, _Start]:
+    """Return what this site started, by run.
+
+    An intent without an answer (ferry was killed, or the reply was lost) may have begun the first run of its update
+    after the last that was there before.
+    """
+    starts: dict[str, _Start] = {}
+    unanswered: list[JournalEntry] = []
     for entry in entries:
-        if entry.step not in _KINDS:
+        if entry.step not in _KINDS or entry.outcome == "lost":
             continue
         if entry.outcome == "intent":
-            open_[entry.subject] = entry
-        elif "run_id" in entry.facts and entry.subject in open_:
-            yield entry.facts["run_id"], open_.pop(entry.subject)
+            unanswered.append(entry)
+            continue
+        intent = next((one for one in reversed(unanswered) if one.subject == entry.subject), None)
+        if intent is not None:
+            unanswered.remove(intent)
+            if "run_id" in entry.facts:
+                starts[entry.facts["run_id"]] = _Start(intent)
+    for intent in reversed(unanswered):
+        of_update = [run.resource_id for run in runs if subject_of(run.update_id) == intent.subject]
+        last = intent.facts.get("last_run")
+        since = of_update[: of_update.index(ResourceId(last))] if last in of_update else of_update
+        unknown = [run_id for run_id in since if run_id not in starts]
+        if unknown:
+            starts[unknown[-1]] = _Start(intent, is_assumed=True)
+    return starts
 
 
-def _past(run: RunSummary, tree: UpdateRun | None, intent: JournalEntry | None) -> PastRun:
+def _past(run: RunSummary, tree: UpdateRun | None, start: _Start | None) -> PastRun:
     has_failed = run.state is RunState.Failed
     step = deepest_error(tree.progress) if has_failed and tree and tree.progress else None
     return PastRun(
@@ -95,6 +124,7 @@ def _past(run: RunSummary, tree: UpdateRun | None, intent: JournalEntry | None) 
         started_at=run.started_at,
         duration=run.duration,
         failed_step=step.name if step else "",
-        kind=_KINDS[intent.step] if intent else "",
-        fixed=intent.facts.get("fixed", "") if intent else "",
+        kind=_KINDS[start.intent.step] if start else "",
+        is_assumed=start is not None and start.is_assumed,
+        fixed=start.intent.facts.get("fixed", "") if start else "",
     )

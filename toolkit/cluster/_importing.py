@@ -244,7 +244,7 @@ class Import:
     _proven: dict[PureWindowsPath, ShareItem] = field(default_factory=dict)
     """What a node hashed in this run, as it stood there then."""
     _arrived: Counter[PureWindowsPath] = field(default_factory=Counter)
-    """How often this run has copied or expanded something whole."""
+    """How often this run has copied something whole, or expanded it."""
     _expanded_by: dict[PureWindowsPath, NodeSession] = field(default_factory=dict)
     """The session in which this run expanded a folder."""
     _members: dict[TargetName, Mapping[str, int] | None] = field(default_factory=dict)
@@ -768,7 +768,13 @@ class Import:
         step = f"copy {path.name}"
         item = seen.at(path)
         timeout_s = 120 + target.size_bytes / _NODE_BYTES_PER_S
-        found = self._session.invoke(_cmdlets.file_hash(path, timeout_s=timeout_s))
+        try:
+            found = self._session.invoke(_cmdlets.file_hash(path, timeout_s=timeout_s))
+        except CommandError:
+            if self._session.invoke(_cmdlets.path_exists(path)):
+                raise
+            self.progress.say(f"{path.name} was taken away on {self._node} before it was hashed")
+            return
         if found == target.sha256 and item is not None:
             if path not in self._arrived:
                 self.progress.say(f"{path.name} is on {self._node} already, hash proven there")
@@ -800,7 +806,7 @@ class Import:
 
     def _expand(self, delivery: _Delivery, seen: ShareView) -> None:
         """Have the archive's content stand in a folder of its own: beside first, then moved."""
-        archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
+        final = delivery.folder
         earlier = seen.expansion_of(final, delivery.files[0].sha256)
         if earlier is None:
             self._refuse_vanishing(final)
@@ -808,7 +814,7 @@ class Import:
             self.progress.say(
                 f"{final.name} was expanded on {earlier.node}, and whether all of it was on the disk since is not known"
             )
-        members = self._held_by(delivery.files[0])
+        self._read_members(delivery.files[0])
         self.claim.check(self._session)
         if seen.at(final) is not None:
             self._refuse_foreign("expand", final, seen)
@@ -821,6 +827,22 @@ class Import:
         self._record(
             delivery, ImportStep.EXPAND, Outcome.INTENT, path=final, part=part.name, **signed
         )
+        self._session.invoke(_cmdlets.make_folder(part))
+        try:
+            self._fill(delivery, part)
+        except CommandError:
+            if self._session.invoke(_cmdlets.path_exists(part)):
+                raise
+            self.progress.say(f"{part.name} was taken away on {self._node} while it was made")
+        else:
+            self._expanded_by[final] = self._session
+            self._note("expand", "done", path=str(final))
+        self._arrived[final] += 1
+
+    def _fill(self, delivery: _Delivery, part: PureWindowsPath) -> None:
+        """Expand the archive into a folder, prove its content, and give it its final name."""
+        archive, final = _path_of(delivery, delivery.files[0]), delivery.folder
+        members = self._members[delivery.files[0].name]
         booted_at = self._booted_at()
         self.progress.say(f"expanding {archive.name} on {self._node}")
         timeout_s = 600 + delivery.files[0].size_bytes / _NODE_BYTES_PER_S
@@ -837,15 +859,12 @@ class Import:
             path=final,
             part=part.name,
             facts={"content": digest_of(items, part), BOOTED_AT: booted_at},
-            **signed,
+            **_signed(delivery.files[0]),
         )
         self._session.invoke(_cmdlets.move(part, final))
-        self._expanded_by[final] = self._session
-        self._arrived[final] += 1
-        self._note("expand", "done", path=str(final))
 
-    def _held_by(self, archive: Target) -> Mapping[str, int] | None:
-        """Return what an archive holds; where it was copied by an earlier run, the medium is read for it."""
+    def _read_members(self, archive: Target) -> None:
+        """Learn what an archive holds; where it was copied by an earlier run, the medium is read for it."""
         name = archive.name.rpartition("/")[2]
         if archive.name not in self._members:
             self.progress.say(
@@ -854,12 +873,10 @@ class Import:
             tail = TailSink(None, archive.size_bytes)
             self.medium.copy_target(archive.name, cast("BinaryIO", tail), progress=self.progress)
             self._members[archive.name] = tail.members()
-        members = self._members[archive.name]
-        if members is None:
+        if self._members[archive.name] is None:
             self.progress.say(
                 f"not checked: what is expanded, for the directory of {name} cannot be read"
             )
-        return members
 
     def _remove_leftovers(self, parts: Iterable[ShareItem]) -> None:
         """Remove what an earlier try did not finish; what is still held on the node is left."""
@@ -989,12 +1006,12 @@ class Import:
         return next((entry.outcome for entry in reversed(known) if entry.step == step), None)
 
     def _refuse_vanishing(self, path: PureWindowsPath) -> None:
-        """Stop what would go on for ever: it arrived whole as often as a loss can explain, and did not stay."""
+        """Stop what would go on for ever: it was written as often as a loss can explain, and did not stay."""
         if self._arrived[path] >= _MOST_ARRIVALS:
             raise ClusterError(
                 f"import {self.version}",
-                found=f"{path} arrived whole {self._arrived[path]} times on {self._node}, and each time it was gone "
-                "or changed soon after",
+                found=f"{path} was written {self._arrived[path]} times on {self._node}, and each time it was gone or changed "
+                "meanwhile or soon after",
                 expected="that nobody touches it there",
                 hint="look whether a virus scanner of the nodes takes files away there, or a person or task cleans "
                 "that folder; then run the same command again",

@@ -255,8 +255,10 @@ class Starting:
     def _facts(self, case: Case, permit: Permit) -> dict[str, str]:
         """Return what the journal keeps of a start: on what grounds, and who answers for what."""
         window = self.wish.window
+        runs = (run.resource_id for run in case.runs if run.update_id == case.update.resource_id)
         facts = {
             "state": case.update.state_raw,
+            "last_run": next(runs, ""),
             "fixed": self.wish.fixed.strip(),
             "accepted": "; ".join(
                 f"{result.check} {result.node}: {result.evidence}" for result in permit.accepted

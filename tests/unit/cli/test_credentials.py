@@ -8,6 +8,7 @@ import keyring.errors
 import pytest
 
 from toolkit.cli import _reach
+from toolkit.cli._output import read_passphrase
 from toolkit.errors import InputError
 
 
@@ -98,6 +99,30 @@ def test_nobody_to_ask_is_an_input_error(ring, monkeypatch, user, missing, how):
         _reach.credential("plant7", user)
     assert how in refused.value.hint
     assert "terminal" in refused.value.hint
+
+
+@pytest.mark.parametrize("source", ["FERRY_PASSWORD", "keyring", "the password", "user name"])
+def test_bytes_that_are_no_utf8_are_never_sent(ring, asked, monkeypatch, source):
+    """A node would count them as a wrong password."""
+    bad, user = "p\udce4ssword", "lcm"
+    ring({("ferry:plant7", "lcm"): bad} if source == "keyring" else {})
+    if source == "FERRY_PASSWORD":
+        monkeypatch.setenv(source, bad)
+    if source == "user name":
+        user = bad
+    monkeypatch.setattr(_reach.click, "prompt", lambda *_, **__: bad)
+    with pytest.raises(InputError, match=f"read .*{source}.*no UTF-8") as refused:
+        _reach.credential("plant7", user)
+    assert "ssword" not in str(refused.value).replace("password", "")
+
+
+def test_passphrase_that_is_no_utf8_is_refused_by_its_variable(monkeypatch):
+    monkeypatch.setenv("FERRY_KEY_PASSPHRASE", "s\udce4cret")
+    with pytest.raises(
+        InputError, match="FERRY_KEY_PASSPHRASE: bytes that are no UTF-8"
+    ) as refused:
+        read_passphrase("FERRY_KEY_PASSPHRASE", "Passphrase")
+    assert "cret" not in str(refused.value)
 
 
 def test_credential_shows_neither_name_nor_password():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
-from toolkit.cli._output import TerminalProgress, echo
+from toolkit.cli._output import TerminalProgress, echo, json_document
 
 
 class Terminal(io.StringIO):
@@ -44,3 +46,10 @@ def test_a_quiet_one_says_nothing(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     TerminalProgress(quiet=True).say("anything")
     assert terminal.getvalue() == ""
+
+
+def test_json_has_no_half_of_a_character():
+    """Strict readers refuse the whole document for it; a file may be called so."""
+    value = {"k\udce4": ["B\udce4n", Path("B\udce4n")], "whole": "Bän 😀"}
+    told = json.loads(json_document("x", value))["data"]
+    assert told == {"k?": ["B?n", "B?n"], "whole": "Bän 😀"}

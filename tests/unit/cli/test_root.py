@@ -11,7 +11,7 @@ import click
 import pytest
 
 from toolkit.cli import NOUNS, execute, root
-from toolkit.cli._output import print_table
+from toolkit.cli._output import TEXT, print_table
 from toolkit.errors import (
     ClusterError,
     InputError,
@@ -71,6 +71,22 @@ def test_error_prints_what_was_tried_found_expected_and_what_to_do_next(broken_s
         capsys.readouterr().err
         == "ferry: write a: disk full (expected: 5 GiB)\n  next: free space\n"
     )
+
+
+def test_ctrl_c_while_modules_are_imported_ends_as_a_later_one(broken_site, capsys):
+    broken_site(KeyboardInterrupt())
+    later = capsys.readouterr().err
+    script = """
+import runpy, sys
+class Pressed:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+runpy.run_module("toolkit", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", later)
 
 
 def test_anything_else_is_called_a_bug_without_a_traceback(broken_site, capsys):
@@ -150,6 +166,21 @@ def test_output_that_cannot_be_written_is_a_storage_error_with_what_to_do(tmp_pa
     assert "No space left on device\n  next: " in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("flag", ["", "--json"])
+def test_result_that_standard_output_does_not_take_is_not_lost(tmp_path, flag):
+    words = f"catalog list --manifests {REPOSITORY / 'manifests'} {flag}"
+    whole = run(words, tmp_path, "")
+    done = run(words, tmp_path, "> /dev/full")
+    assert done.returncode == 6
+    assert whole.stdout
+    assert whole.stdout in done.stderr
+    assert "the same command" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    both = run(words, tmp_path, "> /dev/full 2>&1")
+    assert (both.returncode, both.stdout, both.stderr) == (6, "", "")
+
+
 def test_passphrase_without_a_terminal_is_an_input_error(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("FERRY_KEY_PASSPHRASE", raising=False)
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -178,6 +209,44 @@ def test_an_empty_path_is_a_usage_error_and_not_the_current_folder(
     assert execute(list(words)) == 2
     assert "is empty" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_time_that_is_none_or_has_no_end_is_a_usage_error_in_every_command(tmp_path, capsys):
+    taking = [
+        (words[1:], parameter.opts[0])
+        for words, command, _ in commands()
+        for parameter in command.params
+        if isinstance(parameter.type, click.types.FloatParamType)
+    ]
+    assert len(taking) >= 6
+    for words, option in taking:
+        for value in ("nan", "-NaN", "inf", "-inf", "1e300", "-1", "a minute"):
+            assert execute([*words, f"{option}={value}", str(tmp_path)]) == 2
+            assert option in capsys.readouterr().err
+
+
+def test_argument_that_is_no_text_is_a_usage_error_in_every_command(monkeypatch, capsys):
+    for words, command, _ in commands():
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.type.name == "text":
+                said = [*words[1:], parameter.opts[0], "B\udce4n"]
+                if "URL" in (parameter.metavar or ""):
+                    assert not isinstance(parameter.type, type(TEXT)), said
+                    continue
+                assert execute(said) == 2
+                told = capsys.readouterr().err
+                assert parameter.opts[0] in told
+                assert "no text in UTF-8" in told, said
+    monkeypatch.setenv("FERRY_USERNAME", "l\udce4m")
+    assert execute(["cluster", "discover", "--cluster", "c", "--site", "s"]) == 2
+    assert "--user" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other names are text")
+def test_file_whose_name_is_no_text_is_used_all_the_same(tmp_path, capsys):
+    folder = tmp_path / "B\udce4n"
+    folder.mkdir()
+    assert execute(["catalog", "status", "--catalog", str(folder), "--json"]) == 0
 
 
 def test_unknown_command_is_a_usage_error(capsys):

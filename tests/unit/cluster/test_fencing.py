@@ -23,8 +23,10 @@ from toolkit.model import Silent
 PATH = RECORDS_FOLDER.parent / "b.zip"
 
 
-def claim(*, site_id="site-1", machine="laptop-a", sleep=lambda seconds: None):
-    made = Claim(version=VERSION, site_id=site_id, progress=Silent(), sleep=sleep, stall_s=120)
+def claim(*, site_id="site-1", machine="laptop-a", sleep=lambda seconds: None, act="import"):
+    made = Claim(
+        version=VERSION, site_id=site_id, progress=Silent(), sleep=sleep, stall_s=120, act=act
+    )
     made._machine = machine
     return made
 
@@ -81,6 +83,12 @@ def test_another_laptop_that_still_writes_is_left_alone(session):
 
     with pytest.raises(StateError, match=r"laptop-b is importing: 5\.0 MiB more"):
         claim(sleep=meanwhile).hold(session)
+    session.world.files.pop(str(PATH))
+    cleaning = claim(sleep=meanwhile, act="clean the import folder of")
+    with pytest.raises(
+        StateError, match=f"^clean the import folder of {VERSION}: ferry on laptop-b"
+    ):
+        cleaning.hold(session)
 
 
 def test_another_laptop_that_ends_while_it_is_watched_is_followed(session):

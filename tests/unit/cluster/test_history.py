@@ -85,3 +85,40 @@ def test_trees_are_asked_for_only_where_a_run_failed(world, journal):
     world.run_states = world.run_states[:2]
     past(world, journal)
     assert not any("ConvertTo-Json" in name for name in world.sent)
+
+
+def test_run_whose_start_got_no_answer_may_have_been_started_here(world, journal):
+    def note(step, outcome, **facts):
+        journal.append(
+            cluster="plant7", subject=f"run {VERSION}", step=step, outcome=outcome, **facts
+        )
+
+    begun = {"State": "InProgress", "TimeStarted": "2026-11-27T08:00:00Z"}
+    note("start", "intent", fixed="replaced the disk of node2", last_run=f"{ID}/3")
+    assert [run.kind for run in past(world, journal)] == ["installation", "installation", ""]
+
+    world.run_states.append(begun | {"ResourceId": f"{ID}/4"})  # and ferry was killed
+    first, *others = past(world, journal)
+    assert (first.kind, first.fixed) == ("installation", "replaced the disk of node2")
+    assert [run.is_assumed for run in (first, *others)] == [True, False, False, False]
+
+    note("prepare", "intent", last_run=f"{ID}/4")
+    note("prepare", "lost")
+    assert past(world, journal)[0].kind == "installation"
+    world.run_states.append(
+        begun | {"ResourceId": f"{ID}/5", "TimeStarted": "2026-11-27T09:00:00Z"}
+    )
+    assert [run.kind for run in past(world, journal)][:2] == ["preparation", "installation"]
+
+
+def test_start_that_never_arrived_takes_no_run_of_a_later_one(world, journal):
+    def note(outcome, **facts):
+        journal.append(
+            cluster="plant7", subject="run SBE4.2.2603.1", step="start", outcome=outcome, **facts
+        )
+
+    note("intent", fixed="replaced the disk of node2")
+    note("intent", fixed="replaced the fan of node2")
+    note("done", run_id=f"{SBE}/1")
+    last = past(world, journal)[-1]
+    assert (last.fixed, last.is_assumed) == ("replaced the fan of node2", False)

@@ -18,7 +18,14 @@ from toolkit.cluster._import_states import (
     state_of,
 )
 from toolkit.cluster._share_records import ImportStep, Outcome, ShareRecord
-from toolkit.errors import ClusterError, ConnectError, ReachError, SessionLostError, StateError
+from toolkit.errors import (
+    ClusterError,
+    CommandError,
+    ConnectError,
+    ReachError,
+    SessionLostError,
+    StateError,
+)
 from toolkit.model import PayloadKind, Road
 from toolkit.site import Journal
 
@@ -373,9 +380,57 @@ def test_what_something_on_the_node_takes_away_each_time_is_not_written_for_ever
             return super().invoke(command)
 
     cluster = make(journal, Clock(), {"n1": Scanned(world, iter(()))})
-    with pytest.raises(ClusterError, match="arrived whole 3 times on n1"):
+    with pytest.raises(ClusterError, match="written 3 times on n1"):
         cluster.import_update(carried(), VERSION, site_id="site-1")
     assert world.add_calls == 0
+
+
+def taken_away(world, journal, before, times):
+    """Import while something takes away what a command is about to use, before the command, so often."""
+
+    class Cleaned(Flaky):
+        left = times
+
+        def invoke(self, command):
+            path = next(
+                (str(v) for k, v in command.pipeline[0].parameters if k == "LiteralPath"), ""
+            )
+            if command.name.startswith(before) and self.left and (".part" in path or path == ZIP):
+                self.left -= 1
+                self._Remove_Item({"LiteralPath": path}, command)
+                raise CommandError("run", cmdlet=before, found=f"Cannot find path '{path}'")
+            return super().invoke(command)
+
+    cluster = make(journal, Clock(), {"n1": Cleaned(world, iter(()))})
+    return cluster.import_update(carried(), VERSION, site_id="site-1")
+
+
+TAKING = ("Get-ChildItem", "Move-Item", "Get-FileHash")
+
+
+@pytest.mark.parametrize("before", TAKING)
+def test_what_is_taken_away_meanwhile_is_written_again(world, journal, before):
+    result = taken_away(world, journal, before, times=2)
+    assert result.update is not None
+    assert world.add_calls == 1
+
+
+@pytest.mark.parametrize("before", TAKING)
+def test_what_is_taken_away_meanwhile_each_time_is_not_written_for_ever(world, journal, before):
+    with pytest.raises(ClusterError, match="written 3 times on n1") as stopped:
+        taken_away(world, journal, before, times=99)
+    assert "virus scanner" in stopped.value.hint
+    assert world.add_calls == 0
+
+
+def test_command_that_fails_and_takes_nothing_away_stops_the_import(world, journal):
+    class Full(Flaky):
+        def _Move_Item(self, values, command):
+            raise CommandError("run Move-Item", cmdlet="Move-Item", found="not enough space")
+
+    cluster = make(journal, Clock(), {"n1": Full(world, iter(()))})
+    with pytest.raises(CommandError, match="not enough space"):
+        cluster.import_update(carried(), VERSION, site_id="site-1")
 
 
 def test_expansion_of_what_an_earlier_run_copied_is_compared_with_the_medium(world, journal):

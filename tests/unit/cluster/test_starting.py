@@ -228,6 +228,7 @@ def test_failed_run_is_not_started_before_its_evidence_is_analysed(plant):
     assert "Set the rule to audit; Resume the node" in refused.value.hint
     plant.start(fixed=REASON)
     facts = plant.facts()
+    assert facts["last_run"] == RUN
     assert (facts["fixed"], facts["finding"], facts["evidence"]) == (REASON, "asr", "ab" * 32)
     assert any("Resume the node." in line for line in plant.said)
 
