@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 
 import filelock
 
-from toolkit.errors import InputError, StorageError, misread, system_says
+from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import on_storage, read_regular, refuse_pipe, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
@@ -36,7 +36,7 @@ FORMAT = 1
 TRUST = "trust"
 """Folder of the pinned root and the trust state."""
 REMOVED_STEP = "remove-cluster"
-"""Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
+"""Journal step written when a cluster is forgotten."""
 REASON_LETTERS = 10
 """Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
 _LINE_LIMIT_BYTES = 1 << 20
@@ -62,6 +62,11 @@ class JournalEntry:
     outcome: str
     """`intent` before a change is sent; `done`, `refused` or `failed` after."""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forgets_cluster(self) -> bool:
+        """Whether the cluster was forgotten: what stands before it is about another one of that name."""
+        return (self.step, self.outcome) == (REMOVED_STEP, "done")
 
 
 def _line(entry: JournalEntry) -> bytes:
@@ -99,18 +104,18 @@ class Journal:
         if len(line) > _LINE_LIMIT_BYTES:
             short = {name: text[:1000] for name, text in facts.items()}
             line = _line(replace(entry, subject=subject[:1000], step=step[:1000], facts=short))
+        attempted = f"write {outcome!r} of {step!r} into the journal {self._path}"
         try:
-            with self._path.open("ab+") as file:
+            with on_storage(attempted), self._path.open("ab+") as file:
                 self._cut_torn_line(file)
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageError(
-                f"write journal {self._path}",
-                found=system_says(error),
-                hint="free space on this disk; a change that cannot be recorded is not made",
-            ) from error
+        except StorageError as error:
+            if outcome == "intent":
+                unmade = "a change that cannot be recorded is not made"
+                error.hint = f"{error.hint}; {unmade}" if error.hint else unmade
+            raise
         return entry
 
     @staticmethod
@@ -132,9 +137,13 @@ class Journal:
             InputError: A line that is not ours, with its number.
             StorageError: The journal cannot be read.
         """
-        try:
-            refuse_pipe(self._path)
-            with self._path.open("rb") as file:
+        with on_storage(f"read journal {self._path}"):
+            try:
+                refuse_pipe(self._path)
+                file = self._path.open("rb")
+            except FileNotFoundError:
+                return
+            with file:
                 lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
                 for number, line in enumerate(lines, start=1):
                     if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:
@@ -143,10 +152,6 @@ class Journal:
                     same = entry.cluster.casefold() == cluster.casefold()
                     if same and subject in (None, entry.subject):
                         yield entry
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StorageError(f"read journal {self._path}", found=system_says(error)) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
@@ -325,7 +330,7 @@ class Site:
 
         Raises:
             InputError: A name that cannot be used, no node, or a node named twice.
-            StorageError: It is known already, or the site cannot be written.
+            StorageError: It is known already, or the site cannot be read or written.
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
         for name in names:
@@ -347,6 +352,7 @@ class Site:
                 found="a cluster of that name",
                 hint="remove it first: ferry site remove-cluster " + cluster.name,
             )
+        self._finish_removal(cluster.name)
         kept = self._keep_ca(cluster.name, ca_file) if ca_file else None
         nodes = tuple(
             Node(**{**_node_row(node), "name": node.name, "ca_file": kept})
@@ -364,8 +370,19 @@ class Site:
             StorageError: The site cannot be written.
         """
         gone = self.cluster(name)
+        self._note_removal(gone.name, "intent")
         self._write_clusters(tuple(other for other in self.clusters() if other != gone))
-        self.journal.append(cluster=gone.name, subject="site", step=REMOVED_STEP, outcome="done")
+        self._note_removal(gone.name, "done")
+
+    def _note_removal(self, name: str, outcome: str) -> None:
+        self.journal.append(cluster=name, subject="site", step=REMOVED_STEP, outcome=outcome)
+
+    def _finish_removal(self, name: str) -> None:
+        """Write down that an earlier cluster of this name was forgotten, where only the intent was recorded."""
+        entries = self.journal.entries(cluster=name, subject="site")
+        outcomes = [entry.outcome for entry in entries if entry.step == REMOVED_STEP]
+        if outcomes[-1:] == ["intent"]:
+            self._note_removal(name, "done")
 
     def _keep_ca(self, cluster: str, ca_file: Path) -> str:
         kept = self.root / "ca" / f"{cluster}.pem"

@@ -63,12 +63,17 @@ def test_baseline_is_kept_and_shown_and_the_cluster_is_only_read(carried, plant7
         assert node["values"]["time_zone"] == ["UTC"]
         assert node["values"]["hotfixes"] == ["KB5066129", "KB5066780"]
         assert "Az.Accounts 4.0.2" in node["values"]["modules"]
-    (entry,) = [
+    intent, entry = [
         row
         for line in (carried / "site" / "journal.jsonl").read_text().splitlines()
         if (row := json.loads(line))["step"] == "baseline"
     ]
-    assert entry["facts"] == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
+    assert (intent["outcome"], entry["outcome"]) == ("intent", "done")
+    assert (
+        entry["facts"]
+        == intent["facts"]
+        == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
+    )
 
 
 def test_change_on_every_node_is_found_by_the_baseline_alone(carried, plant7):

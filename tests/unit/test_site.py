@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.filesystem import DRAFT
 from toolkit.model import KnownCluster, Node
 from toolkit.site import Journal, Site
 
@@ -206,7 +207,56 @@ def test_journal_line_that_is_not_ours_is_named(tmp_path):
         list(journal.entries(cluster="c"))
 
 
-def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path):
+@pytest.mark.parametrize("outcome", ["intent", "done"])
+def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path, outcome):
     (tmp_path / "j").mkdir()
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        Journal(tmp_path / "j").append(cluster="c", subject="s", step="one", outcome=outcome)
+    assert ("is not made" in caught.value.hint) == (outcome == "intent")
+    assert "free space" not in caught.value.hint
+
+
+def test_journal_that_is_a_folder_says_what_to_do(tmp_path):
+    (tmp_path / "j").mkdir()
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        list(Journal(tmp_path / "j").entries(cluster="c"))
+    assert caught.value.hint
+
+
+def test_cluster_whose_removal_cannot_be_recorded_is_not_forgotten(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    (site.root / "journal.jsonl").mkdir()
     with pytest.raises(StorageError):
-        add(Journal(tmp_path / "j"), "one")
+        site.remove_cluster("plant7")
+    assert site.cluster("plant7") == two_nodes()
+
+
+def test_removal_that_was_cut_off_is_recorded_before_the_name_is_used_again(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    append = site.journal.append
+
+    def cut_off(**entry):
+        if entry["outcome"] == "done":
+            raise KeyboardInterrupt
+        return append(**entry)
+
+    site.journal.append = cut_off
+    with pytest.raises(KeyboardInterrupt):
+        site.remove_cluster("plant7")
+    again = Site(site.root)
+    again.add_cluster(two_nodes(), ca_file=None)
+    assert [entry.forgets_cluster for entry in again.journal.entries(cluster="plant7")] == [
+        False,
+        True,
+    ]
+
+
+def test_removal_that_did_not_get_beyond_its_intent_forgets_nothing(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    draft = site.root / f"clusters.json{DRAFT}"
+    draft.mkdir()
+    with pytest.raises(StorageError):
+        site.remove_cluster("plant7")
+    assert site.cluster("plant7") == two_nodes()
+    (entry,) = site.journal.entries(cluster="plant7")
+    assert not entry.forgets_cluster
