@@ -41,6 +41,17 @@ REASON_LETTERS = 10
 """Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
 _LINE_LIMIT_BYTES = 1 << 20
 """Of the journal: many times longer than any line we write."""
+_AFTER_ZEROS = (
+    "a power cut or a failing disk leaves zeros: restore the journal from a backup; without one, keep a copy of it and "
+    "delete the zeros, and the line if nothing else stands in it. What stood there is recorded nowhere else: look at "
+    "the cluster before you change anything"
+)
+_RESTORE_SITE = (
+    "restore it from a backup; without one, move it away and run `ferry site init` for the same directory and root: "
+    "home then knows the site by a new id"
+)
+_RESTORE_CLUSTERS = "remove the file and add the clusters again with `ferry site add-cluster`"
+_NO_ADDRESS = re.compile(r"[=\s/\\]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -154,17 +165,24 @@ class Journal:
                         yield entry
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
-        try:
-            row = json.loads(line)
-            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(
+        def refuse(found: str, hint: str) -> InputError:
+            return InputError(
                 "read journal",
                 file=str(self._path),
                 place=f"line {number}",
-                found=str(error),
+                found=found,
                 expected="one entry written by ferry",
-                hint="somebody edited the journal; restore that line from a backup",
+                hint=hint,
+            )
+
+        if zeros := line.count(0):
+            raise refuse(f"{zeros} bytes that are zero", _AFTER_ZEROS)
+        try:
+            row = json.loads(line)
+            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise refuse(
+                misread(error), "somebody edited the journal; restore that line from a backup"
             ) from error
 
 
@@ -179,7 +197,7 @@ class Site:
             StorageError: It cannot be read.
         """
         self.root = root
-        document = _read_json(root / "site.json", "open site")
+        document = _read_json(root / "site.json", "open site", _RESTORE_SITE)
         if document.get("kind") != "ferry-site" or document.get("format") != FORMAT:
             raise InputError(
                 "open site",
@@ -231,12 +249,12 @@ class Site:
             StorageError: It must be written, and another process holds the site or the disk refuses.
         """
         path = self.root / "site.json"
-        if "site_id" not in _read_json(path, "open site"):
+        if "site_id" not in _read_json(path, "open site", _RESTORE_SITE):
             with self.lock():
-                document = _read_json(path, "open site")
+                document = _read_json(path, "open site", _RESTORE_SITE)
                 document["site_id"] = document.get("site_id", str(uuid4()))
                 _write_json(path, document, is_locked=True)
-        found = _read_json(path, "open site")["site_id"]
+        found = _read_json(path, "open site", _RESTORE_SITE)["site_id"]
         try:
             return str(UUID(found))
         except (ValueError, AttributeError, TypeError) as error:
@@ -295,7 +313,7 @@ class Site:
         path = self.root / "clusters.json"
         if not path.exists():
             return ()
-        rows = _read_json(path, "read clusters")
+        rows = _read_json(path, "read clusters", _RESTORE_CLUSTERS)
         try:
             return tuple(_cluster(name, rows[name]) for name in sorted(rows))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -303,7 +321,7 @@ class Site:
                 "read clusters",
                 file=str(path),
                 found=misread(error),
-                hint="remove the file and add the clusters again with `ferry site add-cluster`",
+                hint=_RESTORE_CLUSTERS,
             ) from error
 
     def cluster(self, name: str) -> KnownCluster:
@@ -333,12 +351,23 @@ class Site:
             StorageError: It is known already, or the site cannot be read or written.
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
-        for name in names:
+        for number, name in enumerate(names):
             if not _NAME.match(name) or is_device_name(name):
                 raise InputError(
-                    "add cluster",
-                    found=repr(name),
+                    f"add cluster {cluster.name!r}",
+                    found=f"{name!r} as the name of {f'node {number}' if number else 'the cluster'}",
                     expected="letters, digits, dots and hyphens, at most 63; no Windows device",
+                    hint="name each node by its host name, and its address apart: --node HOST=ADDRESS"
+                    if number
+                    else "choose a name of your own; only this site calls the cluster by it",
+                )
+        for node in cluster.nodes:
+            if _NO_ADDRESS.search(node.address):
+                raise InputError(
+                    f"add cluster {cluster.name}",
+                    found=f"{node.address!r} as the address of node {node.name}",
+                    expected="a host name or an IP address",
+                    hint="give one address for each node: --node HOST=ADDRESS",
                 )
         if not cluster.nodes or len({name.casefold() for name in names[1:]}) < len(names) - 1:
             raise InputError(
@@ -442,7 +471,7 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
     return KnownCluster(name=name, nodes=tuple(nodes))
 
 
-def _read_json(path: Path, attempted: str) -> dict[str, Any]:
+def _read_json(path: Path, attempted: str, hint: str) -> dict[str, Any]:
     with on_storage(f"{attempted} {path}"):
         try:
             data = read_regular(path)
@@ -456,9 +485,11 @@ def _read_json(path: Path, attempted: str) -> dict[str, Any]:
     try:
         document: dict[str, Any] = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
-        raise InputError(attempted, file=str(path), found=str(error), expected="JSON") from error
+        raise InputError(
+            attempted, file=str(path), found=misread(error), expected="JSON", hint=hint
+        ) from error
     if not isinstance(document, dict):
-        raise InputError(attempted, file=str(path), expected="a JSON object")
+        raise InputError(attempted, file=str(path), expected="a JSON object", hint=hint)
     return document
 
 

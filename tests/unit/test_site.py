@@ -52,8 +52,12 @@ def test_site_of_a_newer_format_is_refused(site):
 @pytest.mark.parametrize("content", ["[1]", "{", "", "[" * 100_000])
 def test_site_file_that_is_no_json_object_is_refused(site, content):
     (site.root / "site.json").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"site\.json") as caught:
         Site(site.root)
+    assert "Expecting" not in str(caught.value)
+    (site.root / "site.json").rename(site.root / "old")  # as it says
+    assert "move it away" in caught.value.hint
+    Site.create(site.root, pin=pinned)
 
 
 def test_cluster_is_remembered_with_its_nodes(site):
@@ -74,10 +78,39 @@ def test_removed_cluster_is_forgotten(site):
         site.cluster("plant7")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"plant7": {}}'])
+def test_clusters_file_that_cannot_be_understood_says_what_to_do(site, content):
+    (site.root / "clusters.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"clusters\.json") as caught:
+        site.clusters()
+    assert "add the clusters again" in caught.value.hint
+    assert "Expecting" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 64, ".hidden"])
 def test_cluster_name_that_is_no_name_is_refused(site, name):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="the name of the cluster"):
         site.add_cluster(KnownCluster(name=name, nodes=two_nodes().nodes), ca_file=None)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b"])
+def test_node_name_that_is_no_name_is_refused_with_its_place(site, name):
+    nodes = (Node(name="n1", address="n1"), Node(name=name, address="n2"))
+    with pytest.raises(InputError, match="the name of node 2") as caught:
+        site.add_cluster(KnownCluster(name="c", nodes=nodes), ca_file=None)
+    assert "HOST=ADDRESS" in caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["b=c", "10.0.0.1 10.0.0.2", "https://n1", "\\\\n1"])
+def test_address_that_is_none_is_refused(site, address):
+    node = Node(name="n1", address=address)
+    with pytest.raises(InputError, match="the address of node n1"):
+        site.add_cluster(KnownCluster(name="c", nodes=(node,)), ca_file=None)
+
+
+def test_address_may_be_of_ip_version_6(site):
+    node = Node(name="n1", address="fe80::1%eth0")
+    assert site.add_cluster(KnownCluster(name="c", nodes=(node,)), ca_file=None).nodes == (node,)
 
 
 def test_node_named_twice_is_refused(site):
@@ -205,6 +238,18 @@ def test_journal_line_that_is_not_ours_is_named(tmp_path):
         file.write(b"hello\n")
     with pytest.raises(InputError, match="line 2"):
         list(journal.entries(cluster="c"))
+
+
+@pytest.mark.parametrize("line", [b"\0" * 4096 + b"\n", b"\0" * 4096 + b'{"at": "x"}\n'])
+def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(line)
+    add(journal, "two")
+    with pytest.raises(InputError, match=r"line 2.*4096 bytes that are zero") as caught:
+        list(journal.entries(cluster="c"))
+    assert "power cut" in caught.value.hint
 
 
 @pytest.mark.parametrize("outcome", ["intent", "done"])

@@ -25,6 +25,7 @@ from toolkit.cluster import (
     drift_from,
     keep_baseline,
     kept_baseline,
+    replaceable_baseline,
 )
 from toolkit.errors import InputError
 from toolkit.site import Site
@@ -74,7 +75,9 @@ def baseline(
     if not by:
         raise click.UsageError("Missing option '--by', or '--show'.")
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
-    before = kept_baseline(site, cluster.known.name)
+    before = replaceable_baseline(
+        site, cluster.known.name, tell=lambda words: echo(f"warning: {words}", err=True)
+    )
     taken = cluster.take_baseline(by=by)
     differences = tuple(drift_between(taken.nodes))
     changes = () if before is None else tuple(drift_from(before, taken.nodes))

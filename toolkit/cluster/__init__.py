@@ -40,7 +40,12 @@ from toolkit.cluster._importing import (
     NodeSession,
     SourceMedium,
 )
-from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
+from toolkit.cluster._remembering import (
+    ask_settings,
+    keep_baseline,
+    kept_baseline,
+    replaceable_baseline,
+)
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
 from toolkit.cluster._sbe_before import SbeBefore
@@ -118,6 +123,7 @@ __all__ = [
     "keep_baseline",
     "kept_baseline",
     "note_evidence",
+    "replaceable_baseline",
     "sign_request",
     "state_import",
     "state_result",

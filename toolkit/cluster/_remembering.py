@@ -19,6 +19,7 @@ from pathlib import Path
 from toolkit.cluster._baseline import Baseline, NodeSettings, read_baseline, write_baseline
 from toolkit.cluster._checking import CheckSession, NodeAsk
 from toolkit.cluster._checks._drift import ask_setup
+from toolkit.errors import InputError
 from toolkit.filesystem import on_storage, read_regular, write_beside
 from toolkit.model import Node, Progress
 from toolkit.site import Site
@@ -105,6 +106,24 @@ def kept_baseline(site: Site, cluster: str) -> Baseline | None:
     entries = site.journal.entries(cluster=cluster, subject="site")
     removed = [entry.at for entry in entries if entry.forgets_cluster]
     return baseline if max(removed, default=baseline.taken_at) <= baseline.taken_at else None
+
+
+def replaceable_baseline(
+    site: Site, cluster: str, *, tell: Callable[[str], None]
+) -> Baseline | None:
+    """Return what `kept_baseline` does, for who takes a new one: a file that cannot be understood is told, and none.
+
+    Raises:
+        InputError: The journal cannot be understood.
+        StorageError: It cannot be read.
+    """
+    try:
+        return kept_baseline(site, cluster)
+    except InputError as error:
+        if error.file != str(_file(site, cluster)):
+            raise
+        tell(f"{error}; a new baseline is compared with none, and that file stays, beside it")
+        return None
 
 
 def _file(site: Site, cluster: str) -> Path:

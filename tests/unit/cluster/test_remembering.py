@@ -8,7 +8,12 @@ import pytest
 from toolkit.cluster._baseline import Baseline, NodeSettings, Setting, read_baseline
 from toolkit.cluster._checks._check import Told
 from toolkit.cluster._checks._drift import ask_cluster, ask_node
-from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
+from toolkit.cluster._remembering import (
+    ask_settings,
+    keep_baseline,
+    kept_baseline,
+    replaceable_baseline,
+)
 from toolkit.errors import AuthenticationError, CommandError, ConnectError, InputError, StorageError
 from toolkit.filesystem import DRAFT
 from toolkit.model import KnownCluster, Node, Silent
@@ -209,6 +214,26 @@ def test_damaged_baseline_names_its_file(site):
     path.write_bytes(b"{}")
     with pytest.raises(InputError, match=r"plant7\.json"):
         kept_baseline(site, "plant7")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 1', b"\0\xff", b"{}"])
+def test_new_baseline_can_be_taken_where_the_file_cannot_be_understood(site, content):
+    path = keep_baseline(site, KEPT)
+    path.write_bytes(content)
+    told = []
+    assert replaceable_baseline(site, "plant7", tell=told.append) is None
+    (words,) = told
+    assert "plant7.json" in words
+    keep_baseline(site, KEPT)
+    assert kept_baseline(site, "plant7") == KEPT
+    assert path.with_name("plant7.until-20261126T120000Z.json").read_bytes() == content
+
+
+def test_journal_that_cannot_be_understood_is_no_damaged_baseline(site):
+    keep_baseline(site, KEPT)
+    (site.root / "journal.jsonl").write_bytes(b"hello\n")
+    with pytest.raises(InputError, match="journal"):
+        replaceable_baseline(site, "plant7", tell=pytest.fail)
 
 
 def test_baseline_of_a_cluster_that_was_removed_counts_no_more(site):
