@@ -223,7 +223,7 @@ def import_(
         opened.unlock(identity or site.identity)
         version = read_version(wanted, [target.version for target in opened.targets()])
         manifests = load_manifests(manifest_dirs)
-        cluster.require_importing(lowest=manifests.rules.lowest_importing)
+        cluster.require_importing(opened, version, lowest=manifests.rules.lowest_importing)
         if dry_run:
             seen = cluster.discover()
             if json_output:

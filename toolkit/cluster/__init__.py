@@ -16,7 +16,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._admitting import require_importing, require_one_cluster
+from toolkit.cluster._admitting import (
+    bundles_of,
+    require_carried,
+    require_importing,
+    require_one_cluster,
+)
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
 from toolkit.cluster._checks import (
@@ -246,6 +251,7 @@ class Cluster:
             AuthenticationError: The first node that was reached refused the credential; no other was asked.
             ReachError: No node answered.
             StateError: No node that answered is one of an Azure Local cluster.
+            InputError: The medium carries updates, and not the wanted one.
             TrustError: What the medium says of an SBE is not what was signed.
         """
         checking = Checking(
@@ -264,18 +270,23 @@ class Cluster:
             answers = with_medium(answers, facts_of(open_medium(answers.time)))
         return judge_all(answers)
 
-    def require_importing(self, *, lowest: SolutionVersion) -> None:
-        """Refuse what nothing may be imported into; nothing is changed.
+    def require_importing(
+        self, medium: SourceMedium, version: SolutionVersion, *, lowest: SolutionVersion
+    ) -> None:
+        """Refuse what is not on the medium, and what nothing may be imported into; nothing is changed.
 
         Args:
+            medium: Opened and accepted by this site.
+            version: The one to import.
             lowest: The lowest installed version that can import.
 
         Raises:
-            InputError: The nodes belong to different clusters.
+            InputError: The medium does not carry the version, or the nodes belong to different clusters.
             StateError: The installed version cannot import, or it is no Azure Local cluster.
             ReachError: No node answered, or one refused the credential.
             ClusterError: The update service does not tell the installed version.
         """
+        require_carried(version, bundles_of(medium), attempted=f"import {version}")
         environment = self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment()))
         require_importing(
             self.known,

@@ -9,8 +9,14 @@ from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Unreachable, refus
 from toolkit.catalog import load_manifests
 from toolkit.cluster import Cluster
 from toolkit.cluster._checking import Checking
-from toolkit.errors import AuthenticationError, ConnectError, SessionLostError, StateError
-from toolkit.model import KnownCluster, Node, PayloadKind, Silent
+from toolkit.errors import (
+    AuthenticationError,
+    ConnectError,
+    InputError,
+    SessionLostError,
+    StateError,
+)
+from toolkit.model import KnownCluster, Node, PayloadKind, Silent, SolutionVersion
 from toolkit.site import Journal
 
 FLOOR = datetime(2026, 11, 1, tzinfo=UTC)
@@ -194,6 +200,25 @@ def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
         lambda judged: LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
     )
     assert (readiness.version, readiness.set_name) == (VERSION, "set")
+
+
+def test_version_that_the_medium_does_not_carry_is_refused_and_the_carried_are_named(
+    log, cluster_of
+):
+    cluster = cluster_of({"n1": Asked("n1", log)})
+    other = SolutionVersion.parse("12.2605.1001.1")
+    for ask in (
+        lambda: cluster.check(
+            lambda judged: LabelledMedium(),
+            other,
+            floor=FLOOR,
+            manifests=MANIFESTS,
+            now=lambda: NOW,
+        ),
+        lambda: cluster.require_importing(LabelledMedium(), other, lowest=VERSION),
+    ):
+        with pytest.raises(InputError, match=f"the medium carries {VERSION}"):
+            ask()
 
 
 class LabelledMedium(Medium):
