@@ -653,9 +653,12 @@ class Cluster:
     def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:
             return lost[0][1]
+        hints = {error.hint for _, error in lost}
+        same = hints.pop() if len(hints) == 1 else None
         return ConnectError(
             f"reach cluster {self.known.name}",
             found="; ".join(f"{node.name}: {error.found or error}" for node, error in lost),
             expected="one node that answers",
-            hint="check cable, addresses (`ferry site show`) and ports; the same command continues",
+            hint=same
+            or "check cable, addresses (`ferry site show`) and ports; the same command continues",
         )

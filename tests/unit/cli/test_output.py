@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import io
 
-from toolkit.cli._output import TerminalProgress, echo
+import click
+import pytest
+
+from toolkit.cli._output import FOLDER, OUTPUT_FILE, TerminalProgress, echo
 
 
 class Terminal(io.StringIO):
@@ -44,3 +47,11 @@ def test_a_quiet_one_says_nothing(monkeypatch):
     monkeypatch.setattr("sys.stderr", terminal)
     TerminalProgress(quiet=True).say("anything")
     assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"), [(FOLDER, "write a dot"), (OUTPUT_FILE, "name a file")]
+)
+def test_an_empty_name_is_refused_with_advice_for_what_is_wanted(kind, advice):
+    with pytest.raises(click.BadParameter, match=f"it is empty; .*{advice}"):
+        kind.convert("", None, None)

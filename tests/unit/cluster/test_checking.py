@@ -195,6 +195,23 @@ def test_no_node_that_answers_is_an_error_and_no_verdict(cluster_of):
         cluster_of(sessions).check(None, None, floor=FLOOR, manifests=MANIFESTS)
 
 
+def test_what_is_wrong_with_every_node_is_what_the_advice_is_about(cluster_of):
+    class Untrusted(Unreachable):
+        def invoke(self, command):
+            raise ConnectError("connect", found="a strange CA", hint="give the CA's certificate")
+
+    with pytest.raises(ConnectError) as caught:
+        cluster_of({"n1": Untrusted(), "n2": Untrusted()}).check(
+            None, None, floor=FLOOR, manifests=MANIFESTS
+        )
+    assert caught.value.hint == "give the CA's certificate"
+    with pytest.raises(ConnectError) as caught:
+        cluster_of({"n1": Untrusted(), "n2": Unreachable()}).check(
+            None, None, floor=FLOOR, manifests=MANIFESTS
+        )
+    assert "check cable" in caught.value.hint
+
+
 def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
     readiness = cluster_of({"n1": Asked("n1", log)}).check(
         lambda judged: LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
