@@ -130,16 +130,30 @@ def test_site_without_a_baseline_says_how_to_take_one(carried):
     assert "ferry cluster baseline --by" in said.err
 
 
-def test_baseline_that_somebody_edited_is_refused_before_the_cluster_is_asked(carried, plant7):
+def test_baseline_that_somebody_edited_is_refused_until_a_new_one_is_taken(carried, plant7):
     take(carried)
     asked = dict(plant7.journal.commands)
     path = carried / "site" / "baselines" / "plant7.json"
-    path.write_text(path.read_text().replace('"UTC"', "5"))
-    said = take(carried, expect=7)
+    edited = path.read_text().replace('"UTC"', "5")
+    path.write_text(edited)
+    said = carried.ferry("cluster", "check", expect=7)
     assert "plant7.json" in said.err
+    assert "ferry cluster baseline --by" in said.err
     assert dict(plant7.journal.commands) == asked
+    said = take(carried)
+    assert "warning: read the baseline" in said.err
+    (beside,) = path.parent.glob("plant7.until-*.json")
+    assert beside.read_text() == edited
+    show(carried)
 
 
 @pytest.mark.parametrize("words", [(), ("--show", "--by", "Ben Okri")])
 def test_baseline_is_taken_by_somebody_and_shown_to_everybody(carried, words):
     carried.ferry("cluster", "baseline", *words, expect=2)
+
+
+def test_ca_file_that_holds_no_certificate_ends_a_check(carried, plant7):
+    (carried / "site" / "ca" / "plant7.pem").write_bytes(b"")
+    said = carried.ferry("cluster", "check", expect=7)
+    assert "plant7.pem" in said.err
+    assert not plant7.journal.commands
