@@ -27,7 +27,7 @@ from uuid import UUID, uuid4
 
 import filelock
 
-from toolkit.errors import InputError, StorageError, misread, system_says
+from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import on_storage, read_regular, refuse_pipe, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
@@ -36,16 +36,22 @@ FORMAT = 1
 TRUST = "trust"
 """Folder of the pinned root and the trust state."""
 REMOVED_STEP = "remove-cluster"
-"""Journal step written when a cluster is forgotten: what stands before it is about another cluster."""
+"""Journal step written when a cluster is forgotten."""
 REASON_LETTERS = 10
 """Of a reason that goes into the journal: a shorter one says nothing to whoever reads it."""
 _LINE_LIMIT_BYTES = 1 << 20
 """Of the journal: many times longer than any line we write."""
-_MAKE_AGAIN = (
-    "restore that file from a backup: home knows the site by it; without one move it away, and `ferry site init` with "
-    "this directory makes it anew: trust, clusters and journal stay, the site gets another id"
+_AFTER_ZEROS = (
+    "a power cut or a failing disk leaves zeros: restore the journal from a backup; without one, keep a copy of it and "
+    "delete the zeros, and the line if nothing else stands in it. What stood there is recorded nowhere else: look at "
+    "the cluster before you change anything"
 )
-_ADD_AGAIN = "remove the file and add the clusters again with `ferry site add-cluster`"
+_RESTORE_SITE = (
+    "restore it from a backup; without one, move it away and run `ferry site init` for the same directory and root: "
+    "home then knows the site by a new id"
+)
+_RESTORE_CLUSTERS = "remove the file and add the clusters again with `ferry site add-cluster`"
+_NO_ADDRESS = re.compile(r"[=\s/\\]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -67,6 +73,11 @@ class JournalEntry:
     outcome: str
     """`intent` before a change is sent; `done`, `refused` or `failed` after."""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forgets_cluster(self) -> bool:
+        """Whether the cluster was forgotten: what stands before it is about another one of that name."""
+        return (self.step, self.outcome) == (REMOVED_STEP, "done")
 
 
 def _line(entry: JournalEntry) -> bytes:
@@ -104,18 +115,18 @@ class Journal:
         if len(line) > _LINE_LIMIT_BYTES:
             short = {name: text[:1000] for name, text in facts.items()}
             line = _line(replace(entry, subject=subject[:1000], step=step[:1000], facts=short))
+        attempted = f"write {outcome!r} of {step!r} into the journal {self._path}"
         try:
-            with self._path.open("ab+") as file:
+            with on_storage(attempted), self._path.open("ab+") as file:
                 self._cut_torn_line(file)
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise StorageError(
-                f"write journal {self._path}",
-                found=system_says(error),
-                hint="free space on this disk; a change that cannot be recorded is not made",
-            ) from error
+        except StorageError as error:
+            if outcome == "intent":
+                unmade = "a change that cannot be recorded is not made"
+                error.hint = f"{error.hint}; {unmade}" if error.hint else unmade
+            raise
         return entry
 
     @staticmethod
@@ -137,9 +148,13 @@ class Journal:
             InputError: A line that is not ours, with its number.
             StorageError: The journal cannot be read.
         """
-        try:
-            refuse_pipe(self._path)
-            with self._path.open("rb") as file:
+        with on_storage(f"read journal {self._path}"):
+            try:
+                refuse_pipe(self._path)
+                file = self._path.open("rb")
+            except FileNotFoundError:
+                return
+            with file:
                 lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
                 for number, line in enumerate(lines, start=1):
                     if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:
@@ -148,27 +163,26 @@ class Journal:
                     same = entry.cluster.casefold() == cluster.casefold()
                     if same and subject in (None, entry.subject):
                         yield entry
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise StorageError(
-                f"read journal {self._path}",
-                found=system_says(error),
-                hint="see whether this account may read it, and whether the disk is well",
-            ) from error
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
-        try:
-            row = json.loads(line)
-            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(
+        def refuse(found: str, hint: str) -> InputError:
+            return InputError(
                 "read journal",
                 file=str(self._path),
                 place=f"line {number}",
-                found=str(error),
+                found=found,
                 expected="one entry written by ferry",
-                hint="somebody edited the journal; restore that line from a backup",
+                hint=hint,
+            )
+
+        if zeros := line.count(0):
+            raise refuse(f"{zeros} bytes that are zero", _AFTER_ZEROS)
+        try:
+            row = json.loads(line)
+            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise refuse(
+                misread(error), "somebody edited the journal; restore that line from a backup"
             ) from error
 
 
@@ -183,7 +197,7 @@ class Site:
             StorageError: It cannot be read.
         """
         self.root = root
-        document = _read_json(root / "site.json", "open site")
+        document = _read_json(root / "site.json", "open site", _RESTORE_SITE)
         if document.get("kind") != "ferry-site" or document.get("format") != FORMAT:
             raise InputError(
                 "open site",
@@ -235,12 +249,12 @@ class Site:
             StorageError: It must be written, and another process holds the site or the disk refuses.
         """
         path = self.root / "site.json"
-        if "site_id" not in _read_json(path, "open site"):
+        if "site_id" not in _read_json(path, "open site", _RESTORE_SITE):
             with self.lock():
-                document = _read_json(path, "open site")
+                document = _read_json(path, "open site", _RESTORE_SITE)
                 document["site_id"] = document.get("site_id", str(uuid4()))
                 _write_json(path, document, is_locked=True)
-        found = _read_json(path, "open site")["site_id"]
+        found = _read_json(path, "open site", _RESTORE_SITE)["site_id"]
         try:
             return str(UUID(found))
         except (ValueError, AttributeError, TypeError) as error:
@@ -299,7 +313,7 @@ class Site:
         path = self.root / "clusters.json"
         if not path.exists():
             return ()
-        rows = _read_json(path, "read clusters", hint=_ADD_AGAIN)
+        rows = _read_json(path, "read clusters", _RESTORE_CLUSTERS)
         try:
             return tuple(_cluster(name, rows[name]) for name in sorted(rows))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -307,7 +321,7 @@ class Site:
                 "read clusters",
                 file=str(path),
                 found=misread(error),
-                hint=_ADD_AGAIN,
+                hint=_RESTORE_CLUSTERS,
             ) from error
 
     def cluster(self, name: str) -> KnownCluster:
@@ -334,15 +348,26 @@ class Site:
 
         Raises:
             InputError: A name that cannot be used, no node, or a node named twice.
-            StorageError: It is known already, or the site cannot be written.
+            StorageError: It is known already, or the site cannot be read or written.
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
-        for name in names:
+        for number, name in enumerate(names):
             if not _NAME.match(name) or is_device_name(name):
                 raise InputError(
-                    "add cluster",
-                    found=repr(name),
+                    f"add cluster {cluster.name!r}",
+                    found=f"{name!r} as the name of {f'node {number}' if number else 'the cluster'}",
                     expected="letters, digits, dots and hyphens, at most 63; no Windows device",
+                    hint="name each node by its host name, and its address apart: --node HOST=ADDRESS"
+                    if number
+                    else "choose a name of your own; only this site calls the cluster by it",
+                )
+        for node in cluster.nodes:
+            if _NO_ADDRESS.search(node.address):
+                raise InputError(
+                    f"add cluster {cluster.name}",
+                    found=f"{node.address!r} as the address of node {node.name}",
+                    expected="a host name or an IP address",
+                    hint="give one address for each node: --node HOST=ADDRESS",
                 )
         if not cluster.nodes or len({name.casefold() for name in names[1:]}) < len(names) - 1:
             raise InputError(
@@ -356,6 +381,7 @@ class Site:
                 found="a cluster of that name",
                 hint="remove it first: ferry site remove-cluster " + cluster.name,
             )
+        self._finish_removal(cluster.name)
         kept = self._keep_ca(cluster.name, ca_file) if ca_file else None
         nodes = tuple(
             Node(**{**_node_row(node), "name": node.name, "ca_file": kept})
@@ -373,8 +399,19 @@ class Site:
             StorageError: The site cannot be written.
         """
         gone = self.cluster(name)
+        self._note_removal(gone.name, "intent")
         self._write_clusters(tuple(other for other in self.clusters() if other != gone))
-        self.journal.append(cluster=gone.name, subject="site", step=REMOVED_STEP, outcome="done")
+        self._note_removal(gone.name, "done")
+
+    def _note_removal(self, name: str, outcome: str) -> None:
+        self.journal.append(cluster=name, subject="site", step=REMOVED_STEP, outcome=outcome)
+
+    def _finish_removal(self, name: str) -> None:
+        """Write down that an earlier cluster of this name was forgotten, where only the intent was recorded."""
+        entries = self.journal.entries(cluster=name, subject="site")
+        outcomes = [entry.outcome for entry in entries if entry.step == REMOVED_STEP]
+        if outcomes[-1:] == ["intent"]:
+            self._note_removal(name, "done")
 
     def _keep_ca(self, cluster: str, ca_file: Path) -> str:
         kept = self.root / "ca" / f"{cluster}.pem"
@@ -436,7 +473,7 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
     return KnownCluster(name=name, nodes=tuple(nodes))
 
 
-def _read_json(path: Path, attempted: str, *, hint: str = _MAKE_AGAIN) -> dict[str, Any]:
+def _read_json(path: Path, attempted: str, hint: str) -> dict[str, Any]:
     with on_storage(f"{attempted} {path}"):
         try:
             data = read_regular(path)

@@ -63,12 +63,17 @@ def test_baseline_is_kept_and_shown_and_the_cluster_is_only_read(carried, plant7
         assert node["values"]["time_zone"] == ["UTC"]
         assert node["values"]["hotfixes"] == ["KB5066129", "KB5066780"]
         assert "Az.Accounts 4.0.2" in node["values"]["modules"]
-    (entry,) = [
+    intent, entry = [
         row
         for line in (carried / "site" / "journal.jsonl").read_text().splitlines()
         if (row := json.loads(line))["step"] == "baseline"
     ]
-    assert entry["facts"] == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
+    assert (intent["outcome"], entry["outcome"]) == ("intent", "done")
+    assert (
+        entry["facts"]
+        == intent["facts"]
+        == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
+    )
 
 
 def test_change_on_every_node_is_found_by_the_baseline_alone(carried, plant7):
@@ -140,16 +145,30 @@ def test_site_without_a_baseline_says_how_to_take_one(carried):
     assert "ferry cluster baseline --by" in said.err
 
 
-def test_baseline_that_somebody_edited_is_refused_before_the_cluster_is_asked(carried, plant7):
+def test_baseline_that_somebody_edited_is_refused_until_a_new_one_is_taken(carried, plant7):
     take(carried)
     asked = dict(plant7.journal.commands)
     path = carried / "site" / "baselines" / "plant7.json"
-    path.write_text(path.read_text().replace('"UTC"', "5"))
-    said = take(carried, expect=7)
+    edited = path.read_text().replace('"UTC"', "5")
+    path.write_text(edited)
+    said = carried.ferry("cluster", "check", expect=7)
     assert "plant7.json" in said.err
+    assert "ferry cluster baseline --by" in said.err
     assert dict(plant7.journal.commands) == asked
+    said = take(carried)
+    assert "warning: read the baseline" in said.err
+    (beside,) = path.parent.glob("plant7.until-*.json")
+    assert beside.read_text() == edited
+    show(carried)
 
 
 @pytest.mark.parametrize("words", [(), ("--show", "--by", "Ben Okri")])
 def test_baseline_is_taken_by_somebody_and_shown_to_everybody(carried, words):
     carried.ferry("cluster", "baseline", *words, expect=2)
+
+
+def test_ca_file_that_holds_no_certificate_ends_a_check(carried, plant7):
+    (carried / "site" / "ca" / "plant7.pem").write_bytes(b"")
+    said = carried.ferry("cluster", "check", expect=7)
+    assert "plant7.pem" in said.err
+    assert not plant7.journal.commands

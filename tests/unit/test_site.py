@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from toolkit.errors import InputError, StorageError, TrustError
+from toolkit.filesystem import DRAFT
 from toolkit.model import KnownCluster, Node
 from toolkit.site import Journal, Site
 
@@ -55,6 +56,7 @@ def test_site_file_that_is_no_json_object_is_refused(site, content):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(InputError) as caught:
         Site(site.root)
+    assert "Expecting" not in str(caught.value)
     assert "ferry site init" in caught.value.hint
     path.rename(path.with_name("moved-away"))
     assert Site.create(site.root, pin=pinned).cluster("plant7") == two_nodes()
@@ -86,10 +88,39 @@ def test_removed_cluster_is_forgotten(site):
         site.cluster("plant7")
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"plant7": {}}'])
+def test_clusters_file_that_cannot_be_understood_says_what_to_do(site, content):
+    (site.root / "clusters.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"clusters\.json") as caught:
+        site.clusters()
+    assert "add the clusters again" in caught.value.hint
+    assert "Expecting" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a b", "x" * 64, ".hidden"])
 def test_cluster_name_that_is_no_name_is_refused(site, name):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="the name of the cluster"):
         site.add_cluster(KnownCluster(name=name, nodes=two_nodes().nodes), ca_file=None)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b"])
+def test_node_name_that_is_no_name_is_refused_with_its_place(site, name):
+    nodes = (Node(name="n1", address="n1"), Node(name=name, address="n2"))
+    with pytest.raises(InputError, match="the name of node 2") as caught:
+        site.add_cluster(KnownCluster(name="c", nodes=nodes), ca_file=None)
+    assert "HOST=ADDRESS" in caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["b=c", "10.0.0.1 10.0.0.2", "https://n1", "\\\\n1"])
+def test_address_that_is_none_is_refused(site, address):
+    node = Node(name="n1", address=address)
+    with pytest.raises(InputError, match="the address of node n1"):
+        site.add_cluster(KnownCluster(name="c", nodes=(node,)), ca_file=None)
+
+
+def test_address_may_be_of_ip_version_6(site):
+    node = Node(name="n1", address="fe80::1%eth0")
+    assert site.add_cluster(KnownCluster(name="c", nodes=(node,)), ca_file=None).nodes == (node,)
 
 
 def test_node_named_twice_is_refused(site):
@@ -220,7 +251,68 @@ def test_journal_line_that_is_not_ours_is_named(tmp_path):
         list(journal.entries(cluster="c"))
 
 
-def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path):
+@pytest.mark.parametrize("line", [b"\0" * 4096 + b"\n", b"\0" * 4096 + b'{"at": "x"}\n'])
+def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(line)
+    add(journal, "two")
+    with pytest.raises(InputError, match=r"line 2.*4096 bytes that are zero") as caught:
+        list(journal.entries(cluster="c"))
+    assert "power cut" in caught.value.hint
+
+
+@pytest.mark.parametrize("outcome", ["intent", "done"])
+def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path, outcome):
     (tmp_path / "j").mkdir()
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        Journal(tmp_path / "j").append(cluster="c", subject="s", step="one", outcome=outcome)
+    assert ("is not made" in caught.value.hint) == (outcome == "intent")
+    assert "free space" not in caught.value.hint
+
+
+def test_journal_that_is_a_folder_says_what_to_do(tmp_path):
+    (tmp_path / "j").mkdir()
+    with pytest.raises(StorageError, match="a folder where a file belongs") as caught:
+        list(Journal(tmp_path / "j").entries(cluster="c"))
+    assert caught.value.hint
+
+
+def test_cluster_whose_removal_cannot_be_recorded_is_not_forgotten(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    (site.root / "journal.jsonl").mkdir()
     with pytest.raises(StorageError):
-        add(Journal(tmp_path / "j"), "one")
+        site.remove_cluster("plant7")
+    assert site.cluster("plant7") == two_nodes()
+
+
+def test_removal_that_was_cut_off_is_recorded_before_the_name_is_used_again(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    append = site.journal.append
+
+    def cut_off(**entry):
+        if entry["outcome"] == "done":
+            raise KeyboardInterrupt
+        return append(**entry)
+
+    site.journal.append = cut_off
+    with pytest.raises(KeyboardInterrupt):
+        site.remove_cluster("plant7")
+    again = Site(site.root)
+    again.add_cluster(two_nodes(), ca_file=None)
+    assert [entry.forgets_cluster for entry in again.journal.entries(cluster="plant7")] == [
+        False,
+        True,
+    ]
+
+
+def test_removal_that_did_not_get_beyond_its_intent_forgets_nothing(site):
+    site.add_cluster(two_nodes(), ca_file=None)
+    draft = site.root / f"clusters.json{DRAFT}"
+    draft.mkdir()
+    with pytest.raises(StorageError):
+        site.remove_cluster("plant7")
+    assert site.cluster("plant7") == two_nodes()
+    (entry,) = site.journal.entries(cluster="plant7")
+    assert not entry.forgets_cluster

@@ -17,13 +17,14 @@ from toolkit.cli._output import (
     print_table,
     site_option,
 )
-from toolkit.cli._reach import open_baseline, open_cluster, user_option
+from toolkit.cli._reach import open_baseline, open_cluster, user_option, warn
 from toolkit.cluster import (
     Baseline,
     Drift,
     drift_between,
     drift_from,
     keep_baseline,
+    replaceable_baseline,
 )
 from toolkit.errors import InputError
 from toolkit.site import Site
@@ -73,7 +74,7 @@ def baseline(
     if not by:
         raise click.UsageError("Missing option '--by', or '--show'.")
     site, cluster = open_cluster(site_dir, cluster_name, username, quiet=json_output)
-    before = open_baseline(site, cluster.known.name)
+    before = replaceable_baseline(site, cluster.known.name, warn=warn)
     taken = cluster.take_baseline(by=by)
     differences = tuple(drift_between(taken.nodes))
     changes = () if before is None else tuple(drift_from(before, taken.nodes))

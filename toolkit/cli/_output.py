@@ -278,7 +278,8 @@ class LocalPath(click.Path):
     ) -> str | bytes | os.PathLike[str]:
         """Return the path, unless the name is empty."""
         if value == "":
-            self.fail("it is empty; for the current folder write a dot", param, ctx)
+            what = "for the current folder write a dot" if self.dir_okay else "name a file"
+            self.fail(f"it is empty; {what}", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -105,4 +105,9 @@ def open_cluster(
 
 def open_baseline(site: Site, cluster_name: str) -> Baseline | None:
     """Return the baseline that is kept of a cluster; one that no longer counts is told, with and without --json."""
-    return kept_baseline(site, cluster_name, warn=lambda words: echo(f"warning: {words}", err=True))
+    return kept_baseline(site, cluster_name, warn=warn)
+
+
+def warn(words: str) -> None:
+    """Print what goes on all the same, and must be known."""
+    echo(f"warning: {words}", err=True)

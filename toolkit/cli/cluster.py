@@ -227,6 +227,8 @@ def import_(
         version = read_version(wanted, [target.version for target in opened.targets()])
         manifests = load_manifests(manifest_dirs)
         cluster.require_importing(
+            opened,
+            version,
             lowest=manifests.rules.lowest_importing,
             poll_s=poll_seconds,
             wait_s=wait_minutes * 60,

@@ -15,7 +15,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from toolkit.cluster import _cmdlets
-from toolkit.cluster._admitting import require_importing, require_one_cluster
+from toolkit.cluster._admitting import (
+    bundles_of,
+    require_carried,
+    require_importing,
+    require_one_cluster,
+)
 from toolkit.cluster._answering import answered
 from toolkit.cluster._baseline import Baseline, Drift, drift_between, drift_from
 from toolkit.cluster._checking import Checking, LabelledMedium, facts_of, with_medium
@@ -40,7 +45,12 @@ from toolkit.cluster._importing import (
     NodeSession,
     SourceMedium,
 )
-from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
+from toolkit.cluster._remembering import (
+    ask_settings,
+    keep_baseline,
+    kept_baseline,
+    replaceable_baseline,
+)
 from toolkit.cluster._requesting import SignedRequest, sign_request
 from toolkit.cluster._running import Phase, Sight, UpdateName, deepest_error, is_named, walk
 from toolkit.cluster._sbe_before import SbeBefore
@@ -118,6 +128,7 @@ __all__ = [
     "keep_baseline",
     "kept_baseline",
     "note_evidence",
+    "replaceable_baseline",
     "sign_request",
     "state_import",
     "state_result",
@@ -239,6 +250,7 @@ class Cluster:
             AuthenticationError: The first node that was reached refused the credential; no other was asked.
             ReachError: No node answered.
             StateError: No node that answered is one of an Azure Local cluster.
+            InputError: The medium carries updates, and not the wanted one.
             TrustError: What the medium says of an SBE is not what was signed.
         """
         checking = Checking(
@@ -258,21 +270,30 @@ class Cluster:
         return judge_all(answers)
 
     def require_importing(
-        self, *, lowest: SolutionVersion, poll_s: float = 30, wait_s: float = 1800
+        self,
+        medium: SourceMedium,
+        version: SolutionVersion,
+        *,
+        lowest: SolutionVersion,
+        poll_s: float = 30,
+        wait_s: float = 1800,
     ) -> None:
-        """Refuse what nothing may be imported into; nothing is changed.
+        """Refuse what is not on the medium, and what nothing may be imported into; nothing is changed.
 
         Args:
+            medium: Opened and accepted by this site.
+            version: The one to import.
             lowest: The lowest installed version that can import.
             poll_s: First pause between looks at the list; the import that follows has the same.
             wait_s: How long an update service that says not now is asked again.
 
         Raises:
-            InputError: The nodes belong to different clusters.
+            InputError: The medium does not carry the version, or the nodes belong to different clusters.
             StateError: The installed version cannot import, or it is no Azure Local cluster.
             ReachError: No node answered, or one refused the credential.
             ClusterError: The update service does not tell the installed version.
         """
+        require_carried(version, bundles_of(medium), attempted=f"import {version}")
         environment = answered(
             lambda: self._on_some_node(lambda session, _: session.invoke(_cmdlets.environment())),
             self._clock() + wait_s,
@@ -645,9 +666,12 @@ class Cluster:
     def _unreached(self, lost: list[tuple[Node, ReachError]]) -> ReachError:
         if len(lost) == 1:
             return lost[0][1]
+        hints = {error.hint for _, error in lost}
+        same = hints.pop() if len(hints) == 1 else None
         return ConnectError(
             f"reach cluster {self.known.name}",
             found="; ".join(f"{node.name}: {error.found or error}" for node, error in lost),
             expected="one node that answers",
-            hint="check cable, addresses (`ferry site show`) and ports; the same command continues",
+            hint=same
+            or "check cable, addresses (`ferry site show`) and ports; the same command continues",
         )

@@ -5,13 +5,23 @@ Source: import-discover-updates-offline-23h2.md (the lowest version).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._sbe_carried import TargetSource
 from toolkit.errors import AuthenticationError, ClusterError, InputError, ReachError, StateError
-from toolkit.model import Command, KnownCluster, Node, Progress, SolutionVersion, T
+from toolkit.model import (
+    Command,
+    KnownCluster,
+    Node,
+    PayloadKind,
+    Progress,
+    SolutionVersion,
+    T,
+    Target,
+)
 
 
 class AskedSession(Protocol):
@@ -47,6 +57,37 @@ def require_importing(
     """
     require_one_cluster(known, open_session, progress=progress)
     _require_version(known.name, installed, lowest)
+
+
+def bundles_of(medium: TargetSource) -> Mapping[SolutionVersion, Target]:
+    """Return the solution bundles that a medium carries."""
+    return {
+        target.version: target
+        for target in medium.targets()
+        if target.kind is PayloadKind.SOLUTION_BUNDLE
+    }
+
+
+def require_carried(
+    version: SolutionVersion, carried: Iterable[SolutionVersion], *, attempted: str
+) -> None:
+    """Refuse a version that the medium does not carry.
+
+    Args:
+        version: What is wanted.
+        carried: The versions of the solution bundles on the medium.
+        attempted: What it is wanted for, as a clause.
+
+    Raises:
+        InputError: It is not among them.
+    """
+    versions = sorted(set(carried))
+    if version not in versions:
+        raise InputError(
+            attempted,
+            found=f"the medium carries {', '.join(map(str, versions)) or 'no solution bundle'}",
+            hint="name a version that is on the medium: ferry media show PATH",
+        )
 
 
 def require_one_cluster(

@@ -170,7 +170,8 @@ def read_baseline(data: bytes, *, file: str) -> Baseline:
             file=file,
             found=misread(error),
             expected=f"{KIND} format {FORMAT}",
-            hint="restore the file from a backup, or take a new baseline: ferry cluster baseline",
+            hint="restore the file from a backup, or take a new baseline: "
+            'ferry cluster baseline --by "your name"',
         ) from error
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._admitting import require_carried
 from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Answers, _drift, _payload, _readiness
 from toolkit.cluster._checks._answers import CarriedZip, ClusterAnswers, MediumFacts, NodeAnswers
@@ -97,8 +98,15 @@ def facts_of(medium: LabelledMedium) -> MediumFacts:
 
 
 def with_medium(answers: Answers, facts: MediumFacts) -> Answers:
-    """Add what a medium carries; where no update was named, the only one on it is the wanted one."""
+    """Add what a medium carries; where no update was named, the only one on it is the wanted one.
+
+    Raises:
+        InputError: The medium carries updates, and not the one that was named.
+    """
     version = answers.version
+    if version is not None and facts.zips:  # media may bring an SBE alone
+        carried = (zip_.version for zip_ in facts.zips)
+        require_carried(version, carried, attempted=f"check for {version}")
     if version is None and len(facts.zips) == 1:
         version = facts.zips[0].version
     return replace(answers, medium=facts, version=version)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from toolkit.errors import InputError
 from toolkit.model import RerunSafety, ResourceId, Sha256, SolutionVersion
-from toolkit.site import REMOVED_STEP, Journal, JournalEntry
+from toolkit.site import Journal, JournalEntry
 
 EVIDENCE_STEP = "evidence"
 """What the journal calls it."""
@@ -106,7 +106,7 @@ def since_added(
     """
     kept: list[JournalEntry] = []
     for entry in journal.entries(cluster=cluster):
-        if entry.step == REMOVED_STEP:
+        if entry.forgets_cluster:
             kept.clear()
         elif subject in (None, entry.subject):
             kept.append(entry)

@@ -33,7 +33,7 @@ from toolkit.cluster._sbe_foresight import (
 from toolkit.errors import ClusterError, CommandError, InputError
 from toolkit.model import Command, Progress, ResourceId, SolutionVersion, T, Update
 from toolkit.sbe import Hardware
-from toolkit.site import REMOVED_STEP, JournalEntry
+from toolkit.site import JournalEntry
 
 PREDICT_STEP, PREDICTED_STEP, ASKS_STEP = "predict", "predicted", "asks for SBE"
 _LOOKS_APART = 4
@@ -238,7 +238,7 @@ class Foretelling:
         """Return this import's entries since the cluster of this name was added."""
         entries: list[JournalEntry] = []
         for entry in self.entries():
-            if entry.step == REMOVED_STEP:
+            if entry.forgets_cluster:
                 entries.clear()
             elif entry.subject == self.subject:
                 entries.append(entry)

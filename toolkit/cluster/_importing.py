@@ -29,6 +29,7 @@ from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from toolkit.cluster import _cmdlets
+from toolkit.cluster._admitting import bundles_of, require_carried
 from toolkit.cluster._answering import MOST_PAUSE_S, answered
 from toolkit.cluster._byte_road import ByteUpload, Pace
 from toolkit.cluster._cmdlets import ready, share
@@ -70,7 +71,6 @@ from toolkit.errors import (
 from toolkit.model import (
     Command,
     Node,
-    PayloadKind,
     Progress,
     Road,
     SolutionVersion,
@@ -447,15 +447,9 @@ class Import:
     # --- what is delivered ---------------------------------------------------------------------
 
     def _bundle(self) -> Target:
-        for target in self.medium.targets():
-            if target.version == self.version and target.kind is PayloadKind.SOLUTION_BUNDLE:
-                return target
-        carried = sorted({str(target.version) for target in self.medium.targets()})
-        raise InputError(
-            f"import {self.version}",
-            found=f"the medium carries {', '.join(carried) or 'nothing'}",
-            hint="name a version that is on the medium: ferry media show PATH",
-        )
+        bundles = bundles_of(self.medium)
+        require_carried(self.version, bundles, attempted=f"import {self.version}")
+        return bundles[self.version]
 
     def _solution(self, bundle: Target) -> _Delivery:
         return _Delivery(

@@ -3,22 +3,26 @@
 Layout, in the site's directory::
 
     baselines/plant7.json                          the baseline that counts
-    baselines/plant7.until-20261126T120000Z.json   one that was replaced then
+    baselines/plant7.until-20261126T120000Z.json   one that was replaced then; a second one, within that
+                                                   second, is `until-20261126T120000Z-2`
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 from toolkit.cluster._baseline import Baseline, NodeSettings, read_baseline, write_baseline
 from toolkit.cluster._checking import CheckSession, NodeAsk
 from toolkit.cluster._checks._drift import ask_setup
+from toolkit.errors import InputError
 from toolkit.filesystem import on_storage, read_regular, write_beside
 from toolkit.model import Node, Progress
-from toolkit.site import REMOVED_STEP, Site
+from toolkit.site import Site
 
 BASELINE_STEP = "baseline"
 """What the journal calls it."""
@@ -51,28 +55,36 @@ def ask_settings(
 
 
 def keep_baseline(site: Site, baseline: Baseline) -> Path:
-    """Keep a baseline at the site, and an earlier one beside it; write that into the journal. Hold `lock`.
+    """Keep a baseline at the site, and what stood there beside it; write that into the journal. Hold `lock`.
 
     Raises:
+        InputError: What stands there is larger than any baseline, or no file.
         StorageError: The site cannot be written.
     """
     path = _file(site, baseline.cluster)
-    with on_storage(f"keep the baseline of {baseline.cluster}"):
-        path.parent.mkdir(exist_ok=True)
-        if path.exists():
-            stamp = f"{baseline.taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-            earlier = path.with_name(f"{path.stem}.until-{stamp}.json")
-            write_beside(earlier, read_regular(path), is_locked=True)
-        write_beside(path, write_baseline(baseline), is_locked=True)
-    site.journal.append(
+    note = partial(
+        site.journal.append,
         cluster=baseline.cluster,
         subject="site",
         step=BASELINE_STEP,
-        outcome="done",
         by=baseline.by,
         solution_version=baseline.solution_version,
     )
+    note(outcome="intent")
+    with on_storage(f"keep the baseline of {baseline.cluster}"):
+        path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            write_beside(_earlier(path, baseline.taken_at), read_regular(path), is_locked=True)
+        write_beside(path, write_baseline(baseline), is_locked=True)
+    note(outcome="done")
     return path
+
+
+def _earlier(path: Path, until: datetime) -> Path:
+    """Return the name for a baseline that is replaced, which no other one has."""
+    name = f"{path.stem}.until-{until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    names = (name if n == 1 else f"{name}-{n}" for n in count(1))
+    return next(free for n in names if not (free := path.with_name(f"{n}.json")).exists())
 
 
 def kept_baseline(site: Site, cluster: str, *, warn: Callable[[str], None]) -> Baseline | None:
@@ -97,7 +109,7 @@ def kept_baseline(site: Site, cluster: str, *, warn: Callable[[str], None]) -> B
             return None
     baseline = read_baseline(data, file=str(path))
     entries = site.journal.entries(cluster=cluster, subject="site")
-    removed = [entry.at for entry in entries if entry.step == REMOVED_STEP]
+    removed = [entry.at for entry in entries if entry.forgets_cluster]
     if max(removed, default=baseline.taken_at) <= baseline.taken_at:
         return baseline
     warn(
@@ -105,6 +117,24 @@ def kept_baseline(site: Site, cluster: str, *, warn: Callable[[str], None]) -> B
         "from this site since, and this may be another cluster of that name. Take a new one: ferry cluster baseline"
     )
     return None
+
+
+def replaceable_baseline(
+    site: Site, cluster: str, *, warn: Callable[[str], None]
+) -> Baseline | None:
+    """Return what `kept_baseline` does, for who takes a new one: a file that cannot be understood is told, and none.
+
+    Raises:
+        InputError: The journal cannot be understood.
+        StorageError: It cannot be read.
+    """
+    try:
+        return kept_baseline(site, cluster, warn=warn)
+    except InputError as error:
+        if error.file != str(_file(site, cluster)):
+            raise
+        warn(f"{error}; a new baseline is compared with none, and that file stays, beside it")
+        return None
 
 
 def _file(site: Site, cluster: str) -> Path:

@@ -10,7 +10,7 @@ from toolkit.cluster._running import Sight
 from toolkit.cluster._timekeeping import TIME_STEP
 from toolkit.errors import StateError
 from toolkit.model import UpdateState
-from toolkit.site import REMOVED_STEP, Journal
+from toolkit.site import Journal
 
 if TYPE_CHECKING:  # with TUF; an update run needs none of it
     from toolkit.media import Register, Written
@@ -46,7 +46,7 @@ def state_import(
     time: Mapping[str, str] = {}
     for entry in journal.entries(cluster=cluster):
         what, _, name = entry.step.partition(" ")
-        if entry.step == REMOVED_STEP:  # another cluster of this name: nothing before counts
+        if entry.forgets_cluster:  # another cluster of this name: nothing before counts
             targets.clear()
             time = {}
         elif (entry.subject, entry.step) == (subject, TIME_STEP):

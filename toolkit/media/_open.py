@@ -22,7 +22,7 @@ from toolkit.media._set import (
     is_beside_media,
 )
 from toolkit.media._sign import CUSTODY_KEY
-from toolkit.media._trust import load_trust, save_state, trust_lock
+from toolkit.media._trust import load_trust, may_have_forgotten, save_state, trust_lock
 from toolkit.media._verify import Checked, go_on, how_to_complete
 from toolkit.model import Progress, Silent
 from toolkit.signed import fingerprint_of
@@ -64,6 +64,7 @@ def open_medium(
         folder, others = _main_first(named)
         with trust_lock(trust_dir):
             trust = load_trust(trust_dir)
+            forgotten = may_have_forgotten(trust_dir, trust)
             checked = check_beside_memory(folder, trust, now=now or datetime.now(UTC))
             repaired, further, finished = _same_set(folder, others, checked)
             medium = Medium(
@@ -81,7 +82,7 @@ def open_medium(
                     if unfinished
                     else how_to_complete(folder),
                 )
-    for warning in medium.warnings:
+    for warning in filter(None, (forgotten, *medium.warnings)):
         (progress or Silent()).say(f"warning: {warning}")
     return medium
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from toolkit.errors import InputError, TrustError, misread
+from toolkit.errors import InputError, SignatureError, TrustError, misread
 from toolkit.filesystem import read_regular
 from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import (
@@ -38,6 +38,10 @@ LOCK_FILE = "lock"
 _LOCK_TIMEOUT_S = 30
 _STATE_LIMIT_BYTES = 64 << 20
 """All metadata of a medium as text, and the chain of roots."""
+_PIN_AGAIN = (
+    "where one was pinned, restore it from a backup; else pin it in a new directory: "
+    "ferry site init NEW-SITE --root root.json --fingerprint …"
+)
 OUTRUN = (
     "replace two keys (ferry trust rotate-key timestamp, then snapshot) and write media that are valid beyond that "
     "date (--valid-days)"
@@ -112,9 +116,14 @@ def pin_root(trust_dir: Path, root_bytes: bytes, expected_fingerprint: str) -> N
         write_durably(pinned, root_bytes)
 
 
-def new_trust(root_bytes: bytes) -> Trust:
-    """Return the trust of a place that has pinned a root and seen no medium yet."""
-    floor = issue_time(read_root(root_bytes, file=ROOT_FILE))
+def new_trust(root_bytes: bytes, *, file: str = ROOT_FILE) -> Trust:
+    """Return the trust of a place that has pinned a root and seen no medium yet.
+
+    Raises:
+        InputError: Not a root.json.
+        SignatureError: The root is not signed by its own keys.
+    """
+    floor = issue_time(read_root(root_bytes, file=file))
     return Trust(root=root_bytes, state=TrustState(metadata={}, floor=floor))
 
 
@@ -122,8 +131,8 @@ def load_trust(trust_dir: Path) -> Trust:
     """Return what the site believes and remembers.
 
     Raises:
-        TrustError: No root was pinned here.
-        InputError: The memory is damaged; it is never reset silently, it guards against rollback.
+        TrustError: No root was pinned here, or what stands there is not signed by its own keys.
+        InputError: The root or the memory is damaged; the memory is never reset silently, it guards against rollback.
         StorageError: It cannot be read.
     """
     with on_storage(f"read the trust state in {trust_dir}"):
@@ -131,12 +140,16 @@ def load_trust(trust_dir: Path) -> Trust:
             raise TrustError(
                 f"read the trusted root in {trust_dir}",
                 found="no root is pinned here",
-                hint="pin one: ferry site init SITE --root root.json --fingerprint …",
+                hint=_PIN_AGAIN,
             )
         root = read_regular(trust_dir / ROOT_FILE)
         path = trust_dir / STATE_FILE
         saved = read_regular(path, limit_bytes=_STATE_LIMIT_BYTES) if path.exists() else None
-    fresh = new_trust(root)
+    try:
+        fresh = new_trust(root, file=str(trust_dir / ROOT_FILE))
+    except (InputError, SignatureError) as error:
+        error.hint = _PIN_AGAIN
+        raise
     if saved is None:
         return fresh
     try:
@@ -151,6 +164,20 @@ def load_trust(trust_dir: Path) -> Trust:
     return Trust(
         root=root,
         state=TrustState(metadata=state.metadata, floor=max(state.floor, fresh.state.floor)),
+    )
+
+
+def may_have_forgotten(trust_dir: Path, trust: Trust) -> str:
+    """Return a warning if a site that has done something already remembers no medium; empty: it is well.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    if trust.state.metadata or not (trust_dir.parent / "journal.jsonl").exists():
+        return ""
+    return (
+        f"this site remembers no medium (no {trust_dir / STATE_FILE}): it cannot tell an older one from the newest. "
+        "If it accepted one before, restore that file from a backup first"
     )
 
 

@@ -29,7 +29,8 @@ def connect(node: Node, credential: Credential) -> Session:
     """Prepare a session with a node; the first command or copy contacts it.
 
     Raises:
-        InputError: The node's settings would show the password to the network.
+        InputError: The node's settings would show the password to the network, or its CA file holds no certificate.
+        StorageError: Its CA file cannot be read.
     """
     return Session(node, credential)
 

@@ -93,7 +93,9 @@ class Shell:
         """Remember where to go; nothing is contacted yet.
 
         Raises:
-            InputError: The node's settings would show the password, or need a library not installed.
+            InputError: The node's settings would show the password, or need a library not installed; or its CA file
+                holds no certificate.
+            StorageError: Its CA file cannot be read.
         """
         _check_settings(node)
         self._node = node
@@ -266,6 +268,8 @@ def _check_settings(node: Node) -> None:
             found=f"authentication {node.auth}, whose library is not installed here",
             hint=f"install azlocal-ferry[{node.auth}], or set the node's auth to negotiate",
         )
+    if node.ca_file is not None and node.transport is Transport.HTTPS:
+        _check_roots(node.ca_file)
 
 
 # --- certificates -------------------------------------------------------------------------------
@@ -280,7 +284,6 @@ def _trusted_roots(node: Node, files: contextlib.ExitStack) -> str | None:
     if node.transport is Transport.HTTP:
         return None
     if node.ca_file is not None:
-        _check_roots(node.ca_file)
         return node.ca_file
     paths = ssl.get_default_verify_paths()
     if paths.cafile or paths.capath:
@@ -302,7 +305,7 @@ def _check_roots(ca_file: str) -> None:
             attempted,
             found=f"no certificate in it ({error.reason or error})",
             expected="PEM: -----BEGIN CERTIFICATE-----",
-            hint="ask for the root certificate of the node's WinRM certificate, as PEM (Base-64)",
+            hint="put the root certificate of the nodes' WinRM certificates there, as PEM (Base-64)",
         ) from error
     except OSError as error:
         raise StorageError(

@@ -4,7 +4,10 @@ import io
 import json
 from pathlib import Path
 
-from toolkit.cli._output import TerminalProgress, echo, json_document
+import click
+import pytest
+
+from toolkit.cli._output import FOLDER, OUTPUT_FILE, TerminalProgress, echo, json_document
 
 
 class Terminal(io.StringIO):
@@ -53,3 +56,11 @@ def test_json_has_no_half_of_a_character():
     value = {"k\udce4": ["B\udce4n", Path("B\udce4n")], "whole": "Bän 😀"}
     told = json.loads(json_document("x", value))["data"]
     assert told == {"k?": ["B?n", "B?n"], "whole": "Bän 😀"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"), [(FOLDER, "write a dot"), (OUTPUT_FILE, "name a file")]
+)
+def test_an_empty_name_is_refused_with_advice_for_what_is_wanted(kind, advice):
+    with pytest.raises(click.BadParameter, match=f"it is empty; .*{advice}"):
+        kind.convert("", None, None)

@@ -9,8 +9,14 @@ from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Unreachable, refus
 from toolkit.catalog import load_manifests
 from toolkit.cluster import Cluster
 from toolkit.cluster._checking import Checking
-from toolkit.errors import AuthenticationError, ConnectError, SessionLostError, StateError
-from toolkit.model import KnownCluster, Node, PayloadKind, Silent
+from toolkit.errors import (
+    AuthenticationError,
+    ConnectError,
+    InputError,
+    SessionLostError,
+    StateError,
+)
+from toolkit.model import KnownCluster, Node, PayloadKind, Silent, SolutionVersion
 from toolkit.site import Journal
 
 FLOOR = datetime(2026, 11, 1, tzinfo=UTC)
@@ -189,11 +195,47 @@ def test_no_node_that_answers_is_an_error_and_no_verdict(cluster_of):
         cluster_of(sessions).check(None, None, floor=FLOOR, manifests=MANIFESTS)
 
 
+def test_what_is_wrong_with_every_node_is_what_the_advice_is_about(cluster_of):
+    class Untrusted(Unreachable):
+        def invoke(self, command):
+            raise ConnectError("connect", found="a strange CA", hint="give the CA's certificate")
+
+    with pytest.raises(ConnectError) as caught:
+        cluster_of({"n1": Untrusted(), "n2": Untrusted()}).check(
+            None, None, floor=FLOOR, manifests=MANIFESTS
+        )
+    assert caught.value.hint == "give the CA's certificate"
+    with pytest.raises(ConnectError) as caught:
+        cluster_of({"n1": Untrusted(), "n2": Unreachable()}).check(
+            None, None, floor=FLOOR, manifests=MANIFESTS
+        )
+    assert "check cable" in caught.value.hint
+
+
 def test_only_update_on_a_medium_is_the_wanted_one(log, cluster_of):
     readiness = cluster_of({"n1": Asked("n1", log)}).check(
         lambda judged: LabelledMedium(), None, floor=FLOOR, manifests=MANIFESTS, now=lambda: NOW
     )
     assert (readiness.version, readiness.set_name) == (VERSION, "set")
+
+
+def test_version_that_the_medium_does_not_carry_is_refused_and_the_carried_are_named(
+    log, cluster_of
+):
+    cluster = cluster_of({"n1": Asked("n1", log)})
+    other = SolutionVersion.parse("12.2605.1001.1")
+    for ask in (
+        lambda: cluster.check(
+            lambda judged: LabelledMedium(),
+            other,
+            floor=FLOOR,
+            manifests=MANIFESTS,
+            now=lambda: NOW,
+        ),
+        lambda: cluster.require_importing(LabelledMedium(), other, lowest=VERSION),
+    ):
+        with pytest.raises(InputError, match=f"the medium carries {VERSION}"):
+            ask()
 
 
 class LabelledMedium(Medium):

@@ -5,10 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from toolkit.cluster._baseline import Baseline, NodeSettings, Setting
+from toolkit.cluster._baseline import Baseline, NodeSettings, Setting, read_baseline
 from toolkit.cluster._checks._check import Told
 from toolkit.cluster._checks._drift import ask_cluster, ask_node
-from toolkit.cluster._remembering import ask_settings, keep_baseline, kept_baseline
+from toolkit.cluster._remembering import (
+    ask_settings,
+    keep_baseline,
+    kept_baseline,
+    replaceable_baseline,
+)
 from toolkit.errors import AuthenticationError, CommandError, ConnectError, InputError, StorageError
 from toolkit.filesystem import DRAFT
 from toolkit.model import KnownCluster, Node, Silent
@@ -163,9 +168,13 @@ def test_baseline_that_is_kept_is_found_and_stands_in_the_journal(site):
     path = keep_baseline(site, KEPT)
     assert path == site.root / "baselines" / "plant7.json"
     assert kept(site) == KEPT
-    (entry,) = site.journal.entries(cluster="plant7")
-    assert (entry.step, entry.outcome) == ("baseline", "done")
-    assert entry.facts == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
+    entries = tuple(site.journal.entries(cluster="plant7"))
+    assert [(entry.step, entry.outcome) for entry in entries] == [
+        ("baseline", "intent"),
+        ("baseline", "done"),
+    ]
+    for entry in entries:
+        assert entry.facts == {"by": "Ben Okri", "solution_version": "12.2602.1002.501"}
 
 
 def test_earlier_baseline_is_kept_beside_the_new_one(site):
@@ -175,6 +184,26 @@ def test_earlier_baseline_is_kept_beside_the_new_one(site):
     assert kept(site) == newer
     names = sorted(path.name for path in (site.root / "baselines").iterdir())
     assert names == ["plant7.json", "plant7.until-20261127T120000Z.json"]
+
+
+def test_two_baselines_of_one_second_lose_none(site):
+    taken = [replace(KEPT, by=name) for name in ("first", "second", "third")]
+    for one in taken:
+        keep_baseline(site, one)
+    until = "plant7.until-20261126T120000Z"
+    files = [site.root / "baselines" / f"{name}.json" for name in (until, f"{until}-2", "plant7")]
+    assert [read_baseline(path.read_bytes(), file=str(path)) for path in files] == taken
+
+
+def test_baseline_that_cannot_be_recorded_is_not_kept(site):
+    keep_baseline(site, KEPT)
+    (site.root / "journal.jsonl").unlink()
+    (site.root / "journal.jsonl").mkdir()
+    with pytest.raises(StorageError) as caught:
+        keep_baseline(site, replace(KEPT, taken_at=AT + timedelta(days=1)))
+    assert "a change that cannot be recorded is not made" in caught.value.hint
+    (path,) = (site.root / "baselines").iterdir()
+    assert read_baseline(path.read_bytes(), file=str(path)) == KEPT
 
 
 def test_baseline_that_cannot_be_written_leaves_the_earlier_one(site):
@@ -190,6 +219,26 @@ def test_damaged_baseline_names_its_file(site):
     path.write_bytes(b"{}")
     with pytest.raises(InputError, match=r"plant7\.json"):
         kept(site)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"format": 1', b"\0\xff", b"{}"])
+def test_new_baseline_can_be_taken_where_the_file_cannot_be_understood(site, content):
+    path = keep_baseline(site, KEPT)
+    path.write_bytes(content)
+    told = []
+    assert replaceable_baseline(site, "plant7", warn=told.append) is None
+    (words,) = told
+    assert "plant7.json" in words
+    keep_baseline(site, KEPT)
+    assert kept(site) == KEPT
+    assert path.with_name("plant7.until-20261126T120000Z.json").read_bytes() == content
+
+
+def test_journal_that_cannot_be_understood_is_no_damaged_baseline(site):
+    keep_baseline(site, KEPT)
+    (site.root / "journal.jsonl").write_bytes(b"hello\n")
+    with pytest.raises(InputError, match="journal"):
+        replaceable_baseline(site, "plant7", warn=pytest.fail)
 
 
 def test_baseline_of_a_cluster_that_was_removed_counts_no_more_and_that_is_told(site):

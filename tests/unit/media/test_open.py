@@ -2,6 +2,7 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,16 @@ from toolkit.media import (
 from toolkit.model import PayloadKind, Silent, SolutionVersion
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
+
+
+class Heard(Silent):
+    """Keeps what was said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, message):
+        self.said.append(message)
 
 
 @pytest.fixture
@@ -171,6 +182,26 @@ def test_a_site_without_a_pinned_root_believes_nothing(tmp_path, medium):
         SiteTrust(tmp_path / "empty").open(medium)
     assert "ferry site init" in caught.value.hint
     assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"garbage"])
+def test_pinned_root_that_is_damaged_is_named_whole_and_is_to_be_restored(site, medium, content):
+    (site.folder / "root.json").write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(site.folder / "root.json"))) as caught:
+        site.open(medium)
+    assert "restore it from a backup" in caught.value.hint
+
+
+def test_site_with_a_journal_that_lost_its_memory_is_told_so(site, medium):
+    heard = Heard()
+    site.open(medium, progress=heard)
+    (site.folder.parent / "journal.jsonl").touch()
+    site.open(medium, progress=heard)
+    assert heard.said == []
+    (site.folder / "state.json").unlink()
+    site.open(medium, progress=heard)
+    (line,) = heard.said
+    assert "remembers no medium" in line
 
 
 def test_another_publisher_s_medium_is_refused(tmp_path, medium, other_publisher):
@@ -392,17 +423,9 @@ def test_a_clock_far_ahead_does_not_raise_the_floor(site, medium, newer):
 
 
 def test_warnings_are_told_to_the_progress(site, medium):
-    said = []
-
-    class Heard:
-        def begin(self, what, *, total_bytes): ...
-        def advance(self, count_bytes): ...
-        def end(self): ...
-        def say(self, message):
-            said.append(message)
-
-    site.open(medium, now=NOW - days(1), progress=Heard())
-    assert "clock is behind" in said[0]
+    heard = Heard()
+    site.open(medium, now=NOW - days(1), progress=heard)
+    assert "clock is behind" in heard.said[0]
 
 
 # --- which set ------------------------------------------------------------------------------------

@@ -235,16 +235,27 @@ def test_http_needs_no_roots():
     assert roots(transport=Transport.HTTP) is None
 
 
-def test_missing_ca_file_is_a_storage_error(tmp_path):
+def with_ca(path, **more):
+    """Prepare a session; nothing is contacted."""
+    node = Node(name="n1", address="x", ca_file=str(path), **more)
+    return connect(node, Credential(username="u", password="p"))
+
+
+def test_missing_ca_file_is_a_storage_error_before_any_question(tmp_path):
     with pytest.raises(StorageError, match=r"gone\.pem"):
-        roots(str(tmp_path / "gone.pem"))
+        with_ca(tmp_path / "gone.pem")
 
 
-def test_ca_file_without_a_certificate_is_an_input_error(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ["", "not PEM", "-----BEGIN CERTIFICATE-----\nMIIC\n", "-----BEGIN CERTIFICATE-----\nMII"],
+)
+def test_ca_file_without_a_certificate_is_an_input_error_before_any_question(tmp_path, content):
     empty = tmp_path / "empty.pem"
-    empty.write_text("not PEM", encoding="utf-8")
+    empty.write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"empty\.pem"):
-        roots(str(empty))
+        with_ca(empty)
+    with_ca(empty, transport=Transport.HTTP)  # which shows no certificate
 
 
 def test_without_ca_file_the_systems_store_is_named(tmp_path, monkeypatch):
