@@ -206,7 +206,7 @@ def reading_device() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _BAD_SECTOR:
             raise
-        raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
+        raise OSError(errno.EIO, "Input/output error") from error
 
 
 @contextlib.contextmanager

@@ -436,7 +436,7 @@ def test_service_that_says_not_now_at_the_first_question_is_asked_again(
 
     told = Session._Get_SolutionUpdateEnvironment
     monkeypatch.setattr(Session, "_Get_SolutionUpdateEnvironment", busy)
-    cluster.require_importing(lowest=VERSION_THAT_IMPORTS)
+    cluster.require_importing(medium(), VERSION, lowest=VERSION_THAT_IMPORTS)
     assert clock.slept == [60, 90, 135]
 
 
@@ -446,7 +446,7 @@ def test_service_that_stays_silent_or_says_something_else_ends_it(
 ):
     world.fail_on[_cmdlets.environment().name] = refusal(words=words)
     with pytest.raises(CommandError, match=words):
-        cluster.require_importing(lowest=VERSION_THAT_IMPORTS, wait_s=600)
+        cluster.require_importing(medium(), VERSION, lowest=VERSION_THAT_IMPORTS, wait_s=600)
     assert int(sum(clock.slept)) == slept
 
 
