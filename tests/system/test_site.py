@@ -120,6 +120,7 @@ def test_sbe_that_the_update_asks_for_is_imported_from_the_medium(carried, simul
 def test_second_import_adds_nothing(carried, simulate):
     cluster = simulate(carried)
     import_(carried)
+    assert f"lists {VERSION} already, as Ready" in import_(carried, "--dry-run").out
     assert json.loads(import_(carried, "--json").out)["data"]["copied_bytes"] == 0
     assert cluster.world.journal.add_calls == 1
 

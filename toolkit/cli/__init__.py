@@ -142,8 +142,9 @@ def _execute(arguments: list[str] | None) -> int:
         return EXIT_STOPPED
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        echo("ferry: stopped; the same command goes on from here", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        told = getattr(stop.__cause__ or stop, "__notes__", ["the same command goes on from here"])
+        echo(f"ferry: stopped; {told[-1]}", err=True)
         return EXIT_STOPPED
     except click.ClickException as error:
         error.show()

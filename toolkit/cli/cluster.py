@@ -235,9 +235,15 @@ def import_(
         )
         if dry_run:
             seen = cluster.discover()
+            listed = seen.listed(version)
             if json_output:
                 told = {"version": version, "node": seen.node, "road": road, "dry_run": True}
-                print_json("import", told)
+                print_json("import", told | {"update": listed})
+            elif listed is not None:
+                echo(
+                    f"{seen.node} lists {version} already, as {listed.state_raw}: nothing would be sent but an SBE that "
+                    "it asks for and the medium carries; nothing was changed"
+                )
             else:
                 echo(
                     f"would import {version}, if its payloads are good: of the media only what is signed and which "

@@ -154,6 +154,10 @@ class Overview:
     environment: UpdateEnvironment
     updates: tuple[Update, ...]
 
+    def listed(self, version: SolutionVersion) -> Update | None:
+        """Return the solution update of a version; None: the cluster does not list it."""
+        return next((one for one in self.updates if _cmdlets.is_version(one, version)), None)
+
 
 class Cluster:
     """One known cluster, with the means to reach its nodes.

@@ -227,6 +227,10 @@ class Starting:
             if not is_sent:
                 raise
             return self._learned(case, error)
+        except KeyboardInterrupt as stop:
+            if is_sent:
+                stop.add_note(_unknown(update))
+            raise
 
     def _learned(self, case: Case, error: ReachError) -> ResourceId:
         """Ask the cluster whether a run began whose start was not answered."""
@@ -244,12 +248,10 @@ class Starting:
                 self._note(update, verb, "done", run_id=found, learned="from the cluster")
                 return found
         self._note(update, verb, "lost", words=str(error))
-        shown = subject_of(update.resource_id).replace("run", "run show", 1)
         raise SessionLostError(
             f"{verb} update {update.version}",
             found=f"the reply was lost ({error}), and no new run is seen",
-            hint=f"whether it began is unknown: look at `ferry {shown}` in a few "
-            "minutes; this command judges anew and starts nothing that runs",
+            hint=_unknown(update),
         ) from error
 
     def _facts(self, case: Case, permit: Permit) -> dict[str, str]:
@@ -279,6 +281,14 @@ class Starting:
             outcome=outcome,
             **facts,
         )
+
+
+def _unknown(update: Update) -> str:
+    shown = subject_of(update.resource_id).replace("run", "run show", 1)
+    return (
+        f"whether it began is unknown: look at `ferry {shown}` in a few minutes; this command judges anew and starts "
+        "nothing that runs"
+    )
 
 
 def _new_run(case: Case, runs: tuple[RunSummary, ...]) -> ResourceId | None:

@@ -73,6 +73,13 @@ def test_error_prints_what_was_tried_found_expected_and_what_to_do_next(broken_s
     )
 
 
+def test_who_is_stopped_says_what_may_have_been_done(broken_site, capsys):
+    stop = KeyboardInterrupt()
+    stop.add_note("it may have begun")
+    assert broken_site(stop) == 130
+    assert capsys.readouterr().err.strip() == "ferry: stopped; it may have begun"
+
+
 def test_ctrl_c_while_modules_are_imported_ends_as_a_later_one(broken_site, capsys):
     broken_site(KeyboardInterrupt())
     later = capsys.readouterr().err

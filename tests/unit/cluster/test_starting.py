@@ -318,6 +318,15 @@ def test_start_that_names_no_run_is_never_called_no_start(plant, reply):
     assert plant.starts == 2
 
 
+def test_start_that_is_stopped_by_hand_says_that_it_may_have_begun(plant):
+    plant.world.fail_on[START] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        plant.start()
+    (told,) = stopped.value.__notes__
+    assert f"`ferry run show {VERSION}`" in told
+    assert plant.noted() == [("start", "intent")]
+
+
 def test_run_that_goes_on_after_it_had_ended_is_learned_too(plant):
     plant.is_listed_as("InstallationFailed")
     plant.has_run()
