@@ -16,8 +16,9 @@ from toolkit.cli._output import (
     print_json,
     print_table,
     site_option,
+    warn,
 )
-from toolkit.cli._reach import open_baseline, open_cluster, user_option, warn
+from toolkit.cli._reach import open_baseline, open_cluster, user_option
 from toolkit.cluster import (
     Baseline,
     Drift,

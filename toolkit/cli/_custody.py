@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from toolkit.cli._output import FOLDER, F, LocalPath, echo, understood_by
+from toolkit.cli._output import FOLDER, F, LocalPath, echo, understood_by, warn
 from toolkit.errors import StorageError, ToolkitError, TrustError
 
 if TYPE_CHECKING:  # half of the time to start, for commands that write no receipt
@@ -130,7 +130,7 @@ def believed_keys(
             if home := vouched_key(medium, site.trust_dir):
                 keys[home] = "home"
         except (TrustError, StorageError) as error:
-            echo(f"warning: the key of home cannot be proven by this medium: {error}", err=True)
+            warn(f"the key of home cannot be proven by this medium: {error}")
         if site.request_key.exists():
             keys[open_key(site.request_key).fingerprint] = "this site"
     return keys
@@ -141,7 +141,7 @@ def write_scribe(catalog: Catalog, by: str) -> Scribe | None:
     try:
         return home_scribe(catalog, by)
     except StorageError as error:
-        echo(f"warning: the set will have no receipt: {error}", err=True)
+        warn(f"the set will have no receipt: {error}")
         return None
 
 
@@ -164,7 +164,7 @@ def note_writing(
         clusters = catalog.bound_for(plan)
         keep_set(catalog.root, medium, clusters=clusters, own_key=scribe.key.fingerprint)
     except StorageError as error:
-        echo(f"warning: this catalog will not know the set when it comes back: {error}", err=True)
+        warn(f"this catalog will not know the set when it comes back: {error}")
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def telling_only_if(problem: ToolkitError | None) -> Iterator[None]:
     except ToolkitError as error:
         if problem is None:
             raise
-        echo(f"warning: no receipt of this: {error}", err=True)
+        warn(f"no receipt of this: {error}")
 
 
 def receipt_scribe(
@@ -203,7 +203,7 @@ def receipt_scribe(
 def tell_written(written: Written) -> None:
     """Say on stderr which receipt was added, and where the chain before it does not hold."""
     for seen in written.breaks:
-        echo(f"warning: the receipts before: {seen.text}", err=True)
+        warn(f"the receipts before: {seen.text}")
     if written.receipt.is_clock_behind:
         echo("warning: this machine's clock is behind; the receipt says so", err=True)
     echo(f"receipt {written.path} signed by {written.fingerprint}", err=True)

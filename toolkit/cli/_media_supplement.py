@@ -162,7 +162,7 @@ def supplement(
     before = ScanBefore(chosen_scanner(hook, hook_minutes), progress)
     catalog = Catalog(catalog_dir)
     prepared = prepare_supplement(catalog_dir, request_file, keys=catalog.believed_keys())
-    warn(prepared.warnings)
+    warn(*prepared.warnings)
     payloads = catalog.for_supplement(
         prepared.wanted, manifests=load_manifests(manifest_dirs), progress=progress
     )

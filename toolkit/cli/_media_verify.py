@@ -10,7 +10,7 @@ import click
 
 from toolkit.cli import EXIT_NO
 from toolkit.cli._custody import tell_written, telling_only_if
-from toolkit.cli._output import echo, human_size, print_json, print_table
+from toolkit.cli._output import echo, human_size, print_json, print_table, warn
 
 if TYPE_CHECKING:
     from toolkit.media import Examined, MediumReport, Scribe
@@ -109,7 +109,7 @@ def _tell_report(report: MediumReport, *, json_output: bool) -> None:
         print_json("medium-report", report)
         return
     for warning in report.warnings:
-        echo(f"warning: {warning}", err=True)
+        warn(warning)
     print_table(
         ("VERDICT", "FILE", "DETAIL"),
         [(file.verdict.value, file.path, file.detail) for file in report.files],

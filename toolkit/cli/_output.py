@@ -84,8 +84,8 @@ class Diverted(io.TextIOBase):
         return len(text)
 
 
-def warn(warnings: Iterable[str]) -> None:
-    """Say on stderr what a medium may meet, before it is written."""
+def warn(*warnings: str) -> None:
+    """Say on stderr what goes on all the same, and must be known."""
     for text in warnings:
         echo(f"warning: {text}", err=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from toolkit.cli._output import F, TerminalProgress, echo, secret_text
+from toolkit.cli._output import F, TerminalProgress, secret_text, warn
 from toolkit.cluster import Baseline, Cluster, kept_baseline
 from toolkit.errors import InputError
 from toolkit.model import Credential
@@ -106,8 +106,3 @@ def open_cluster(
 def open_baseline(site: Site, cluster_name: str) -> Baseline | None:
     """Return the baseline that is kept of a cluster; one that no longer counts is told, with and without --json."""
     return kept_baseline(site, cluster_name, warn=warn)
-
-
-def warn(words: str) -> None:
-    """Print what goes on all the same, and must be known."""
-    echo(f"warning: {words}", err=True)

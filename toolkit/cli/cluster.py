@@ -34,6 +34,7 @@ from toolkit.cli._output import (
     print_table,
     read_version,
     site_option,
+    warn,
 )
 from toolkit.cli._reach import open_cluster, user_option, written_reason
 from toolkit.cluster import ImportResult, NeededSbe, SbeBefore, state_import
@@ -215,7 +216,7 @@ def import_(
     with site.lock():
         judged = cluster.tell_time(floor=recall(site.trust_dir).floor)
         if judged.warning:
-            echo(f"warning: {judged.warning}", err=True)
+            warn(judged.warning)
         opened = open_medium(
             media[0],
             site.trust_dir,

@@ -292,7 +292,7 @@ def write(
     # first the keys: looking into archives may take an hour
     keys = open_keys(keys_dir, read_passphrase(PASSPHRASE_VARIABLE, "Passphrase for the keys"))
     catalog = Catalog(catalog_dir)
-    warn(foresee(catalog_dir))
+    warn(*foresee(catalog_dir))
     payloads = catalog.for_medium(
         versions,
         plan=plan_file,
