@@ -15,6 +15,7 @@ Layout::
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
@@ -51,7 +52,7 @@ _RESTORE_SITE = (
     "home then knows the site by a new id"
 )
 _RESTORE_CLUSTERS = "remove the file and add the clusters again with `ferry site add-cluster`"
-_NO_ADDRESS = re.compile(r"[=\s/\\]")
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -362,12 +363,12 @@ class Site:
                     else "choose a name of your own; only this site calls the cluster by it",
                 )
         for node in cluster.nodes:
-            if _NO_ADDRESS.search(node.address):
+            if not _is_address(node.address):
                 raise InputError(
                     f"add cluster {cluster.name}",
                     found=f"{node.address!r} as the address of node {node.name}",
                     expected="a host name or an IP address",
-                    hint="give one address for each node: --node HOST=ADDRESS",
+                    hint="give one address for each node, without a port: --node HOST=ADDRESS",
                 )
         if not cluster.nodes or len({name.casefold() for name in names[1:]}) < len(names) - 1:
             raise InputError(
@@ -471,6 +472,13 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
             raise TypeError(f"the address of {node_name} is no text")
         nodes.append(Node(**known, name=node_name))
     return KnownCluster(name=name, nodes=tuple(nodes))
+
+
+def _is_address(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(text)
+        return True
+    return _HOST.fullmatch(text) is not None
 
 
 def _read_json(path: Path, attempted: str, hint: str) -> dict[str, Any]:

@@ -111,7 +111,10 @@ def test_node_name_that_is_no_name_is_refused_with_its_place(site, name):
     assert "HOST=ADDRESS" in caught.value.hint
 
 
-@pytest.mark.parametrize("address", ["b=c", "10.0.0.1 10.0.0.2", "https://n1", "\\\\n1"])
+@pytest.mark.parametrize(
+    "address",
+    ["b=c", "10.0.0.1 10.0.0.2", "https://n1", "\\\\n1", "n1:5986", "[fe80::1]", "10.0.0.1;x"],
+)
 def test_address_that_is_none_is_refused(site, address):
     node = Node(name="n1", address=address)
     with pytest.raises(InputError, match="the address of node n1"):

@@ -225,12 +225,18 @@ def repair_file(
 
 
 def rescue(source: Path, target: Path, *, size_bytes: int, progress: Progress) -> int:
-    """Copy what can be read of a file, with zeros for sectors that cannot; return how many bytes those are."""
+    """Copy what can be read of a file, with zeros for sectors that cannot; return how many bytes those are.
+
+    Raises:
+        OSError: The device is gone, which looks as if each sector were bad; or there is no room for the copy.
+    """
     lost = 0
     with source.open("rb", buffering=0) as reading, target.open("wb") as out:
         for start in range(0, size_bytes, CHUNK_BYTES):
             stretch = min(CHUNK_BYTES, size_bytes - start)
             pieces, missing = _read_around(reading, start, stretch)
+            if missing:
+                source.open("rb", buffering=0).close()  # fails where the whole device is gone
             out.seek(start)
             out.writelines(pieces)
             lost += missing

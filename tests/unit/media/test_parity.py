@@ -424,12 +424,21 @@ def test_sectors_that_cannot_be_read_are_zeros(tmp_path, windows_words, words):
     data = random.Random(9).randbytes(50_000)
 
     class Source:
+        is_plugged_in = True
+
         def open(self, *_, **__):
+            if not self.is_plugged_in:
+                raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+            self.is_plugged_in = is_still_there
             return Failing(data)
 
+    is_still_there = True
     lost = rescue(Source(), tmp_path / "copy", size_bytes=len(data), progress=Silent())
     assert lost == 4096
     assert (tmp_path / "copy").read_bytes() == data[:8192] + bytes(4096) + data[8192 + 4096 :]
+    is_still_there = False
+    with pytest.raises(FileNotFoundError):  # a device that is gone has no bad sectors
+        rescue(Source(), tmp_path / "copy", size_bytes=len(data), progress=Silent())
 
 
 def test_a_stopped_par2_leaves_no_parity_under_its_name(root, publisher, payload, tmp_path):
