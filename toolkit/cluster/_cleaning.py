@@ -248,7 +248,9 @@ class Cleaner:
     def _rest(self, version: SolutionVersion, ours: Iterable[Leftover]) -> Leftover | None:
         """Return what was being removed of a version, where its rest would not be known as ours."""
         one = self._unknown
-        if one is None or one.version != str(version) or one.path in {item.path for item in ours}:
+        if one is None or one.version != str(version):
+            return None
+        if one.path in {SCRATCH, *(item.path for item in ours)}:  # the probe is known by its name
             return None
         return one
 

@@ -22,7 +22,7 @@ from toolkit.cluster._share_records import (
     digest_of,
     records_folder,
 )
-from toolkit.errors import InputError, SessionLostError, StateError
+from toolkit.errors import CommandError, InputError, SessionLostError, StateError
 from toolkit.model import Silent, SolutionVersion
 from toolkit.site import Journal
 
@@ -306,6 +306,31 @@ def test_rest_of_what_was_being_removed_goes_too(world, journal, monkeypatch):
     done = half_removed(world, journal, monkeypatch)(None, all_versions=False, dry_run=False)
     assert {one.path.name for one in done.removed} == {str(VERSION), BUNDLE}
     assert not done.left
+
+
+def test_measuring_whose_removal_was_lost_is_removed_once(world, journal, monkeypatch):
+    def lost(self, values, command):
+        if values["LiteralPath"] == str(SCRATCH):
+            monkeypatch.setattr(Session, "_Remove_Item", taken_once)
+            raise SessionLostError("remove")
+        return taken(self, values, command)
+
+    def taken_once(self, values, command):
+        path = values["LiteralPath"]
+        if path not in self.world.files and path not in self.world.folders:
+            raise CommandError("remove", cmdlet="Remove-Item", error_id="PathNotFound")
+        return taken(self, values, command)
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    world.files[str(SCRATCH)] = bytes(9)
+    clean = cleaner(world, journal)
+    with pytest.raises(SessionLostError):
+        clean(None, all_versions=False, dry_run=False)
+    done = clean(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE, SCRATCH.name]
+    assert not done.left
+    assert not any(str(records_folder(VERSION)) in path for path in world.files)
 
 
 def test_rest_into_which_somebody_wrote_is_left(world, journal, monkeypatch):
