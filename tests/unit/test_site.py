@@ -264,6 +264,36 @@ def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line
 
 
 @pytest.mark.parametrize("outcome", ["intent", "done"])
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 4096, b'{"at": "2026-' + b"\0" * 4096, b"\0" * 4096 + b"{"]
+)
+def test_zeros_at_the_end_of_the_journal_are_told_and_not_cut_away(tmp_path, tail, outcome):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(tail)
+    before = (tmp_path / "j").read_bytes()
+    with pytest.raises(InputError, match=r"line 2.*4096 bytes that are zero") as reading:
+        list(journal.entries(cluster="c"))
+    with pytest.raises(InputError, match=r"last line.*4096 bytes that are zero") as writing:
+        add(journal, "two", outcome)
+    assert writing.value.hint.startswith(reading.value.hint)
+    assert ("is not made" in writing.value.hint) == (outcome == "intent")
+    assert (tmp_path / "j").read_bytes() == before
+
+
+def test_more_zeros_at_the_end_of_the_journal_than_a_line_is_long_are_not_cut_away(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(bytes(3 << 20))
+    before = (tmp_path / "j").read_bytes()
+    with pytest.raises(InputError, match="bytes that are zero"):
+        add(journal, "two")
+    assert (tmp_path / "j").read_bytes() == before
+
+
+@pytest.mark.parametrize("outcome", ["intent", "done"])
 def test_journal_that_cannot_be_written_is_a_storage_error(tmp_path, outcome):
     (tmp_path / "j").mkdir()
     with pytest.raises(StorageError, match="a folder where a file belongs") as caught:

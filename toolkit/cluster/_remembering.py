@@ -58,7 +58,7 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
     """Keep a baseline at the site, and what stood there beside it; write that into the journal. Hold `lock`.
 
     Raises:
-        InputError: What stands there is a pipe or a device.
+        InputError: What stands there is a pipe or a device, or the journal ends in zeros.
         StorageError: The site cannot be written.
     """
     path = _file(site, baseline.cluster)
