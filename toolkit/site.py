@@ -86,6 +86,14 @@ def _line(entry: JournalEntry) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="replace")
 
 
+def _entry(row: dict[str, Any]) -> JournalEntry:
+    entry = JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+    texts = (entry.cluster, entry.subject, entry.step, entry.outcome)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.facts, dict):
+        raise TypeError("an entry is made of texts")
+    return entry
+
+
 class Journal:
     """Append-only file of every change; a line torn by a power cut is not read and not kept, one with zeros is refused."""
 
@@ -168,8 +176,7 @@ class Journal:
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
         try:
-            row = json.loads(line)
-            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+            return _entry(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             hint = "somebody edited the journal; restore that line from a backup"
             raise self._no_entry(f"line {number}", misread(error), hint) from error
@@ -350,8 +357,8 @@ class Site:
         """Remember a cluster; the authority's certificate is copied into the site. Hold `lock` meanwhile.
 
         Raises:
-            InputError: A name that cannot be used, no node, or a node named twice.
-            StorageError: It is known already, or the site cannot be read or written.
+            InputError: A name that cannot be used, no node, or a node named twice; or the journal cannot be understood.
+            StorageError: It is known already, or the site (its journal, too) cannot be read or written.
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
         for number, name in enumerate(names):

@@ -251,6 +251,28 @@ def test_journal_line_that_is_not_ours_is_named(tmp_path):
         list(journal.entries(cluster="c"))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cluster": 7},
+        {"cluster": None},
+        {"subject": []},
+        {"step": 1},
+        {"outcome": {}},
+        {"facts": "x"},
+    ],
+)
+def test_journal_line_with_a_value_of_another_kind_is_named(tmp_path, wrong):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    row = json.loads((tmp_path / "j").read_bytes()) | wrong
+    with (tmp_path / "j").open("ab") as file:
+        file.write(json.dumps(row).encode() + b"\n")
+    with pytest.raises(InputError, match=r"line 2.*a value of another kind") as caught:
+        list(journal.entries(cluster="c"))
+    assert "edited" in caught.value.hint
+
+
 @pytest.mark.parametrize("line", [b"\0" * 4096 + b"\n", b"\0" * 4096 + b'{"at": "x"}\n'])
 def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line):
     journal = Journal(tmp_path / "j")
