@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -210,12 +211,12 @@ def has_mark(path: Path, mark: str) -> bool:
         return False
 
 
-def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:
+def write_beside(path: Path, data: bytes | io.FileIO, *, is_locked: bool = False) -> None:
     """Write a file so that it is there whole or not at all; of two at once the later one stays.
 
     Args:
         path: The file.
-        data: What it will hold.
+        data: What it will hold; of an open file the rest, however large.
         is_locked: Whether nobody else can write it now: then its draft has always the same name, and
             what a killed process left of it is written over.
 
@@ -226,7 +227,10 @@ def write_beside(path: Path, data: bytes, *, is_locked: bool = False) -> None:
     draft = path.with_name(f"{path.name}{own}{DRAFT}")
     try:
         with draft.open("wb") as file:
-            file.write(data)
+            if isinstance(data, io.FileIO):
+                shutil.copyfileobj(data, file)
+            else:
+                file.write(data)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

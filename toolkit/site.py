@@ -87,8 +87,16 @@ def _line(entry: JournalEntry) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="replace")
 
 
+def _entry(row: dict[str, Any]) -> JournalEntry:
+    entry = JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+    texts = (entry.cluster, entry.subject, entry.step, entry.outcome)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.facts, dict):
+        raise TypeError("an entry is made of texts")
+    return entry
+
+
 class Journal:
-    """Append-only file of every change; a line torn by a power cut is not read and not kept."""
+    """Append-only file of every change; a line torn by a power cut is not read and not kept, one with zeros is refused."""
 
     def __init__(self, path: Path) -> None:
         """Use the journal at `path`; it is created by the first entry."""
@@ -102,6 +110,7 @@ class Journal:
         Facts of an entry that nobody could read back are shortened.
 
         Raises:
+            InputError: It ends in zeros, which stand where there may have been entries.
             StorageError: The disk is full or fails: nothing may be changed unrecorded.
         """
         entry = JournalEntry(
@@ -123,23 +132,23 @@ class Journal:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-        except StorageError as error:
+        except (InputError, StorageError) as error:
             if outcome == "intent":
                 unmade = "a change that cannot be recorded is not made"
                 error.hint = f"{error.hint}; {unmade}" if error.hint else unmade
             raise
         return entry
 
-    @staticmethod
-    def _cut_torn_line(file: Any) -> None:
+    def _cut_torn_line(self, file: Any) -> None:
         size = file.seek(0, os.SEEK_END)
         if size == 0:
             return
         start = max(0, size - _LINE_LIMIT_BYTES)
         file.seek(start)
         tail = file.read()
-        if not tail.endswith(b"\n"):
-            file.truncate(start + tail.rfind(b"\n") + 1)
+        if torn := tail[tail.rfind(b"\n") + 1 :]:
+            self._refuse_zeros(torn, "the last line")
+            file.truncate(size - len(torn))
         file.seek(0, os.SEEK_END)
 
     def entries(self, *, cluster: str, subject: str | None = None) -> Iterator[JournalEntry]:
@@ -158,6 +167,7 @@ class Journal:
             with file:
                 lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
                 for number, line in enumerate(lines, start=1):
+                    self._refuse_zeros(line, f"line {number}")
                     if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:
                         return
                     entry = self._parse(line, number)
@@ -166,25 +176,25 @@ class Journal:
                         yield entry
 
     def _parse(self, line: bytes, number: int) -> JournalEntry:
-        def refuse(found: str, hint: str) -> InputError:
-            return InputError(
-                "read journal",
-                file=str(self._path),
-                place=f"line {number}",
-                found=found,
-                expected="one entry written by ferry",
-                hint=hint,
-            )
-
-        if zeros := line.count(0):
-            raise refuse(f"{zeros} bytes that are zero", _AFTER_ZEROS)
         try:
-            row = json.loads(line)
-            return JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
+            return _entry(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise refuse(
-                misread(error), "somebody edited the journal; restore that line from a backup"
-            ) from error
+            hint = "somebody edited the journal; restore that line from a backup"
+            raise self._no_entry(f"line {number}", misread(error), hint) from error
+
+    def _refuse_zeros(self, line: bytes, place: str) -> None:
+        if zeros := line.count(0):
+            raise self._no_entry(place, f"{zeros} bytes that are zero", _AFTER_ZEROS)
+
+    def _no_entry(self, place: str, found: str, hint: str) -> InputError:
+        return InputError(
+            "read journal",
+            file=str(self._path),
+            place=place,
+            found=found,
+            expected="one entry written by ferry",
+            hint=hint,
+        )
 
 
 class Site:
@@ -348,8 +358,8 @@ class Site:
         """Remember a cluster; the authority's certificate is copied into the site. Hold `lock` meanwhile.
 
         Raises:
-            InputError: A name that cannot be used, no node, or a node named twice.
-            StorageError: It is known already, or the site cannot be read or written.
+            InputError: A name that cannot be used, no node, or a node named twice; or the journal cannot be understood.
+            StorageError: It is known already, or the site (its journal, too) cannot be read or written.
         """
         names = [cluster.name, *(node.name for node in cluster.nodes)]
         for number, name in enumerate(names):
@@ -396,7 +406,7 @@ class Site:
         """Forget a cluster; its journal entries stay. Hold `lock` meanwhile.
 
         Raises:
-            InputError: No cluster of that name.
+            InputError: No cluster of that name, or the journal ends in zeros.
             StorageError: The site cannot be written.
         """
         gone = self.cluster(name)

@@ -254,6 +254,28 @@ def test_journal_line_that_is_not_ours_is_named(tmp_path):
         list(journal.entries(cluster="c"))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cluster": 7},
+        {"cluster": None},
+        {"subject": []},
+        {"step": 1},
+        {"outcome": {}},
+        {"facts": "x"},
+    ],
+)
+def test_journal_line_with_a_value_of_another_kind_is_named(tmp_path, wrong):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    row = json.loads((tmp_path / "j").read_bytes()) | wrong
+    with (tmp_path / "j").open("ab") as file:
+        file.write(json.dumps(row).encode() + b"\n")
+    with pytest.raises(InputError, match=r"line 2.*a value of another kind") as caught:
+        list(journal.entries(cluster="c"))
+    assert "edited" in caught.value.hint
+
+
 @pytest.mark.parametrize("line", [b"\0" * 4096 + b"\n", b"\0" * 4096 + b'{"at": "x"}\n'])
 def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line):
     journal = Journal(tmp_path / "j")
@@ -264,6 +286,36 @@ def test_zeros_that_a_power_cut_left_in_the_journal_are_called_so(tmp_path, line
     with pytest.raises(InputError, match=r"line 2.*4096 bytes that are zero") as caught:
         list(journal.entries(cluster="c"))
     assert "power cut" in caught.value.hint
+
+
+@pytest.mark.parametrize("outcome", ["intent", "done"])
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 4096, b'{"at": "2026-' + b"\0" * 4096, b"\0" * 4096 + b"{"]
+)
+def test_zeros_at_the_end_of_the_journal_are_told_and_not_cut_away(tmp_path, tail, outcome):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(tail)
+    before = (tmp_path / "j").read_bytes()
+    with pytest.raises(InputError, match=r"line 2.*4096 bytes that are zero") as reading:
+        list(journal.entries(cluster="c"))
+    with pytest.raises(InputError, match=r"last line.*4096 bytes that are zero") as writing:
+        add(journal, "two", outcome)
+    assert writing.value.hint.startswith(reading.value.hint)
+    assert ("is not made" in writing.value.hint) == (outcome == "intent")
+    assert (tmp_path / "j").read_bytes() == before
+
+
+def test_more_zeros_at_the_end_of_the_journal_than_a_line_is_long_are_not_cut_away(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(bytes(3 << 20))
+    before = (tmp_path / "j").read_bytes()
+    with pytest.raises(InputError, match="bytes that are zero"):
+        add(journal, "two")
+    assert (tmp_path / "j").read_bytes() == before
 
 
 @pytest.mark.parametrize("outcome", ["intent", "done"])

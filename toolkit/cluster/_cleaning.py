@@ -8,7 +8,8 @@ laptop that copies or expands is not disturbed; one whose node is hashing for lo
 its next change. Only what is seen with the token in hand is removed, for until then another laptop may have added
 it. The records of a version go last, when nothing of it is left; tokens stay, for the next one must be higher.
 A cleaning whose node goes away is run again through another: it sees anew what still stands there. What was just
-being removed is known then by its rest, if nothing was written there since.
+being removed is known then by its rest, if nothing was written there since. Which version goes, the first look
+decides: when it is gone, no other one takes its place.
 
 A version is kept as long as the update service may need its files: while it is added and not listed yet, while
 its SBE is added and still asked for, and while its run is in progress. Once it is listed, the service has a copy
@@ -106,6 +107,8 @@ class Cleaner:
     node: str = field(init=False)
     _removed: list[Leftover] = field(default_factory=list)
     _left: list[Leftover] = field(default_factory=list)
+    _chosen: Sequence[SolutionVersion] | None = None
+    """By the first look, and for good; None: not yet, or all."""
     _unknown: Leftover | None = None
     """What was being removed when a session was lost."""
     _files: frozenset[ShareItem] = frozenset()
@@ -170,8 +173,9 @@ class Cleaner:
         items = self._standing()
         self._learn(items)
         versions = sorted(_versions(items))
-        is_gone = bool(self._removed) and wanted is not None and wanted not in versions
-        chosen = versions if all_versions or is_gone else _choice(versions, wanted)
+        if self._chosen is None and not all_versions:
+            self._chosen = _choice(versions, wanted)
+        chosen = versions if self._chosen is None else self._chosen
         updates, installed = self._updates(), self._installed()
         found: list[_Standing] = []
         for version in versions:
@@ -244,7 +248,9 @@ class Cleaner:
     def _rest(self, version: SolutionVersion, ours: Iterable[Leftover]) -> Leftover | None:
         """Return what was being removed of a version, where its rest would not be known as ours."""
         one = self._unknown
-        if one is None or one.version != str(version) or one.path in {item.path for item in ours}:
+        if one is None or one.version != str(version):
+            return None
+        if one.path in {SCRATCH, *(item.path for item in ours)}:  # the probe is known by its name
             return None
         return one
 

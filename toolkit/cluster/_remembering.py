@@ -20,7 +20,7 @@ from toolkit.cluster._baseline import Baseline, NodeSettings, read_baseline, wri
 from toolkit.cluster._checking import CheckSession, NodeAsk
 from toolkit.cluster._checks._drift import ask_setup
 from toolkit.errors import InputError
-from toolkit.filesystem import on_storage, read_regular, write_beside
+from toolkit.filesystem import on_storage, open_regular, read_regular, write_beside
 from toolkit.model import Node, Progress
 from toolkit.site import Site
 
@@ -58,7 +58,7 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
     """Keep a baseline at the site, and what stood there beside it; write that into the journal. Hold `lock`.
 
     Raises:
-        InputError: What stands there is larger than any baseline, or no file.
+        InputError: What stands there is a pipe or a device, or the journal ends in zeros.
         StorageError: The site cannot be written.
     """
     path = _file(site, baseline.cluster)
@@ -73,8 +73,9 @@ def keep_baseline(site: Site, baseline: Baseline) -> Path:
     note(outcome="intent")
     with on_storage(f"keep the baseline of {baseline.cluster}"):
         path.parent.mkdir(exist_ok=True)
-        if path.exists():
-            write_beside(_earlier(path, baseline.taken_at), read_regular(path), is_locked=True)
+        if path.exists():  # copied: until the new one is whole, the earlier one counts
+            with open_regular(path) as earlier:
+                write_beside(_earlier(path, baseline.taken_at), earlier, is_locked=True)
         write_beside(path, write_baseline(baseline), is_locked=True)
     note(outcome="done")
     return path

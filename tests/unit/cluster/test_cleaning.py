@@ -22,7 +22,7 @@ from toolkit.cluster._share_records import (
     digest_of,
     records_folder,
 )
-from toolkit.errors import InputError, SessionLostError, StateError
+from toolkit.errors import CommandError, InputError, SessionLostError, StateError
 from toolkit.model import Silent, SolutionVersion
 from toolkit.site import Journal
 
@@ -308,6 +308,31 @@ def test_rest_of_what_was_being_removed_goes_too(world, journal, monkeypatch):
     assert not done.left
 
 
+def test_measuring_whose_removal_was_lost_is_removed_once(world, journal, monkeypatch):
+    def lost(self, values, command):
+        if values["LiteralPath"] == str(SCRATCH):
+            monkeypatch.setattr(Session, "_Remove_Item", taken_once)
+            raise SessionLostError("remove")
+        return taken(self, values, command)
+
+    def taken_once(self, values, command):
+        path = values["LiteralPath"]
+        if path not in self.world.files and path not in self.world.folders:
+            raise CommandError("remove", cmdlet="Remove-Item", error_id="PathNotFound")
+        return taken(self, values, command)
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    world.files[str(SCRATCH)] = bytes(9)
+    clean = cleaner(world, journal)
+    with pytest.raises(SessionLostError):
+        clean(None, all_versions=False, dry_run=False)
+    done = clean(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE, SCRATCH.name]
+    assert not done.left
+    assert not any(str(records_folder(VERSION)) in path for path in world.files)
+
+
 def test_rest_into_which_somebody_wrote_is_left(world, journal, monkeypatch):
     clean = half_removed(world, journal, monkeypatch)
     world.files[str(IMPORT_FOLDER / str(VERSION) / "b.xml")] = b"other"
@@ -321,6 +346,52 @@ def test_version_whose_records_went_when_the_session_was_lost_is_no_mistake(worl
     clean = cleaner(world, journal)
     done = clean(VERSION, all_versions=False, dry_run=False)
     assert clean(VERSION, all_versions=False, dry_run=False).removed == done.removed
+
+
+OTHER = SolutionVersion.parse("12.2605.1003.1")
+OTHERS = str(IMPORT_FOLDER / f"CombinedSolutionBundle.{OTHER}.zip")
+
+
+def import_other(world, *records):
+    """Another version stands there too."""
+    copied = record(ImportStep.COPY, Outcome.INTENT, PureWindowsPath(OTHERS), delivery=str(OTHER))
+    world.files[OTHERS] = b"zip"
+    world.folders.add(str(records_folder(OTHER)))
+    for one in (copied, *records):
+        world.files[str(records_folder(OTHER) / one.file_name)] = one.text().encode()
+
+
+@pytest.mark.parametrize("wanted", [None, VERSION])
+@pytest.mark.parametrize("records", [(), (replace(ADDED, delivery=str(OTHER)),)])
+def test_other_version_stays_where_records_went_when_the_session_was_lost(
+    world, journal, monkeypatch, wanted, records
+):
+    def lost(self, values, command):
+        taken(self, values, command)
+        if values["LiteralPath"] == str(records_folder(VERSION)):
+            raise SessionLostError("remove")
+        return []
+
+    taken = Session._Remove_Item
+    monkeypatch.setattr(Session, "_Remove_Item", lost)
+    clean = cleaner(world, journal)
+    if wanted:
+        import_other(world, *records)
+    with pytest.raises(SessionLostError):
+        clean(wanted, all_versions=False, dry_run=False)
+    if not wanted:  # another laptop imports it while the next node is reached
+        import_other(world, *records)
+    done = clean(wanted, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert [(str(one.path), one.version) for one in done.left] == [(OTHERS, str(OTHER))]
+    assert OTHERS in world.files
+
+
+def test_version_that_is_imported_while_the_token_is_waited_for_is_left(world, journal):
+    clean = cleaner(world, journal, lambda: import_other(world))
+    done = clean(None, all_versions=False, dry_run=False)
+    assert [one.path.name for one in done.removed] == [BUNDLE]
+    assert [(str(one.path), one.version) for one in done.left] == [(OTHERS, str(OTHER))]
 
 
 def test_what_would_go_is_only_told(world, journal):

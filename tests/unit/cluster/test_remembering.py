@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -232,6 +233,46 @@ def test_new_baseline_can_be_taken_where_the_file_cannot_be_understood(site, con
     keep_baseline(site, KEPT)
     assert kept(site) == KEPT
     assert path.with_name("plant7.until-20261126T120000Z.json").read_bytes() == content
+
+
+def test_new_baseline_can_be_taken_where_the_file_is_larger_than_any(site):
+    path = keep_baseline(site, KEPT)
+    huge = bytes(9 << 20) + b"end"
+    path.write_bytes(huge)
+    told = []
+    assert replaceable_baseline(site, "plant7", warn=told.append) is None
+    assert "a large file" in told[0]
+    keep_baseline(site, KEPT)
+    assert kept(site) == KEPT
+    assert path.with_name("plant7.until-20261126T120000Z.json").read_bytes() == huge
+    assert [entry.outcome for entry in site.journal.entries(cluster="plant7")][2:] == [
+        "intent",
+        "done",
+    ]
+
+
+@pytest.mark.parametrize("content", [None, bytes(9 << 20)])
+def test_baseline_that_is_killed_while_it_is_replaced_stays_under_its_name(
+    site, monkeypatch, content
+):
+    """Before each of the two renames: that of the copy beside it, and that of the new one."""
+    path = keep_baseline(site, KEPT)
+    if content is not None:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    replace_file = Path.replace
+    for renames in (0, 1):
+        left = iter(range(renames))
+
+        def killed(self, target, left=left):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return replace_file(self, target)
+
+        monkeypatch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            keep_baseline(site, replace(KEPT, taken_at=AT + timedelta(days=1)))
+        assert path.read_bytes() == before
 
 
 def test_journal_that_cannot_be_understood_is_no_damaged_baseline(site):
