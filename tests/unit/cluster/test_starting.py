@@ -327,6 +327,18 @@ def test_start_that_is_stopped_by_hand_says_that_it_may_have_begun(plant):
     assert plant.noted() == [("start", "intent")]
 
 
+def test_start_that_the_service_did_not_answer_in_time_is_looked_for(plant):
+    plant.world.fail_on[START] = refusal("Start-SolutionUpdate", "RestResponse of GatewayTimeout")
+    with pytest.raises(SessionLostError, match="no new run is seen") as unknown:
+        plant.start()
+    assert "GatewayTimeout" in str(unknown.value)
+    assert f"`ferry run show {VERSION}`" in unknown.value.hint
+    assert plant.noted() == [("start", "intent"), ("start", "lost")]
+    plant.wakes.append(lambda: plant.has_run("InProgress", run_id=f"{ID}/run-2"))
+    assert plant.start().run_id == f"{ID}/run-2"
+    assert plant.facts("done")["learned"] == "from the cluster"
+
+
 def test_run_that_goes_on_after_it_had_ended_is_learned_too(plant):
     plant.is_listed_as("InstallationFailed")
     plant.has_run()
