@@ -230,14 +230,15 @@ class Starting:
             return ResourceId(run_id)
 
         try:
-            return self.on_some_node(send, only_first_answer=True)
-        except AuthenticationError:
-            raise
-        except ReachError as error:
-            if not is_sent:
+            try:
+                return self.on_some_node(send, only_first_answer=True)
+            except AuthenticationError:
                 raise
-            return self._learned(case, error)
-        except KeyboardInterrupt as stop:
+            except ReachError as error:
+                if not is_sent:
+                    raise
+                return self._learned(case, error)
+        except KeyboardInterrupt as stop:  # also while it is looked for
             if is_sent:
                 stop.add_note(_unknown(update))
             raise

@@ -327,6 +327,18 @@ def test_start_that_is_stopped_by_hand_says_that_it_may_have_begun(plant):
     assert plant.noted() == [("start", "intent")]
 
 
+def test_start_that_is_stopped_while_it_is_looked_for_says_that_it_may_have_begun(plant):
+    def stop():
+        raise KeyboardInterrupt
+
+    lose(plant, then=stop)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        plant.start()
+    (told,) = stopped.value.__notes__
+    assert f"`ferry run show {VERSION}`" in told
+    assert plant.noted() == [("start", "intent")]
+
+
 def test_start_that_the_service_did_not_answer_in_time_is_looked_for(plant):
     plant.world.fail_on[START] = refusal("Start-SolutionUpdate", "RestResponse of GatewayTimeout")
     with pytest.raises(SessionLostError, match="no new run is seen") as unknown:
