@@ -17,7 +17,7 @@ from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Readiness
 from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
-from toolkit.cluster._evidence import evidence_in, since_added, subject_of
+from toolkit.cluster._evidence import NO_RUN, evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
 from toolkit.errors import (
     AuthenticationError,
@@ -271,7 +271,7 @@ class Starting:
         runs = (run.resource_id for run in case.runs if run.update_id == case.update.resource_id)
         facts = {
             "state": case.update.state_raw,
-            "last_run": next(runs, ""),
+            "last_run": next(runs, NO_RUN),
             "fixed": self.wish.fixed.strip(),
             "accepted": "; ".join(
                 f"{result.check} {result.node}: {result.evidence}" for result in permit.accepted

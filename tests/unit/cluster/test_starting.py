@@ -151,7 +151,7 @@ def test_start_returns_the_run_and_is_journalled_before_and_after(plant, prepare
     step = "prepare" if prepare_only else "start"
     assert plant.start(prepare_only=prepare_only).run_id == RUN
     assert plant.noted() == [(step, "intent"), (step, "done")]
-    assert plant.facts() == {"node": "n1", "state": "Ready"}
+    assert plant.facts() == {"node": "n1", "state": "Ready", "last_run": "none"}
     assert plant.facts("done") == {"node": "n1", "run_id": RUN}
 
 
