@@ -35,7 +35,8 @@ import re
 
 _QUOTED = re.compile(r"""(?<!\w)(['"])((?:(?!\1(?!\w)).){200,})\1(?!\w)""")
 """A quotation, as `repr` makes it, that is longer than anything one has to see whole; not the apostrophe in a word."""
-_NOT_NOW = re.compile(r"GatewayTimeout|ConnectFailure", re.IGNORECASE)
+_NO_REPLY = "GatewayTimeout"
+_NOT_NOW = re.compile(rf"{_NO_REPLY}|ConnectFailure", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{200,}")
 """A number that is as long."""
 _SHOWN = 100
@@ -171,6 +172,11 @@ def says_not_now(words: str) -> bool:
     Source: Get-SolutionUpdate-GatewayTimeout.md.
     """
     return _NOT_NOW.search(words) is not None
+
+
+def says_no_reply(words: str) -> bool:
+    """Whether a cmdlet says that the update service did not answer in time: it may have done what it was asked."""
+    return _NO_REPLY.casefold() in words.casefold()
 
 
 class StateError(ClusterError):

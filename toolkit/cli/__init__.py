@@ -5,7 +5,9 @@ Subcommand modules load lazily, so `ferry --help` needs no cryptography and no n
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -138,7 +140,8 @@ def _execute(arguments: list[str] | None) -> int:
             traceback.print_exc()
         return error.exit_code
     except (BrokenPipeError, SystemExit):  # click exits, when `ferry … | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(io.UnsupportedOperation):  # what goes to stderr is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_STOPPED
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -34,7 +34,7 @@ from toolkit.cluster._checks import (
 )
 from toolkit.cluster._cleaning import Cleaner, Cleaning
 from toolkit.cluster._collecting import CLUSTER_SOURCES, NODE_SOURCES, Collection, CollectSession
-from toolkit.cluster._evidence import RunEvidence, note_evidence
+from toolkit.cluster._evidence import RunEvidence, note_evidence, since_added
 from toolkit.cluster._fencing import Claim
 from toolkit.cluster._gate import Expected, Permit, Refusal, Window, Wish
 from toolkit.cluster._history import PastRun, read_history
@@ -592,7 +592,7 @@ class Cluster:
             InputError: The journal or a reply cannot be understood.
             StorageError: The journal cannot be read.
         """
-        entries = tuple(self._journal.entries(cluster=self.known.name))
+        entries = since_added(self._journal, cluster=self.known.name)
         return self._on_some_node(lambda session, _: read_history(session, entries, limit=limit))
 
     def collect(self, writer: LogBundleWriter, *, since: datetime) -> tuple[Gap, ...]:

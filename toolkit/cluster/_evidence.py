@@ -16,6 +16,8 @@ from toolkit.site import Journal, JournalEntry
 
 EVIDENCE_STEP = "evidence"
 """What the journal calls it."""
+NO_RUN = "none"
+"""What stands there as the last run before a start where there was none: earlier versions wrote nothing."""
 _BETWEEN = " | "
 
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from toolkit.cluster import _cmdlets
 from toolkit.cluster._cmdlets import ready
-from toolkit.cluster._evidence import subject_of
+from toolkit.cluster._evidence import NO_RUN, subject_of
 from toolkit.cluster._running import deepest_error
 from toolkit.model import Command, ResourceId, RunState, RunSummary, T, UpdateRun
 from toolkit.site import JournalEntry
@@ -55,7 +55,7 @@ def read_history(
 
     Args:
         session: With a node.
-        entries: The journal's of this cluster.
+        entries: The journal's of this cluster, since the site knows it.
         limit: How many.
 
     Raises:
@@ -89,7 +89,8 @@ def _starts(entries: Iterable[JournalEntry], runs: Sequence[RunSummary]) -> Mapp
     """Return what this site started, by run.
 
     An intent without an answer (ferry was killed, or the reply was lost) may have begun the first run of its update
-    after the last that was there before.
+    after the last that was there before, and of several the older one the older run. Where that last run is not known,
+    none is said to be: the times of runs may be of another zone than the journal's.
     """
     starts: dict[str, _Start] = {}
     unanswered: list[JournalEntry] = []
@@ -104,14 +105,32 @@ def _starts(entries: Iterable[JournalEntry], runs: Sequence[RunSummary]) -> Mapp
             unanswered.remove(intent)
             if "run_id" in entry.facts:
                 starts[entry.facts["run_id"]] = _Start(intent)
-    for intent in reversed(unanswered):
-        of_update = [run.resource_id for run in runs if subject_of(run.update_id) == intent.subject]
-        last = intent.facts.get("last_run")
-        since = of_update[: of_update.index(ResourceId(last))] if last in of_update else of_update
-        unknown = [run_id for run_id in since if run_id not in starts]
-        if unknown:
-            starts[unknown[-1]] = _Start(intent, is_assumed=True)
+    for subject in {intent.subject for intent in unanswered}:
+        of_update = [
+            run.resource_id
+            for run in runs
+            if subject_of(run.update_id) == subject and run.started_at is not None
+        ]
+        intents: list[JournalEntry] = []
+        begun: list[ResourceId] = []
+        # newest first: where there are more intents than runs, the later one saw that the earlier had begun none
+        for intent in reversed([one for one in unanswered if one.subject == subject]):
+            since = _since(intent, of_update)
+            unknown = [run_id for run_id in since if run_id not in (*starts, *begun)]
+            if unknown:
+                intents.append(intent)
+                begun.append(unknown[-1])
+        for intent, run_id in zip(intents, sorted(begun, key=of_update.index), strict=True):
+            starts[run_id] = _Start(intent, is_assumed=True)
     return starts
+
+
+def _since(intent: JournalEntry, runs: Sequence[ResourceId]) -> Sequence[ResourceId]:
+    """Return those of an update's runs, newest first, that were not there before an intent."""
+    last = intent.facts.get("last_run", "")
+    if last == NO_RUN:
+        return runs
+    return runs[: runs.index(ResourceId(last))] if last in runs else ()
 
 
 def _past(run: RunSummary, tree: UpdateRun | None, start: _Start | None) -> PastRun:

@@ -67,6 +67,7 @@ from toolkit.errors import (
     StateError,
     ToolkitError,
     TransferError,
+    says_no_reply,
 )
 from toolkit.model import (
     Command,
@@ -98,8 +99,6 @@ _REFUSED = (
     "nothing was added, and all that arrived stays. `ferry cluster check` with the medium says what it finds against "
     "it; once that is mended, run the same command again: it only adds"
 )
-_NO_REPLY = "GatewayTimeout"
-"""The update service may have done what it was asked, and did not say so in time."""
 
 
 class SourceMedium(Protocol):
@@ -892,7 +891,7 @@ class Import:
         try:
             self._session.invoke(_cmdlets.add_update(folder))
         except CommandError as error:
-            if _NO_REPLY in str(error):
+            if says_no_reply(str(error)):
                 self.progress.say(
                     f"the update service did not answer whether it adds it ({error.found}); asking the cluster"
                 )

@@ -1,9 +1,9 @@
 """Judges whether a run may be started, starts it once, and finds out what became of a lost reply.
 
 Theory of operation. Everything is asked anew for each start, and nothing is sent before `judge_start` allows it.
-`Start-SolutionUpdate` is sent once. If its reply gets lost, or names no run, it is not sent again: the cluster is
-asked for its runs until one shows that was not there before, or goes on that had ended. If none does, the outcome is
-unknown, and said to be.
+`Start-SolutionUpdate` is sent once. If its reply gets lost, names no run, or says that the update service did not
+answer in time, it is not sent again: the cluster is asked for its runs until one shows that was not there before, or
+goes on that had ended. If none does, the outcome is unknown, and said to be.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ from toolkit.cluster._baseline import Baseline
 from toolkit.cluster._checks import Readiness
 from toolkit.cluster._cmdlets import ready
 from toolkit.cluster._cmdlets.runs import start_update
-from toolkit.cluster._evidence import evidence_in, since_added, subject_of
+from toolkit.cluster._evidence import NO_RUN, evidence_in, since_added, subject_of
 from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, refuse
-from toolkit.errors import AuthenticationError, ClusterError, ReachError, SessionLostError
+from toolkit.errors import (
+    AuthenticationError,
+    ClusterError,
+    ReachError,
+    SessionLostError,
+    says_no_reply,
+)
 from toolkit.model import (
     Command,
     Node,
@@ -208,6 +214,10 @@ class Starting:
             try:
                 run_id = session.invoke(command)
             except ClusterError as error:
+                if says_no_reply(str(error)):
+                    raise SessionLostError(
+                        f"{step} update {update.version}", found=error.found
+                    ) from error
                 self._note(update, step, "refused", node=node.name, words=str(error))
                 error.hint = error.hint or (
                     "nothing was started. `ferry cluster discover` says in which state the update is, `ferry run history` "
@@ -220,14 +230,15 @@ class Starting:
             return ResourceId(run_id)
 
         try:
-            return self.on_some_node(send, only_first_answer=True)
-        except AuthenticationError:
-            raise
-        except ReachError as error:
-            if not is_sent:
+            try:
+                return self.on_some_node(send, only_first_answer=True)
+            except AuthenticationError:
                 raise
-            return self._learned(case, error)
-        except KeyboardInterrupt as stop:
+            except ReachError as error:
+                if not is_sent:
+                    raise
+                return self._learned(case, error)
+        except KeyboardInterrupt as stop:  # also while it is looked for
             if is_sent:
                 stop.add_note(_unknown(update))
             raise
@@ -260,7 +271,7 @@ class Starting:
         runs = (run.resource_id for run in case.runs if run.update_id == case.update.resource_id)
         facts = {
             "state": case.update.state_raw,
-            "last_run": next(runs, ""),
+            "last_run": next(runs, NO_RUN),
             "fixed": self.wish.fixed.strip(),
             "accepted": "; ".join(
                 f"{result.check} {result.node}: {result.evidence}" for result in permit.accepted

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from toolkit.errors import InputError, SignatureError, TrustError, misread
-from toolkit.filesystem import read_regular
+from toolkit.filesystem import read_regular, refuse_pipe
 from toolkit.media._device import on_storage, write_durably
 from toolkit.media._keys import (
     as_instant,
@@ -38,6 +39,9 @@ LOCK_FILE = "lock"
 _LOCK_TIMEOUT_S = 30
 _STATE_LIMIT_BYTES = 64 << 20
 """All metadata of a medium as text, and the chain of roots."""
+_JOURNAL_LINE_BYTES = 1 << 20
+_IMPORTED = re.compile(rb'"subject": "import [^"]*", "step": "(?:copy |submit)')
+"""In a line of the site's journal: what only an accepted medium leaves."""
 _PIN_AGAIN = (
     "where one was pinned, restore it from a backup; else pin it in a new directory: "
     "ferry site init NEW-SITE --root root.json --fingerprint …"
@@ -168,17 +172,27 @@ def load_trust(trust_dir: Path) -> Trust:
 
 
 def may_have_forgotten(trust_dir: Path, trust: Trust) -> str:
-    """Return a warning if a site that has done something already remembers no medium; empty: it is well.
+    """Return a warning if a site that has imported already remembers no medium; empty: it is well.
 
     Raises:
+        InputError: The journal is a pipe or a device.
         OSError: It cannot be looked at.
     """
-    if trust.state.metadata or not (trust_dir.parent / "journal.jsonl").exists():
+    if trust.state.metadata or not _has_imported(trust_dir.parent / "journal.jsonl"):
         return ""
     return (
         f"this site remembers no medium (no {trust_dir / STATE_FILE}): it cannot tell an older one from the newest. "
         "If it accepted one before, restore that file from a backup first"
     )
+
+
+def _has_imported(journal: Path) -> bool:
+    try:
+        refuse_pipe(journal)
+    except FileNotFoundError:
+        return False
+    with journal.open("rb") as file:
+        return any(map(_IMPORTED.search, iter(lambda: file.readline(_JOURNAL_LINE_BYTES), b"")))
 
 
 def recall(trust_dir: Path) -> Remembered:

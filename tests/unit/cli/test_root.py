@@ -11,7 +11,7 @@ import click
 import pytest
 
 from toolkit.cli import NOUNS, execute, root
-from toolkit.cli._output import TEXT, print_table
+from toolkit.cli._output import TEXT, Diverted, print_table
 from toolkit.errors import (
     ClusterError,
     InputError,
@@ -160,6 +160,12 @@ def test_a_service_without_streams_gets_the_same_exit_code(tmp_path, words, redi
 
 
 @posix_shell
+@pytest.mark.parametrize("end", [BrokenPipeError(), SystemExit(1)])
+def test_output_that_went_to_stderr_has_no_pipe_to_close(broken_site, monkeypatch, end):
+    monkeypatch.setattr("sys.stdout", Diverted(OSError(errno.ENOSPC, "No space left on device")))
+    assert broken_site(end) == 130
+
+
 def test_what_belongs_to_a_closed_stderr_does_not_go_to_stdout(tmp_path):
     done = run("catalog add setup.exe --catalog c", tmp_path, "2>&-")
     assert (done.returncode, done.stdout) == (7, "")

@@ -4,8 +4,9 @@ from datetime import timedelta
 import pytest
 
 from tests.unit.cluster.fakes import VERSION, Session, World
-from toolkit.cluster._history import read_history
-from toolkit.site import Journal
+from toolkit.cluster import Cluster
+from toolkit.model import KnownCluster, Node
+from toolkit.site import REMOVED_STEP, Journal
 
 ID = f"redmond/Solution{VERSION}"
 SBE = "redmond/SBE4.2.2603.1"
@@ -54,7 +55,9 @@ def journal(tmp_path):
 
 
 def past(world, journal, limit=50):
-    return read_history(Session(world), journal.entries(cluster="plant7"), limit=limit)
+    known = KnownCluster(name="plant7", nodes=(Node(name="n1", address="n1"),))
+    cluster = Cluster(known, connect=lambda _: Session(world), journal=journal)
+    return cluster.history(limit=limit)
 
 
 def test_runs_of_all_updates_come_newest_first(world, journal):
@@ -117,8 +120,71 @@ def test_start_that_never_arrived_takes_no_run_of_a_later_one(world, journal):
             cluster="plant7", subject="run SBE4.2.2603.1", step="start", outcome=outcome, **facts
         )
 
-    note("intent", fixed="replaced the disk of node2")
-    note("intent", fixed="replaced the fan of node2")
+    note("intent", fixed="replaced the disk of node2", last_run="none")
+    note("intent", fixed="replaced the fan of node2", last_run="none")
     note("done", run_id=f"{SBE}/1")
     last = past(world, journal)[-1]
     assert (last.fixed, last.is_assumed) == ("replaced the fan of node2", False)
+
+
+@pytest.fixture
+def begun(world, journal):
+    """Note a start of the SBE without an answer, or let the cluster have a run of it."""
+
+    class Begun:
+        def intent(self, fixed, **facts):
+            journal.append(
+                cluster="plant7",
+                subject="run SBE4.2.2603.1",
+                step="start",
+                outcome="intent",
+                fixed=fixed,
+                **facts,
+            )
+
+        def run(self, number, at):
+            row = {"ResourceId": f"{SBE}/{number}", "State": "Failed", "TimeStarted": at}
+            world.run_states.append(row)
+
+        def assumed(self):
+            told = past(world, journal)
+            return {run.run_id[len(SBE) + 1 :]: run.fixed for run in told if run.is_assumed}
+
+    return Begun()
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"last_run": "none"}, {"1": "new disk"}),
+        ({}, {}),  # an earlier version did not write it
+        ({"last_run": f"{SBE}/0"}, {}),  # the cluster has forgotten it
+        ({"last_run": f"{SBE}/1"}, {}),
+    ],
+)
+def test_run_of_unknown_age_was_not_started_here(begun, facts, told):
+    begun.intent("new disk", **facts)
+    assert begun.assumed() == told
+
+
+def test_run_that_tells_no_beginning_is_placed_nowhere(begun):
+    begun.run(2, None)
+    begun.intent("new disk", last_run=f"{SBE}/2")
+    assert begun.assumed() == {}
+
+
+def test_of_several_starts_without_an_answer_the_older_has_the_older_run(begun):
+    begun.intent("new disk", last_run=f"{SBE}/1")
+    begun.intent("new fan", last_run=f"{SBE}/1")
+    begun.run(2, "2026-11-26T18:00:00Z")
+    assert begun.assumed() == {"2": "new fan"}  # which found no run of the older one
+    begun.run(3, "2026-11-26T19:00:00Z")
+    assert begun.assumed() == {"2": "new disk", "3": "new fan"}
+
+
+def test_start_on_an_earlier_cluster_of_that_name_has_no_run_of_this_one(world, journal, begun):
+    begun.intent("new disk", last_run="none")
+    assert begun.assumed() == {"1": "new disk"}
+    journal.append(cluster="plant7", subject="site", step=REMOVED_STEP, outcome="done")
+    assert begun.assumed() == {}
+    assert {run.kind for run in past(world, journal)} == {""}

@@ -151,7 +151,7 @@ def test_start_returns_the_run_and_is_journalled_before_and_after(plant, prepare
     step = "prepare" if prepare_only else "start"
     assert plant.start(prepare_only=prepare_only).run_id == RUN
     assert plant.noted() == [(step, "intent"), (step, "done")]
-    assert plant.facts() == {"node": "n1", "state": "Ready"}
+    assert plant.facts() == {"node": "n1", "state": "Ready", "last_run": "none"}
     assert plant.facts("done") == {"node": "n1", "run_id": RUN}
 
 
@@ -325,6 +325,30 @@ def test_start_that_is_stopped_by_hand_says_that_it_may_have_begun(plant):
     (told,) = stopped.value.__notes__
     assert f"`ferry run show {VERSION}`" in told
     assert plant.noted() == [("start", "intent")]
+
+
+def test_start_that_is_stopped_while_it_is_looked_for_says_that_it_may_have_begun(plant):
+    def stop():
+        raise KeyboardInterrupt
+
+    lose(plant, then=stop)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        plant.start()
+    (told,) = stopped.value.__notes__
+    assert f"`ferry run show {VERSION}`" in told
+    assert plant.noted() == [("start", "intent")]
+
+
+def test_start_that_the_service_did_not_answer_in_time_is_looked_for(plant):
+    plant.world.fail_on[START] = refusal("Start-SolutionUpdate", "RestResponse of GatewayTimeout")
+    with pytest.raises(SessionLostError, match="no new run is seen") as unknown:
+        plant.start()
+    assert "GatewayTimeout" in str(unknown.value)
+    assert f"`ferry run show {VERSION}`" in unknown.value.hint
+    assert plant.noted() == [("start", "intent"), ("start", "lost")]
+    plant.wakes.append(lambda: plant.has_run("InProgress", run_id=f"{ID}/run-2"))
+    assert plant.start().run_id == f"{ID}/run-2"
+    assert plant.facts("done")["learned"] == "from the cluster"
 
 
 def test_run_that_goes_on_after_it_had_ended_is_learned_too(plant):

@@ -38,6 +38,7 @@ from toolkit.media import (
     vouched_key,
 )
 from toolkit.model import PayloadKind, Silent, SolutionVersion
+from toolkit.site import Journal
 
 BUNDLE = "payload/CombinedSolutionBundle.12.2603.1002.15.zip"
 
@@ -192,16 +193,23 @@ def test_pinned_root_that_is_damaged_is_named_whole_and_is_to_be_restored(site, 
     assert "restore it from a backup" in caught.value.hint
 
 
-def test_site_with_a_journal_that_lost_its_memory_is_told_so(site, medium):
+@pytest.mark.parametrize(
+    ("subject", "step", "is_told"),
+    [
+        ("site", "baseline", False),  # done before the first medium is there
+        ("import 12.2603.1002.15", "copy bundle.zip", True),
+        ("import 12.2603.1002.15", "submit", True),
+    ],
+)
+def test_site_that_imported_and_lost_its_memory_is_told_so(site, medium, subject, step, is_told):
+    journal = Journal(site.folder.parent / "journal.jsonl")
+    journal.append(cluster="plant7", subject="site", step="baseline", outcome="intent")
+    journal.append(cluster="plant7", subject=subject, step=step, outcome="intent")
     heard = Heard()
     site.open(medium, progress=heard)
-    (site.folder.parent / "journal.jsonl").touch()
+    (site.folder / "state.json").unlink(missing_ok=True)
     site.open(medium, progress=heard)
-    assert heard.said == []
-    (site.folder / "state.json").unlink()
-    site.open(medium, progress=heard)
-    (line,) = heard.said
-    assert "remembers no medium" in line
+    assert [("remembers no medium" in line) for line in heard.said] == [True, True][: 2 * is_told]
 
 
 def test_another_publisher_s_medium_is_refused(tmp_path, medium, other_publisher):
