@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,8 @@ from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import on_storage, read_regular, refuse_pipe, write_beside
 from toolkit.model import AuthMethod, KnownCluster, Node, Transport
 from toolkit.names import is_device_name
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 TRUST = "trust"
@@ -96,7 +99,10 @@ def _entry(row: dict[str, Any]) -> JournalEntry:
 
 
 class Journal:
-    """Append-only file of every change; a line torn by a power cut is not read and not kept, one with zeros is refused."""
+    """Append-only file of every change; a last line torn by a power cut, be it zeros, is not read and not kept.
+
+    An entry is on the disk before the change that it announces is made, so what is torn announced none.
+    """
 
     def __init__(self, path: Path) -> None:
         """Use the journal at `path`; it is created by the first entry."""
@@ -110,7 +116,7 @@ class Journal:
         Facts of an entry that nobody could read back are shortened.
 
         Raises:
-            InputError: It ends in zeros, which stand where there may have been entries.
+            InputError: It ends in more zeros than an entry is long.
             StorageError: The disk is full or fails: nothing may be changed unrecorded.
         """
         entry = JournalEntry(
@@ -147,7 +153,13 @@ class Journal:
         file.seek(start)
         tail = file.read()
         if torn := tail[tail.rfind(b"\n") + 1 :]:
-            self._refuse_zeros(torn, "the last line")
+            if len(torn) == _LINE_LIMIT_BYTES:  # more than one entry may have stood there
+                self._refuse_zeros(torn, "the last line")
+            elif torn.count(0):
+                _log.warning(
+                    "the journal %s ended in zeros, as a power cut leaves them: no entry was written to its end there",
+                    self._path,
+                )
             file.truncate(size - len(torn))
         file.seek(0, os.SEEK_END)
 
@@ -167,9 +179,9 @@ class Journal:
             with file:
                 lines = iter(lambda: file.readline(_LINE_LIMIT_BYTES), b"")
                 for number, line in enumerate(lines, start=1):
-                    self._refuse_zeros(line, f"line {number}")
                     if not line.endswith(b"\n") and len(line) < _LINE_LIMIT_BYTES:
                         return
+                    self._refuse_zeros(line, f"line {number}")
                     entry = self._parse(line, number)
                     same = entry.cluster.casefold() == cluster.casefold()
                     if same and subject in (None, entry.subject):
@@ -406,7 +418,7 @@ class Site:
         """Forget a cluster; its journal entries stay. Hold `lock` meanwhile.
 
         Raises:
-            InputError: No cluster of that name, or the journal ends in zeros.
+            InputError: No cluster of that name, or the journal ends in more zeros than an entry is long.
             StorageError: The site cannot be written.
         """
         gone = self.cluster(name)
