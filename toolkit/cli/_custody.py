@@ -159,7 +159,7 @@ def note_writing(
     if written := Register(label=medium.describe(), scribe=scribe).write(scan):
         tell_written(written)
     elif scan is not None:
-        echo("warning: the set had its first receipt before; this scan stands in none", err=True)
+        warn("the set had its first receipt before; this scan stands in none")
     try:
         clusters = catalog.bound_for(plan)
         keep_set(catalog.root, medium, clusters=clusters, own_key=scribe.key.fingerprint)
@@ -205,5 +205,5 @@ def tell_written(written: Written) -> None:
     for seen in written.breaks:
         warn(f"the receipts before: {seen.text}")
     if written.receipt.is_clock_behind:
-        echo("warning: this machine's clock is behind; the receipt says so", err=True)
+        warn("this machine's clock is behind; the receipt says so")
     echo(f"receipt {written.path} signed by {written.fingerprint}", err=True)
