@@ -164,6 +164,8 @@ class CommandError(ClusterError):
         super().__init__(attempted, found=found, expected=expected, hint=hint)
         self.cmdlet = cmdlet
         self.error_id = error_id
+        self.words = found or ""
+        """The cluster's own words, whole: the message shows long quotations only in part."""
 
 
 def says_not_now(words: str) -> bool:

@@ -50,12 +50,16 @@ _AFTER_ZEROS = (
     "delete the zeros, and the line if nothing else stands in it. What stood there is recorded nowhere else: look at "
     "the cluster before you change anything"
 )
+_EDITED = "somebody edited the journal; restore that line from a backup"
 _RESTORE_SITE = (
     "restore it from a backup; without one, move it away and run `ferry site init` for the same directory and root: "
     "home then knows the site by a new id"
 )
 _RESTORE_CLUSTERS = "remove the file and add the clusters again with `ferry site add-cluster`"
-_HOST = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)(?![\d.]+\Z)[a-z0-9_][a-z0-9_-]*(\.[a-z0-9_][a-z0-9_-]*)*\.?", re.I | re.A
+)
+_SCOPE = re.compile(r"[\w.-]+", re.A)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 
 
@@ -92,9 +96,9 @@ def _line(entry: JournalEntry) -> bytes:
 
 def _entry(row: dict[str, Any]) -> JournalEntry:
     entry = JournalEntry(**row | {"at": datetime.fromisoformat(row["at"])})
-    texts = (entry.cluster, entry.subject, entry.step, entry.outcome)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(entry.facts, dict):
-        raise TypeError("an entry is made of texts")
+    texts = (entry.cluster, entry.subject, entry.step, entry.outcome, *entry.facts.values())
+    if not all(isinstance(text, str) for text in texts) or entry.at.tzinfo is None:
+        raise TypeError("an entry is made of texts, at a time with its zone")
     return entry
 
 
@@ -153,9 +157,10 @@ class Journal:
         file.seek(start)
         tail = file.read()
         if torn := tail[tail.rfind(b"\n") + 1 :]:
-            if len(torn) == _LINE_LIMIT_BYTES:  # more than one entry may have stood there
+            if len(torn) == _LINE_LIMIT_BYTES:  # longer than any entry that could be torn
                 self._refuse_zeros(torn, "the last line")
-            elif torn.count(0):
+                raise self._no_entry("the last line", "no end of an entry", _EDITED)
+            if torn.count(0):
                 _log.warning(
                     "the journal %s ended in zeros, as a power cut leaves them: no entry was written to its end there",
                     self._path,
@@ -191,8 +196,7 @@ class Journal:
         try:
             return _entry(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            hint = "somebody edited the journal; restore that line from a backup"
-            raise self._no_entry(f"line {number}", misread(error), hint) from error
+            raise self._no_entry(f"line {number}", misread(error), _EDITED) from error
 
     def _refuse_zeros(self, line: bytes, place: str) -> None:
         if zeros := line.count(0):
@@ -497,9 +501,10 @@ def _cluster(name: str, row: dict[str, Any]) -> KnownCluster:
 
 
 def _is_address(text: str) -> bool:
+    address, mark, scope = text.partition("%")
     with contextlib.suppress(ValueError):
-        ipaddress.ip_address(text)
-        return True
+        ipaddress.ip_address(address)
+        return not mark or _SCOPE.fullmatch(scope) is not None
     return _HOST.fullmatch(text) is not None
 
 

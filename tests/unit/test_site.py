@@ -113,7 +113,19 @@ def test_node_name_that_is_no_name_is_refused_with_its_place(site, name):
 
 @pytest.mark.parametrize(
     "address",
-    ["b=c", "10.0.0.1 10.0.0.2", "https://n1", "\\\\n1", "n1:5986", "[fe80::1]", "10.0.0.1;x"],
+    [
+        "b=c",
+        "10.0.0.1 10.0.0.2",
+        "https://n1",
+        "\\\\n1",
+        "n1:5986",
+        "[fe80::1]",
+        "10.0.0.1;x",
+        "10.0.0.256",
+        "-v",
+        "fe80::1%a b",
+        "fe80::1%",
+    ],
 )
 def test_address_that_is_none_is_refused(site, address):
     node = Node(name="n1", address=address)
@@ -304,6 +316,36 @@ def test_zeros_of_an_entry_that_a_power_cut_tore_are_cut_away_and_told(tmp_path,
     assert [entry.step for entry in journal.entries(cluster="c")] == ["one", "two"]
     (words,) = told
     assert "zeros, as a power cut leaves them" in words
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'+00:00"', b'"'),
+        (b'"facts": {"node": "n1"}', b'"facts": {"node": ["n1"]}'),
+        (b'"facts": {"node": "n1"}', b'"facts": []'),
+    ],
+    ids=["no zone", "no text", "no facts"],
+)
+def test_entry_with_a_value_of_another_kind_is_named(tmp_path, old, new):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    written = (tmp_path / "j").read_bytes()
+    assert old in written
+    (tmp_path / "j").write_bytes(written.replace(old, new))
+    with pytest.raises(InputError, match="line 1"):
+        list(journal.entries(cluster="c"))
+
+
+def test_end_that_is_longer_than_any_entry_is_not_cut_away(tmp_path):
+    journal = Journal(tmp_path / "j")
+    add(journal, "one")
+    with (tmp_path / "j").open("ab") as file:
+        file.write(b"x" * (3 << 19))
+    before = (tmp_path / "j").read_bytes()
+    with pytest.raises(InputError, match="last line"):
+        add(journal, "two")
+    assert (tmp_path / "j").read_bytes() == before
 
 
 def test_more_zeros_at_the_end_of_the_journal_than_a_line_is_long_are_not_cut_away(tmp_path):

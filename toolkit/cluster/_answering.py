@@ -42,7 +42,7 @@ def answered(
         try:
             return ask()
         except CommandError as error:
-            if clock() >= until or not says_not_now(str(error)):
+            if clock() >= until or not says_not_now(error.words):
                 raise
             progress.say(
                 f"the update service does not answer ({error.found}); asking again in {pause_s:.0f} s"

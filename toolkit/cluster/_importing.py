@@ -891,7 +891,7 @@ class Import:
         try:
             self._session.invoke(_cmdlets.add_update(folder))
         except CommandError as error:
-            if says_no_reply(str(error)):
+            if says_no_reply(error.words):
                 self.progress.say(
                     f"the update service did not answer whether it adds it ({error.found}); asking the cluster"
                 )

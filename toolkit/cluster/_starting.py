@@ -22,8 +22,10 @@ from toolkit.cluster._gate import Case, Permit, Wish, judge_start, judge_state, 
 from toolkit.errors import (
     AuthenticationError,
     ClusterError,
+    CommandError,
     ReachError,
     SessionLostError,
+    StorageError,
     says_no_reply,
 )
 from toolkit.model import (
@@ -214,7 +216,7 @@ class Starting:
             try:
                 run_id = session.invoke(command)
             except ClusterError as error:
-                if says_no_reply(str(error)):
+                if isinstance(error, CommandError) and says_no_reply(error.words):
                     raise SessionLostError(
                         f"{step} update {update.version}", found=error.found
                     ) from error
@@ -242,6 +244,10 @@ class Starting:
             if is_sent:
                 stop.add_note(_unknown(update))
             raise
+        except StorageError as full:  # what became of it could not be written down
+            if is_sent:
+                full.hint = f"{_unknown(update)}; {full.hint}"
+            raise
 
     def _learned(self, case: Case, error: ReachError) -> ResourceId:
         """Ask the cluster whether a run began whose start was not answered."""
@@ -251,7 +257,9 @@ class Starting:
             self.sleep(pause_s)
             try:
                 runs = self.on_some_node(lambda session, _: session.invoke(ready.all_runs()))
-            except AuthenticationError:
+            except AuthenticationError as refused:
+                self._note(update, verb, "lost", words=str(error))
+                refused.hint = _unknown(update)
                 raise
             except (ReachError, ClusterError):
                 continue

@@ -307,7 +307,7 @@ class Watch:
 
     def _bear(self, error: CommandError) -> None:
         """Have patience with an update service that does not answer."""
-        if not says_not_now(str(error)):
+        if not says_not_now(error.words):
             raise error
         self._unanswered += 1
         self._doublings += 1

@@ -318,6 +318,25 @@ def test_start_that_names_no_run_is_never_called_no_start(plant, reply):
     assert plant.starts == 2
 
 
+def test_silent_service_is_recognised_in_the_middle_of_long_words(plant):
+    words = "Failed: '" + "y" * 300 + " GatewayTimeout " + "z" * 300 + "'"
+    plant.world.fail_on[START] = refusal("Start-SolutionUpdate", words)
+    with pytest.raises(SessionLostError):
+        plant.start()
+    assert plant.noted() == [("start", "intent"), ("start", "lost")]
+
+
+def test_password_that_expires_meanwhile_does_not_hide_that_the_start_may_have_begun(plant):
+    def expire():
+        plant.world.fail_on[ALL_RUNS] = AuthenticationError("sign in", found="password expired")
+
+    lose(plant, then=expire)
+    with pytest.raises(AuthenticationError) as refused:
+        plant.start()
+    assert f"`ferry run show {VERSION}`" in refused.value.hint
+    assert plant.noted() == [("start", "intent"), ("start", "lost")]
+
+
 def test_start_that_is_stopped_by_hand_says_that_it_may_have_begun(plant):
     plant.world.fail_on[START] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt) as stopped:
