@@ -3,7 +3,7 @@
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
 of 2 MiB with a few reused buffers are as fast as the device (`mmap` gives the alignment). One thread reads
-ahead, so the device is read in order and never waits; another one hashes, for that takes about as long.
+ahead, so the device is read in order and never waits; another one hashes, for that can take as long.
 Reading, writing and hashing release the interpreter.
 """
 
@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, BinaryIO, NewType, Protocol, cast
+
+from blake3 import blake3
 
 from toolkit.filesystem import NotRegularError as NotRegularError  # media take these two from here
 from toolkit.filesystem import on_storage as on_storage
@@ -43,6 +45,8 @@ BLOCK_BYTES = 64 << 20
 _BAD_SECTOR = frozenset({errno.EACCES, errno.EINVAL} if sys.platform == "win32" else ())
 """What reading an open file fails with besides EIO where the device fails: the C runtime of Windows makes the first of
 ERROR_CRC, ERROR_SECTOR_NOT_FOUND and ERROR_NOT_READY, the second of ERROR_IO_DEVICE (`_dosmaperr`)."""
+BlockHash = NewType("BlockHash", str)
+"""BLAKE3 of one block, 256 bits in lower-case hex."""
 ABSENT = FileNotFoundError, NotADirectoryError
 """What is raised where no file stands; the second, where one stands in place of a folder above it."""
 
@@ -72,8 +76,8 @@ class MeasuredBlocks:
     """What one complete reading of a file found, block by block."""
 
     size_bytes: int
-    blocks: tuple[Sha256, ...]
-    """SHA-256 of each block of `BLOCK_BYTES`; the last may be shorter."""
+    blocks: tuple[BlockHash, ...]
+    """Hash of each block of `BLOCK_BYTES`; the last may be shorter."""
     method: ReadMethod
 
 
@@ -83,28 +87,29 @@ class Measured:
 
     size_bytes: int
     sha256: Sha256
-    blocks: tuple[Sha256, ...]
+    blocks: tuple[BlockHash, ...]
     method: ReadMethod
 
 
 class StreamDigest:
     """Hashes a stream as a whole, block by block, or both, in one pass; each in a thread of its own.
 
+    The whole is SHA-256, which vendors publish and TUF signs; its blocks are BLAKE3, more than three times as fast.
     Use as a context manager.
     """
 
     def __init__(self, *, whole: bool = True, blocks: bool = True) -> None:
         """Start before the first byte; what is not wanted is not hashed."""
         self._whole = hashlib.sha256() if whole else None
-        self._blocks: list[hashlib._Hash] | None = [] if blocks else None
+        self._blocks: list[blake3] | None = [] if blocks else None
         self._threads = (ThreadPoolExecutor(1, "hash"), ThreadPoolExecutor(1, "hash-blocks"))
-        self._under_way: deque[tuple[int, list[Future[None]]]] = deque()
+        self._under_way: deque[tuple[int, list[Future[object]]]] = deque()
         self._hashed_bytes = 0
         self.size_bytes = 0
 
     def update(self, chunk: memoryview) -> None:
         """Take the next bytes, which must stay as they are until `KEPT_CHUNKS` further ones were given."""
-        tasks = []
+        tasks: list[Future[object]] = []
         if self._whole is not None:
             tasks.append(self._threads[0].submit(self._whole.update, chunk))
         if self._blocks is not None:
@@ -113,22 +118,22 @@ class StreamDigest:
         self._under_way.append((len(chunk), tasks))
         self._wait(KEPT_CHUNKS)
 
-    def closed_blocks(self, first: int) -> list[Sha256]:
+    def closed_blocks(self, first: int) -> list[BlockHash]:
         """Return the hashes of the blocks from number `first` on that are hashed to their end by now."""
         blocks = self._blocks or []
-        return [_digest(block) for block in blocks[first : self._hashed_bytes // BLOCK_BYTES]]
+        return [_block_hash(block) for block in blocks[first : self._hashed_bytes // BLOCK_BYTES]]
 
     def whole(self) -> Sha256:
         """Wait for the last byte and return the hash of everything."""
         self._wait(0)
         if self._whole is None:
             raise ValueError("the whole was not to be hashed")
-        return _digest(self._whole)
+        return Sha256(self._whole.hexdigest())
 
-    def blocks(self) -> tuple[Sha256, ...]:
+    def blocks(self) -> tuple[BlockHash, ...]:
         """Wait for the last byte and return the hashes of all blocks; none, if they were not wanted."""
         self._wait(0)
-        return tuple(map(_digest, self._blocks or ()))
+        return tuple(map(_block_hash, self._blocks or ()))
 
     def measured(self, method: ReadMethod) -> Measured:
         """Wait for the last byte and return everything that was found."""
@@ -136,14 +141,12 @@ class StreamDigest:
             size_bytes=self.size_bytes, sha256=self.whole(), blocks=self.blocks(), method=method
         )
 
-    def _update_blocks(
-        self, blocks: list[hashlib._Hash], chunk: memoryview
-    ) -> Iterator[Future[None]]:
+    def _update_blocks(self, blocks: list[blake3], chunk: memoryview) -> Iterator[Future[object]]:
         at = self.size_bytes
         while len(chunk):
             number = at // BLOCK_BYTES
             if number == len(blocks):
-                blocks.append(hashlib.sha256())
+                blocks.append(blake3())
             part = chunk[: BLOCK_BYTES - at % BLOCK_BYTES]
             yield self._threads[1].submit(blocks[number].update, part)
             at += len(part)
@@ -505,8 +508,8 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _digest(found: hashlib._Hash) -> Sha256:
-    return Sha256(found.hexdigest())
+def _block_hash(block: blake3) -> BlockHash:
+    return BlockHash(block.hexdigest())
 
 
 # --- the operating systems ----------------------------------------------------------------------

@@ -25,6 +25,7 @@ from toolkit.media._bag import MANIFEST, TAG_MANIFEST, read_manifest
 from toolkit.media._device import (
     ABSENT,
     BLOCK_BYTES,
+    BlockHash,
     DeviceReader,
     Measured,
     MeasuredBlocks,
@@ -362,9 +363,9 @@ class Medium:
         self,
         file: SetFile,
         paths: Sequence[Path],
-        expected: tuple[Sha256, ...],
+        expected: tuple[BlockHash, ...],
         block: int,
-        found: Sha256,
+        found: BlockHash,
     ) -> None:
         if block < len(expected) and expected[block] == found:
             return
@@ -672,11 +673,11 @@ class Medium:
             )
         return sorted(reports, key=lambda report: report.path)
 
-    def _blocks(self, file: SetFile) -> tuple[Sha256, ...]:
+    def _blocks(self, file: SetFile) -> tuple[BlockHash, ...]:
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
-        return tuple(map(Sha256, custom.get(BLOCKS, ())))
+        return tuple(map(BlockHash, custom.get(BLOCKS, ())))
 
-    def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[Sha256, ...]:
+    def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[BlockHash, ...]:
         return piece.blocks_of(self._blocks(file))
 
     def _target(self, file: SetFile) -> Target:
@@ -807,7 +808,7 @@ def _judge(
     path: str,
     sha256: Sha256,
     size_bytes: int | None,
-    blocks: tuple[Sha256, ...],
+    blocks: tuple[BlockHash, ...],
     *,
     methods: list[ReadMethod],
     progress: Progress | None = None,
@@ -841,7 +842,7 @@ def _damaged(
     path: str,
     found: Measured | MeasuredBlocks,
     size_bytes: int,
-    blocks: tuple[Sha256, ...],
+    blocks: tuple[BlockHash, ...],
 ) -> FileReport:
     damage = tuple(
         _damage(number, size_bytes)

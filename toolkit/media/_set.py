@@ -19,7 +19,7 @@ from typing import Any
 
 from toolkit.errors import InputError, StorageError, misread
 from toolkit.filesystem import read_regular
-from toolkit.media._device import BLOCK_BYTES, on_storage, require_regular
+from toolkit.media._device import BLOCK_BYTES, BlockHash, on_storage, require_regular
 from toolkit.media._encryption import SCHEME
 from toolkit.media._keys import as_instant, read_instant
 from toolkit.media._names import (
@@ -48,7 +48,7 @@ PAYLOAD = "payload/"
 SBE_SHELF = "sbe/"
 """Beginning of the catalog shelves that hold the files of one SBE."""
 
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_256_BITS = re.compile(r"[0-9a-f]{64}\Z")
 _SIZE_LIMIT_BYTES = 8 << 20
 
 
@@ -65,7 +65,7 @@ class SetPiece:
     size_bytes: int
     sha256: Sha256
 
-    def blocks_of(self, target: Sequence[Sha256]) -> tuple[Sha256, ...]:
+    def blocks_of(self, target: Sequence[BlockHash]) -> tuple[BlockHash, ...]:
         """Return the hashes of its blocks, of those of its target; none, if they are not known of each."""
         first, count = self.offset // BLOCK_BYTES, -(-self.size_bytes // BLOCK_BYTES)
         blocks = tuple(target[first : first + count])
@@ -234,7 +234,7 @@ class Noted:
     """What writing.json remembers of a file that was written to its end. It is not believed."""
 
     sha256: Sha256
-    blocks: tuple[Sha256, ...]
+    blocks: tuple[BlockHash, ...]
     """As they were hashed, or are signed."""
     parity: Mapping[str, Sha256]
     """The files of its parity by name; empty: it has none so far."""
@@ -357,7 +357,7 @@ def read_noted(data: bytes) -> dict[str, Noted]:
         return {
             str(row["path"]): Noted(
                 sha256=read_digest(row["sha256"]),
-                blocks=tuple(map(read_digest, row["blocks"])),
+                blocks=tuple(map(read_block_hash, row["blocks"])),
                 parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
             for row in json.loads(data)["noted"]
@@ -494,9 +494,20 @@ def read_digest(text: object) -> Sha256:
     Raises:
         ValueError: It is none.
     """
-    if not isinstance(text, str) or not _SHA256.match(text):
+    if not isinstance(text, str) or not _256_BITS.match(text):
         raise ValueError(f"{text!r} is not a SHA-256")
     return Sha256(text)
+
+
+def read_block_hash(text: object) -> BlockHash:
+    """Return the hash of a block as a document gives it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not isinstance(text, str) or not _256_BITS.match(text):
+        raise ValueError(f"{text!r} is not the BLAKE3 of a block")
+    return BlockHash(text)
 
 
 def _is_set_folder(folder: Path) -> bool:

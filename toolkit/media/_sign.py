@@ -17,12 +17,13 @@ from typing import TypeVar
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, TargetFile, Targets, Timestamp
 
 from toolkit.errors import InputError, misread
+from toolkit.media._device import BlockHash
 from toolkit.media._keys import ISSUED_AT, SNAPSHOT, TARGETS, TIMESTAMP, SigningKeys, as_instant
-from toolkit.media._set import SET_TARGET, read_digest
+from toolkit.media._set import SET_TARGET, read_block_hash
 from toolkit.model import HeldPayload, Sha256, TargetName
 
 CUSTODY_KEY = "custody_key"
-BLOCKS = "blocks_64mib"
+BLOCKS = "blake3_64mib"
 ENCRYPTED = "encrypted"
 """Of a target whose signed length and hashes are those of its ciphertext: size and hash of the plaintext."""
 
@@ -37,7 +38,7 @@ class PlacedPayload:
     target: TargetName
     size_bytes: int
     sha256: Sha256
-    blocks: tuple[Sha256, ...]
+    blocks: tuple[BlockHash, ...]
 
     @property
     def is_encrypted(self) -> bool:
@@ -88,7 +89,7 @@ def sign_set(
     }
 
 
-def read_blocks(targets: bytes) -> dict[str, tuple[Sha256, ...]]:
+def read_blocks(targets: bytes) -> dict[str, tuple[BlockHash, ...]]:
     """Return the hashes of the blocks of each payload, by target, from signed targets that home made.
 
     Raises:
@@ -96,7 +97,7 @@ def read_blocks(targets: bytes) -> dict[str, tuple[Sha256, ...]]:
     """
     try:
         return {
-            name: tuple(map(read_digest, row["custom"].get(BLOCKS, ())))
+            name: tuple(map(read_block_hash, row["custom"].get(BLOCKS, ())))
             for name, row in json.loads(targets)["signed"]["targets"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -28,6 +28,7 @@ from pathlib import Path
 from toolkit.errors import DigestError, InputError, misread
 from toolkit.filesystem import sync_folder
 from toolkit.media._device import (
+    BlockHash,
     Readable,
     ReadMethod,
     StreamDigest,
@@ -116,7 +117,7 @@ def parts_of(
     )
 
 
-def blocks_of(signed: Signed | Spread) -> dict[str, tuple[Sha256, ...]]:
+def blocks_of(signed: Signed | Spread) -> dict[str, tuple[BlockHash, ...]]:
     """Return the signed hashes of the blocks of every piece, by path.
 
     Raises:

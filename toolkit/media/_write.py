@@ -27,6 +27,7 @@ from toolkit.errors import DigestError, InputError, SignatureError, StorageError
 from toolkit.filesystem import largest_file_bytes, sync_folder
 from toolkit.media import _bag
 from toolkit.media._device import (
+    BlockHash,
     Measured,
     NotRegularError,
     ReadMethod,
@@ -631,7 +632,7 @@ class _Writing:
     """What stands on the medium, by path, as it was hashed when it was written."""
     fresh: set[str] = field(default_factory=set)
     """Paths of what this run wrote; what an earlier one noted is not believed before it was read."""
-    blocks: Mapping[str, tuple[Sha256, ...]] = field(default_factory=dict)
+    blocks: Mapping[str, tuple[BlockHash, ...]] = field(default_factory=dict)
     """Of what was signed before, the signed hashes of blocks by path: it is not hashed by block again."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)

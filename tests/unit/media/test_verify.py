@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from tests.unit.media.making import NOW, flip, make_payload
 from toolkit.errors import DigestError, InputError, StorageError
@@ -90,6 +91,23 @@ def test_each_damaged_block_is_named_by_its_bytes(site, blocked):
         (18, 9216, 9315),
     ]
     assert "and 1 more blocks" in damaged.detail
+
+
+def test_a_medium_whose_blocks_were_hashed_otherwise_is_proven_by_its_pieces(
+    site, root, publisher, tmp_path, monkeypatch
+):
+    """As those of an earlier ferry: damage is found and has no place."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr("toolkit.media._sign.BLOCKS", "blocks_64mib")
+        folder = publisher.write(root, make_payload(tmp_path / "catalog")).folder
+    medium = site.open(folder)
+    assert medium.verify().problem() is None
+    medium.copy_target(medium.targets()[0].name, io.BytesIO())
+    flip(next(folder.glob("data/payload/*")), 3)
+    (damaged,) = medium.verify().having(Verdict.DAMAGED)
+    assert damaged.damage == ()
+    with pytest.raises(DigestError, match="sha256"):
+        medium.copy_target(medium.targets()[0].name, io.BytesIO())
 
 
 def test_a_truncated_payload_names_both_lengths(site, blocked):
@@ -504,7 +522,7 @@ def test_block_hashes_do_not_depend_on_how_the_stream_is_cut(small_blocks):
             results.add((digest.size_bytes, digest.whole(), digest.blocks()))
             assert tuple(digest.closed_blocks(1)) == digest.blocks()[1:4]  # the last is partial
     blocks = [data[at : at + 512] for at in range(0, len(data), 512)]
-    digests = tuple(hashlib.sha256(block).hexdigest() for block in blocks)
+    digests = tuple(blake3(block).hexdigest() for block in blocks)
     assert results == {(len(data), hashlib.sha256(data).hexdigest(), digests)}
 
 

@@ -1,5 +1,4 @@
 import contextlib
-import hashlib
 import io
 import json
 import re
@@ -8,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from tests.unit.media.making import NOW, days, flip, make_payload
 from tests.unit.media.receipts import HOME, SITE
@@ -117,7 +117,8 @@ def test_targets_carry_kind_version_url_witnesses_and_block_hashes(folder):
     assert custom["version"] == "12.2603.1002.15"
     assert custom["url"].startswith("https://vendor.example/")
     assert custom["witnesses"][0]["source"] == "release notes"
-    assert custom["blocks_64mib"] == [target["hashes"]["sha256"]]  # one block only
+    (payload,) = folder.glob("data/payload/Combined*.zip")
+    assert custom["blake3_64mib"] == [blake3(payload.read_bytes()).hexdigest()]  # one block only
 
 
 def test_the_leaflet_tells_fingerprint_validity_and_what_is_lacking(folder, publisher):
@@ -359,7 +360,7 @@ def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_empt
     if not is_empty:
         flip(path, 3)
     document = json.loads(writing_json.read_text())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = blake3(path.read_bytes()).hexdigest()
     document["noted"][0]["blocks"] = [] if is_empty else [digest]
     writing_json.write_text(json.dumps(document))
     heard = Heard()
@@ -504,7 +505,8 @@ def test_such_a_set_notes_again_what_it_noted(root, publisher, payload, second):
     first = publisher.write(root, payload, second)
     complete = first.folder / "complete.json"
     noted = noted_in(complete)
-    assert all(row["blocks"] == [row["sha256"]] for row in noted)  # of one block each
+    for row in noted:  # of one block each
+        assert row["blocks"] == [blake3((first.folder / row["path"]).read_bytes()).hexdigest()]
     complete.unlink()
     publisher.write(root, payload, second, now=NOW + days(1))
     assert noted_in(complete) == noted
