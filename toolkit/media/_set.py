@@ -494,9 +494,7 @@ def read_digest(text: object) -> Sha256:
     Raises:
         ValueError: It is none.
     """
-    if not isinstance(text, str) or not _256_BITS.match(text):
-        raise ValueError(f"{text!r} is not a SHA-256")
-    return Sha256(text)
+    return Sha256(_read_hash(text, "a SHA-256"))
 
 
 def read_block_hash(text: object) -> BlockHash:
@@ -505,9 +503,13 @@ def read_block_hash(text: object) -> BlockHash:
     Raises:
         ValueError: It is none.
     """
+    return BlockHash(_read_hash(text, "the BLAKE3 of a block"))
+
+
+def _read_hash(text: object, what: str) -> str:
     if not isinstance(text, str) or not _256_BITS.match(text):
-        raise ValueError(f"{text!r} is not the BLAKE3 of a block")
-    return BlockHash(text)
+        raise ValueError(f"{text!r} is not {what}")
+    return text
 
 
 def _is_set_folder(folder: Path) -> bool:
