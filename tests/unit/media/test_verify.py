@@ -507,6 +507,22 @@ def test_a_file_system_that_breaks_its_promise_of_direct_reads_is_read_another_w
     assert found.method is device.ReadMethod.DONT_NEED
 
 
+@pytest.mark.parametrize(("size", "wanted"), [(1, [4096]), (8192, [8192]), (9316, [8192, 4096])])
+def test_no_more_is_read_than_is_there(tmp_path, monkeypatch, size, wanted):
+    """But for the rest of the last sector: making memory ready for more took longer than reading a small file."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    asked, read = [], device.DeviceReader._read
+    monkeypatch.setattr(device, "CHUNK_BYTES", 8192)
+    monkeypatch.setattr(
+        device.DeviceReader,
+        "_read",
+        lambda reader, into: (asked.append(len(into)), read(reader, into))[1],
+    )
+    assert measure(path).size_bytes == size
+    assert asked == wanted
+
+
 def test_the_weakest_method_is_the_one_recorded():
     direct, cached = device.ReadMethod.DIRECT, device.ReadMethod.CACHED
     assert device.weakest([direct, cached, direct]) is cached
