@@ -71,9 +71,8 @@ def compare(
         for name, way in order:
             tidy()
             costs[name].append(way())
-        order.append(
-            order.pop(0)
-        )  # a disk is fast after a rest: nobody always follows the slow one
+        # a disk is fast after a rest: nobody always follows the slowest way
+        order.append(order.pop(0))
     tidy()
     print(f"\n{title}: {size_bytes >> 20} MiB, medians of {rounds}")
     print(f"  {'':26}{'time':>9}{'MB/s':>8}{'cpu':>9}{'peak RSS':>11}   ferry is")
