@@ -12,13 +12,14 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from toolkit import __version__
 from toolkit.cli._output import TEXT, Diverted, cannot_print, echo, open_missing_streams
-from toolkit.errors import ToolkitError
+from toolkit.errors import InputError, ToolkitError
 
 NOUNS = {
     "catalog": "what exists and what we hold (connected side)",
@@ -112,6 +113,20 @@ def _explain(error: ToolkitError) -> int:
     return error.exit_code
 
 
+def _no_bug(error: Exception, words: Sequence[str]) -> ToolkitError | None:
+    """Return what is wrong on this machine, not in ferry; None: it is a bug."""
+    if isinstance(error, OSError) and not _PRINTED_BY_CLICK.isdisjoint(words):
+        return cannot_print(error)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("toolkit"):
+        return InputError(
+            "load what ferry is made of",
+            found=f"no Python package {error.name}",
+            expected="every package of requirements.lock",
+            hint="ferry was updated or copied without it: install it again as the README says",
+        )
+    return None
+
+
 def execute(arguments: list[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     open_missing_streams()
@@ -153,8 +168,8 @@ def _execute(arguments: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the root group is where a bug becomes exit 70
-        if isinstance(error, OSError) and not _PRINTED_BY_CLICK.isdisjoint(words):
-            return _explain(cannot_print(error))
+        if known := _no_bug(error, words):
+            return _explain(known)
         echo(
             f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
             "  next: run the same command with --debug and send us what it prints",

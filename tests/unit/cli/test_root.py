@@ -104,6 +104,12 @@ def test_anything_else_is_called_a_bug_without_a_traceback(broken_site, capsys):
     assert "secret value" not in text
 
 
+def test_a_package_that_is_missing_is_named_and_is_no_bug(broken_site, capsys):
+    assert broken_site(ModuleNotFoundError("No module named 'blake3'", name="blake3")) == 7
+    assert "no Python package blake3" in capsys.readouterr().err
+    assert broken_site(ModuleNotFoundError("x", name="toolkit.x")) == 70
+
+
 def test_debug_prints_the_traceback(monkeypatch, capsys):
     def site(path):
         raise RuntimeError("x")
