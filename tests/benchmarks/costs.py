@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -66,13 +67,11 @@ def compare(
 ) -> None:
     """Print the medians of all ways, and the ratio of ours to each other one with what it may be."""
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
-    order = list(ways.items())
-    for _ in range(rounds):
-        for name, way in order:
-            tidy()
-            costs[name].append(way())
+    for number in range(rounds):
         # a disk is fast after a rest: nobody always follows the slowest way
-        order.append(order.pop(0))
+        for name in random.Random(number).sample(list(ways), len(ways)):
+            tidy()
+            costs[name].append(ways[name]())
     tidy()
     print(f"\n{title}: {size_bytes >> 20} MiB, medians of {rounds}")
     print(f"  {'':26}{'time':>9}{'MB/s':>8}{'cpu':>9}{'peak RSS':>11}   ferry is")
