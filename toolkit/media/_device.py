@@ -42,8 +42,8 @@ _AHEAD_CHUNKS = 2
 """How many are read before somebody asks for them."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
-_ALIGNED_BYTES = 4096
-"""Direct reads are of a multiple of this: no sector is larger."""
+_ALIGNED_BYTES = 64 << 10
+"""Direct reads are of a multiple of this: sectors have 4 KiB at most, or 16."""
 _BAD_SECTOR = frozenset({errno.EACCES, errno.EINVAL} if sys.platform == "win32" else ())
 """What reading an open file fails with besides EIO where the device fails: the C runtime of Windows makes the first of
 ERROR_CRC, ERROR_SECTOR_NOT_FOUND and ERROR_NOT_READY, the second of ERROR_IO_DEVICE (`_dosmaperr`)."""
@@ -410,8 +410,8 @@ class DeviceReader:
         left = self.size_bytes - self._offset
         if left <= 0:  # a direct read behind the end may be refused
             return 0
-        # a direct read makes ready all it is given: most of what a small file took
-        count = self._read(buffer[: -(-left // _ALIGNED_BYTES) * _ALIGNED_BYTES])
+        # a direct read makes ready all it is given: most of what a small file took; a file that grew is noticed
+        count = self._read(buffer[: (left // _ALIGNED_BYTES + 1) * _ALIGNED_BYTES])
         self._offset += count
         return count
 

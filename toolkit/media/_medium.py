@@ -56,6 +56,7 @@ from toolkit.media._set import (
     SetPlan,
     find_set_folder,
     read_back_method,
+    read_block_hash,
     read_small,
 )
 from toolkit.media._set_key import WHICH_IDENTITY, SetKey, unwrap_key
@@ -297,9 +298,8 @@ class Medium:
         progress: Progress,
     ) -> None:
         expected = self._blocks(file)
-        by_block = len(expected) == -(-file.size_bytes // BLOCK_BYTES)
         checked = 0
-        with StreamDigest(whole=not by_block, blocks=bool(expected)) as digest:
+        with StreamDigest(whole=not expected, blocks=bool(expected)) as digest:
             for chunk in itertools.chain.from_iterable(map(_reading, paths)):
                 digest.update(chunk)
                 for found in digest.closed_blocks(checked):
@@ -313,7 +313,7 @@ class Medium:
             for found in digest.blocks()[checked:]:
                 self._require_block(file, paths, expected, checked, found)
                 checked += 1
-            whole = None if by_block else digest.whole()
+            whole = None if expected else digest.whole()
         if whole not in (None, file.sha256) or digest.size_bytes != file.size_bytes:
             raise DigestError(
                 f"copy {file.target} from {self.set_name}",
@@ -674,8 +674,13 @@ class Medium:
         return sorted(reports, key=lambda report: report.path)
 
     def _blocks(self, file: SetFile) -> tuple[BlockHash, ...]:
+        """Return the signed hashes of its blocks; none, if they are not known of each."""
         custom: dict[str, Any] = self._checked.targets[file.target].custom or {}
-        return tuple(map(BlockHash, custom.get(BLOCKS, ())))
+        try:
+            blocks = tuple(map(read_block_hash, custom.get(BLOCKS, ())))
+        except (ValueError, TypeError) as error:
+            raise _unknown_facts(file, "hashes of blocks", error) from error
+        return blocks if len(blocks) == -(-file.size_bytes // BLOCK_BYTES) else ()
 
     def _blocks_of(self, file: SetFile, piece: SetPiece) -> tuple[BlockHash, ...]:
         return piece.blocks_of(self._blocks(file))

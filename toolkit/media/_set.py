@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -348,7 +348,10 @@ class Intent:
 
 def as_rows(noted: Mapping[str, Noted]) -> list[dict[str, object]]:
     """Return what was written so far, by path, as writing.json holds it."""
-    return [{"path": path, **asdict(note)} for path, note in noted.items()]
+    return [
+        {"path": path, "sha256": note.sha256, "blake3": note.blocks, "parity": note.parity}
+        for path, note in noted.items()
+    ]
 
 
 def read_noted(data: bytes) -> dict[str, Noted]:
@@ -357,7 +360,7 @@ def read_noted(data: bytes) -> dict[str, Noted]:
         return {
             str(row["path"]): Noted(
                 sha256=read_digest(row["sha256"]),
-                blocks=tuple(map(read_block_hash, row["blocks"])),
+                blocks=tuple(map(read_block_hash, row["blake3"])),
                 parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
             for row in json.loads(data)["noted"]

@@ -3,10 +3,10 @@
 Theory of operation. `writing.json` is the first file of a set: it fixes identity, times and payloads, so
 that the same command finds its unfinished set again and ends with the same bytes. Every file is written
 beside its name and flushed; what was hashed on the way is noted in `writing.json`, and then the file is
-renamed. What stands under its name is kept; without a note it is hashed first. Parity, metadata, which
-hold block hashes, and manifests follow. When everything is on the medium, everything is read back past the
-page cache: a counterfeit, which claims more room than it has, gives early bytes back until late ones are
-written over them. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
+renamed. What stands under its name is kept; without a note it is hashed first. Parity follows. When all payloads are on the
+medium, they are read back past the page cache: a counterfeit, which claims more room than it has, gives early bytes
+back until late ones are written over them. Only what was proven so is signed; metadata, which hold block hashes, and
+manifests are written and read back, too. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
 """
 
 from __future__ import annotations
@@ -655,14 +655,14 @@ class _Writing:
         while True:
             for part in parts:
                 self._place(part)
-            plan, metadata = self._signed(parts)
-            small = self._write_small(plan, metadata)
             bad = [part for part in parts if not self._reads_back(part)]
             if not bad:
                 break
             for part in bad:
                 _logger.warning("%s is damaged on the medium and is written again", part.path)
                 self._discard(part)
+        plan, metadata = self._signed(parts)  # nothing is signed that was not proven
+        small = self._write_small(plan, metadata)
         self._read_back_small(small)
         self._complete(parts, small)
 

@@ -182,7 +182,7 @@ def test_a_set_that_lost_its_last_file_says_what_it_said_and_nothing_that_was_no
     assert "warning" not in err
     after = json.loads(complete.read_bytes())
     assert after["noted"] == before["noted"]
-    assert before["noted"][0]["blocks"]
+    assert before["noted"][0]["blake3"]
     assert before.keys() - after.keys() == {"written"}
 
 

@@ -108,7 +108,7 @@ def test_each_medium_notes_the_blocks_of_its_own_pieces(
             data = (complete.parent / row["path"]).read_bytes()
             starts = range(0, len(data), BLOCK_BYTES)
             blocks = [data[start : start + BLOCK_BYTES] for start in starts]
-            assert row["blocks"] == [blake3(block).hexdigest() for block in blocks]
+            assert row["blake3"] == [blake3(block).hexdigest() for block in blocks]
 
 
 @pytest.mark.parametrize("name", ["targets.json", "nothing"])

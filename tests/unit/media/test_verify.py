@@ -11,8 +11,8 @@ import pytest
 from blake3 import blake3
 
 from tests.unit.media.making import NOW, flip, make_payload
-from toolkit.errors import DigestError, InputError, StorageError
-from toolkit.media import Verdict, describe_medium
+from toolkit.errors import DigestError, InputError, SignatureError, StorageError
+from toolkit.media import Verdict, _sign, describe_medium
 from toolkit.media import _device as device
 from toolkit.media._device import StreamDigest, measure, measure_blocks
 from toolkit.media._set import SetPlan
@@ -108,6 +108,41 @@ def test_a_medium_whose_blocks_were_hashed_otherwise_is_proven_by_its_pieces(
     assert damaged.damage == ()
     with pytest.raises(DigestError, match="sha256"):
         medium.copy_target(medium.targets()[0].name, io.BytesIO())
+
+
+def test_where_the_hash_of_a_block_was_not_signed_the_whole_is_proven(
+    small_blocks, site, root, publisher, tmp_path, monkeypatch
+):
+    honest = StreamDigest.blocks
+    with monkeypatch.context() as forgetful:
+        forgetful.setattr(StreamDigest, "blocks", lambda digest: honest(digest)[:-1])
+        publisher.write(root, make_payload(tmp_path / "catalog", data=b"x" * 2000))
+    medium = site.open(root)
+    assert medium.verify().problem() is None
+    medium.copy_target(medium.targets()[0].name, io.BytesIO())
+    flip(next(root.glob("*/data/payload/*")), 3)
+    assert medium.verify().having(Verdict.DAMAGED)
+    with pytest.raises(DigestError, match="sha256"):
+        medium.copy_target(medium.targets()[0].name, io.BytesIO())
+
+
+@pytest.mark.parametrize("signed", [5, None, False, ["x"], [5]], ids=str)
+def test_what_is_signed_as_hashes_of_blocks_and_is_none_is_a_signature_error(
+    site, root, publisher, payload, monkeypatch, signed
+):
+    honest = _sign._target
+
+    def odd(item):
+        target = honest(item)
+        target.unrecognized_fields["custom"]["blake3_64mib"] = signed
+        return target
+
+    monkeypatch.setattr(_sign, "_target", odd)
+    publisher.write(root, payload)
+    medium = site.open(root)
+    for use in (medium.verify, lambda: medium.copy_target(medium.targets()[0].name, io.BytesIO())):
+        with pytest.raises(SignatureError, match="hashes of blocks"):
+            use()
 
 
 def test_a_truncated_payload_names_both_lengths(site, blocked):
@@ -507,13 +542,16 @@ def test_a_file_system_that_breaks_its_promise_of_direct_reads_is_read_another_w
     assert found.method is device.ReadMethod.DONT_NEED
 
 
-@pytest.mark.parametrize(("size", "wanted"), [(1, [4096]), (8192, [8192]), (9316, [8192, 4096])])
-def test_no_more_is_read_than_is_there(tmp_path, monkeypatch, size, wanted):
-    """But for the rest of the last sector: making memory ready for more took longer than reading a small file."""
+@pytest.mark.parametrize(
+    ("size", "wanted"), [(1, [4096]), (4096, [8192]), (8192, [8192]), (9316, [8192, 4096])]
+)
+def test_little_more_is_read_than_is_there(tmp_path, monkeypatch, size, wanted):
+    """Making memory ready for more took longer than reading a small file."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * size)
     asked, read = [], device.DeviceReader._read
     monkeypatch.setattr(device, "CHUNK_BYTES", 8192)
+    monkeypatch.setattr(device, "_ALIGNED_BYTES", 4096)
     monkeypatch.setattr(
         device.DeviceReader,
         "_read",
@@ -521,6 +559,21 @@ def test_no_more_is_read_than_is_there(tmp_path, monkeypatch, size, wanted):
     )
     assert measure(path).size_bytes == size
     assert asked == wanted
+
+
+@pytest.mark.parametrize("size", [100, 4096, 65536, 1 << 20])
+def test_a_file_that_grows_while_it_is_read_is_noticed(tmp_path, monkeypatch, size):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    read = device.DeviceReader._read
+
+    def grow(reader, buffer):
+        with path.open("ab") as out:
+            out.write(b"y" * 4000)
+        return read(reader, buffer)
+
+    monkeypatch.setattr(device.DeviceReader, "_read", grow)
+    assert measure(path).size_bytes > size
 
 
 def test_the_weakest_method_is_the_one_recorded():

@@ -156,6 +156,14 @@ def test_a_changed_catalog_file_is_a_digest_error_and_leaves_no_payload(root, pu
     assert not [path for path in root.rglob("*") if path.suffix in {".zip", ".part"}]
 
 
+def test_nothing_is_signed_before_it_was_read_back(root, publisher, payload):
+    """Hashes of other bytes under our signature would make a medium with those bytes look good."""
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, progress=StopAt("read back"))
+    assert list(root.rglob("Combined*.zip"))
+    assert not list(root.rglob("tuf/*.json"))
+
+
 def test_a_missing_catalog_file_is_a_storage_error(root, publisher, payload):
     payload.path.unlink()
     with pytest.raises(StorageError, match="no such file"):
@@ -297,7 +305,7 @@ def test_a_payload_that_stands_already_is_read_back_and_not_written_again(
 NONSENSE = {
     "path": "data/payload/x",
     "sha256": "00" * 32,
-    "blocks": [],
+    "blake3": [],
     "parity": {"../x": "00" * 32},
 }
 
@@ -352,6 +360,21 @@ def test_a_writing_stopped_before_its_last_step_is_only_read_back(
     assert heard.steps == [f"read back {payload.name}"]
 
 
+def test_what_an_earlier_ferry_wrote_and_noted_otherwise_is_kept(root, publisher, payload, second):
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, second, progress=StopAt("write SBE"))
+    (writing_json,) = root.rglob("writing.json")
+    document = json.loads(writing_json.read_text())
+    (row,) = document["noted"]
+    row["blocks"] = [row["sha256"] for _ in row.pop("blake3")]
+    writing_json.write_text(json.dumps(document))
+    heard = Heard()
+    medium = publisher.write(root, payload, second, progress=heard)
+    assert f"look at {payload.name}" in heard.steps
+    assert f"write {payload.name}" not in heard.steps
+    assert medium.verify().problem() is None
+
+
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_empty):
     with pytest.raises(Stopped):
@@ -361,7 +384,7 @@ def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_empt
         flip(path, 3)
     document = json.loads(writing_json.read_text())
     digest = blake3(path.read_bytes()).hexdigest()
-    document["noted"][0]["blocks"] = [] if is_empty else [digest]
+    document["noted"][0]["blake3"] = [] if is_empty else [digest]
     writing_json.write_text(json.dumps(document))
     heard = Heard()
     medium = publisher.write(root, payload, second, progress=heard)
@@ -506,7 +529,7 @@ def test_such_a_set_notes_again_what_it_noted(root, publisher, payload, second):
     complete = first.folder / "complete.json"
     noted = noted_in(complete)
     for row in noted:  # of one block each
-        assert row["blocks"] == [blake3((first.folder / row["path"]).read_bytes()).hexdigest()]
+        assert row["blake3"] == [blake3((first.folder / row["path"]).read_bytes()).hexdigest()]
     complete.unlink()
     publisher.write(root, payload, second, now=NOW + days(1))
     assert noted_in(complete) == noted
