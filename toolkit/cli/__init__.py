@@ -113,18 +113,26 @@ def _explain(error: ToolkitError) -> int:
     return error.exit_code
 
 
-def _no_bug(error: Exception, words: Sequence[str]) -> ToolkitError | None:
-    """Return what is wrong on this machine, not in ferry; None: it is a bug."""
+def _explain_other(error: Exception, words: Sequence[str]) -> int:
+    """Say what is wrong on this machine, or that it is a bug, and return the exit code."""
     if isinstance(error, OSError) and not _PRINTED_BY_CLICK.isdisjoint(words):
-        return cannot_print(error)
-    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("toolkit"):
-        return InputError(
-            "load what ferry is made of",
-            found=f"no Python package {error.name}",
-            expected="every package of requirements.lock",
-            hint="ferry was updated or copied without it: install it again as the README says",
+        return _explain(cannot_print(error))
+    package = str(error.name).split(".")[0] if isinstance(error, ModuleNotFoundError) else "toolkit"
+    if package not in {"toolkit", "None", *sys.stdlib_module_names}:
+        return _explain(
+            InputError(
+                "load what ferry is made of",
+                found=f"no Python package {package}",
+                expected="every package of requirements.lock",
+                hint="ferry was updated or copied without it: install it again as the README says",
+            )
         )
-    return None
+    echo(
+        f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
+        "  next: run the same command with --debug and send us what it prints",
+        err=True,
+    )
+    return EXIT_BUG
 
 
 def execute(arguments: list[str] | None = None) -> int:
@@ -168,14 +176,8 @@ def _execute(arguments: list[str] | None) -> int:
         error.show()
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the root group is where a bug becomes exit 70
-        if known := _no_bug(error, words):
-            return _explain(known)
-        echo(
-            f"ferry: this is a bug in ferry, nothing you did: {type(error).__name__}\n"
-            "  next: run the same command with --debug and send us what it prints",
-            err=True,
-        )
+        code = _explain_other(error, words)
         if debug:
             traceback.print_exc()
-        return EXIT_BUG
+        return code
     return outcome if isinstance(outcome, int) else 0

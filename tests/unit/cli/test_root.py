@@ -107,7 +107,8 @@ def test_anything_else_is_called_a_bug_without_a_traceback(broken_site, capsys):
 def test_a_package_that_is_missing_is_named_and_is_no_bug(broken_site, capsys):
     assert broken_site(ModuleNotFoundError("No module named 'blake3'", name="blake3")) == 7
     assert "no Python package blake3" in capsys.readouterr().err
-    assert broken_site(ModuleNotFoundError("x", name="toolkit.x")) == 70
+    for name in ("toolkit.x", "fcntl", None):
+        assert broken_site(ModuleNotFoundError("x", name=name)) == 70
 
 
 def test_debug_prints_the_traceback(monkeypatch, capsys):
