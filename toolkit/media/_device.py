@@ -408,10 +408,12 @@ class DeviceReader:
 
     def _fill(self, buffer: memoryview) -> int:
         left = self.size_bytes - self._offset
+        if left == 0:  # one that grew is noticed, and not followed
+            left = os.fstat(self._file.fileno()).st_size - self._offset
         if left <= 0:  # a direct read behind the end may be refused
             return 0
-        # a direct read makes ready all it is given: most of what a small file took; a file that grew is noticed
-        count = self._read(buffer[: (left // _ALIGNED_BYTES + 1) * _ALIGNED_BYTES])
+        # a direct read makes ready all it is given: most of what a small file took
+        count = self._read(buffer[: -(-left // _ALIGNED_BYTES) * _ALIGNED_BYTES])
         self._offset += count
         return count
 

@@ -235,7 +235,7 @@ class Noted:
 
     sha256: Sha256
     blocks: tuple[BlockHash, ...]
-    """As they were hashed, or are signed."""
+    """As they are signed; none before they were read back."""
     parity: Mapping[str, Sha256]
     """The files of its parity by name; empty: it has none so far."""
 
@@ -360,7 +360,7 @@ def read_noted(data: bytes) -> dict[str, Noted]:
         return {
             str(row["path"]): Noted(
                 sha256=read_digest(row["sha256"]),
-                blocks=tuple(map(read_block_hash, row["blake3"])),
+                blocks=tuple(map(read_block_hash, row.get("blake3", ()))),
                 parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
             for row in json.loads(data)["noted"]

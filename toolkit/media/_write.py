@@ -2,11 +2,11 @@
 
 Theory of operation. `writing.json` is the first file of a set: it fixes identity, times and payloads, so
 that the same command finds its unfinished set again and ends with the same bytes. Every file is written
-beside its name and flushed; what was hashed on the way is noted in `writing.json`, and then the file is
+beside its name and flushed; its hash is noted in `writing.json`, and then the file is
 renamed. What stands under its name is kept; without a note it is hashed first. Parity follows. When all payloads are on the
 medium, they are read back past the page cache: a counterfeit, which claims more room than it has, gives early bytes
-back until late ones are written over them. Only what was proven so is signed; metadata, which hold block hashes, and
-manifests are written and read back, too. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
+back until late ones are written over them. What was hashed then, by block, too, is signed; metadata and manifests are
+written and read back. Then the finished `writing.json` is renamed to `complete.json`: one step ends the writing.
 """
 
 from __future__ import annotations
@@ -661,7 +661,7 @@ class _Writing:
             for part in bad:
                 _logger.warning("%s is damaged on the medium and is written again", part.path)
                 self._discard(part)
-        plan, metadata = self._signed(parts)  # nothing is signed that was not proven
+        plan, metadata = self._signed(parts)  # nothing is signed that was not read back
         small = self._write_small(plan, metadata)
         self._read_back_small(small)
         self._complete(parts, small)
@@ -694,10 +694,10 @@ class _Writing:
 
     def _look_at(self, part: Part) -> Noted | None:
         """Hash a part that was not noted; None: it is not what belongs there."""
-        found = self._measure(part, "look at")
+        found = self._measure(part, "look at", blocks=False)
         if found is None:
             return None
-        return Noted(sha256=found.sha256, blocks=found.blocks, parity={})
+        return Noted(sha256=found.sha256, blocks=(), parity={})
 
     def _expected(self, part: Part) -> Sha256 | None:
         """Return the hash of a part on the medium; None: known when it was encrypted."""
@@ -736,9 +736,7 @@ class _Writing:
         began = self.writing.start()
         self.progress.begin(f"write {held.name}{of_it}", total_bytes=part.size_bytes)
         try:
-            with StreamDigest(
-                whole=not self._is_proven_later, blocks=self.signed is None
-            ) as digest:
+            with StreamDigest(whole=not self._is_proven_later, blocks=False) as digest:
                 is_copied = copy_durably(
                     held.path,
                     path,
@@ -763,7 +761,7 @@ class _Writing:
         if digest.size_bytes != part.size_bytes or expected not in (None, found):
             return False
         self.fresh.add(part.path)
-        self._note(part, Noted(sha256=found, blocks=digest.blocks(), parity={}))
+        self._note(part, Noted(sha256=found, blocks=(), parity={}))
         return True
 
     def _note(self, part: Part, note: Noted) -> None:
@@ -801,7 +799,7 @@ class _Writing:
         """Whether a part is whole and plain, so that its published hash proves it when it is read back."""
         return self.signed is None and self.key is None
 
-    def _measure(self, part: Part, what: str) -> Measured | None:
+    def _measure(self, part: Part, what: str, *, blocks: bool) -> Measured | None:
         """Read a part past the page cache; None: it is not what belongs there.
 
         One that an earlier run wrote is opened, too, if it is encrypted: neither its bytes nor its notes are believed.
@@ -817,7 +815,7 @@ class _Writing:
         try:
             found = measure(
                 path,
-                blocks=self.signed is None and not is_fresh,
+                blocks=blocks,
                 progress=self.progress,
                 also=None if opening is None else opening.write,
             )
@@ -837,15 +835,13 @@ class _Writing:
         """
         note, is_fresh = self.placed[part.path], part.path in self.fresh
         began = self.reading.start()
-        found = self._measure(part, "read back")
+        found = self._measure(part, "read back", blocks=True)
         self.reading.add(part.size_bytes, since=began)
-        is_good = (
-            found is not None
-            and found.sha256 == note.sha256
-            and (is_fresh or self.signed is not None or found.blocks == note.blocks)
-        )
+        is_good = found is not None and found.sha256 == note.sha256
         if is_fresh and not is_good:
             raise self._unreliable(part, note)
+        if found is not None and is_good:
+            self._take_blocks(part, found.blocks)
         place = parity_folder(self.folder, note.sha256)
         for name, digest in note.parity.items():
             path = place / name
@@ -855,6 +851,22 @@ class _Writing:
                 raise _other_bytes(path, digest)
             return False
         return is_good
+
+    def _take_blocks(self, part: Part, found: tuple[BlockHash, ...]) -> None:
+        """Have the hashes of blocks of the bytes that were proven, and of no others, signed, or find them signed.
+
+        Raises:
+            SignatureError: Others are signed.
+        """
+        signed = self.blocks.get(part.path, ())
+        if signed and signed != found:
+            raise SignatureError(
+                f"finish {self.intent.label}",
+                found=f"what is signed as hashes of the blocks of {part.path} is not what it has",
+                expected="signed hashes of the bytes that were published",
+                hint=f"do not use it; {write_anew(is_supplement=is_supplement(self.folder))}",
+            )
+        self.placed[part.path] = replace(self.placed[part.path], blocks=found)
 
     def _unreliable(self, part: Part, noted: Noted) -> StorageError | DigestError:
         """Return whose fault it is that a part reads back otherwise than it should."""

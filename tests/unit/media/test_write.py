@@ -11,7 +11,8 @@ from blake3 import blake3
 
 from tests.unit.media.making import NOW, days, flip, make_payload
 from tests.unit.media.receipts import HOME, SITE
-from toolkit.errors import DigestError, InputError, StorageError, TrustError
+from toolkit.errors import DigestError, InputError, SignatureError, StorageError, TrustError
+from toolkit.media import _device as device
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint, write_medium
 from toolkit.media._device import BLOCK_BYTES
@@ -370,27 +371,66 @@ def test_what_an_earlier_ferry_wrote_and_noted_otherwise_is_kept(root, publisher
     writing_json.write_text(json.dumps(document))
     heard = Heard()
     medium = publisher.write(root, payload, second, progress=heard)
-    assert f"look at {payload.name}" in heard.steps
-    assert f"write {payload.name}" not in heard.steps
+    assert {f"look at {payload.name}", f"write {payload.name}"}.isdisjoint(heard.steps)
     assert medium.verify().problem() is None
 
 
-@pytest.mark.parametrize("is_empty", [False, True])
-def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_empty):
+@pytest.mark.parametrize("is_altered", [True, False])
+def test_a_forged_note_is_not_believed(root, publisher, payload, second, is_altered):
+    """Neither is it signed: hashes of blocks are those of what was read back."""
     with pytest.raises(Stopped):
         publisher.write(root, payload, second, progress=StopAt("write SBE"))
     (path,), (writing_json,) = root.rglob("Combined*.zip"), root.rglob("writing.json")
-    if not is_empty:
+    if is_altered:
         flip(path, 3)
     document = json.loads(writing_json.read_text())
-    digest = blake3(path.read_bytes()).hexdigest()
-    document["noted"][0]["blake3"] = [] if is_empty else [digest]
+    digest = blake3(path.read_bytes()).hexdigest() if is_altered else "00" * 32
+    document["noted"][0]["blake3"] = [digest]
     writing_json.write_text(json.dumps(document))
     heard = Heard()
     medium = publisher.write(root, payload, second, progress=heard)
-    assert heard.steps.count(f"write {payload.name}") == 1
+    assert heard.steps.count(f"write {payload.name}") == is_altered
     assert path.read_bytes() == payload.path.read_bytes()
     assert medium.verify().problem() is None
+    assert signed_blocks(medium.folder, payload) == [blake3(path.read_bytes()).hexdigest()]
+
+
+def test_a_catalog_file_that_is_exchanged_meanwhile_gets_no_hash_of_its_own_signed(
+    root, publisher, payload
+):
+    """Its bytes would look good at the site, under our signature."""
+    honest = payload.path.read_bytes()
+    flip(payload.path, 77)
+
+    class Exchanging(Heard):
+        def begin(self, what, *, total_bytes):
+            super().begin(what, total_bytes=total_bytes)
+            if what.startswith("read back"):
+                for path in (payload.path, *root.rglob("Combined*.zip")):
+                    path.write_bytes(honest)
+
+    medium = publisher.write(root, payload, progress=Exchanging())
+    assert signed_blocks(medium.folder, payload) == [blake3(honest).hexdigest()]
+    assert medium.verify().problem() is None
+
+
+def test_a_set_with_signed_hashes_of_other_blocks_is_not_finished(
+    root, publisher, payload, monkeypatch
+):
+    with monkeypatch.context() as wrong:
+        wrong.setattr(device.StreamDigest, "blocks", lambda _: ("00" * 32,))
+        folder = publisher.write(root, payload).folder
+    (folder / "complete.json").unlink()
+    with pytest.raises(SignatureError, match="hashes of the blocks") as caught:
+        publisher.write(root, payload)
+    assert "do not use it" in caught.value.hint
+    assert not (folder / "complete.json").exists()
+
+
+def signed_blocks(folder, payload):
+    (path,) = folder.glob("tuf/*.targets.json")
+    target = json.loads(path.read_bytes())["signed"]["targets"][f"payload/{payload.name}"]
+    return target["custom"]["blake3_64mib"]
 
 
 def test_a_counterfeit_that_writes_late_bytes_over_early_ones_is_found(
