@@ -43,7 +43,7 @@ _AHEAD_CHUNKS = 2
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
 _ALIGNED_BYTES = 64 << 10
-"""Direct reads are of a multiple of this: sectors have 4 KiB at most, or 16."""
+"""Direct reads are of a multiple of this: no sector is larger."""
 _BAD_SECTOR = frozenset({errno.EACCES, errno.EINVAL} if sys.platform == "win32" else ())
 """What reading an open file fails with besides EIO where the device fails: the C runtime of Windows makes the first of
 ERROR_CRC, ERROR_SECTOR_NOT_FOUND and ERROR_NOT_READY, the second of ERROR_IO_DEVICE (`_dosmaperr`)."""
