@@ -360,7 +360,7 @@ def read_noted(data: bytes) -> dict[str, Noted]:
         return {
             str(row["path"]): Noted(
                 sha256=read_digest(row["sha256"]),
-                blocks=tuple(map(read_block_hash, row.get("blake3", ()))),
+                blocks=(),  # those of what is read back count
                 parity={_name(name): read_digest(digest) for name, digest in row["parity"].items()},
             )
             for row in json.loads(data)["noted"]

@@ -633,7 +633,7 @@ class _Writing:
     fresh: set[str] = field(default_factory=set)
     """Paths of what this run wrote; what an earlier one noted is not believed before it was read."""
     blocks: Mapping[str, tuple[BlockHash, ...]] = field(default_factory=dict)
-    """Of what was signed before, the signed hashes of blocks by path: it is not hashed by block again."""
+    """Of what was signed before, the signed hashes of blocks by path."""
     methods: list[ReadMethod] = field(default_factory=list)
     writing: Speed = field(default_factory=Speed)
     reading: Speed = field(default_factory=Speed)
@@ -771,15 +771,7 @@ class _Writing:
     def _state(self, **completion: object) -> bytes:
         """Return what the set says of itself; `completion` holds what it says once complete only."""
         before = {} if self.signed is None else {"signed": True}
-        return self.intent.to_bytes(**before, noted=self._rows(), **completion)
-
-    def _rows(self) -> list[dict[str, object]]:
-        return as_rows(
-            {
-                path: replace(note, blocks=self.blocks.get(path, note.blocks))
-                for path, note in self.placed.items()
-            }
-        )
+        return self.intent.to_bytes(**before, noted=as_rows(self.placed), **completion)
 
     def _changed(self, part: Part) -> DigestError:
         if not part.is_whole or self.key is not None:
