@@ -16,8 +16,9 @@ from tests.vendorsite.certificates import Authority
 from tests.vendorsite.proxy import CompanyProxy
 from tests.vendorsite.server import VendorServer
 from toolkit.catalog import HttpsFetcher
-from toolkit.catalog._download import PartFile, download
+from toolkit.catalog._download import download
 from toolkit.catalog._fetch import InterruptedDownload
+from toolkit.catalog._part import PartFile
 from toolkit.errors import AuthenticationError, DownloadError, InputError
 
 pytestmark = pytest.mark.network

@@ -20,11 +20,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 from toolkit.catalog._catalog import Catalog
-from toolkit.catalog._fetch import HttpsFetcher
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import load_manifests
 
 if TYPE_CHECKING:
+    from toolkit.catalog._fetch import HttpsFetcher
     from toolkit.catalog._inside import ZipReport as ZipReport
     from toolkit.catalog._inside import inspect_zip, members_at_end
     from toolkit.catalog._issues import Bearing, match_issues
@@ -75,6 +75,7 @@ _LATER = {
     "HIDDEN": "_prediction",
     "Bearing": "_issues",
     "Confidence": "_prediction",
+    "HttpsFetcher": "_fetch",
     "ImportCase": "_prediction",
     "PredictedUpdate": "_prediction",
     "SbeMoment": "_paths",
@@ -87,7 +88,7 @@ _LATER = {
     "refresh": "_refreshing",
     "room_at_site": "_space",
 }
-"""Loaded when asked for: a download need not wait for readers of pages and signatures."""
+"""Loaded when asked for: a download need not wait for readers of pages and signatures, nor a medium for the network."""
 
 
 def __getattr__(name: str) -> object:

@@ -14,16 +14,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.catalog._download import RETRY_DELAYS_S
-from toolkit.catalog._fetch import Fetcher, HttpsFetcher
 from toolkit.catalog._held import all_held, held_on
 from toolkit.catalog._holding import Holding
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
+from toolkit.catalog._patience import RETRY_DELAYS_S
 from toolkit.model import HeldPayload, Manifest, Progress, Sha256, Silent, SolutionVersion
 
 if TYPE_CHECKING:
     from toolkit.catalog._exchange import Export
+    from toolkit.catalog._fetch import Fetcher
     from toolkit.catalog._plan import Plan
     from toolkit.catalog._upkeep import CatalogStatus, Pruning
     from toolkit.catalog._verifying import Verification
@@ -46,7 +46,7 @@ class Catalog:
 
         Args:
             root: The catalog folder.
-            fetcher: What fetches; HTTPS by default.
+            fetcher: What fetches; HTTPS by default, made by the first method that fetches.
             retry_delays_s: How long to wait before each repetition of a failed attempt.
             sleep: Waits.
             now: The time, aware UTC.
@@ -54,7 +54,7 @@ class Catalog:
         self.root = root
         self._holding = Holding(
             root,
-            fetcher=fetcher or HttpsFetcher(),
+            fetcher=fetcher,
             retry_delays_s=retry_delays_s,
             sleep=sleep,
             now=now,
@@ -467,13 +467,18 @@ class Catalog:
             InputError: Not a plan, a release was recalled, a payload is not fit to travel, or an SBE is
                 the wrong one.
         """
-        from toolkit.catalog import _trip, _trip_files
+        from toolkit.catalog import _trip
 
+        opened = None
+        if plan is not None:
+            from toolkit.catalog import _trip_files
+
+            opened = _trip_files.open_plan(plan)
         return _trip.choose_for_medium(
             self._holding,
             manifests,
             versions=versions,
-            plan=None if plan is None else _trip_files.open_plan(plan),
+            plan=opened,
             progress=progress or Silent(),
         )
 
@@ -507,9 +512,9 @@ class Catalog:
             StorageError: The plan cannot be read.
             InputError: Not a plan.
         """
-        from toolkit.catalog import _trip_files
-
         if plan is None:
             return ()
+        from toolkit.catalog import _trip_files
+
         opened = _trip_files.open_plan(plan)
         return tuple((item.cluster, item.site_id) for item in opened.clusters)

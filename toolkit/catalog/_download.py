@@ -38,8 +38,6 @@ from toolkit.names import shown
 
 _log = logging.getLogger(__name__)
 
-__all__ = ["RETRY_DELAYS_S", "Downloaded", "PartFile", "download"]
-
 OPENINGS = 20
 """A piece keeps one of several connections so many times as long as opening it took: 5 % are lost …"""
 LEAST_PIECE_S, LONGEST_PIECE_S = 1.0, 6.0

@@ -9,20 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from toolkit.catalog._download import RETRY_DELAYS_S, Downloaded, PartFile, download
-from toolkit.catalog._fetch import Fetcher
 from toolkit.catalog._gate import advice
 from toolkit.catalog._intake import Intake, found_of, without_measurement
 from toolkit.catalog._judging import Found, Wanted, earlier_downloads, explanation
 from toolkit.catalog._limits import Limits
+from toolkit.catalog._part import PartFile
+from toolkit.catalog._patience import RETRY_DELAYS_S
 from toolkit.catalog._records import Record
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import remove_file, storage
 from toolkit.catalog._store import Store
-from toolkit.catalog._together import Together, size_of
 from toolkit.errors import DigestError, InputError
 from toolkit.model import (
     BundleStatus,
@@ -42,6 +43,11 @@ from toolkit.model import (
 from toolkit.names import https_url, payload_name, shown
 from toolkit.signed import KnownKeys
 
+if TYPE_CHECKING:
+    from toolkit.catalog._download import Downloaded
+    from toolkit.catalog._fetch import Fetcher
+    from toolkit.catalog._together import Together
+
 
 class Holding:
     """The payloads in one folder, and what brings further ones in."""
@@ -50,17 +56,31 @@ class Holding:
         self,
         root: Path,
         *,
-        fetcher: Fetcher,
+        fetcher: Fetcher | None,
         retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Use the folder `root`; arguments as of `Catalog`."""
         self.root, self.store = root, Store(root)
-        self.fetcher, self.now = fetcher, now
+        self.now = now
+        self._given_fetcher = fetcher
         self._intake = Intake(self.store, now)
         self._retry_delays_s = tuple(retry_delays_s)
         self._sleep = sleep
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """What fetches; HTTPS by default.
+
+        It is made when it is first asked for: a command that fetches nothing reads no file of authorities.
+
+        Raises:
+            InputError: A file of authorities or a setting of the network cannot be used.
+        """
+        from toolkit.catalog._fetch import HttpsFetcher
+
+        return self._given_fetcher or HttpsFetcher()
 
     def download(
         self,
@@ -74,6 +94,8 @@ class Holding:
 
         Arguments and errors: `Catalog.download`.
         """
+        from toolkit.catalog._together import Together
+
         known = tuple(known)
         for manifest in manifests:
             _check_offered(manifest)
@@ -270,6 +292,8 @@ class Holding:
 
     def _sizes(self, wanted: Sequence[tuple[Wanted, tuple[str, ...]]]) -> list[int | None]:
         """Return how much is to be fetched of each payload, as far as it can be known."""
+        from toolkit.catalog._together import size_of
+
         held = [self._intake.is_held(each) for each, _ in wanted]
         is_one = held.count(False) < 2
         return [
@@ -332,6 +356,8 @@ class Holding:
     def _fetch(
         self, urls: Sequence[str], part: PartFile, progress: Progress, limits: Limits | None
     ) -> Downloaded:
+        from toolkit.catalog._download import download
+
         return download(
             urls,
             part,

@@ -16,7 +16,6 @@ from toolkit.catalog._judging import is_looked_into
 from toolkit.catalog._limits import Limits
 from toolkit.catalog._loading import Manifests
 from toolkit.catalog._plan import Plan, check_held_sbes, is_spare, wanted_versions
-from toolkit.catalog._sbe import fetch_sbe
 from toolkit.catalog._sbe_finding import SbeRole, role_of
 from toolkit.catalog._sbe_needs import wrong_sbe
 from toolkit.catalog._shelf import Shelf
@@ -49,6 +48,8 @@ def fetch_trip(
 
     Arguments and errors: `Catalog.fetch`.
     """
+    from toolkit.catalog._sbe import fetch_sbe  # the network; what goes onto a medium needs none
+
     wanted = [manifests.find(str(version)) for version in wanted_versions(plan)]
     held = list(
         holding.download(*wanted, urls=urls, known=manifests, progress=progress, limits=limits)

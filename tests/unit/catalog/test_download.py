@@ -14,10 +14,10 @@ import pytest
 
 from tests.unit.catalog.fakes import BASE, FakeSite, Listener
 from toolkit.catalog import _connection, _download, _transfer
-from toolkit.catalog._download import PartFile, download
+from toolkit.catalog._download import download
 from toolkit.catalog._fetch import InterruptedDownload
 from toolkit.catalog._limits import Hours, Limits
-from toolkit.catalog._part import Part
+from toolkit.catalog._part import Part, PartFile
 from toolkit.catalog._ranges import BLOCK_BYTES
 from toolkit.errors import AuthenticationError, DownloadError, StorageError
 

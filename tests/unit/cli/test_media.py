@@ -2,6 +2,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,34 @@ def test_writing_prints_the_label(write):
     assert code == 0
     assert "AZL-1 1/1  complete" in out
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_writing_does_not_ask_for_the_authorities_of_a_network(write, monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, str(tmp_path / "gone.pem"))
+    assert write()[0] == 0
+
+
+def test_writing_loads_nothing_of_a_download(tmp_path, hold, publisher):
+    hold()
+    (tmp_path / "medium").mkdir()
+    script = (
+        "import sys; from toolkit.cli import execute; code = execute(sys.argv[1:]);"
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    words = ("--catalog", tmp_path / "catalog", "--keys", publisher.folder)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "media", "write", VERSION, *words, "--to", "medium"],
+        cwd=tmp_path,
+        env={**os.environ, "FERRY_KEY_PASSPHRASE": PASSPHRASE, "FERRY_MANIFESTS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "toolkit.catalog._trip" in loaded
+    rooms = {f"toolkit.catalog.{room}" for room in ("_connection", "_download", "_fetch", "_tls")}
+    assert loaded.isdisjoint(rooms | {"jinja2", "requests"})
 
 
 @pytest.mark.parametrize(
