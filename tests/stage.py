@@ -57,7 +57,8 @@ class Stage:
     """So long a command may take; then it must say where it hangs, and dies."""
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -68,6 +69,7 @@ class Stage:
             "PYTHONPATH": str(ROOT),
             "PYTHONIOENCODING": "utf-8",
             "PYTHONFAULTHANDLER": "1",
+            "TMPDIR": str(temporary),  # what a killed `ferry` leaves there goes with the folder
             "FERRY_KEY_PASSPHRASE": PASSPHRASE,
             "FERRY_USERNAME": USER,
             "FERRY_PASSWORD": PASSWORD,
