@@ -211,12 +211,12 @@ def write_medium(
         was_complete = (folder / COMPLETE).exists()
         if not was_complete:
             progress.say(f"{root}: {place}")
-            _tell_others(root, folder, intent, wanted, progress)
             mine = (
                 layout.parts  # all on this one
                 if signed is None
                 else parts_of(signed.plan, intent, wanted.payloads)
             )
+            _tell_others(root, folder, intent, wanted, mine, progress)
             key = _set_key(wanted, intent.set_id, book, signed) if wanted.recipients else None
             writing = _Writing(
                 folder, intent, keys, progress, now, signed, parity, custody_key, key
@@ -437,7 +437,12 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
 
 
 def _tell_others(
-    root: Path, folder: Path, intent: Intent, wanted: _Wanted, progress: Progress
+    root: Path,
+    folder: Path,
+    intent: Intent,
+    wanted: _Wanted,
+    parts: Sequence[Part],
+    progress: Progress,
 ) -> None:
     """Name what else was begun on this medium for the same payloads: it may be another stick than was meant."""
     for other in find_set_folders(root):
@@ -454,6 +459,18 @@ def _tell_others(
                 f"warning: {root} also holds {label}, unfinished, with the same payloads: is it the "
                 "right medium? What was begun stays, and takes room, until `ferry media erase`"
             )
+        elif begun is None and _is_remnant(other, parts):
+            progress.say(
+                f"warning: {root} also holds {label} with such payloads, and no {WRITING} that says what it was to "
+                "become: nothing of it is used. It takes room; delete it by hand if nobody needs it"
+            )
+
+
+def _is_remnant(folder: Path, parts: Sequence[Part]) -> bool:
+    """Whether payloads lie in a set folder of which nothing says any more what it is."""
+    return not (folder / SET_PATH).exists() and any(
+        (folder / path).exists() for part in parts for path in (part.path, f"{part.path}.part")
+    )
 
 
 def _spread(

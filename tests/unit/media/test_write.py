@@ -668,6 +668,23 @@ def test_beside_such_a_set_of_which_nothing_is_proven_no_second_one_is_begun(
     assert f"warning: {root} also holds {first.set_name}, unfinished" in "".join(heard.said)
 
 
+def test_payloads_of_which_nothing_says_what_they_are_to_become_are_named(
+    root, publisher, payload, second
+):
+    publisher.write(root, second)
+    with pytest.raises(Stopped):
+        publisher.write(root, payload, set_name="AZL-LOST", progress=StopAt("read back"))
+    (root / "AZL-LOST/writing.json").unlink()
+    heard = Heard()
+    assert publisher.write(root, payload, progress=heard).folder.name != "AZL-LOST"
+    (said,) = [text for text in heard.said if "warning" in text]
+    assert f"{root} also holds AZL-LOST with such payloads, and no writing.json" in said
+    assert "delete it by hand" in said
+    heard = Heard()
+    publisher.write(root, second, set_name="AZL-OTHER", progress=heard)
+    assert "AZL-LOST" not in "".join(heard.said)
+
+
 def test_beside_such_a_set_of_other_payloads_a_new_one_is_begun(root, publisher, payload, second):
     first = publisher.write(root, payload)
     (first.folder / "complete.json").unlink()
