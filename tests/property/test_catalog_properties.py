@@ -88,7 +88,6 @@ any_version = st.sampled_from(VERSIONS) | st.builds(
 )
 
 
-@settings(deadline=None)
 @given(start=any_version, goal=st.none() | any_version)
 def test_a_path_only_goes_up_hangs_together_and_offers_nothing_withdrawn(start, goal):
     found = LIBRARY.path(str(start), None if goal is None else str(goal))
@@ -127,7 +126,6 @@ def feature_train(version):
     return f"{11 if version.product == 10 else version.product}.{version.train or 1001}"
 
 
-@settings(deadline=None)
 @given(start=any_version, goal=st.none() | any_version)
 def test_no_path_crosses_a_feature_boundary_without_the_last_cumulative_before_it(start, goal):
     for step in LIBRARY.path(str(start), None if goal is None else str(goal)).steps:
@@ -138,7 +136,6 @@ def test_no_path_crosses_a_feature_boundary_without_the_last_cumulative_before_i
             assert str(step.start).rpartition(".")[0] in LAST_CUMULATIVES[there]
 
 
-@settings(deadline=None)
 @given(start=any_version, goal=st.none() | any_version)
 def test_the_change_to_24h2_stays_in_its_feature_train_and_takes_one_bundle_or_an_opt_in(
     start, goal
@@ -152,7 +149,6 @@ def test_the_change_to_24h2_stays_in_its_feature_train_and_takes_one_bundle_or_a
             )
 
 
-@settings(deadline=None)
 @given(start=any_version)
 def test_a_path_to_the_newest_leaves_nothing_newer_and_ends_on_a_listed_release(start):
     found = LIBRARY.path(str(start))
@@ -167,7 +163,6 @@ def test_a_path_to_the_newest_leaves_nothing_newer_and_ends_on_a_listed_release(
             assert not LIBRARY.path(str(start), str(manifest.version)).is_supported
 
 
-@settings(deadline=None)
 @given(start=any_version, goal=any_version)
 def test_a_path_ends_on_a_withdrawn_or_unconfirmed_release_only_if_asked_for_by_name(start, goal):
     found = LIBRARY.path(str(start), str(goal))
@@ -180,7 +175,6 @@ def test_a_path_ends_on_a_withdrawn_or_unconfirmed_release_only_if_asked_for_by_
         assert STATUS[found.nearest] in (ReleaseStatus.LISTED, ReleaseStatus.NO_BUNDLE)
 
 
-@settings(deadline=None)
 @given(start=any_version, goal=any_version)
 def test_a_path_from_a_step_on_is_no_longer_than_the_rest_of_the_path(start, goal):
     steps = LIBRARY.path(str(start), str(goal)).steps
@@ -196,7 +190,7 @@ def test_a_digest_is_patterned_only_if_a_run_of_eight_digits_repeats(data):
     assert is_patterned(digits) is repeats
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     published=st.binary(min_size=1, max_size=5000),
     left=st.none() | st.binary(max_size=5000),
@@ -225,7 +219,7 @@ def test_whatever_happens_only_the_published_bytes_get_the_final_name(
         assert held.sha256 == digest_of(published)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     published=st.binary(min_size=1, max_size=900_000),
     stretches=st.lists(st.tuples(st.integers(0, 3), st.integers(1, BLOCK_BYTES)), max_size=4),

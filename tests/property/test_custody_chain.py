@@ -21,7 +21,7 @@ def name(number, files=OURS):
     return list(files)[number]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(NUMBER, st.data())
 def test_any_one_flipped_bit_is_noticed(number, data):
     changed = bytearray(OURS[name(number)])
@@ -30,7 +30,6 @@ def test_any_one_flipped_bit_is_noticed(number, data):
     assert not look({**OURS, name(number): bytes(changed)}).is_whole
 
 
-@settings(deadline=None)
 @given(NUMBER, st.data())
 def test_any_cut_or_longer_one_is_noticed(number, data):
     whole = OURS[name(number)]
@@ -40,7 +39,6 @@ def test_any_cut_or_longer_one_is_noticed(number, data):
         assert not look({**OURS, name(number): changed}).is_whole
 
 
-@settings(deadline=None)
 @given(st.sets(NUMBER, min_size=1))
 def test_any_removal_is_noticed(numbers):
     left = {seen: OURS[seen] for number, seen in enumerate(OURS) if number not in numbers}
@@ -49,14 +47,12 @@ def test_any_removal_is_noticed(numbers):
     assert look(left).is_whole == (numbers == newest), "only the newest can go unnoticed"
 
 
-@settings(deadline=None)
 @given(st.permutations(list(OURS)))
 def test_any_other_order_is_noticed(order):
     changed = dict(zip(order, OURS.values(), strict=True))
     assert look(changed).is_whole == (order == list(OURS))
 
 
-@settings(deadline=None)
 @given(st.sets(NUMBER, min_size=1))
 def test_any_swap_between_sets_is_noticed(numbers):
     changed = {
@@ -68,13 +64,11 @@ def test_any_swap_between_sets_is_noticed(numbers):
     assert not look(changed).is_whole
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=30), st.binary(max_size=60), min_size=1, max_size=4))
 def test_any_bytes_are_a_broken_chain_and_no_error(files):
     assert not look(files).is_whole
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_no_receipt(data):
     try:

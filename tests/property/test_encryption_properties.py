@@ -22,7 +22,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("encryption") / "x.zip"
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(SIZES, st.integers(1000, 3 << 20), st.integers(1000, 3 << 20))
 def test_any_length_goes_there_and_back_in_any_pieces(path, size_bytes, into, out_of):
     data = random.Random(size_bytes).randbytes(size_bytes)
@@ -32,7 +32,7 @@ def test_any_length_goes_there_and_back_in_any_pieces(path, size_bytes, into, ou
     assert opened(ciphertext, key_of(data), step=out_of) == (data, None)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(SIZES, st.data())
 def test_no_bit_can_be_changed_and_no_byte_left_out_or_added(path, size_bytes, data):
     plain = random.Random(size_bytes).randbytes(size_bytes)

@@ -65,7 +65,7 @@ def test_the_untouched_medium_is_accepted(flipped):
         judge(site)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_medium_with_any_one_bit_flipped_is_refused(flipped, data):
     files, sites, judge = flipped
@@ -99,7 +99,6 @@ def test_no_single_bit_of_the_timestamp_can_be_spared(flipped):
     assert spared == []
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_set_document_or_an_input_error(data):
     for read in (SetPlan.from_bytes, Intent.from_bytes, read_manifest):
@@ -109,7 +108,6 @@ def test_any_bytes_are_a_set_document_or_an_input_error(data):
             continue
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "latin-1"]))
 def test_any_bytes_are_tag_files_of_a_bag_or_faults_in_words(data, encoding):
     with contextlib.suppress(ValueError):
@@ -138,7 +136,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["files", "roots", "set_name", "payloads", "encryption", "recipients"]),

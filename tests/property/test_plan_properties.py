@@ -87,7 +87,7 @@ trips = st.builds(
 ).filter(bool)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(plan=trips)
 def test_every_plan_holds_together_and_reads_back(plan):
     (cluster,) = plan.clusters
@@ -101,7 +101,7 @@ def test_every_plan_holds_together_and_reads_back(plan):
     assert read_plan(to_bytes(plan)) == plan
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     request=requests,
     known=st.lists(sbes, max_size=4, unique_by=lambda sbe: sbe.title),
@@ -130,7 +130,7 @@ def test_no_sbe_is_chosen_against_which_something_speaks(request, known, goal):
             installed = SbeVersion.parse(need.version) if need.version else installed
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(plan=trips)
 def test_an_sbe_that_is_not_in_the_plan_never_gets_onto_a_medium(plan):
     with pytest.raises(InputError, match="hide"):
@@ -158,7 +158,6 @@ PLAN = to_bytes(
 )
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_plan_with_a_changed_piece_is_refused_unless_it_means_the_same(data):
     at = data.draw(st.integers(0, len(PLAN) - 1))

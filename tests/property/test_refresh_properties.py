@@ -92,7 +92,7 @@ def test_any_bytes_are_read_or_refused(read, data):
 
 
 @pytest.mark.parametrize("layout", pages.LAYOUTS, ids=lambda layout: layout.__name__)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(damages=st.lists(DAMAGE, min_size=1, max_size=6))
 def test_whatever_happens_to_a_page_proposals_read_again_and_pins_stay(layout, damages):
     try:
@@ -102,7 +102,7 @@ def test_whatever_happens_to_a_page_proposals_read_again_and_pins_stay(layout, d
     check(page)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(damages=st.lists(DAMAGE, min_size=1, max_size=4))
 def test_whatever_happens_to_an_announcement_it_is_read_or_refused(damages):
     try:
@@ -113,7 +113,7 @@ def test_whatever_happens_to_an_announcement_it_is_read_or_refused(damages):
 
 
 @pytest.mark.parametrize("layout", pages.LAYOUTS, ids=lambda layout: layout.__name__)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     rows=st.dictionaries(
         VERSIONS,
@@ -133,7 +133,7 @@ def test_what_is_put_into_a_page_comes_out_of_it(layout, rows):
     assert found == {(r.version, r.sha256.lower(), r.available_on, r.url) for r in written}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     version=VERSIONS | st.sampled_from([row.version for row in ROWS]),
     sha256=st.text("0123456789abcdefz", max_size=70) | st.just(ROWS[3].sha256.lower()),
@@ -155,7 +155,7 @@ def test_whatever_a_row_says_its_proposal_reads_again(version, sha256, os_build,
     check(BundlePage(rows=(row,), problems=(), commented_rows=0, revised_on=None, address=""))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     file=st.sampled_from(LIBRARY.files),
     source=st.text(min_size=1, max_size=60).filter(plain),

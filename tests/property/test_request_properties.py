@@ -113,7 +113,6 @@ def key(tmp_path_factory):
 
 
 @given(request=requests)
-@settings(deadline=None)
 def test_request_survives_file_and_paper(key, request):
     data = to_bytes(request, key)
     assert read_request(data)[0] == request
@@ -122,21 +121,20 @@ def test_request_survives_file_and_paper(key, request):
 
 
 @given(request=requests)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_every_request_has_a_page(key, request):
     page = render_page(request, to_bytes(request, key), key.fingerprint)
     assert page.startswith("<!doctype html>")
 
 
 @given(data=st.binary(max_size=200) | texts.map(lambda text: f"FERRY1:{text}".encode()))
-@settings(deadline=None)
 def test_any_bytes_are_refused_properly(data):
     with pytest.raises((InputError, SignatureError)):
         read_request(data)
 
 
 @given(field=st.sampled_from([*SiteRequest.__dataclass_fields__, "format", "x"]), value=plain)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_signed_value_in_any_place_is_a_request_or_refused(key, field, value):
     body = dict(unseal(to_bytes(make_request(1), key), kind=KIND).body) | {field: value}
     try:
@@ -149,7 +147,6 @@ def test_any_signed_value_in_any_place_is_a_request_or_refused(key, field, value
 
 
 @given(at=st.integers(0), bit=st.integers(0, 7))
-@settings(deadline=None)
 def test_no_flipped_bit_changes_what_is_asked(key, at, bit):
     data = bytearray(to_bytes(make_request(1), key))
     data[at % len(data)] ^= 1 << bit
@@ -164,7 +161,6 @@ def test_no_flipped_bit_changes_what_is_asked(key, at, bit):
     at=st.integers(0),
     letter=st.sampled_from(string.ascii_uppercase + string.digits + " :/\n"),
 )
-@settings(deadline=None)
 def test_no_misread_letter_on_paper_changes_what_is_asked(key, at, letter):
     text = "\n".join(to_paper(to_bytes(make_request(1), key)))
     at %= len(text)
@@ -182,7 +178,6 @@ def test_no_misread_letter_on_paper_changes_what_is_asked(key, at, letter):
         st.sampled_from(["format", "cluster", "sbe", "volumes", "updates", "health", "x"]), plain
     ).map(lambda form: json.dumps(form).encode())
 )
-@settings(deadline=None)
 def test_any_form_is_a_request_or_refused_as_input(data):
     try:
         request = read_answers(data, site_id=str(UUID(int=7)))

@@ -59,7 +59,7 @@ def test_any_bytes_are_refused_as_input(data):
     assert read(data) is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(at=st.integers(0, 1 << 16), value=json_values)
 @example(at=0, value=1.5)
 def test_any_value_in_any_place_never_gets_more_said_than_was_signed(signed, at, value):
@@ -72,7 +72,7 @@ def test_any_value_in_any_place_never_gets_more_said_than_was_signed(signed, at,
     require_the_same_or_unsigned(signed, json.dumps(document).encode())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(at=st.integers(0, 1 << 20), bit=st.integers(0, 7))
 def test_no_flipped_bit_says_something_else_and_is_signed(signed, at, bit):
     data = bytearray(json.dumps(signed).encode())

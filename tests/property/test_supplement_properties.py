@@ -73,7 +73,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.relative_to(folder).parts[0] in parts)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_supplement_with_any_one_bit_flipped_is_refused(crossing, data):
     path = data.draw(st.sampled_from(files(crossing.stick("S") / "AZL-2603-TEST")))
@@ -86,7 +86,7 @@ def test_a_supplement_with_any_one_bit_flipped_is_refused(crossing, data):
         flip(path, bit)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     bad=st.sets(st.integers(0, COUNT - 1)),
     gone=st.sets(st.integers(0, COUNT - 1)),
@@ -123,14 +123,12 @@ def test_what_is_taken_from_both_is_what_was_signed(crossing, bad, gone, worse, 
             path.write_bytes(data)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_no_request_and_nothing_else(data):
     with pytest.raises(InputError):
         read_supplement_request(data)
 
 
-@settings(deadline=None)
 @given(changes=st.dictionaries(st.sampled_from(KEYS), JSON, min_size=1), piece=JSON)
 def test_whatever_a_known_site_signs_is_a_request_or_an_input_error(changes, piece):
     body = {

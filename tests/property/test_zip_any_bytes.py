@@ -71,13 +71,12 @@ def look(
     return report
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=300) | st.lists(pieces | st.binary(max_size=30)).map(b"".join))
 def test_any_bytes_end_in_a_report(folder: Path, data: bytes) -> None:
     assert not look(folder / NAME, data).is_whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     words=st.lists(
         st.tuples(
@@ -99,7 +98,7 @@ def test_a_good_archive_with_any_damage_ends_in_a_report(
     look(folder / NAME, bytes(data[:cut]) + extra)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     made=st.lists(members, max_size=5),
     zip64=st.booleans(),
@@ -113,7 +112,7 @@ def test_any_lies_of_members_end_in_a_report(
     look(folder / NAME, craft(*made, zip64=zip64, count=count, shift=shift, comment=comment))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     flip=st.integers(0, len(NOISE) - 1),
     bit=st.integers(0, 7),
@@ -135,7 +134,6 @@ def test_one_flipped_bit_in_a_member_is_named_as_pythons_library_names_it(
     assert [finding.member for finding in report.faults] == ([named] if named else [])
 
 
-@settings(deadline=None)
 @given(
     contents=st.dictionaries(
         st.from_regex(r"m[a-z]{1,8}(/m[a-z]{1,8}){0,2}\.txt", fullmatch=True),  # no device name

@@ -228,7 +228,7 @@ def test_empty_log_has_no_events(written: Write) -> None:
     assert read_json(written()) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.dictionaries(
         st.sampled_from("abcdefgh"),

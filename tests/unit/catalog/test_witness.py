@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.catalog.fakes import BASE, digest_of, manifest_of, payload_of
@@ -322,7 +322,6 @@ def rank(judgement):
     return WORSE_TO_BETTER.index(judgement.verdict)
 
 
-@settings(deadline=None)
 @given(row=rows, around=surroundings, said=statements, kind=kinds, source=sources)
 def test_one_more_statement_for_a_file_never_makes_it_worse(row, around, said, kind, source):
     before = decide(row, **around, statements=said)
@@ -330,7 +329,6 @@ def test_one_more_statement_for_a_file_never_makes_it_worse(row, around, said, k
     assert rank(after) >= rank(before)
 
 
-@settings(deadline=None)
 @given(row=rows, around=surroundings, said=statements, kind=kinds, source=sources)
 def test_one_more_statement_against_a_file_never_makes_it_better(row, around, said, kind, source):
     before = decide(row, **around, statements=said)
@@ -339,7 +337,6 @@ def test_one_more_statement_against_a_file_never_makes_it_better(row, around, sa
     assert after.verdict in (BAD, UNPROVEN)
 
 
-@settings(deadline=None)
 @given(
     published=st.lists(st.tuples(values, st.integers(1, 28)), max_size=4),
     pin=st.none() | st.sampled_from([FOUND, OTHER, PLACEHOLDER]),
@@ -355,7 +352,6 @@ def test_one_more_publication_of_the_files_hash_never_makes_it_worse(
     assert rank(decide(more, **around, statements=said)) >= rank(before)
 
 
-@settings(deadline=None)
 @given(
     published=st.lists(st.tuples(values, st.integers(1, 28)), max_size=4),
     pin=st.none() | st.sampled_from([FOUND, OTHER, PLACEHOLDER]),

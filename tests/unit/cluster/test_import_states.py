@@ -3,7 +3,7 @@ import itertools
 import zipfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.cluster.fakes import BUNDLE, VERSION, Medium, Session, World, refusal
@@ -148,7 +148,6 @@ def test_one_loss_anywhere_changes_nothing_in_the_end(world, journal, at, fate):
     assert world.add_calls == 1
 
 
-@settings(deadline=None)  # each journal line is flushed to the disk
 @given(st.lists(st.sampled_from(["", "", "", "", "before", "after", "unreached"]), max_size=120))
 def test_any_losses_end_in_one_submission_or_in_an_error_of_the_line(tmp_path_factory, losses):
     world, journal = World(), Journal(tmp_path_factory.mktemp("j") / "journal.jsonl")
