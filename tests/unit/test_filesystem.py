@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import mmap
 import os
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +16,7 @@ from toolkit import filesystem
 from toolkit.errors import StorageError
 from toolkit.filesystem import (
     FAT_LIMIT_BYTES,
+    aligned_buffers,
     has_cheap_gaps,
     largest_file_bytes,
     on_storage,
@@ -197,3 +202,29 @@ def test_what_a_network_disk_refuses_is_told_with_what_to_do(number, what, next_
     with pytest.raises(StorageError, match=what) as caught, on_storage("write"):
         raise OSError(number, os.strerror(number))
     assert next_step in caught.value.hint
+
+
+# --- buffers for devices ------------------------------------------------------------------------
+
+
+def test_buffers_for_devices_are_aligned_and_apart():
+    first, second = aligned_buffers(2, 2 << 20)
+    assert len(first) == len(second) == 2 << 20
+    addresses = [ctypes.addressof(ctypes.c_char.from_buffer(each)) for each in (first, second)]
+    assert [address % mmap.PAGESIZE for address in addresses] == [0, 0]
+    first[:] = b"1" * len(first)
+    assert second[0] == second[-1] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_linux_may_give_large_pages_to_buffers_for_devices():
+    (buffer,) = aligned_buffers(1, 4 << 20)
+    middle = ctypes.addressof(ctypes.c_char.from_buffer(buffer)) + len(buffer) // 2
+    for area in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text()):
+        begin, end = (int(number, 16) for number in area.split(maxsplit=1)[0].split("-"))
+        if begin <= middle < end:
+            break
+    assert area.split()[1] == "rw-p"  # shared memory has a setting of its own, which is off
+    if not Path("/sys/kernel/mm/transparent_hugepage").exists():
+        pytest.skip("this kernel has no large pages")
+    assert "hg" in area.partition("VmFlags:")[2].split()

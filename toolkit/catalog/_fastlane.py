@@ -11,7 +11,6 @@ Whoever is killed loses the chunks on their way: 4 MiB at most, a few hundredths
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import queue
 import sys
@@ -22,6 +21,7 @@ from io import FileIO
 from toolkit.catalog._follower import Follower
 from toolkit.catalog._part import Part
 from toolkit.catalog._ranges import BLOCK_BYTES
+from toolkit.filesystem import aligned_buffers
 
 CHUNK_BYTES = 1 << 20
 _CHUNKS = 4
@@ -37,10 +37,8 @@ class FastLane:
         """Begin with empty chunks; `follower` hashes what `put` takes."""
         self._part, self._follower = part, follower
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
-        for _ in range(_CHUNKS):
-            self._free.put(
-                memoryview(mmap.mmap(-1, CHUNK_BYTES))
-            )  # aligned, as the system wants it
+        for chunk in aligned_buffers(_CHUNKS, CHUNK_BYTES):
+            self._free.put(chunk)
         self._filled: queue.SimpleQueue[tuple[int, memoryview, threading.Event] | None]
         self._filled = queue.SimpleQueue()
         self._error: OSError | None = None

@@ -2,7 +2,7 @@
 
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
-of 2 MiB with a few reused buffers are as fast as the device (`mmap` gives the alignment). One thread reads
+of 2 MiB with a few reused buffers are as fast as the device. One thread reads
 ahead, so the device is read in order and never waits; another one hashes, for that can take as long.
 Reading, writing and hashing release the interpreter.
 """
@@ -13,7 +13,6 @@ import contextlib
 import errno
 import hashlib
 import io
-import mmap
 import os
 import shutil
 import stat
@@ -30,16 +29,17 @@ from typing import IO, BinaryIO, NewType, Protocol, cast
 from blake3 import blake3
 
 from toolkit.filesystem import NotRegularError as NotRegularError  # media take these two from here
+from toolkit.filesystem import aligned_buffers, open_regular, sync_folder
 from toolkit.filesystem import on_storage as on_storage
-from toolkit.filesystem import open_regular, sync_folder
 from toolkit.model import Progress, Sha256, Silent
 
 CHUNK_BYTES = 2 << 20
 """A few buffers of this size stay in a processor's cache, and larger reads gain nothing more."""
 KEPT_CHUNKS = 2
 """How many chunks stay as they are while more are read: as far as hashing may fall behind."""
-_AHEAD_CHUNKS = 2
-"""How many are read before somebody asks for them."""
+_AHEAD_CHUNKS = 4
+"""How many are read before somebody asks for them; with fewer the device waits while two hashes keep two processors
+busy, and more gain nothing."""
 BLOCK_BYTES = 64 << 20
 """Size of the blocks whose hashes are signed, so that damage is named by its place."""
 _ALIGNED_BYTES = 64 << 10
@@ -309,7 +309,7 @@ def _ahead(
     """
     empty: SimpleQueue[memoryview | None] = SimpleQueue()
     filled: SimpleQueue[tuple[memoryview, int] | None] = SimpleQueue()
-    for buffer in _buffers(KEPT_CHUNKS + chunks):
+    for buffer in aligned_buffers(KEPT_CHUNKS + chunks, CHUNK_BYTES):
         empty.put(buffer)
 
     def run() -> None:
@@ -332,15 +332,6 @@ def _ahead(
         finally:
             empty.put(None)
         reading.result()
-
-
-def _buffers(count: int) -> Iterator[memoryview]:
-    memory = mmap.mmap(-1, count * CHUNK_BYTES)
-    if sys.platform != "win32" and hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # it only makes direct reads cheaper
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    whole = memoryview(memory)
-    return (whole[at : at + CHUNK_BYTES] for at in range(0, len(whole), CHUNK_BYTES))
 
 
 class _UncachedWriter:
