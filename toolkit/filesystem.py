@@ -316,7 +316,8 @@ def aligned_buffers(count: int, size_bytes: int) -> tuple[memoryview, ...]:
     """Return memory to read and write files past the page cache with, aligned as every device wants it.
 
     A device is handed the pieces of real memory that a buffer lies in. Here 2 MiB in one piece were read at 3 GiB/s,
-    in 512 pieces (a page each) at 1.2; Linux gives large pages only to memory that is private, and may be set to none.
+    in 512 pieces (a page each) at 1.2. Linux gives large pages only to memory that is private (it may be set to give
+    none), and a fork must not share private memory that a device writes to (open(2), "O_DIRECT").
 
     Args:
         count: How many buffers.
@@ -325,6 +326,7 @@ def aligned_buffers(count: int, size_bytes: int) -> tuple[memoryview, ...]:
     length = count * size_bytes
     if sys.platform == "linux" and hasattr(mmap, "MADV_HUGEPAGE"):
         memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_DONTFORK)
         with contextlib.suppress(OSError):  # a kernel without large pages
             memory.madvise(mmap.MADV_HUGEPAGE)
     else:

@@ -2,9 +2,9 @@
 
 Reading back what was just written proves nothing if the answer comes from memory. Each operating system
 has its own way around the cache; the one used is reported so that it can be recorded. Aligned reads and writes
-of 2 MiB with a few reused buffers are as fast as the device. One thread reads
-ahead, so the device is read in order and never waits; another one hashes, for that can take as long.
-Reading, writing and hashing release the interpreter.
+of 2 MiB with a few reused buffers are as fast as the device. One thread reads ahead, so the device is read in
+order and never waits; another one hashes, for that can take as long. Reading, writing and hashing release the
+interpreter.
 """
 
 from __future__ import annotations
