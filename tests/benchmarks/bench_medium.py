@@ -3,9 +3,10 @@
 Whole commands, their start included, against what the device itself needs and against the tools that people use
 without ferry. Rounds are interleaved and medians are taken, so a busy machine disturbs all alike; only ratios of
 one run mean anything. The payload lies in the page cache when it is written, and nothing of the medium does when it
-is read. `dd` is the floor: the same bytes past the cache, and not one of them hashed. A disk that reads faster
-than one processor hashes leaves that floor to nobody; --device-speed makes it as fast as a good stick (what is
-written through the cache, as `cp` does, is not slowed down, so that line is left out).
+is read. `dd` is the floor: the same bytes past the cache, and not one of them hashed. Its memory is in small pages,
+which halves the speed of a disk of gigabytes a second; ferry's is not, so there it may be faster than that floor.
+--device-speed makes a disk as fast as a good stick, where both wait for it (what is written through the cache, as
+`cp` does, is not slowed down, so that line is left out).
 
     a  `ferry media write`, which hashes and reads back, against dd and against cp and openssl
     b  `ferry media verify`, which hashes every byte, against dd and a BagIt validator
