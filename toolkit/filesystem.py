@@ -321,7 +321,7 @@ def aligned_buffers(count: int, size_bytes: int) -> tuple[memoryview, ...]:
 
     Args:
         count: How many buffers.
-        size_bytes: Of each; a multiple of the page size. 2 MiB are one large page.
+        size_bytes: Of each; a multiple of the page size. 2 MiB are one large page where the kernel aligns them so.
     """
     length = count * size_bytes
     if sys.platform == "linux" and hasattr(mmap, "MADV_HUGEPAGE"):

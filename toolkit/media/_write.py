@@ -86,6 +86,7 @@ from toolkit.media._set import (
     SetPlan,
     as_rows,
     find_set_folders,
+    is_remnant,
     read_noted,
     read_small,
     root_of_medium,
@@ -193,6 +194,7 @@ def write_medium(
         place = check_place(root)
         named, root = root.resolve(), root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=f"write a medium at {root}"))
+        _tell_remnants(root, progress)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -211,12 +213,12 @@ def write_medium(
         was_complete = (folder / COMPLETE).exists()
         if not was_complete:
             progress.say(f"{root}: {place}")
+            _tell_others(root, folder, intent, wanted, progress)
             mine = (
                 layout.parts  # all on this one
                 if signed is None
                 else parts_of(signed.plan, intent, wanted.payloads)
             )
-            _tell_others(root, folder, intent, wanted, mine, progress)
             key = _set_key(wanted, intent.set_id, book, signed) if wanted.recipients else None
             writing = _Writing(
                 folder, intent, keys, progress, now, signed, parity, custody_key, key
@@ -269,6 +271,7 @@ def write_signed(
         place = check_place(root)
         root = root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=attempted))
+        _tell_remnants(root, progress)
         folder = root / intent.set_name
         here = _read_intent(folder, signed.roots[0]) if folder.is_dir() else None
         if here is None or here.set_id != intent.set_id:
@@ -436,13 +439,17 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     return folder, intent
 
 
+def _tell_remnants(root: Path, progress: Progress) -> None:
+    """Name what only takes room on this medium, before a set is begun beside it."""
+    for folder in filter(is_remnant, find_set_folders(root)):
+        progress.say(
+            f"warning: {folder} is half a set whose {WRITING} is lost: nothing says which set, so nothing goes on from "
+            "it, and it takes room. Delete that folder by hand if nobody needs it"
+        )
+
+
 def _tell_others(
-    root: Path,
-    folder: Path,
-    intent: Intent,
-    wanted: _Wanted,
-    parts: Sequence[Part],
-    progress: Progress,
+    root: Path, folder: Path, intent: Intent, wanted: _Wanted, progress: Progress
 ) -> None:
     """Name what else was begun on this medium for the same payloads: it may be another stick than was meant."""
     for other in find_set_folders(root):
@@ -459,18 +466,6 @@ def _tell_others(
                 f"warning: {root} also holds {label}, unfinished, with the same payloads: is it the "
                 "right medium? What was begun stays, and takes room, until `ferry media erase`"
             )
-        elif begun is None and _is_remnant(other, parts):
-            progress.say(
-                f"warning: {root} also holds {label} with such payloads, and no {WRITING} that says what it was to "
-                "become: nothing of it is used. It takes room; delete it by hand if nobody needs it"
-            )
-
-
-def _is_remnant(folder: Path, parts: Sequence[Part]) -> bool:
-    """Whether payloads lie in a set folder of which nothing says any more what it is."""
-    return not (folder / SET_PATH).exists() and any(
-        (folder / path).exists() for part in parts for path in (part.path, f"{part.path}.part")
-    )
 
 
 def _spread(

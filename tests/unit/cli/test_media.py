@@ -99,8 +99,13 @@ def test_writing_prints_the_label(write):
     assert "CombinedSolutionBundle.12.2603.1002.15.zip" in out
 
 
-@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+AUTHORITIES = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"]
+
+
+@pytest.mark.parametrize("name", AUTHORITIES)
 def test_writing_does_not_ask_for_the_authorities_of_a_network(write, monkeypatch, tmp_path, name):
+    for each in AUTHORITIES:  # the first that is set counts
+        monkeypatch.delenv(each, raising=False)
     monkeypatch.setenv(name, str(tmp_path / "gone.pem"))
     assert write()[0] == 0
 
@@ -213,6 +218,15 @@ def test_a_set_that_lost_its_last_file_says_what_it_said_and_nothing_that_was_no
     assert after["noted"] == before["noted"]
     assert before["noted"][0]["blake3"]
     assert before.keys() - after.keys() == {"written"}
+
+
+def test_half_a_set_of_which_nothing_says_what_it_is_is_not_gone_on_with(ferry, folder):
+    for name in ("complete.json", "bagit.txt", "data/plan/set.json", "tuf/timestamp.json"):
+        (folder / name).unlink()
+    code, _, err = ferry("media", "verify", folder, "--site", "site")
+    assert code == 6
+    assert "nothing goes on from it: have it written anew" in err
+    assert "goes on from there" not in err
 
 
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
