@@ -324,12 +324,12 @@ def aligned_buffers(count: int, size_bytes: int) -> tuple[memoryview, ...]:
         size_bytes: Of each; a multiple of the page size. 2 MiB are one large page where the kernel aligns them so.
     """
     length = count * size_bytes
+    memory = mmap.mmap(-1, length)
     if sys.platform == "linux" and hasattr(mmap, "MADV_HUGEPAGE"):
-        memory = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory.madvise(mmap.MADV_DONTFORK)
+        private = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         with contextlib.suppress(OSError):  # a kernel without large pages
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    else:
-        memory = mmap.mmap(-1, length)
+            private.madvise(mmap.MADV_DONTFORK)
+            private.madvise(mmap.MADV_HUGEPAGE)
+            memory = private
     whole = memoryview(memory)
     return tuple(whole[at : at + size_bytes] for at in range(0, length, size_bytes))

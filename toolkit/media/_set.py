@@ -42,7 +42,6 @@ COMPLETE = "complete.json"
 REPAIRED = "repaired.json"
 """In a folder of repaired files: what they were repaired for. Not believed either."""
 BAG_DECLARATION = "bagit.txt"
-_MARKS = BAG_DECLARATION, WRITING, COMPLETE
 TUF = "tuf"
 PAYLOAD = "payload/"
 """Prefix of the target names of vendor files; below `data/` it is also their folder."""
@@ -400,16 +399,6 @@ def find_set_folders(root: Path) -> tuple[Path, ...]:
         return tuple(sorted(item for item in inside if _is_set_folder(item)))
 
 
-def is_remnant(folder: Path) -> bool:
-    """Whether a set folder holds files of payloads and no other that says of which set; what cannot be seen is none."""
-    try:
-        if any((folder / name).exists() for name in (*_MARKS, REPAIRED, SET_PATH)):
-            return False
-        return any(item.is_file() for item in (folder / "data").rglob("*"))
-    except OSError:
-        return False
-
-
 def root_of_medium(place: Path) -> Path:
     """Return the root of a medium, resolved, also where one set folder on it is named.
 
@@ -531,7 +520,7 @@ def _is_set_folder(folder: Path) -> bool:
 
 
 def _has_mark(folder: Path) -> bool:
-    return any((folder / mark).is_file() for mark in _MARKS)
+    return any((folder / mark).is_file() for mark in (BAG_DECLARATION, WRITING, COMPLETE))
 
 
 def _dump(document: Mapping[str, object]) -> bytes:

@@ -40,9 +40,7 @@ from toolkit.media._set import (
     SET_PATH,
     SET_TARGET,
     TUF,
-    WRITING,
     SetPlan,
-    is_remnant,
     read_small,
 )
 from toolkit.media._trust import OUTRUN, Trust, TrustState
@@ -337,9 +335,7 @@ def how_to_complete(folder: Path) -> str:
 
 
 def go_on(folder: Path) -> str:
-    """Return how the writing of a set goes on, if it does."""
-    if is_remnant(folder):
-        return f"its {WRITING} is lost, so nothing goes on from it: have it written anew, elsewhere or beside it"
+    """Return how the writing of a set goes on."""
     command = writing_command(is_supplement=is_supplement(folder))
     return f"run the same {command} again where it was made; it goes on from there"
 

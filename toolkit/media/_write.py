@@ -86,7 +86,6 @@ from toolkit.media._set import (
     SetPlan,
     as_rows,
     find_set_folders,
-    is_remnant,
     read_noted,
     read_small,
     root_of_medium,
@@ -194,7 +193,6 @@ def write_medium(
         place = check_place(root)
         named, root = root.resolve(), root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=f"write a medium at {root}"))
-        _tell_remnants(root, progress)
         sizes = tuple(media) or (MediumSize(largest_file_bytes=largest_file_bytes(root)),)
         layout = lay_out(wanted.payloads, sizes, is_encrypted=bool(wanted.recipients))
         if number is not None and number > len(layout.media):
@@ -271,7 +269,6 @@ def write_signed(
         place = check_place(root)
         root = root_of_medium(root)
         alone.enter_context(alone_on_medium(root, attempted=attempted))
-        _tell_remnants(root, progress)
         folder = root / intent.set_name
         here = _read_intent(folder, signed.roots[0]) if folder.is_dir() else None
         if here is None or here.set_id != intent.set_id:
@@ -437,15 +434,6 @@ def _begin_new(root: Path, intent: Intent) -> tuple[Path, Intent]:
     write_durably(folder / WRITING, intent.to_bytes())
     sync_folder(root)
     return folder, intent
-
-
-def _tell_remnants(root: Path, progress: Progress) -> None:
-    """Name what only takes room on this medium, before a set is begun beside it."""
-    for folder in filter(is_remnant, find_set_folders(root)):
-        progress.say(
-            f"warning: {folder} is half a set whose {WRITING} is lost: nothing says which set, so nothing goes on from "
-            "it, and it takes room. Delete that folder by hand if nobody needs it"
-        )
 
 
 def _tell_others(

@@ -220,15 +220,6 @@ def test_a_set_that_lost_its_last_file_says_what_it_said_and_nothing_that_was_no
     assert before.keys() - after.keys() == {"written"}
 
 
-def test_half_a_set_of_which_nothing_says_what_it_is_is_not_gone_on_with(ferry, folder):
-    for name in ("complete.json", "bagit.txt", "data/plan/set.json", "tuf/timestamp.json"):
-        (folder / name).unlink()
-    code, _, err = ferry("media", "verify", folder, "--site", "site")
-    assert code == 6
-    assert "nothing goes on from it: have it written anew" in err
-    assert "goes on from there" not in err
-
-
 def test_a_catalog_remembers_the_sets_it_wrote(folder, tmp_path):
     (path,) = (tmp_path / "catalog" / "sets").glob("*.json")
     record = json.loads(path.read_bytes())

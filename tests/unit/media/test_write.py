@@ -1,5 +1,4 @@
 import contextlib
-import errno
 import io
 import json
 import re
@@ -17,7 +16,6 @@ from toolkit.media import _device as device
 from toolkit.media import _write as writing
 from toolkit.media import fingerprint, write_medium
 from toolkit.media._device import BLOCK_BYTES
-from toolkit.media._set import is_remnant
 from toolkit.model import Silent
 
 
@@ -668,60 +666,6 @@ def test_beside_such_a_set_of_which_nothing_is_proven_no_second_one_is_begun(
     heard = Heard()
     publisher.write(root, payload, set_name="AZL-OWN", progress=heard)
     assert f"warning: {root} also holds {first.set_name}, unfinished" in "".join(heard.said)
-
-
-@pytest.mark.parametrize("name", ["", ".part"])
-def test_half_a_set_of_which_nothing_says_what_it_is_is_named(root, publisher, payload, name):
-    lost = root / "AZL-LOST"
-    with pytest.raises(Stopped):
-        publisher.write(root, payload, set_name=lost.name, progress=StopAt("read back"))
-    (lost / "writing.json").unlink()
-    file = next((lost / "data/payload").iterdir())
-    file.rename(f"{file}{name}")
-    before, heard = content(lost), Heard()
-    assert publisher.write(root, payload, progress=heard).folder != lost
-    (said,) = [text for text in heard.said if "warning" in text]
-    assert f"{lost} is half a set whose writing.json is lost" in said
-    assert "Delete that folder by hand" in said
-    assert content(lost) == before
-
-
-def test_it_is_named_before_there_is_too_little_room(root, publisher, payload, monkeypatch):
-    with pytest.raises(Stopped):
-        publisher.write(root, payload, set_name="AZL-LOST", progress=StopAt("read back"))
-    (root / "AZL-LOST/writing.json").unlink()
-    monkeypatch.setattr(writing, "free_bytes", lambda folder: 0)
-    heard = Heard()
-    with pytest.raises(StorageError, match="0 bytes free"):
-        publisher.write(root, payload, progress=heard)
-    assert "AZL-LOST is half a set" in "".join(heard.said)
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["writing.json", "complete.json", "repaired.json", "bagit.txt", "data/plan/set.json"],
-)
-def test_a_folder_with_a_file_that_says_what_it_is_is_no_remnant(tmp_path, name):
-    for part in ("tuf", "data/payload", "data/plan"):
-        (tmp_path / part).mkdir(parents=True)
-    assert not is_remnant(tmp_path)
-    (tmp_path / "data/payload/x.zip").touch()
-    assert is_remnant(tmp_path)
-    (tmp_path / name).write_bytes(b"of a newer ferry")
-    assert not is_remnant(tmp_path)
-
-
-def test_a_folder_that_cannot_be_looked_into_is_no_remnant(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/x.zip").touch()
-    for name in ("exists", "rglob"):
-        with monkeypatch.context() as patched:
-            patched.setattr(Path, name, refuse)
-            assert not is_remnant(tmp_path)
-
-
-def refuse(*words):
-    raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_beside_such_a_set_of_other_payloads_a_new_one_is_begun(root, publisher, payload, second):
