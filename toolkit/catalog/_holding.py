@@ -24,6 +24,7 @@ from toolkit.catalog._records import Record
 from toolkit.catalog._shelf import Shelf
 from toolkit.catalog._storage import remove_file, storage
 from toolkit.catalog._store import Store
+from toolkit.catalog._together import Together, size_of
 from toolkit.errors import DigestError, InputError
 from toolkit.model import (
     BundleStatus,
@@ -46,7 +47,6 @@ from toolkit.signed import KnownKeys
 if TYPE_CHECKING:
     from toolkit.catalog._download import Downloaded
     from toolkit.catalog._fetch import Fetcher
-    from toolkit.catalog._together import Together
 
 
 class Holding:
@@ -94,8 +94,6 @@ class Holding:
 
         Arguments and errors: `Catalog.download`.
         """
-        from toolkit.catalog._together import Together
-
         known = tuple(known)
         for manifest in manifests:
             _check_offered(manifest)
@@ -292,8 +290,6 @@ class Holding:
 
     def _sizes(self, wanted: Sequence[tuple[Wanted, tuple[str, ...]]]) -> list[int | None]:
         """Return how much is to be fetched of each payload, as far as it can be known."""
-        from toolkit.catalog._together import size_of
-
         held = [self._intake.is_held(each) for each, _ in wanted]
         is_one = held.count(False) < 2
         return [

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from toolkit.catalog._fetch import Fetcher, InterruptedDownload
 from toolkit.errors import ReachError
 from toolkit.model import Progress
+
+if TYPE_CHECKING:
+    from toolkit.catalog._fetch import Fetcher
 
 
 class Together:
@@ -53,6 +56,8 @@ def size_of(urls: Sequence[str], fetcher: Fetcher) -> int | None:
         DownloadError, AuthenticationError: No address gives us the file: better known before the first
             of many gigabytes.
     """
+    from toolkit.catalog._fetch import InterruptedDownload  # the network, where it is used
+
     refused: ReachError | None = None
     for url in urls:
         try:
